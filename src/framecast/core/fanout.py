@@ -1,0 +1,306 @@
+"""The same bytes to many viewers, at the cost of one write each.
+
+Theory of operation. A fan-out is one sink of a track. For each packet it makes the bytes once (`package`) and calls
+``write`` of every viewer that is *ready*. A viewer whose transport could not pass everything on is *behind* (its
+transport said `pause`): it is skipped, and gets the newest packet, not the next one, when its transport has drained
+(`resume`). So nobody waits for anybody, and a slow viewer sees fewer pictures, never old ones.
+
+A pass over many viewers is cut into slices of about 2 ms, so that the loop can read from cameras in between. A packet
+that arrives during a pass waits for its end; only the newest waits, the others are drops of those who missed them.
+
+When no packet comes the last one is repeated (the heartbeat): once after the longer of two intervals and 250 ms, then
+every `heartbeat_s`. Proxies then keep the connection, and decoders that hold a picture back show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Protocol
+
+from framecast.core.clock import SYSTEM, Clock
+from framecast.core.meter import Percentiles
+from framecast.core.pacer import Pacer
+from framecast.core.packet import Packet
+from framecast.core.viewer import Viewer
+
+SLICE_S = 0.002
+WRITES_PER_CLOCK_READ = 16
+FIRST_REPEAT_S = 0.25
+LONGEST_INTERVAL_S = 4.5
+"""Slower cameras are repeated after 9 s all the same: some readers give up after 10 s of silence."""
+FRESH = -(1 << 62)
+"""Index of a seat that has had nothing yet."""
+
+
+class Package(Protocol):
+    """Makes the bytes of one packet, the same for all viewers of a fan-out."""
+
+    def first(self, packet: Packet) -> bytes:
+        """What a viewer gets that had nothing yet."""
+
+    def next(self, packet: Packet) -> bytes:
+        """What a viewer gets that had something before."""
+
+
+class Seat:
+    """One viewer's place in a fan-out.
+
+    Args:
+        write: Takes bytes at once; what the kernel doesn't take stays in the transport, which then says `pause`.
+        viewer: Its counters.
+    """
+
+    __slots__ = ("fanout", "index", "ready", "repeated", "repeated_index", "viewer", "write")
+
+    def __init__(self, write: Callable[[bytes], object], viewer: Viewer) -> None:
+        self.write = write
+        self.viewer = viewer
+        self.ready = True
+        self.index = FRESH
+        self.repeated = 0
+        self.repeated_index = FRESH
+        self.fanout: Fanout | None = None
+
+    def pause(self) -> None:
+        """The transport holds bytes it could not pass on."""
+        self.ready = False
+        self.viewer.behind = True
+
+    def resume(self) -> None:
+        """The transport has passed everything on: the newest packet may go."""
+        self.ready = True
+        self.viewer.behind = False
+        if self.fanout is not None:
+            self.fanout.catch_up(self)
+
+    def leave(self) -> None:
+        """Give the place up. Safe to call twice."""
+        if self.fanout is not None:
+            self.fanout.remove(self)
+
+
+class Fanout:
+    """Viewers who get the same bytes.
+
+    Args:
+        package: Makes the bytes.
+        heartbeat_s: Pause between repeats when no packet comes; 0 switches repeats off.
+        fps: Most packets a second; 0 passes all.
+        on_empty: Called when the last viewer has left.
+        on_repeat: Called with a viewer's counters and the packet each time it is repeated.
+    """
+
+    bulk = True
+
+    def __init__(
+        self,
+        package: Package,
+        *,
+        heartbeat_s: float = 5.0,
+        fps: float = 0.0,
+        clock: Clock = SYSTEM,
+        on_empty: Callable[[], None] | None = None,
+        on_repeat: Callable[[Viewer, Packet], None] | None = None,
+    ) -> None:
+        self.latency_ms = Percentiles()
+        self.overruns = 0
+        self._package = package
+        self._pacer = Pacer(fps) if fps else None
+        self._clock = clock
+        self._heartbeat_s = heartbeat_s
+        self._on_empty = on_empty
+        self._on_repeat = on_repeat
+        self._loop = asyncio.get_running_loop()
+        self._seats: dict[Seat, None] = {}
+        self._latest: Packet | None = None
+        self._index = -1
+        self._interval_s = 0.0
+        self._pushed_at = 0.0
+        self._pass: Iterator[Seat] | None = None
+        self._pass_packet: Packet | None = None
+        self._pass_index = -1
+        self._pass_bytes = b""
+        self._waiting: Packet | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @property
+    def viewers(self) -> list[Viewer]:
+        """The counters of all viewers, with the drops of those that are behind right now included."""
+        for seat in self._seats:
+            if not seat.ready and seat.index != FRESH:
+                self._count_drops(seat, self._index + 1)
+        return [seat.viewer for seat in self._seats]
+
+    def prime(self, packet: Packet | None) -> None:
+        """Show newcomers ``packet`` (the track's latest) until the next one comes."""
+        if packet is not None and self._latest is None:
+            self._latest = packet
+            self._index += 1
+            self._pushed_at = self._loop.time()
+
+    def add(self, seat: Seat) -> None:
+        """Give a viewer its place; it gets the latest packet at once."""
+        self._seats[seat] = None
+        seat.fanout = self
+        if self._latest is not None and seat.ready:
+            self._send_first(seat, self._latest)
+            if self._heartbeat_s > 0 and self._loop.time() - self._pushed_at > FIRST_REPEAT_S:
+                # The camera is silent now: without a second copy some decoders show this newcomer nothing.
+                self._loop.call_later(FIRST_REPEAT_S, self._repeat_to, seat, self._index)
+        self._arm()
+
+    def adopt(self, seat: Seat) -> None:
+        """Take a viewer over from another fan-out between two packets; its connection stays as it is."""
+        if seat.fanout is not None:
+            seat.fanout.remove(seat)
+        self._seats[seat] = None
+        seat.fanout = self
+        seat.index = self._index
+        self._arm()
+
+    def remove(self, seat: Seat) -> None:
+        """Take a viewer out."""
+        if seat not in self._seats:
+            return
+        del self._seats[seat]
+        seat.fanout = None
+        if not self._seats:
+            self._disarm()
+            if self._on_empty is not None:
+                self._on_empty()
+
+    def push(self, packet: Packet) -> None:
+        """Send ``packet`` to everybody who is ready."""
+        if self._pacer is not None and not self._pacer.take(packet.received_ns):
+            return
+        now = self._loop.time()
+        if self._latest is not None and self._index >= 0:
+            gap = now - self._pushed_at
+            gap = min(gap, LONGEST_INTERVAL_S)
+            self._interval_s += (gap - self._interval_s) / 8 if self._interval_s else gap
+        self._pushed_at = now
+        self._latest = packet
+        self._index += 1
+        if self._pass is None:
+            self._begin(packet)
+            self._slice()
+        else:
+            if self._waiting is not None:
+                self.overruns += 1
+            self._waiting = packet
+
+    def clear(self) -> None:
+        """Forget the latest packet; a pass under way ends here."""
+        self._latest = None
+        self._waiting = None
+        self._pass = iter(()) if self._pass is not None else None
+
+    def catch_up(self, seat: Seat) -> None:
+        """A viewer has drained: send it the newest packet if it hasn't had it."""
+        packet = self._latest
+        if packet is None or seat.index == self._index:
+            return
+        if seat.index == FRESH:
+            self._send_first(seat, packet)
+            return
+        self._count_drops(seat, self._index)
+        seat.index = self._index
+        seat.viewer.sent += 1
+        seat.write(self._package.next(packet))
+
+    def _begin(self, packet: Packet) -> None:
+        self._pass = iter(tuple(self._seats))
+        self._pass_packet = packet
+        self._pass_index = self._index
+        self._pass_bytes = self._package.next(packet)
+
+    def _slice(self) -> None:
+        seats, packet, index, data = self._pass, self._pass_packet, self._pass_index, self._pass_bytes
+        assert seats is not None and packet is not None
+        end = perf_counter() + SLICE_S
+        count = 0
+        for seat in seats:
+            if not seat.ready or seat.fanout is not self:
+                continue
+            missed = index - seat.index
+            if missed == 1:
+                seat.index = index
+                seat.viewer.sent += 1
+                seat.write(data)
+            elif missed > 1:
+                if seat.index == FRESH:
+                    self._send_first(seat, packet)
+                else:
+                    self._count_drops(seat, index)
+                    seat.index = index
+                    seat.viewer.sent += 1
+                    seat.write(data)
+            count += 1
+            if not count % WRITES_PER_CLOCK_READ and perf_counter() > end:
+                self._loop.call_soon(self._slice)
+                return
+        self._pass = None
+        self._pass_packet = None
+        self._pass_bytes = b""
+        self.latency_ms.add((self._clock.now_ns() - packet.received_ns) / 1e6)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._begin(waiting)
+            self._loop.call_soon(self._slice)
+
+    def _send_first(self, seat: Seat, packet: Packet) -> None:
+        seat.index = self._index
+        seat.viewer.sent += 1
+        seat.write(self._package.first(packet))
+
+    @staticmethod
+    def _count_drops(seat: Seat, index: int) -> None:
+        missed = index - seat.index - 1
+        if missed > 0:
+            seat.viewer.drops += missed
+            seat.index = index - 1
+
+    # The heartbeat. The timer is armed once and looks at the time when it fires, so that a frame costs no timer.
+
+    def _arm(self) -> None:
+        if self._timer is None and self._heartbeat_s > 0 and self._seats:
+            self._timer = self._loop.call_later(FIRST_REPEAT_S, self._beat)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self) -> None:
+        self._timer = None
+        if not self._seats:
+            return
+        packet = self._latest
+        first_s = max(2 * self._interval_s, FIRST_REPEAT_S)
+        if packet is None:
+            self._timer = self._loop.call_later(FIRST_REPEAT_S, self._beat)
+            return
+        silent_s = self._loop.time() - self._pushed_at
+        number = 1 + int((silent_s - first_s) / self._heartbeat_s) if silent_s >= first_s else 0
+        if number > 0:
+            for seat in tuple(self._seats):
+                if seat.repeated_index != self._index or seat.repeated < number:
+                    self._repeat_to(seat, self._index)
+                    seat.repeated = number
+        wait_s = first_s + number * self._heartbeat_s - silent_s
+        self._timer = self._loop.call_later(max(wait_s, 0.005), self._beat)
+
+    def _repeat_to(self, seat: Seat, index: int) -> None:
+        packet = self._latest
+        if packet is None or seat.fanout is not self or not seat.ready or not seat.index == index == self._index:
+            return
+        seat.repeated_index = index
+        seat.viewer.repeats += 1
+        seat.write(self._package.next(packet))
+        if self._on_repeat is not None:
+            self._on_repeat(seat.viewer, packet)

@@ -1,0 +1,111 @@
+"""A reader's own small queue, for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from enum import Enum
+
+from framecast.core.packet import Packet
+
+
+class Policy(Enum):
+    """What a reader that is behind loses. There is no BLOCK: nobody ever waits for a reader."""
+
+    LATEST = "latest"
+    """Pictures: everything but the newest ``bound`` packets."""
+    SKIP_TO_KEY = "skip_to_key"
+    """Coded video: everything up to the next packet that can be decoded alone."""
+    DROP_OLDEST = "drop_oldest"
+    """Sound: the oldest, up to ``bound`` packets stay."""
+
+
+class Mailbox:
+    """Async iterator over a track's packets, for one reading task.
+
+    The iteration ends when the mailbox is closed and empty. Waiting is cancel-safe: nothing is lost.
+
+    Args:
+        bound: Most packets kept, in packets.
+        policy: What goes when the bound is reached.
+
+    Attributes:
+        drops: Packets this reader lost because it was behind.
+    """
+
+    __slots__ = ("_bound", "_closed", "_policy", "_queue", "_skipping", "_waiter", "drops")
+
+    bulk = False
+
+    def __init__(self, bound: int = 1, policy: Policy = Policy.LATEST) -> None:
+        if bound < 1:
+            raise ValueError("a mailbox holds at least one packet")
+        self._bound = bound
+        self._policy = policy
+        self._queue: deque[Packet] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+        self._skipping = False
+        self.drops = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def push(self, packet: Packet) -> None:
+        """Take a packet; never waits and never raises."""
+        if self._closed:
+            return
+        if self._skipping:
+            if not packet.key:
+                self.drops += 1
+                return
+            self._skipping = False
+        if len(self._queue) >= self._bound:
+            if self._policy is Policy.SKIP_TO_KEY:
+                self.drops += len(self._queue)
+                self._queue.clear()
+                if not packet.key:
+                    self.drops += 1
+                    self._skipping = True
+                    return
+            else:
+                self._queue.popleft()
+                self.drops += 1
+        self._queue.append(packet)
+        self._wake()
+
+    def clear(self) -> None:
+        """Forget what is queued."""
+        self._queue.clear()
+
+    def close(self) -> None:
+        """End the iteration once what is queued has been read. Safe to call twice."""
+        self._closed = True
+        self._wake()
+
+    async def get(self) -> Packet:
+        """The next packet.
+
+        Raises:
+            StopAsyncIteration: The mailbox is closed and empty.
+        """
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._queue.popleft()
+
+    def __aiter__(self) -> AsyncIterator[Packet]:
+        return self
+
+    async def __anext__(self) -> Packet:
+        return await self.get()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,90 @@
+"""One kind of media of one camera, and those who read it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from framecast.core.packet import Packet
+from framecast.core.supervise import Sink, deliver
+
+
+class Track:
+    """Hands each packet to every sink, synchronously, and keeps a short ring for newcomers.
+
+    Args:
+        name: ``video``, ``video/320``, ``h264``, …
+        ring_packets: Most packets in the ring.
+        ring_bytes: Most payload bytes in the ring; the newest packet stays whatever its size.
+        on_demand: Called with True when the first sink attaches, with False when the last one leaves.
+
+    Attributes:
+        latest: The newest packet, None before the first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ring_packets: int = 30,
+        ring_bytes: int = 2 << 20,
+        on_demand: Callable[[bool], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.latest: Packet | None = None
+        self.on_demand = on_demand
+        self._ring: deque[Packet] = deque()
+        self._ring_packets = ring_packets
+        self._ring_bytes = ring_bytes
+        self._held_bytes = 0
+        self._sinks: tuple[Sink, ...] = ()
+
+    @property
+    def ring(self) -> tuple[Packet, ...]:
+        """The packets kept, oldest first."""
+        return tuple(self._ring)
+
+    @property
+    def ring_bound(self) -> int:
+        """Most packets the ring holds."""
+        return self._ring_packets
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is attached."""
+        return bool(self._sinks)
+
+    def attach(self, sink: Sink) -> None:
+        """Let ``sink`` have every packet from now on. Those that serve one reader come before bulk ones."""
+        if sink in self._sinks:
+            return
+        first = not self._sinks
+        self._sinks = tuple(sorted((*self._sinks, sink), key=lambda each: each.bulk))
+        if first and self.on_demand is not None:
+            self.on_demand(True)
+
+    def detach(self, sink: Sink) -> None:
+        """Stop handing packets to ``sink``; nothing happens when it isn't attached."""
+        if sink not in self._sinks:
+            return
+        self._sinks = tuple(each for each in self._sinks if each is not sink)
+        if not self._sinks and self.on_demand is not None:
+            self.on_demand(False)
+
+    def publish(self, packet: Packet) -> None:
+        """Give ``packet`` to everyone. Never waits, and never raises because of a reader."""
+        ring = self._ring
+        ring.append(packet)
+        self._held_bytes += len(packet.payload)
+        while len(ring) > self._ring_packets or (self._held_bytes > self._ring_bytes and len(ring) > 1):
+            self._held_bytes -= len(ring.popleft().payload)
+        self.latest = packet
+        deliver(self._sinks, packet, self.detach)
+
+    def clear(self) -> None:
+        """Forget all packets here and in the sinks (a privacy mask was set: no earlier picture may be shown)."""
+        self._ring.clear()
+        self._held_bytes = 0
+        self.latest = None
+        for sink in self._sinks:
+            sink.clear()
