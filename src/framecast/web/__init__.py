@@ -1,0 +1,76 @@
+"""The pages, as a browser gets them: plain files, read once at start.
+
+There is no build step. A page is an HTML file beside this module; whatever pages ask for lies under
+``static/``. Pages refer to everything relative to themselves, so that the whole server may live under a
+sub-path of somebody's proxy.
+
+``load`` keeps every file in memory (some 200 KB together): a request then is a dictionary look-up, and no
+path from outside ever reaches the file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+PAGES = {
+    "/": "index.html",
+    "/cameras/{id}": "camera.html",
+    "/mjpeg": "mjpeg.html",
+    "/docs": "docs.html",
+}
+"""Route of each page and the file that answers it."""
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+    )
+)
+"""What a page may load: our own files and nothing else, nothing inline. The server adds ``frame-ancestors``."""
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of the pages.
+
+    Attributes:
+        body: Its bytes.
+        content_type: Whole value of the header.
+        etag: Strong, with its quotes; changes with the content and with nothing else.
+    """
+
+    body: bytes
+    content_type: str
+    etag: str
+
+
+def load() -> dict[str, Asset]:
+    """Every page and static file, by its path below this folder (``index.html``, ``static/js/wall.js``)."""
+    assets: dict[str, Asset] = {}
+    for path in sorted(FOLDER.rglob("*")):
+        content_type = CONTENT_TYPES.get(path.suffix)
+        if content_type is None or not path.is_file():
+            continue
+        body = path.read_bytes()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        assets[path.relative_to(FOLDER).as_posix()] = Asset(body, content_type, etag)
+    return assets
