@@ -6,8 +6,8 @@ from __future__ import annotations
 class Pacer:
     """Says which frames to take so that at most ``fps`` a second pass, as evenly as the source allows.
 
-    It keeps a grid of due times and takes the frame nearest to each: a frame passes when it comes no earlier than half a
-    source interval before the next due time. So 30 fps thinned to 15 takes every second frame however the network
+    It keeps a grid of due times and takes the frame nearest to each: a frame passes when it comes no earlier than half
+    a source interval before the next due time. So 30 fps thinned to 15 takes every second frame however the network
     shakes them, and the grid (not the frame taken) carries the rate, so that 30 thinned to 20 is 20 and not 15.
 
     Args:

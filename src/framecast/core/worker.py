@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from framecast.core.mailbox import Mailbox
-from framecast.core.supervise import Supervisor
+from framecast.core.supervise import Backoff, Supervisor
 from framecast.core.track import Track
 
 
@@ -52,6 +52,7 @@ class WorkedTrack:
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._backoff = Backoff()
         self._closed = False
         out.on_demand = self._demand
         if out.wanted:
@@ -84,7 +85,7 @@ class WorkedTrack:
             return
         if wanted:
             if self._task is None:
-                self._task = self._supervisor.spawn(f"worker:{self.out.name}", self._work())
+                self._task = self._supervisor.spawn(f"worker:{self.out.name}", self._work(), self._failed)
         else:
             self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._idle)
 
@@ -97,7 +98,16 @@ class WorkedTrack:
             await self._make_worker().run(mailbox, self.out)
         finally:
             self.source.detach(mailbox)
-            self._task = None
+            if self._task is asyncio.current_task():
+                self._task = None
+
+    def _failed(self, error: Exception) -> None:
+        if not self._closed and self.out.wanted:
+            self._timer = asyncio.get_running_loop().call_later(self._backoff.next_s(), self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        self._demand(self.out.wanted)
 
     def _idle(self) -> None:
         self._timer = None
