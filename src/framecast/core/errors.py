@@ -4,6 +4,7 @@
     ├── Misuse                 our caller asked for something that makes no sense
     │   ├── ConfigError        a setting, with file, key, value and what would be accepted
     │   └── LimitReached       a bound the operator set (renditions, viewers)
+    ├── StateError             what must outlive a restart can't be kept (disk full, file damaged)
     └── DeviceError            the remote end broke, or broke the protocol
         ├── Unreachable        no connection: name, route, refusal, time-out
         ├── BadStatus          it answered, but not with a picture (status)
@@ -49,6 +50,10 @@ class LimitReached(Misuse):
     def __init__(self, message: str, limit: int) -> None:
         self.limit = limit
         super().__init__(message)
+
+
+class StateError(FramecastError):
+    """What must outlive a restart can't be written: the disk is full, the file damaged or locked."""
 
 
 class DeviceError(FramecastError):

@@ -72,7 +72,7 @@ class Backoff:
 
     def next_s(self) -> float:
         """Seconds to wait before the next attempt."""
-        pause = min(self._cap_s, self._first_s * 2 ** min(self._attempt, 30))
+        pause = min(self._cap_s, self._first_s * 2.0 ** min(self._attempt, 30))
         self._attempt += 1
         return pause * float(self._rng.uniform(1 - self._jitter, 1 + self._jitter))
 

@@ -1,0 +1,1 @@
+"""Devices -> tracks: what connects to cameras, or lets them connect, and what it takes to trust their pictures."""

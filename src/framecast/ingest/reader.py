@@ -1,0 +1,293 @@
+"""The one supervised reader of a camera that is fetched (not of one that pushes).
+
+Theory of operation.
+
+    idle --wanted--> connecting --first picture--> live --silence--> stalled --picture--> live
+      ^                 |  ^                         |                  |
+      |                 |  +--- backoff --- offline <+---- watchdog ----+
+      +---- unwanted for the grace, from any state ----+
+
+A session is one run of the source, as a task of its own. The reader looks at it twice a second: has a picture come
+(silence of a few seconds is normal for these devices, and only shows as `stalled`; beyond `stall_timeout_s` the socket is
+taken for dead), is the camera still wanted, did somebody ask for a restart. Whatever ends a session, viewers stay on
+the stream. Pauses between attempts double up to a cap and are spread; a session that brought pictures resets them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+from framecast.core.clock import Clock
+from framecast.core.errors import BadStatus, DeviceError, Misuse, Replaced, Stalled
+from framecast.core.limits import Quietly
+from framecast.core.source import Source
+from framecast.core.stream import Publisher, State, Stream
+from framecast.core.supervise import Backoff
+from framecast.ingest.captureclock import CaptureClock
+from framecast.ingest.gate import Gate
+
+log = logging.getLogger("framecast.ingest.reader")
+
+LOOK_S = 0.25
+"""Pause between two looks at a session."""
+SILENT_S = 2.0
+"""Silence that shows as `stalled`, at least; slow cameras get three of their intervals."""
+DENIED = frozenset({401, 403})
+DENIED_RETRY_S = 30.0
+
+Policy = Literal["on_demand", "always"]
+
+
+class Reader:
+    """Runs a source, and is the feed it speaks to.
+
+    Args:
+        stream: The camera.
+        source: How to get at its pictures.
+        gate: What they must pass.
+        label: The URL as people may see it, without secrets.
+        policy: Fetch always, or while somebody is attached and `grace_s` after.
+        stall_timeout_s: Silence after which the connection is given up.
+
+    Attributes:
+        dialect: What the device speaks, as far as known.
+        address: Where it was found.
+        connects: Sessions that got as far as a speaking device.
+        sessions: Attempts.
+        last_error: Why the last session ended, in words.
+        retry_at: Loop time of the next attempt, None while there is none to come.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        source: Source,
+        gate: Gate,
+        *,
+        label: str,
+        policy: Policy = "on_demand",
+        grace_s: float = 30.0,
+        stall_timeout_s: float = 10.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.stream = stream
+        self.clock: Clock = stream.clock
+        self.dialect = ""
+        self.address = ""
+        self.connects = 0
+        self.sessions = 0
+        self.last_error = ""
+        self.retry_at: float | None = None
+        self._source = source
+        self._gate = gate
+        self._label = label
+        self._policy = policy
+        self._grace_s = grace_s
+        self._stall_timeout_s = stall_timeout_s
+        self._backoff = backoff or Backoff(first_s=0.25, cap_s=5.0)
+        self._publisher: Publisher | None = None
+        self._capture = CaptureClock()
+        self._heard_at = 0.0
+        self._interval_s = 0.0
+        self._good = 0
+        self._wake = asyncio.Event()
+        self._unwanted_since: float | None = None
+        self._restart = False
+        self._session: asyncio.Task[None] | None = None
+        self._quietly = Quietly()
+        stream.on_demand = self._demand
+
+    # What the source says.
+
+    @property
+    def next_frame_id(self) -> int:
+        """What the next accepted picture will be called."""
+        return self.stream.frame_ids.next
+
+    def connected(self, dialect: str, address: str = "") -> None:
+        """The device speaks."""
+        if dialect != self.dialect and self.dialect:
+            log.info("%s: speaks %s now, spoke %s before", self.stream.camera_id, dialect, self.dialect)
+        self.dialect = dialect
+        self.address = address or self.address
+        self.connects += 1
+        log.info("%s: Connected to stream at %s (%s)", self.stream.camera_id, self._label, dialect)
+
+    def jpeg(self, payload: bytes, *, stamp_s: float | None = None, received_ns: int | None = None) -> bool:
+        """One whole candidate picture; see `core.source.Feed`."""
+        publisher = self._publisher
+        if publisher is None or publisher.closed:
+            return False
+        if received_ns is None:
+            received_ns = self.clock.now_ns()
+        checked = self._gate.check(payload)
+        if checked is None:
+            if self._quietly.due():
+                log.info("%s: refused pictures so far: %s", self.stream.camera_id, dict(self.stream.refused))
+            return False
+        form, jpeg = checked
+        capture = self._capture.map(received_ns, stamp_s)
+        for quirk in capture.quirks:
+            self.stream.quirks[quirk] += 1
+        if capture.new_epoch:
+            publisher.new_epoch()
+            self.stream.refused["reboot"] += 1
+        self._heard()
+        self._good += 1
+        if self.stream.state is not State.LIVE:
+            self.stream.set_state(State.LIVE)
+        publisher.publish(jpeg, form, capture.pts_ns, received_ns)
+        return True
+
+    def alive(self) -> None:
+        """The device answers and has nothing new."""
+        self._heard()
+        if self._good and self.stream.state is State.STALLED:
+            self.stream.set_state(State.LIVE)
+
+    def quirk(self, code: str) -> None:
+        """Count an oddity."""
+        self.stream.quirks[code] += 1
+
+    def fault(self, cause: str) -> None:
+        """Count a loss."""
+        self.stream.refused[cause] += 1
+
+    # What the operator says.
+
+    def restart(self) -> None:
+        """Drop the connection and connect anew at once, without a pause."""
+        self._restart = True
+        self._backoff.reset()
+        if self._session is not None:
+            self._session.cancel()
+        self._wake.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the camera is to be read now."""
+        return self._policy == "always" or self.stream.wanted
+
+    def _demand(self, wanted: bool) -> None:
+        self._unwanted_since = None if wanted else asyncio.get_running_loop().time()
+        self._wake.set()
+
+    # The life of the reader.
+
+    async def run(self) -> None:
+        """Read the camera until cancelled."""
+        log.info("%s: Background streaming thread started", self.stream.camera_id)
+        try:
+            while True:
+                while not self.wanted:
+                    self.stream.set_state(State.IDLE)
+                    await self._woken(None)
+                pause_s = await self._attempt()
+                if pause_s is None:
+                    continue
+                self.retry_at = asyncio.get_running_loop().time() + pause_s
+                await self._woken(pause_s)
+                self.retry_at = None
+        finally:
+            self.stream.on_demand = None
+
+    async def _attempt(self) -> float | None:
+        """One session; returns the pause before the next one in seconds, None for no pause."""
+        stream = self.stream
+        self._good = 0
+        self._restart = False
+        if stream.state in (State.IDLE, State.FAILED):
+            stream.set_state(State.CONNECTING)
+        try:
+            await self._run_session()
+            reason = "The camera ended the stream"
+        except Misuse as error:
+            stream.set_state(State.FAILED, str(error))
+            self.last_error = str(error)
+            log.error("%s: %s", stream.camera_id, error)
+            return float("inf")
+        except BadStatus as error:
+            reason = str(error)
+            stream.refused[error.cause] += 1
+            if error.status in DENIED:
+                self._end(State.FAILED, reason)
+                return DENIED_RETRY_S
+        except DeviceError as error:
+            reason = str(error)
+            stream.refused[error.cause] += 1
+        if not self.wanted:
+            self.last_error = ""
+            return None
+        if self._restart:
+            return None
+        if self._good:
+            self._backoff.reset()
+        self._end(State.OFFLINE, reason)
+        return self._backoff.next_s()
+
+    def _end(self, state: State, reason: str) -> None:
+        if reason != self.last_error or self._good:
+            log.warning("%s: %s", self.stream.camera_id, reason)
+        self.last_error = reason
+        self.stream.set_state(state, reason)
+
+    async def _run_session(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.sessions += 1
+        self._publisher = self.stream.open_publisher(self._label)
+        self._capture = CaptureClock()
+        self._heard_at = loop.time()
+        session = loop.create_task(self._source.run(self), name=f"session:{self.stream.camera_id}")
+        self._session = session
+        try:
+            while True:
+                done, _ = await asyncio.wait({session}, timeout=LOOK_S)
+                if done:
+                    if not session.cancelled():
+                        session.result()
+                    return
+                if self._look(loop.time()):
+                    return
+        finally:
+            self._session = None
+            session.cancel()
+            await asyncio.gather(session, return_exceptions=True)
+            self._publisher.close()
+            self._publisher = None
+
+    def _look(self, now: float) -> bool:
+        """Whether the session has to end for want of viewers; raises when it is dead."""
+        if self._publisher is not None and self._publisher.closed:
+            raise Replaced("Another publisher took this camera over")
+        silent_s = now - self._heard_at
+        if silent_s > self._stall_timeout_s:
+            raise Stalled(f"Nothing came for {silent_s:.0f} s although the connection is open", silent_s)
+        if self._good and silent_s > max(SILENT_S, 3 * self._interval_s) and self.stream.state is State.LIVE:
+            self.stream.refused["stall"] += 1
+            self.stream.set_state(State.STALLED, "The camera pauses")
+        if self._policy == "always" or self.stream.wanted:
+            return False
+        if self._unwanted_since is None:
+            self._unwanted_since = now
+        return now - self._unwanted_since >= self._grace_s
+
+    def _heard(self) -> None:
+        now = asyncio.get_running_loop().time()
+        gap = now - self._heard_at
+        self._interval_s += (min(gap, 10.0) - self._interval_s) / 8 if self._interval_s else gap
+        self._heard_at = now
+
+    async def _woken(self, timeout_s: float | None) -> None:
+        """Wait for demand or a restart, at most ``timeout_s``."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(None if timeout_s in (None, float("inf")) else timeout_s):
+                while True:
+                    await self._wake.wait()
+                    self._wake.clear()
+                    if timeout_s is None or self._restart:
+                        return
+        except TimeoutError:
+            pass

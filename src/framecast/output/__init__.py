@@ -1,0 +1,1 @@
+"""Tracks -> viewers: MJPEG, snapshots, the dashboard's WebSocket, plain WebSocket relays."""

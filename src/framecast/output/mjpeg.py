@@ -1,0 +1,205 @@
+"""MJPEG over HTTP: `multipart/x-mixed-replace`, byte for byte as docs/protocol.md pins it.
+
+A boundary follows each picture at once (a reader that waits for it has the whole picture), and Content-Length is the
+last header (small displays read the picture right after that line). Chromium paints a part only when it has seen the
+next part's headers: to a browser's picture request they are sent early (`advance`), in the only form that holds for a
+picture not yet known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from framecast.core.fanout import Fanout, Seat
+from framecast.core.limits import Quietly
+from framecast.core.packet import Packet
+from framecast.core.rendition import Rendition
+from framecast.core.stream import State, Stream
+from framecast.core.track import Track
+from framecast.core.viewer import Viewer
+from framecast.output.transport import Takeover
+
+log = logging.getLogger("framecast.output.mjpeg")
+
+CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
+OPENING = b"--frame\r\n"
+DELIMITER = b"\r\n--frame\r\n"
+EARLY_HEADERS = b"Content-Type: image/jpeg\r\n\r\n"
+STALE_S = 10.0
+"""A camera that was asleep shows newcomers its last picture only when it is younger than this."""
+
+
+def timestamp(pts_ns: int) -> str:
+    """Unix seconds with six decimals, as X-Timestamp carries them."""
+    return f"{pts_ns // 1_000_000_000}.{pts_ns // 1000 % 1_000_000:06d}"
+
+
+def headers(packet: Packet) -> bytes:
+    """The header lines of a part, blank line included."""
+    return (
+        f"Content-Type: image/jpeg\r\nX-Frame-Id: {packet.frame_id}\r\n"
+        f"X-Timestamp: {timestamp(packet.pts_ns)}\r\nContent-Length: {len(packet.payload)}\r\n\r\n"
+    ).encode("ascii")
+
+
+def chunk(data: bytes) -> bytes:
+    """``data`` as one HTTP/1.1 chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Package:
+    """One form of the multipart body.
+
+    Args:
+        chunked: Each part is one chunk (HTTP/1.1).
+        advance: The next part's header lines follow each picture.
+    """
+
+    def __init__(self, *, chunked: bool, advance: bool) -> None:
+        self._chunked = chunked
+        self._advance = advance
+        self._first: tuple[Packet, bytes] | None = None
+        self._next: tuple[Packet, bytes] | None = None
+
+    def first(self, packet: Packet) -> bytes:
+        """The first part a viewer gets: with all headers."""
+        if self._first is None or self._first[0] is not packet:
+            tail = DELIMITER + EARLY_HEADERS if self._advance else DELIMITER
+            self._first = (packet, self._frame(b"".join((headers(packet), packet.payload, tail))))
+        return self._first[1]
+
+    def next(self, packet: Packet) -> bytes:
+        """Any later part."""
+        if not self._advance:
+            return self.first(packet)
+        if self._next is None or self._next[0] is not packet:
+            self._next = (packet, self._frame(b"".join((packet.payload, DELIMITER, EARLY_HEADERS))))
+        return self._next[1]
+
+    def opening(self) -> bytes:
+        """What opens the body."""
+        return self._frame(OPENING)
+
+    def _frame(self, data: bytes) -> bytes:
+        return chunk(data) if self._chunked else data
+
+
+FanoutKey = tuple[Rendition, bool, bool, float]
+
+
+class Output:
+    """All MJPEG viewers of one camera: a fan-out for each rendition, form and frame rate in use.
+
+    Args:
+        stream: The camera.
+        heartbeat_s: Pause between repeats of the last picture when none comes.
+    """
+
+    def __init__(self, stream: Stream, *, heartbeat_s: float) -> None:
+        self.stream = stream
+        self.heartbeat_s = heartbeat_s
+        self._fanouts: dict[FanoutKey, Fanout] = {}
+        self._packages: dict[tuple[Rendition, bool, bool], Package] = {}
+        self._connections: set[Takeover] = set()
+        self._quietly = Quietly()
+
+    @property
+    def fanouts(self) -> dict[FanoutKey, Fanout]:
+        """The fan-outs there are, for statistics."""
+        return self._fanouts
+
+    async def serve(
+        self,
+        transport: asyncio.Transport,
+        viewer: Viewer,
+        *,
+        rendition: Rendition,
+        chunked: bool,
+        advance: bool,
+        fps: float,
+        on_start: Callable[[], None] | None = None,
+    ) -> None:
+        """Serve a viewer whose response head is out, until its connection ends.
+
+        Raises:
+            LimitReached: The camera has too many renditions already; nothing was written.
+        """
+        fanout = self._fanout(rendition, chunked, advance, fps)
+        seat = Seat(transport.write, viewer)
+        connection = Takeover(seat, transport)
+        self._connections.add(connection)
+        try:
+            transport.write(Package(chunked=chunked, advance=advance).opening())
+            if not transport.is_closing():
+                fanout.add(seat)
+            if on_start is not None:
+                on_start()
+            await connection.ended
+        finally:
+            self._connections.discard(connection)
+            seat.leave()
+            if not connection.ended.done():
+                connection.close()
+            self._sweep()
+
+    def check(self, rendition: Rendition) -> None:
+        """See whether ``rendition`` can be had.
+
+        Raises:
+            LimitReached: The camera has too many renditions already.
+        """
+        self.stream.track(rendition)
+
+    def close(self) -> None:
+        """Drop all viewers."""
+        for connection in tuple(self._connections):
+            connection.close()
+
+    def _fanout(self, rendition: Rendition, chunked: bool, advance: bool, fps: float) -> Fanout:
+        key = (rendition, chunked, advance, fps)
+        fanout = self._fanouts.get(key)
+        if fanout is not None:
+            return fanout
+        track = self.stream.track(rendition)
+        form = (rendition, chunked, advance)
+        package = self._packages.setdefault(form, Package(chunked=chunked, advance=advance))
+
+        def empty() -> None:
+            if self._fanouts.get(key) is fanout:
+                del self._fanouts[key]
+            if not any(other[:3] == form for other in self._fanouts):
+                self._packages.pop(form, None)
+            track.detach(fanout)
+
+        fanout = Fanout(
+            package,
+            heartbeat_s=self.heartbeat_s,
+            fps=fps,
+            clock=self.stream.clock,
+            on_empty=empty,
+            on_repeat=self._log_repeat,
+        )
+        if self._worth_showing(track):
+            fanout.prime(track.latest)
+        self._fanouts[key] = fanout
+        track.attach(fanout)
+        return fanout
+
+    def _worth_showing(self, track: Track) -> bool:
+        if track.latest is None:
+            return False
+        age_s = (self.stream.clock.now_ns() - track.latest.pts_ns) / 1e9
+        return age_s < STALE_S or self.stream.state not in (State.IDLE, State.CONNECTING)
+
+    def _sweep(self) -> None:
+        """End fan-outs that never got a viewer (its connection died between request and answer)."""
+        for key, fanout in tuple(self._fanouts.items()):
+            if not len(fanout):
+                del self._fanouts[key]
+                self.stream.track(key[0]).detach(fanout)
+
+    def _log_repeat(self, viewer: Viewer, packet: Packet) -> None:
+        if self._quietly.due():
+            log.info("Client %d heartbeat sent (frame %d)", viewer.number, packet.frame_id)

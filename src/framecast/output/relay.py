@@ -1,0 +1,33 @@
+"""Plain WebSocket viewers: each picture one binary message, nothing to acknowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from framecast.core.mailbox import Mailbox
+from framecast.core.stream import Stream
+from framecast.core.viewer import Viewer
+
+
+async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitable[None]], *, bound: int = 1) -> None:
+    """Send every picture until cancelled, or until ``send`` raises; a viewer that is behind gets the newest.
+
+    Args:
+        stream: The camera.
+        viewer: Counters to keep.
+        send: Sends one binary message and waits until the connection can take more.
+        bound: Pictures kept for a viewer that is behind.
+    """
+    mailbox = Mailbox(bound=bound)
+    if stream.video.latest is not None:
+        mailbox.push(stream.video.latest)
+    stream.video.attach(mailbox)
+    try:
+        async for packet in mailbox:
+            viewer.behind = True
+            await send(packet.payload)
+            viewer.behind = False
+            viewer.sent += 1
+            viewer.drops = mailbox.drops
+    finally:
+        stream.video.detach(mailbox)
