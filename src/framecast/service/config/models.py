@@ -1,0 +1,331 @@
+"""Every setting there is, with its default, its bounds and what it means.
+
+The models hold effective values only; where each came from is known to ``Configuration`` (resolve.py). The
+descriptions are what ``framecast config reference`` and docs/configuration.md show.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from framecast.core.rendition import SOURCE, Rendition, snap_quality, snap_width
+from framecast.service.config.addresses import Address, is_loopback, parse_address, parse_host
+from framecast.service.config.presets import PRESETS, PresetName
+from framecast.service.config.urls import check_camera_url, url_kind
+
+CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,1024}")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
+
+Policy = Literal["on_demand", "always"]
+Verify = Literal["auto", "always", "never"]
+
+
+def _setting(default: Any, description: str, *, env: tuple[str, ...] = (), **bounds: Any) -> Any:
+    """A field with its meaning and the names, besides FRAMECAST_SECTION_KEY, that the environment may use."""
+    if callable(default):
+        return Field(default_factory=default, description=description, json_schema_extra={"env": list(env)}, **bounds)
+    return Field(default=default, description=description, json_schema_extra={"env": list(env)}, **bounds)
+
+
+def _camera_id(value: str) -> str:
+    if value and not CAMERA_ID.fullmatch(value):
+        raise ValueError("a camera id: 1 to 63 of a-z, 0-9, - and _, starting with a letter or digit")
+    return value
+
+
+def _address_text(value: str) -> str:
+    return str(parse_address(value))
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError('a network such as "192.168.1.0/24" or one address') from None
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value.rstrip("/")):
+        raise ValueError('an origin such as "https://example.org", without a path')
+    return value.rstrip("/").lower()
+
+
+def _mask(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = value
+    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1):
+        raise ValueError("[x, y, width, height] as fractions of the picture, 0 to 1")
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise ValueError("HTTP header names and values on one line")
+    return value
+
+
+CameraId = Annotated[str, AfterValidator(_camera_id)]
+Host = Annotated[str, AfterValidator(parse_host)]
+AddressText = Annotated[str, AfterValidator(_address_text)]
+Network = Annotated[str, AfterValidator(_network)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
+CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
+
+
+class Section(BaseModel):
+    """One TOML table: fixed after it was read, and nothing in it unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ServerSettings(Section):
+    """Where the server listens and keeps its things."""
+
+    host: Host = _setting(
+        "127.0.0.1",
+        "Address to listen on. `0.0.0.0` is every IPv4 address, `::` every address.",
+        env=("FRAMECAST_HOST",),
+    )
+    port: int = _setting(
+        8080, "Port for everything: pages, API, streams. 0 takes any free one.", env=("FRAMECAST_PORT",), ge=0, le=65535
+    )
+    listen: list[AddressText] = _setting(list, "Further addresses that serve the same, as `HOST:PORT`.", max_length=32)
+    data: Path = _setting(
+        lambda: platformdirs.user_data_path("framecast"),
+        "Folder for the state, the control socket and model files.",
+        env=("FRAMECAST_DATA",),
+    )
+    model_dir: Path | None = _setting(
+        None, "Folder searched for model files besides `models` in the data folder.", env=("FRAMECAST_MODEL_DIR",)
+    )
+    allowed_origins: list[Origin] = _setting(
+        list, "Origins of other sites whose pages may embed the player and call the API from a browser.", max_length=64
+    )
+    allowed_hosts: list[str] = _setting(
+        list,
+        "Host names by which a server without tokens may be called, besides localhost and loopback addresses.",
+        max_length=64,
+    )
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Every address to listen on, the main one first."""
+        return [Address(self.host, self.port), *(parse_address(text) for text in self.listen)]
+
+
+class LimitSettings(Section):
+    """Bounds that keep one party from hurting the others."""
+
+    max_frame_bytes: int = _setting(
+        8 * 1024 * 1024, "Largest JPEG taken from a device, in bytes.", ge=16 * 1024, le=256 * 1024 * 1024
+    )
+    max_pixels: int = _setting(
+        25_000_000, "Largest picture taken from a device, in pixels (width x height).", ge=10_000, le=400_000_000
+    )
+    max_cameras: int = _setting(256, "Cameras there may be at a time.", ge=1, le=10_000)
+    max_viewers_per_camera: int = _setting(4096, "Viewers one camera may have.", ge=1, le=100_000)
+    max_connections: int = _setting(8192, "Connections the server keeps open at a time.", ge=16, le=1_000_000)
+    max_connections_per_address: int = _setting(
+        4096, "Connections one address may keep open at a time.", ge=1, le=1_000_000
+    )
+    header_timeout_s: float = _setting(10.0, "Time a client has to send a request's headers, in s.", ge=1, le=300)
+    body_timeout_s: float = _setting(30.0, "Time a client may be silent within a request's body, in s.", ge=1, le=600)
+    idle_timeout_s: float = _setting(75.0, "Time an idle connection is kept for the next request, in s.", ge=1, le=3600)
+
+
+class StreamSettings(Section):
+    """How pictures are read from cameras and handed to viewers."""
+
+    preset: PresetName = _setting("", "Bundle of values to start from (see Presets).", env=("FRAMECAST_PRESET",))
+    fps: float = _setting(
+        0.0,
+        "Most pictures a second that one viewer gets. 0: as many as the camera sends.",
+        env=("STREAM_FPS",),
+        ge=0,
+        le=240,
+    )
+    buffer: int = _setting(
+        2, "Pictures that may wait for one viewer; older ones are dropped.", env=("STREAM_BUFFER_SIZE",), ge=1, le=256
+    )
+    stall_timeout_s: float = _setting(
+        10.0, "Silence after which a camera is reconnected, in s.", env=("STREAM_TIMEOUT",), ge=5, le=60
+    )
+    heartbeat_interval_s: float = _setting(
+        5.0,
+        "A viewer of a silent camera gets the last picture again this often, in s.",
+        env=("HEARTBEAT_INTERVAL",),
+        ge=0.5,
+        le=60,
+    )
+    policy: Policy = _setting("on_demand", "`on_demand` reads a camera while somebody watches, `always` all the time.")
+    grace_s: float = _setting(30.0, "How long an unwatched camera is still read, in s.", ge=0, le=86_400)
+    reencode: bool = _setting(
+        False, "Re-encode cameras' own JPEGs with the quality and width of `[capture]`. Otherwise they pass untouched."
+    )
+    verify: Verify = _setting(
+        "auto", "Decode each JPEG to find damage inside it: `always`, `never`, or `auto`, while there is time for it."
+    )
+
+
+class CaptureSettings(Section):
+    """What Framecast itself captures or encodes; a camera's own JPEGs are not concerned."""
+
+    fps: float = _setting(
+        0.0,
+        "Pictures a second of captured and synthetic cameras. 0: the device's default.",
+        env=("CAMERA_FPS",),
+        ge=0,
+        le=240,
+    )
+    width: int = _setting(
+        0,
+        "Width of captured and re-encoded pictures, in px. 0: as it comes. Nothing is enlarged.",
+        env=("CAMERA_WIDTH",),
+        ge=0,
+        le=16_384,
+    )
+    height: int = _setting(
+        0, "Height of captured pictures, in px. 0: as it comes.", env=("CAMERA_HEIGHT",), ge=0, le=16_384
+    )
+    quality: int = _setting(85, "JPEG quality of whatever is encoded here.", env=("JPEG_QUALITY",), ge=1, le=100)
+
+
+class NetworkSettings(Section):
+    """Which camera URLs the API takes. The configuration file and the command line may name any."""
+
+    allow_private: bool = _setting(True, "Cameras in private networks (10/8, 172.16/12, 192.168/16, fc00::/7).")
+    allow_public: bool = _setting(True, "Cameras at public addresses.")
+    allow_loopback: bool = _setting(False, "Cameras on this machine (127/8, ::1).")
+    allow_link_local: bool = _setting(False, "Cameras at link-local addresses, cloud metadata services among them.")
+    allow_files: bool = _setting(False, "`file:` URLs, that is, any video file that the server can read.")
+
+
+class CompatSettings(Section):
+    """Which camera the routes of older programs mean; empty: the first one."""
+
+    doorbell: CameraId = _setting("", "Camera of the doorbell's routes.")
+    broadcast: CameraId = _setting("", "Camera of `/stream` and `/stream/detect`.")
+    robot: CameraId = _setting("", "Camera of `/api/robot/stream` and `/video_feed`.")
+    m5: CameraId = _setting("", "Camera of `/mjpeg`, `/status` and the two M5Stack ports.")
+    m5_device_port: int = _setting(
+        0, "Port where an M5Stack device connects by WebSocket (8765 by custom). 0: off.", ge=0, le=65535
+    )
+    m5_viewer_port: int = _setting(
+        0, "Port where M5Stack viewers connect by WebSocket (8766 by custom). 0: off.", ge=0, le=65535
+    )
+
+
+class LogSettings(Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severity that is logged.")
+    format: Literal["text", "json"] = _setting("text", "Lines for people, or one JSON object a line.")
+
+
+class CameraConfig(Section):
+    """One camera; what is left out is taken from ``[stream]``."""
+
+    url: CameraUrl = Field(description="Where the pictures come from (see Camera URLs).")
+    name: str = _setting("", "Name shown to people; the id if empty.", max_length=80)
+    policy: Policy | None = _setting(None, "As `stream.policy`, for this camera.")
+    grace_s: float | None = _setting(None, "As `stream.grace_s`, for this camera.", ge=0, le=86_400)
+    stall_timeout_s: float | None = _setting(None, "As `stream.stall_timeout_s`, for this camera.", ge=5, le=60)
+    preset: PresetName = _setting("", "Preset for this camera; it wins over `[stream]` and `[capture]`.")
+    rotate: Literal[0, 90, 180, 270] = _setting(0, "Turn pictures clockwise by this many degrees.")
+    mirror: Literal["none", "horizontal", "vertical"] = _setting("none", "Mirror pictures, after turning them.")
+    masks: list[Mask] = _setting(
+        list,
+        "Areas blackened for privacy, each `[x, y, width, height]` in fractions of the picture as viewers see it.",
+        max_length=32,
+    )
+    public: list[Literal["watch"]] = _setting(list, '`["watch"]`: anybody may watch without a token.', max_length=1)
+    publish_from: list[Network] = _setting(
+        list, "Networks from which a device may push without a token.", max_length=32
+    )
+    allow_query_key: bool = _setting(False, "Accept a token as `?key=` in the address, for clients without headers.")
+    username: str = _setting("", "User name the device asks for (or `user:password@` in the URL).", max_length=128)
+    password: str = _setting("", "Password the device asks for.", max_length=256)
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] = _setting(
+        dict, "Further HTTP headers sent to the device.", max_length=32
+    )
+    poll_interval_s: float = _setting(1.0, "How often a still image is fetched, in s.", ge=0.05, le=3600)
+
+    @property
+    def kind(self) -> str:
+        """How the pictures come, from the URL alone: ``pull push rtsp file v4l2 mock``."""
+        return url_kind(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What holds for one camera's stream, all layers and presets applied.
+
+    Attributes:
+        fps: Most pictures a second for one viewer; 0 is no limit.
+        buffer: Bound of a viewer's mailbox, in packets.
+        rendition: What a viewer gets who asks for nothing special.
+    """
+
+    policy: Policy
+    grace_s: float
+    stall_timeout_s: float
+    heartbeat_interval_s: float
+    fps: float
+    buffer: int
+    verify: Verify
+    rendition: Rendition
+
+
+class Settings(Section):
+    """All effective settings of one server."""
+
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+    stream: StreamSettings = StreamSettings()
+    capture: CaptureSettings = CaptureSettings()
+    network: NetworkSettings = NetworkSettings()
+    compat: CompatSettings = CompatSettings()
+    log: LogSettings = LogSettings()
+    cameras: dict[str, CameraConfig] = Field(default={}, description="One table for each camera, named by its id.")
+
+    @property
+    def listens_on_loopback_only(self) -> bool:
+        """Whether no other machine can connect."""
+        return all(is_loopback(address.host) for address in self.server.addresses)
+
+    def stream_options(self, camera: CameraConfig) -> StreamOptions:
+        """What holds for ``camera``: its own values, then its preset, then ``[stream]`` and ``[capture]``."""
+        stream, capture = self.stream, self.capture
+        if camera.preset:
+            values = PRESETS[camera.preset]
+            stream = stream.model_copy(update=_of_section(values, "stream"))
+            capture = capture.model_copy(update=_of_section(values, "capture"))
+        rendition = SOURCE
+        if stream.reencode:
+            width_px = snap_width(capture.width) if capture.width else 0
+            rendition = Rendition(width_px=width_px, quality=snap_quality(capture.quality))
+        return StreamOptions(
+            policy=camera.policy or stream.policy,
+            grace_s=stream.grace_s if camera.grace_s is None else camera.grace_s,
+            stall_timeout_s=camera.stall_timeout_s or stream.stall_timeout_s,
+            heartbeat_interval_s=stream.heartbeat_interval_s,
+            fps=stream.fps,
+            buffer=stream.buffer,
+            verify=stream.verify,
+            rendition=rendition,
+        )
+
+
+def _of_section(values: Any, section: str) -> dict[str, Any]:
+    prefix = section + "."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}

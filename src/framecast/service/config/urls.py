@@ -1,0 +1,87 @@
+"""Camera URLs: which there are, and how they are shown without their secrets."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+ACCEPTED = (
+    "a camera URL: http://…, https://…, rtsp://…, rtsps://…, push:, file:PATH, v4l2:/dev/video0 "
+    "or mock:?fps=30&size=640x480"
+)
+MAX_URL_CHARS = 2048
+
+_KINDS = {
+    "http": "pull",
+    "https": "pull",
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "push": "push",
+    "file": "file",
+    "v4l2": "v4l2",
+    "mock": "mock",
+}
+# Space is left to file names.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SECRET_QUERY = re.compile(r"(?i)((?:^|[?&])(?:pass(?:word)?|pwd|token|key|secret|auth)=)[^&]*")
+
+
+def url_kind(url: str) -> str:
+    """``pull push rtsp file v4l2 mock`` for a URL that was checked."""
+    return _KINDS[url.partition(":")[0].lower()]
+
+
+def check_camera_url(url: str) -> str:
+    """``url`` itself, its scheme in lower case; raises ValueError, saying what would be accepted."""
+    url = url.strip()
+    scheme, colon, rest = url.partition(":")
+    scheme = scheme.lower()
+    if not colon or scheme not in _KINDS or len(url) > MAX_URL_CHARS or _CONTROL.search(url):
+        raise ValueError(ACCEPTED)
+    good = {
+        "push": rest == "",
+        "file": rest.strip("/") != "",
+        "v4l2": re.fullmatch(r"/dev/[A-Za-z0-9_./-]+", rest) is not None and ".." not in rest,
+        "mock": _is_mock(rest),
+    }.get(scheme)
+    if good is None:
+        good = _has_host(url)
+    if not good:
+        raise ValueError(ACCEPTED)
+    return f"{scheme}:{rest}"
+
+
+def mask_url(url: str) -> str:
+    """``url`` with passwords and keys replaced by ``***``, for logs and pages."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        netloc = parts.netloc
+        if "@" in netloc:
+            user, _, host = netloc.rpartition("@")
+            netloc = f"{user.partition(':')[0]}:***@{host}" if ":" in user else f"***@{host}"
+        return urlunsplit(parts._replace(netloc=netloc, query=_SECRET_QUERY.sub(r"\1***", parts.query)))
+    except ValueError:
+        return url.partition(":")[0] + ":***"
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is no port
+    except ValueError:
+        return False
+    return bool(parts.hostname) and " " not in url and url.lower().startswith(f"{parts.scheme}://")
+
+
+def _is_mock(rest: str) -> bool:
+    if not rest:
+        return True
+    if not rest.startswith("?") or " " in rest:
+        return False
+    try:
+        parse_qsl(rest[1:], strict_parsing=True)
+    except ValueError:
+        return rest == "?"
+    return True

@@ -1,0 +1,48 @@
+"""Where cameras that come in over the API may be: not on this machine, not at a cloud's metadata service.
+
+Names are resolved only when a camera is connected, and may then resolve to something else, so the address is
+checked at that moment too (``address_refusal``), after the URL was (``url_refusal``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from framecast.service.config.models import NetworkSettings
+
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+
+
+def url_refusal(url: str, network: NetworkSettings) -> str:
+    """Why a camera URL may not come in over the API; empty when it may, as far as can be told without resolving."""
+    scheme = url.partition(":")[0]
+    if scheme == "file" and not network.allow_files:
+        return "file: URLs can be given on the command line or in the configuration file only (network.allow_files)"
+    if scheme not in ("http", "https", "rtsp", "rtsps"):
+        return ""
+    host = urlsplit(url).hostname or ""
+    if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):
+        host = "127.0.0.1"
+    try:
+        return address_refusal(host, network)
+    except ValueError:
+        return ""
+
+
+def address_refusal(address: str, network: NetworkSettings) -> str:
+    """Why a camera may not be at this IP address; empty when it may. Raises ValueError when it is no address."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        # An IPv4 address in other clothes is judged as what it is.
+        ip = ip.ipv4_mapped or ip.sixtofour or ip
+    if ip.is_unspecified or ip.is_loopback:
+        # Connecting to 0.0.0.0 reaches this machine.
+        return "" if network.allow_loopback else "cameras on this machine are not allowed (network.allow_loopback)"
+    if ip.is_link_local or str(ip) == "fd00:ec2::254":
+        return "" if network.allow_link_local else "link-local addresses are not allowed (network.allow_link_local)"
+    if ip.is_multicast or ip.is_reserved:
+        return "no camera can be at a multicast or reserved address"
+    if ip.is_private or (ip.version == 4 and ip in _SHARED):
+        return "" if network.allow_private else "private networks are not allowed (network.allow_private)"
+    return "" if network.allow_public else "public addresses are not allowed (network.allow_public)"

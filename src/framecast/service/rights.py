@@ -1,0 +1,289 @@
+"""Who may do what: pure decisions, no I/O.
+
+    need      what a route asks for (its entry in the table of routes)
+    Grant     what a caller has: from a token, from open mode, or from what a camera opens to everybody
+    Access    the rules of this server; ``decide`` gives yes, or 401 and 403 with a reason
+
+While the server listens on loopback only and no token exists, everything is open and credentials are ignored. Then
+nothing but the name in the Host header keeps other sites' pages out (DNS rebinding): ``host_allowed`` checks it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+COOKIE = "framecast_session"
+
+
+class Right(StrEnum):
+    """What a caller may do. ``operate`` includes ``watch``; ``publish`` stands alone."""
+
+    PUBLIC = "public"
+    WATCH = "watch"
+    OPERATE = "operate"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What somebody may do.
+
+    Attributes:
+        rights: As given to the token.
+        cameras: Ids they hold for; None is every camera, those to come too.
+        name: The token's name, for logs.
+        local: Whether the caller sits at this machine's control socket: URLs may then point anywhere.
+    """
+
+    rights: frozenset[Right]
+    cameras: frozenset[str] | None = None
+    name: str = ""
+    local: bool = False
+
+    def has(self, need: Right) -> bool:
+        """Whether ``need`` is among the rights, for some camera at least."""
+        if need is Right.PUBLIC or need in self.rights:
+            return True
+        return need is Right.WATCH and Right.OPERATE in self.rights
+
+    def allows(self, need: Right, camera_id: str) -> bool:
+        """Whether ``need`` is granted for this camera."""
+        return self.has(need) and (self.cameras is None or camera_id in self.cameras)
+
+
+EVERYTHING = Grant(frozenset({Right.WATCH, Right.OPERATE, Right.PUBLISH}))
+CONTROL = replace(EVERYTHING, name="control socket", local=True)
+
+
+Carrier = Literal["header", "basic", "query", "cookie"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret as it came with a request, and what carried it."""
+
+    secret: str
+    carrier: Carrier
+
+
+def credential(headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str]) -> Credential | None:
+    """What a request shows: the first of ``Authorization: Bearer``, ``X-API-Key``, ``token:`` (PrusaConnect),
+    Basic (the password is the token), ``?key=`` and the session cookie.
+
+    Args:
+        headers: With names that are found in any case (aiohttp's).
+    """
+    scheme, _, rest = headers.get("Authorization", "").partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer" and rest:
+        return Credential(rest, "header")
+    for name in ("X-API-Key", "token"):
+        if headers.get(name):
+            return Credential(headers[name].strip(), "header")
+    if scheme.lower() == "basic":
+        try:
+            _, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            password = ""
+        return Credential(password, "basic")
+    if query.get("key"):
+        return Credential(query["key"], "query")
+    if cookies.get(COOKIE):
+        return Credential(cookies[COOKIE], "cookie")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a request may go on.
+
+    Attributes:
+        allow: Yes or no.
+        grant: What the caller may do; handlers of many cameras show only those it covers.
+        status: 401 or 403 when not allowed.
+        reason: One sentence for the caller.
+    """
+
+    allow: bool
+    grant: Grant
+    status: int = 200
+    reason: str = ""
+
+
+class OpenCamera(Protocol):
+    """What a camera opens to callers without a token (``CameraConfig`` is one)."""
+
+    @property
+    def public(self) -> Collection[str]:
+        """Rights that everybody has."""
+
+    @property
+    def publish_from(self) -> Collection[str]:
+        """Networks whose devices may push."""
+
+    @property
+    def allow_query_key(self) -> bool:
+        """Whether a token may come as ``?key=``."""
+
+
+class Keys(Protocol):
+    """What knows the good tokens (``tokens.Keyring`` is one)."""
+
+    def grant_of(self, credential: Credential, now_s: float) -> Grant | None:
+        """What this credential grants; None when it is not good."""
+
+    def __len__(self) -> int:
+        """Tokens that exist, revoked ones too."""
+
+
+class Access:
+    """The rules of one server.
+
+    Args:
+        keys: Where secrets are looked up.
+        cameras: Id -> what it opens; read at each decision, so it may change.
+        loopback_only: Whether every listener is on loopback.
+    """
+
+    def __init__(self, keys: Keys, cameras: Mapping[str, OpenCamera], *, loopback_only: bool) -> None:
+        self._keys = keys
+        self._cameras = cameras
+        self._loopback_only = loopback_only
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody who can connect may do everything."""
+        return self._loopback_only and len(self._keys) == 0
+
+    def decide(self, need: Right, camera_id: str | None, shown: Credential | None, peer: str, now_s: float) -> Decision:
+        """Whether a request may go on.
+
+        The answer does not depend on whether the camera exists: somebody without the right can't find out.
+
+        Args:
+            need: What the route asks for.
+            camera_id: The camera it concerns; None when it concerns several or none.
+            shown: The request's credential.
+            peer: Address of the socket's other end; empty when it has none.
+            now_s: Unix seconds.
+        """
+        if self.open:
+            return Decision(True, EVERYTHING)
+        grant, known = self._grant(shown, peer, now_s)
+        if camera_id is None:
+            # A token for some cameras may look at its own, but not change the server.
+            good = grant.has(need) and (need is not Right.OPERATE or grant.cameras is None)
+        else:
+            good = self.covers(grant, need, camera_id, peer)
+        if need is Right.PUBLIC or good:
+            return Decision(True, grant)
+        if known:
+            return Decision(False, grant, 403, f"This token doesn't have the right to {_verb(need, camera_id)}.")
+        if shown is not None:
+            return Decision(False, grant, 401, "This token is unknown or revoked, or can't be used here.")
+        return Decision(False, grant, 401, f"A token with the right to {_verb(need, camera_id)} is needed.")
+
+    def covers(self, grant: Grant, need: Right, camera_id: str, peer: str = "") -> bool:
+        """Whether a camera is covered by what ``decide`` granted; for handlers of several cameras."""
+        return grant.allows(need, camera_id) or self._opens(need, camera_id, peer)
+
+    def _grant(self, shown: Credential | None, peer: str, now_s: float) -> tuple[Grant, bool]:
+        """The grant of what was shown, and whether that was good; else what everybody has."""
+        grant = self._keys.grant_of(shown, now_s) if shown is not None else None
+        if grant is not None and shown is not None and shown.carrier == "query":
+            grant = self._through_query(grant)
+        if grant is not None:
+            return grant, True
+        watched = {camera_id for camera_id in self._cameras if self._opens(Right.WATCH, camera_id, peer)}
+        # Publishing without a token is decided camera by camera.
+        return Grant(frozenset({Right.WATCH}) if watched else frozenset(), frozenset(watched)), False
+
+    def _through_query(self, grant: Grant) -> Grant | None:
+        """What is left of a grant shown in an address, which ends up in logs and histories."""
+        cameras = {camera_id for camera_id, camera in self._cameras.items() if camera.allow_query_key}
+        if grant.cameras is not None:
+            cameras &= grant.cameras
+        rights = grant.rights & {Right.WATCH, Right.PUBLISH}
+        return replace(grant, rights=rights, cameras=frozenset(cameras)) if cameras and rights else None
+
+    def _opens(self, need: Right, camera_id: str, peer: str) -> bool:
+        camera = self._cameras.get(camera_id)
+        if camera is None:
+            return False
+        if need is Right.PUBLISH:
+            return any(_is_within(peer, network) for network in camera.publish_from)
+        return need.value in camera.public
+
+
+def host_allowed(host_header: str, allowed_hosts: Collection[str] = ()) -> bool:
+    """Whether an open server may answer to this Host header: localhost, loopback addresses, configured names.
+
+    A page of another site whose name was rebound to 127.0.0.1 still sends that name.
+    """
+    name = _host_name(host_header)
+    if name is None:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in {host.lower() for host in allowed_hosts}:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def origin_allowed(
+    origin: str | None, host_header: str, allowed_origins: Collection[str] = (), *, tls: bool = False
+) -> bool:
+    """Whether a request that changes something, or opens a WebSocket, may come from this page.
+
+    Programs send no Origin and may. A page may if it is our own, or its origin is allowed. Behind a proxy that
+    ends TLS our own pages are https while we see http; never the other way round.
+    """
+    if origin is None:
+        return True
+    if origin.lower().rstrip("/") in allowed_origins:
+        return True
+    scheme, _, authority = origin.lower().partition("://")
+    if scheme not in ("http", "https") or (tls and scheme == "http"):
+        return False
+    default = ":443" if scheme == "https" else ":80"
+    return bool(authority) and authority.removesuffix(default) == host_header.strip().lower().removesuffix(default)
+
+
+def _host_name(host_header: str) -> str | None:
+    try:
+        parts = urlsplit("//" + host_header.strip())
+        _ = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname or parts.path or parts.username is not None or parts.query:
+        return None
+    return parts.hostname.lower().rstrip(".")
+
+
+def _is_within(peer: str, network: str) -> bool:
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    parsed = _network(network)
+    return parsed.version == address.version and address in parsed
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)
+
+
+def _verb(need: Right, camera_id: str | None) -> str:
+    return need.value if camera_id is None else f"{need.value} camera {camera_id}"
