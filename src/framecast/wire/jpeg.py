@@ -29,6 +29,7 @@ _DECODABLE_SOF = frozenset((0xC0, 0xC1, 0xC2))
 _OTHER_SOF = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 # What may stand between two scans: tables (DHT, DAC, DQT, DRI), SOS, DNL, APPn and COM.
 _BETWEEN_SCANS = frozenset((0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)))
+_HAS_LENGTH = _BETWEEN_SCANS | _DECODABLE_SOF | _OTHER_SOF | {0xDE, 0xDF}
 _SOS, _APP1 = 0xDA, 0xE1
 _SUBSAMPLING = {
     (1, 1): "4:4:4",
@@ -194,6 +195,58 @@ def _step(data: bytes, at: int, size: int) -> int:
     if length < 2:
         raise JpegError(Fault.BAD_MARKER, f"segment at {at} is shorter than its length field")
     return at + 2 + length
+
+
+class EndFinder:
+    """Finds where a JPEG that is still arriving ends; each byte is looked at once.
+
+    It is lenient, since judging is the inspector's business: what can't be walked is searched for an EOI instead.
+    """
+
+    __slots__ = ("_at", "_in_scan", "interrupted")
+
+    def __init__(self) -> None:
+        self._at = 2
+        self._in_scan = False
+        self.interrupted = False
+        """The picture has no end of its own: another SOI stands where ``find`` points."""
+
+    def find(self, buffer: bytes | bytearray, start: int, stop: int) -> int:
+        """The index behind the EOI, or of the SOI that interrupts the picture, or -1 when neither came yet.
+
+        Args:
+            buffer: Holds the picture; it may have grown or been moved since the last call.
+            start: Where the picture's SOI stands in it now.
+            stop: Nothing from here on belongs to the picture.
+        """
+        at = start + self._at
+        while True:
+            if self._in_scan:
+                found = _MARKER_IN_SCAN.search(buffer, at, stop)
+                if found is None:
+                    self._at = max(at, stop - 1) - start  # the last byte may be the first half of a marker
+                    return -1
+                at = found.start()
+            if at + 2 > stop:
+                break
+            marker = buffer[at + 1]
+            if buffer[at] != 0xFF:
+                self._in_scan = True
+            elif marker == 0xFF:
+                at += 1
+            elif marker == 0xD9 or marker == 0xD8:
+                self._at = at - start
+                self.interrupted = marker == 0xD8
+                return at if self.interrupted else at + 2
+            elif marker not in _HAS_LENGTH or (self._in_scan and marker not in _BETWEEN_SCANS):
+                at += 2
+            elif at + 4 > stop:
+                break
+            else:
+                at += max(4, 2 + (buffer[at + 2] << 8 | buffer[at + 3]))
+                self._in_scan = marker == _SOS
+        self._at = at - start
+        return -1
 
 
 class Inspector:

@@ -1,0 +1,429 @@
+"""Cuts a device's ``multipart/x-mixed-replace`` stream into parts, whatever its firmware does wrong.
+
+Theory of operation. The parser reads lines until a blank one (or an SOI) ends a header block, then a body:
+
+    LINES ── headers, blank line ──► LENGTH   Content-Length is there: cut when its last byte is in, never wait for the
+      ▲                                 │     boundary behind it, since devices send that with the *next* frame
+      │                                 ▼
+      │                              VERIFY   the promised bytes hold no end of image: was the promise too short?
+      │                                 │
+      │                                 ▼
+      └───────────── part ─────────── SCAN    no length, or a wrong one: a JPEG ends where its segments say, anything
+                                              else at the next boundary
+
+A boundary with header lines behind it, found inside promised bytes, ends that part early: the device froze and began
+anew, and the next frame must not be swallowed. A JPEG that was cut so is dropped and counted in ``faults``; every
+other part is handed over, and judging pictures is left to ``jpeg.Inspector``.
+
+Which parts come out depends on the bytes, never on how they were split. Every byte is searched once, so the time is
+linear; the buffer never holds more than one part and one chunk.
+
+Dialects: docs/devices.md, tests/data/. Sources: RFC 2046, section 5.1; the firmwares named there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from enum import Enum, auto
+from typing import NamedTuple
+
+from framecast.wire.jpeg import MAX_BYTES, EndFinder
+
+MAX_LINE_BYTES = 2048
+MAX_HEADERS = 32
+
+_KEEP_BYTES = 256
+"""Of a line that is too long only this much of its end is kept: a boundary may stand there."""
+
+_HEADER_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,63})[ \t]*:([^\r\n]*)")
+_BLANK = re.compile(rb"[\r\n]*")
+_PRINTABLE = re.compile(rb"[!-~][ -~]{0,199}")
+_BEHIND_TRUE_LENGTH = tuple(
+    newlines + b"--" for newlines in (b"", b"\n", b"\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\n\r\n")
+)
+_BOUNDARY_PARAMETER = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.){0,200})\"|([^\s;\"]{1,200}))", re.I)
+
+
+class Part(NamedTuple):
+    """One part: header names in lower case, and the body as it came."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def is_text(self) -> bool:
+        """A message of the device instead of a picture, such as ESPHome's ``No frames send.``"""
+        return self.headers.get("content-type", "").lower().startswith("text/")
+
+
+class _State(Enum):
+    LINES = auto()
+    LENGTH = auto()
+    VERIFY = auto()
+    SCAN = auto()
+
+
+def boundary_of(content_type: str) -> str | None:
+    """The boundary that a Content-Type header names, quoted or not; None when it names none."""
+    found = _BOUNDARY_PARAMETER.search(content_type)
+    if found is None:
+        return None
+    quoted, bare = found.groups()
+    return re.sub(r"\\(.)", r"\1", quoted) if bare is None else bare
+
+
+class Parser:
+    """Cuts one connection's bytes into parts.
+
+    Args:
+        boundary: What the response's Content-Type names (``boundary_of``), or None: it is then learned from the body.
+        max_part_bytes: A larger part is dropped and counted; the buffer holds no more than this and one chunk.
+
+    Attributes:
+        quirks: How often the device did something odd that cost nothing, by name.
+        faults: How many parts were lost, by cause.
+    """
+
+    def __init__(self, boundary: str | None, *, max_part_bytes: int = MAX_BYTES) -> None:
+        self.quirks: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self._max_part_bytes = max_part_bytes
+        self._buffer = bytearray()
+        self._at = 0  # everything before is done with
+        self._state = _State.LINES
+        self._parts: list[Part] = []
+        # Lines
+        self._looked = 0  # of the line that is still arriving, without a newline so far
+        self._too_long = False
+        self._headers: dict[str, str] = {}
+        self._behind_boundary = False
+        self._candidate: bytes | None = None  # looks like a boundary nobody announced
+        self._boundaries = 0
+        self._bodies = 0
+        self._lf_only = False
+        # Body; offsets count from self._at
+        self._length = 0
+        self._promised = False
+        self._searched = 0
+        self._finder: EndFinder | None = None
+        # Boundary
+        self._declared: bytes | None = None
+        self._needle: bytes | None = None
+        self._confirm_bytes = 0
+        if boundary is not None and _PRINTABLE.fullmatch(boundary.encode("utf-8", "replace")):
+            self._declared = boundary.encode()
+            # Until the first one is seen nobody knows whether announced dashes are part of it.
+            self._look_for(b"--" + (self._declared.lstrip(b"-") or self._declared))
+
+    def feed(self, data: bytes) -> list[Part]:
+        """The parts that these bytes complete, each as soon as its last byte is in."""
+        self._buffer += data
+        return self._run(final=False)
+
+    def close(self) -> list[Part]:
+        """What the end of the connection completes: a part that only a boundary would have ended."""
+        parts = self._run(final=True)
+        if self._state is not _State.LINES:
+            self.faults["truncated"] += 1
+        self._buffer.clear()
+        self._at = self._looked = 0
+        self._headers = {}
+        self._state = _State.LINES
+        return parts
+
+    def _run(self, *, final: bool) -> list[Part]:
+        more = True
+        while more:
+            state = self._state
+            if state is _State.LINES:
+                more = self._read_line()
+            elif state is _State.LENGTH:
+                more = self._read_length()
+            elif state is _State.VERIFY:
+                more = self._verify_length(final=final)
+            else:
+                more = self._scan(final=final)
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = 0
+        parts, self._parts = self._parts, []
+        return parts
+
+    # Lines
+
+    def _read_line(self) -> bool:
+        buffer, at = self._buffer, self._at
+        size = len(buffer)
+        if at >= size:
+            return False
+        if buffer[at] == 0xFF and not self._too_long:
+            if size - at < 3:
+                return False
+            if buffer.startswith(b"\xff\xd8\xff", at):  # no blank line, or no headers at all
+                self._begin_body()
+                return True
+        end = buffer.find(b"\n", at + self._looked)
+        if end < 0:
+            self._looked = size - at
+            if self._looked > MAX_LINE_BYTES:
+                self._at = size - _KEEP_BYTES
+                self._looked = _KEEP_BYTES
+                self._too_long = True
+            return False
+        line = bytes(buffer[at:end])
+        self._at = end + 1
+        self._looked = 0
+        if self._too_long or len(line) > MAX_LINE_BYTES:
+            self._too_long = False
+            self._read_junk(line[-_KEEP_BYTES:])
+            return True
+        text = line.strip()
+        if not text:
+            if self._headers:
+                self._begin_body()
+            else:
+                found = _BLANK.match(buffer, self._at)
+                self._at = found.end() if found else self._at
+        elif text.startswith(b"--"):
+            self._read_boundary(text)
+        else:
+            self._read_header(line, text)
+        return True
+
+    def _read_boundary(self, text: bytes) -> None:
+        known = self._recognise(text)
+        if known is None:
+            # Perhaps the header announced another one: believed when a header line follows.
+            self._candidate = text if _PRINTABLE.fullmatch(text) else None
+            self._headers = {}
+            self._behind_boundary = False
+            return
+        if self._behind_boundary:
+            self.quirks["doubled_boundary"] += 1
+        self._candidate = None
+        self._headers = {}
+        self._behind_boundary = known
+        self._boundaries += 1
+
+    def _recognise(self, text: bytes) -> bool | None:
+        """True for a boundary, False for the closing one, None for another line."""
+        declared = self._declared
+        if self._boundaries and self._needle is not None:
+            if text == self._needle:
+                return True
+            return False if text == self._needle + b"--" else None
+        if declared is None:
+            return None
+        for line in (b"--" + declared, declared):
+            if text in (line, line + b"--") and line.startswith(b"--"):
+                if line is declared:
+                    self.quirks["boundary_with_dashes"] += 1
+                self._look_for(line)
+                return text == line
+        return None
+
+    def _look_for(self, line: bytes) -> None:
+        self._needle = line
+        rest_of_line = rb"(?:--)?[ \t]{0,8}\r?\n"
+        again = rb"(?:-{0,8}" + re.escape(line) + rest_of_line + rb")?"
+        name = rb"[A-Za-z][A-Za-z0-9_-]{0,40}[ \t]{0,4}:"
+        self._confirmed = re.compile(re.escape(line) + rest_of_line + again + name)
+        self._line_end = re.compile(re.escape(line) + rest_of_line)
+        self._confirm_bytes = 2 * len(line) + 96  # more than the longest match
+
+    def _read_header(self, line: bytes, text: bytes) -> None:
+        found = _HEADER_LINE.match(text)
+        if found is None or line[0] in b" \t":
+            if not self._headers:
+                self._read_junk(text)
+            return  # folded or senseless: the others still count
+        name = found[1].decode("ascii").lower()
+        if self._candidate is not None:
+            if self._declared is not None:
+                self.quirks["boundary_not_found"] += 1
+            self._look_for(self._candidate)
+            self._candidate = None
+            self._behind_boundary = True
+            self._boundaries += 1
+        elif not self._headers and not self._behind_boundary and not name.startswith(("content-", "x-")):
+            return  # text in front of the first boundary
+        if len(self._headers) >= MAX_HEADERS:
+            self._headers = {}
+            self._behind_boundary = False
+            return
+        value = found[2]
+        if name == "content-length" and (value.startswith(b"  ") or value.lstrip()[:1] == b"0" != value.strip()):
+            self.quirks["padded_content_length"] += 1
+        self._lf_only = not line.endswith(b"\r")
+        self._headers[name] = value.strip().decode("latin-1")
+
+    def _read_junk(self, text: bytes) -> None:
+        """What stands between parts; a boundary may be stuck to its end."""
+        self._candidate = None
+        needle = self._needle
+        at = text.rfind(needle) if needle is not None else -1
+        if needle is not None and at >= 0 and text[at + len(needle) :].strip() in (b"", b"--"):
+            self._read_boundary(text[at:].strip())
+        else:
+            self._behind_boundary = False
+
+    # Bodies
+
+    def _begin_body(self) -> None:
+        if not self._bodies and not self._boundaries:
+            self.quirks["no_first_boundary"] += 1
+        self._bodies += 1
+        if self._lf_only:
+            self.quirks["lf_only"] += 1
+        self._lf_only = self._behind_boundary = False
+        self._candidate = None
+        self._looked = self._searched = 0
+        self._finder = None
+        text = self._headers.get("content-length")
+        self._promised = text is not None
+        self._state = _State.SCAN
+        if text is not None:
+            if text.isascii() and text.isdigit() and len(text) <= 20 and 0 < int(text) <= self._max_part_bytes:
+                self._length = int(text)
+                self._state = _State.LENGTH
+            else:
+                self.quirks["wrong_content_length"] += 1
+
+    def _read_length(self) -> bool:
+        buffer, at = self._buffer, self._at
+        end = at + self._length
+        whole = len(buffer) >= end
+        stop = end if whole else len(buffer)
+        cut = self._find_boundary(stop, whole=whole)
+        if cut >= 0:
+            self._cut_short(cut)
+            return True
+        if not whole:
+            return False
+        if not buffer.startswith(b"\xff\xd8", at) or buffer.startswith(b"\xff\xd9", end - 2):
+            self._deliver(end, end)
+            return True
+        self._finder = EndFinder()
+        if self._finder.find(buffer, at, end) >= 0 and not self._finder.interrupted:
+            self._deliver(end, end)  # padded behind its end
+            return True
+        self._state = _State.VERIFY
+        return True
+
+    def _verify_length(self, *, final: bool) -> bool:
+        """Promised bytes without an end of image: a truncated picture if a boundary follows, else a wrong promise."""
+        end = self._at + self._length
+        behind = bytes(self._buffer[end : end + 6])
+        if final or behind.startswith(_BEHIND_TRUE_LENGTH):
+            self._deliver(end, end)
+            return True
+        if any(tail.startswith(behind) for tail in _BEHIND_TRUE_LENGTH):
+            return False
+        self.quirks["wrong_content_length"] += 1
+        self._finder = EndFinder()
+        # A boundary whose header line goes on behind the promised bytes was passed over.
+        self._searched = max(0, self._length - self._confirm_bytes)
+        self._state = _State.SCAN
+        return True
+
+    def _scan(self, *, final: bool) -> bool:
+        buffer, at = self._buffer, self._at
+        size = len(buffer)
+        if size - at < 2 and not final:
+            return False
+        is_jpeg = buffer.startswith(b"\xff\xd8", at)
+        if not is_jpeg and not self._boundaries and "image" in self._headers.get("content-type", "image"):
+            self._drop("not_jpeg", at)  # nothing could end it; read on by lines
+            return True
+        stop = min(size, at + self._max_part_bytes)
+        full = size > stop
+        cut = self._find_boundary(stop, whole=full or final, at_line_start=not is_jpeg)
+        if is_jpeg:
+            finder = self._finder = self._finder or EndFinder()
+            end = finder.find(buffer, at, stop)
+            if end >= 0 and (cut < 0 or end <= cut):
+                if finder.interrupted:
+                    self._drop("truncated", end)
+                else:
+                    if not self._promised:
+                        self.quirks["no_content_length"] += 1
+                    self._deliver(end, end)
+                return True
+        if cut >= 0:
+            self._cut_short(cut)
+            return True
+        if full:
+            self._drop("too_many_bytes", stop)
+            return True
+        if final and not is_jpeg and size > at:
+            self._deliver(size, size)
+            return True
+        return False
+
+    def _find_boundary(self, stop: int, *, whole: bool, at_line_start: bool = False) -> int:
+        """Where a boundary stands between what was searched before and ``stop``, or -1.
+
+        Random bytes may look like a short boundary, so inside a picture it counts only with a header line behind it,
+        and in text only as a line of its own.
+        """
+        needle = self._needle
+        if needle is None:
+            return -1
+        buffer, base = self._buffer, self._at
+        pattern = self._line_end if at_line_start else self._confirmed
+        at = base + self._searched
+        while (hit := buffer.find(needle, at, stop)) >= 0:
+            if at_line_start and not self._begins_line(hit):
+                at = hit + 1
+            elif pattern.match(buffer, hit, stop):
+                return hit
+            elif not whole and stop - hit < self._confirm_bytes:
+                self._searched = hit - base
+                return -1
+            else:
+                at = hit + 1
+        self._searched = max(self._searched, at - base, stop - base - len(needle) + 1)
+        return -1
+
+    def _begins_line(self, hit: int) -> bool:
+        buffer = self._buffer
+        while hit > self._at and buffer[hit - 1] == 0x2D:  # dashes that the needle left out
+            hit -= 1
+        return hit == self._at or buffer[hit - 1] == 0x0A
+
+    def _cut_short(self, hit: int) -> None:
+        """A boundary stands inside the body, or ends it."""
+        buffer, at = self._buffer, self._at
+        while hit > at and buffer[hit - 1] == 0x2D:
+            hit -= 1
+        end = hit
+        if end > at and buffer[end - 1] == 0x0A:
+            end -= 1
+            if end > at and buffer[end - 1] == 0x0D:
+                end -= 1
+        if buffer.startswith(b"\xff\xd8", at):
+            finder = EndFinder()
+            if finder.find(buffer, at, end) < 0 or finder.interrupted:
+                self._drop("truncated", hit)
+                return
+        if self._state is _State.LENGTH:
+            self.quirks["wrong_content_length"] += 1
+        self._deliver(end, hit)
+
+    def _deliver(self, end: int, resume: int) -> None:
+        part = Part(self._headers, bytes(memoryview(self._buffer)[self._at : end]))
+        if part.is_text:
+            self.quirks["text_part"] += 1
+        self._parts.append(part)
+        self._resume(resume)
+
+    def _drop(self, cause: str, resume: int) -> None:
+        self.faults[cause] += 1
+        self._resume(resume)
+
+    def _resume(self, at: int) -> None:
+        self._at = at
+        self._headers = {}
+        self._looked = 0
+        self._state = _State.LINES
