@@ -21,9 +21,10 @@ def test_welcome(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1/", "http://localhost:8080/", "http://x.localhost/", "http://LOCALHOST./", "http://[::1]/", 
-     "http://0.0.0.0/", "http://[::ffff:127.0.0.1]/", "http://[::]/", "http://169.254.169.254/latest/meta-data", 
-     "http://[fe80::1%25eth0]/", "http://[fd00:ec2::254]/", "http://224.0.0.1/", "http://255.255.255.255/", "http://[2002:7f00:1::]/", "file:/etc/passwd"],
+    ["http://127.0.0.1/", "http://localhost:8080/", "http://x.localhost/", "http://LOCALHOST./", "http://[::1]/",
+     "http://0.0.0.0/", "http://[::ffff:127.0.0.1]/", "http://[::]/", "http://169.254.169.254/latest/meta-data",
+     "http://[fe80::1%25eth0]/", "http://[fd00:ec2::254]/", "http://224.0.0.1/", "http://255.255.255.255/",
+     "http://[2002:7f00:1::]/", "file:/etc/passwd"],
 )  # fmt: skip
 def test_refused(url: str) -> None:
     assert url_refusal(url, NETWORK)

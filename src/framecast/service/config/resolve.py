@@ -99,6 +99,11 @@ def load(
     return _resolve(file, below, Changes(), above)
 
 
+def defaults(options: Mapping[str, Any] | None = None) -> Configuration:
+    """The built-in values and these options: nothing is read from anywhere."""
+    return _resolve(None, (), Changes(), (sources.from_options(options or {}, []),))
+
+
 def check_camera(fields: Mapping[str, Any], where: str = "request") -> CameraConfig:
     """A camera from untrusted fields; raises ConfigError naming the first bad one."""
     for name in fields:

@@ -93,6 +93,8 @@ def read_toml(path: Path) -> Layer:
         line = lines.get(key) or lines.get(key.rpartition(".")[0])
         where = f"{path}, line {line}" if line else str(path)
         _check_key(key, value, where)
+        if key.endswith(".url") and isinstance(value, str):
+            value = absolute_file(value, path.parent)
         values[key] = Given(value, where, Origin.FILE)
     return Layer(values)
 
@@ -170,6 +172,7 @@ def from_options(options: Mapping[str, Any], cameras: list[str]) -> Layer:
     }
     for entry in cameras:
         camera_id, url = split_camera(entry, "--camera")
+        url = absolute_file(url, Path.cwd())
         values[f"cameras.{camera_id}.url"] = Given(url, f"--camera {camera_id}", Origin.COMMAND_LINE)
     return Layer(values)
 
@@ -198,6 +201,12 @@ def split_camera(entry: str, where: str) -> tuple[str, str]:
             where, "camera", entry, "ID=URL, the id of a-z, 0-9, - and _, such as door=http://192.168.1.20:81/stream"
         )
     return camera_id, url
+
+
+def absolute_file(url: str, folder: Path) -> str:
+    """A ``file:`` URL with its path made absolute as seen from ``folder``; other URLs as they are."""
+    scheme, _, path = url.partition(":")
+    return f"file:{folder.absolute() / path}" if scheme.lower() == "file" and path else url
 
 
 def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,91 @@
+"""The Unix socket by which commands speak to a running server.
+
+It lies in the data folder, readable by its owner only, so whoever can connect is the operator on this machine. The
+HTTP API is spoken over it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from framecast.core.errors import ConfigError
+
+SOCKET_NAME = "control.sock"
+_BACKLOG = 16
+_CONNECT_TIMEOUT_S = 5.0
+# sun_path holds 108 bytes on Linux and 104 elsewhere, the final zero among them.
+_MAX_PATH_BYTES = 100
+
+
+def listen(folder: Path) -> socket.socket | None:
+    """A listening socket in the data folder, mode 0600; None on a platform without Unix sockets.
+
+    A socket that a crashed server left behind is replaced. The caller unlinks it at the end (``unlink``).
+
+    Raises:
+        ConfigError: Another server uses this folder, or it can't be written.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        return None
+    with contextlib.suppress(OSError), connect(folder):
+        raise ConfigError(
+            str(folder),
+            "server.data",
+            str(folder),
+            "another Framecast is running with this data folder; name another one",
+        )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        unlink(folder)
+        # Between bind and chmod the mode follows the umask, but the folder is 0700.
+        with _address(folder) as address:
+            listener.bind(address)
+            os.chmod(address, 0o600)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            str(folder),
+            "server.data",
+            str(folder),
+            f"the control socket can't be made there ({error.strerror or error})",
+        ) from None
+    return listener
+
+
+def unlink(folder: Path) -> None:
+    """Remove the socket, if there is one."""
+    (folder / SOCKET_NAME).unlink(missing_ok=True)
+
+
+def connect(folder: Path, timeout_s: float | None = _CONNECT_TIMEOUT_S) -> socket.socket:
+    """A connection to the server that runs with this data folder; raises OSError when none does."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise FileNotFoundError("this platform has no Unix sockets")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        with _address(folder) as address:
+            connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """The socket's path, or, where it is too long for one, a short way there."""
+    path = folder / SOCKET_NAME
+    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
+        yield str(path)
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
+    finally:
+        os.close(descriptor)

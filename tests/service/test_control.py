@@ -1,0 +1,42 @@
+"""The socket by which commands find a running server."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from framecast.core.errors import ConfigError
+from framecast.service import control
+
+
+@pytest.mark.parametrize("depth", [0, 4])
+def test_only_one_server_and_only_its_owner(tmp_path: Path, depth: int) -> None:
+    folder = tmp_path.joinpath(*["a-folder-with-a-rather-long-name"] * depth)
+    folder.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(OSError):
+        control.connect(folder)
+    listener = control.listen(folder)
+    assert listener is not None
+    with listener:
+        assert stat.S_IMODE((folder / control.SOCKET_NAME).stat().st_mode) == 0o600
+        with control.connect(folder) as client:
+            server, _ = listener.accept()
+            with server:
+                server.sendall(b"hello")
+            assert client.recv(5) == b"hello"
+        with pytest.raises(ConfigError, match="another Framecast is running"):
+            control.listen(folder)
+    # Closed without unlink, as after a crash.
+    again = control.listen(folder)
+    assert again is not None
+    again.close()
+    control.unlink(folder)
+    assert list(folder.iterdir()) == []
+    control.unlink(folder)
+
+
+def test_folder_that_cannot_hold_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be made there"):
+        control.listen(tmp_path / "missing")
