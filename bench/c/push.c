@@ -156,7 +156,7 @@ static void start(struct device *device, int number) {
     }
     n = snprintf(request, sizeof request,
                  "GET %s HTTP/1.1\r\nHost: %s:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZnJhbWVjYXN0LWJlbmNoISE=\r\n\r\n",
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZnJhbWVjYXN0LWJlbmNoIQ==\r\n\r\n",
                  url.path, url.host, url.port);
     device->state = UPGRADING;
     if (send(device->fd, request, (size_t)n, MSG_NOSIGNAL) != n) finish(device, 0);
@@ -218,6 +218,7 @@ static void on_writable(struct device *device) {
             return;
         }
     }
+    want(device, EPOLLIN | EPOLLOUT); /* the other devices' turn; this one goes on after them */
 }
 
 /* A whole answer to a POST at the buffer's start? Counts it and makes room for the next. */

@@ -1,0 +1,20 @@
+"""The scenarios, by name: each takes a pace and hands back a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.parts import Pace
+from bench.results import Result
+from bench.scenarios import fanout, ingest, many, peers, restart, scaling, slow, storm
+
+SCENARIOS: dict[str, Callable[[Pace], Result]] = {
+    "fanout": fanout.run,
+    "slow": slow.run,
+    "ingest": ingest.run,
+    "restart": restart.run,
+    "storm": storm.run,
+    "many": many.run,
+    "scaling": scaling.run,
+    "peers": peers.run,
+}
