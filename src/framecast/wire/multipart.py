@@ -139,7 +139,7 @@ class Parser:
             if state is _State.LINES:
                 more = self._read_line()
             elif state is _State.LENGTH:
-                more = self._read_length()
+                more = self._read_length(final=final)
             elif state is _State.VERIFY:
                 more = self._verify_length(final=final)
             else:
@@ -290,7 +290,7 @@ class Parser:
             else:
                 self.quirks["wrong_content_length"] += 1
 
-    def _read_length(self) -> bool:
+    def _read_length(self, *, final: bool) -> bool:
         buffer, at = self._buffer, self._at
         end = at + self._length
         whole = len(buffer) >= end
@@ -300,15 +300,29 @@ class Parser:
             self._cut_short(cut)
             return True
         if not whole:
-            return False
+            return final and self._rescue(stop)
         if not buffer.startswith(b"\xff\xd8", at) or buffer.startswith(b"\xff\xd9", end - 2):
             self._deliver(end, end)
             return True
         self._finder = EndFinder()
-        if self._finder.find(buffer, at, end) >= 0 and not self._finder.interrupted:
-            self._deliver(end, end)  # padded behind its end
+        picture_end = self._finder.find(buffer, at, end)
+        if picture_end >= 0 and not self._finder.interrupted:
+            if buffer.find(b"\n--", picture_end, end) >= 0:
+                self.quirks["wrong_content_length"] += 1  # a piece of the next boundary was promised too
+            self._deliver(end, end)  # else it is padded behind its end
             return True
         self._state = _State.VERIFY
+        return True
+
+    def _rescue(self, stop: int) -> bool:
+        """The connection ended before the promised length: the picture may be whole all the same."""
+        end = EndFinder()
+        if not self._buffer.startswith(b"\xff\xd8", self._at) or end.find(self._buffer, self._at, stop) < 0:
+            return False
+        if end.interrupted:
+            return False
+        self.quirks["wrong_content_length"] += 1
+        self._deliver(stop, stop)
         return True
 
     def _verify_length(self, *, final: bool) -> bool:
