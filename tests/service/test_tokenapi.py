@@ -51,3 +51,16 @@ def test_what_is_no_token(tmp_path: Path, body: Any) -> None:
         with pytest.raises(Misuse):
             tokenapi.create(state, body)
         assert state.tokens() == []
+
+
+def test_list_and_revoke(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        assert tokenapi.listing(state) == {"tokens": []}
+        tokenapi.create(state, {"name": "x", "rights": ["watch"]})
+        tokenapi.revoke(state, "x")
+        (token,) = tokenapi.listing(state)["tokens"]
+        assert token["revoked"]
+        tokenapi.revoke(state, "x", forget=True)
+        assert tokenapi.listing(state) == {"tokens": []}
+        with pytest.raises(Misuse, match="no token named x"):
+            tokenapi.revoke(state, "x")

@@ -28,6 +28,11 @@ def describe(token: Token) -> dict[str, Any]:
     }
 
 
+def listing(state: State) -> dict[str, Any]:
+    """All tokens, revoked ones too."""
+    return {"tokens": [describe(token) for token in state.tokens()]}
+
+
 def create(state: State, body: Any) -> dict[str, Any]:
     """Make the token that a request asks for; the answer holds its ``secret``, once. Raises Misuse.
 
@@ -38,6 +43,12 @@ def create(state: State, body: Any) -> dict[str, Any]:
         raise Misuse("a token has name, rights and, if it is limited to some, cameras")
     token, secret = state.create_token(_name(body), _rights(body), _cameras(body))
     return {**describe(token), "secret": secret}
+
+
+def revoke(state: State, name: str, *, forget: bool = False) -> None:
+    """Make a token useless, or drop it altogether; raises Misuse when there is none of this name."""
+    if not (state.forget_token(name) if forget else state.revoke_token(name)):
+        raise Misuse(f"there is no token named {name}")
 
 
 def _name(body: dict[str, Any]) -> str:

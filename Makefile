@@ -1,0 +1,48 @@
+# make run     from a fresh clone to the first picture
+# make test    everything that must hold: linters and tests, with real browsers and players
+#
+# start.sh knows how to make the environment; here stands what to do in it.
+
+BIN := .venv/bin
+# How long the bounded ones run, in s.
+soak: SECONDS ?= 600
+fuzz: SECONDS ?= 60
+
+.PHONY: help install run test check dev system bench soak fuzz
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+	@echo "make install | check | bench | soak SECONDS=600 | fuzz SECONDS=60"
+
+install:
+	@./start.sh --install
+
+run:
+	@./start.sh $(ARGS)
+
+dev:
+	@./start.sh --install dev
+
+# What the tests run against: a browser, a player, and a compiler for the bench's own programs.
+system:
+	@command -v chromium >/dev/null || tools/apt.sh chromium
+	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg
+	@command -v cc >/dev/null || tools/apt.sh build-essential
+
+check: dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check system
+	$(BIN)/pytest $(ARGS)
+
+bench: dev system
+	$(BIN)/python -m bench $(ARGS)
+
+soak: dev system
+	$(BIN)/python -m bench.soak --seconds $(SECONDS)
+
+fuzz: dev
+	$(BIN)/python -m fuzz --seconds $(SECONDS)

@@ -1,0 +1,84 @@
+"""Speaking to the server that runs with the same data folder: HTTP over its Unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from framecast.core.errors import FramecastError
+from framecast.service import control
+
+# A probe tries several addresses, some of which never answer.
+_TIMEOUT_S = 60.0
+
+
+class CommandError(FramecastError):
+    """A command could not be done; the message says why."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP on a socket that is connected already."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_S)
+        self.sock = control.connect(folder, _TIMEOUT_S)
+
+    def connect(self) -> None:
+        """Nothing: one request a connection is all that is asked."""
+
+
+class Server:
+    """A running server; use ``Server.find``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def find(cls, folder: Path) -> Self | None:
+        """The server running with this data folder, if there is one."""
+        try:
+            control.connect(folder).close()
+        except PermissionError:
+            raise CommandError(
+                f"the server's data folder {folder} belongs to another user; run this as that user"
+            ) from None
+        except OSError:
+            return None
+        return cls(folder)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that the server answers (None for 204); raises CommandError with its message when it refuses."""
+        response = self._request(method, path, body)
+        data = response.read()
+        return json.loads(data) if data else None
+
+    def lines(self, method: str, path: str, body: Any = None) -> Iterator[Any]:
+        """The JSON lines of an answer, as they come."""
+        response = self._request(method, path, body)
+        for line in response:
+            if line.strip():
+                yield json.loads(line)
+
+    def _request(self, method: str, path: str, body: Any) -> http.client.HTTPResponse:
+        payload = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if payload is not None else {}
+        try:
+            connection = _Connection(self._folder)
+            connection.request(method, path, payload, headers)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise CommandError(f"the server doesn't answer: {error}") from None
+        if response.status < 400:
+            return response
+        raise CommandError(_message(response))
+
+
+def _message(response: http.client.HTTPResponse) -> str:
+    data = response.read()
+    try:
+        return str(json.loads(data)["error"]["message"])
+    except (ValueError, TypeError, KeyError):
+        return f"the server answers {response.status} {response.reason}"

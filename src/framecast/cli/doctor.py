@@ -1,0 +1,109 @@
+"""``framecast doctor``: look at a camera the way the server would, and say what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from framecast.cli import console, options
+from framecast.cli.control import CommandError, Server
+
+_SEVERITIES = {"error": "ERROR", "warning": "warning", "info": "note"}
+
+
+def doctor(
+    target: Annotated[str, typer.Argument(metavar="URL|ID", help="A URL, a bare address or the id of a camera.")],
+    config: options.ConfigFile = None,
+    data: options.DataFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Probe a camera and explain: which firmware it speaks like, how well it runs, what is wrong and what to do.
+
+    Exit status 1 when it gives no pictures.
+
+    Examples:
+
+      framecast doctor 192.168.1.20
+
+      framecast doctor http://192.168.1.20:81/stream
+    """
+    findings = _Findings(quiet=as_json)
+    _probe(target, config, data, findings.add)
+    result = findings.result
+    if result is None:
+        raise CommandError("the probe ended without a result")
+    if as_json:
+        # A picture of some 100 KB in base64 is of no use on a terminal.
+        console.as_json({key: value for key, value in result.items() if key != "preview"})
+    else:
+        _explain(result)
+    if not result.get("ok"):
+        raise typer.Exit(1)
+
+
+class _Findings:
+    """The messages of a probe: steps are printed as they come, the result is kept."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self.result: dict[str, Any] | None = None
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Take one message."""
+        if "step" in message and not self._quiet:
+            print(f"{'ok' if message.get('ok', True) else 'no':>4}  {message['text']}", flush=True)
+        self.result = message.get("result", self.result)
+
+
+def _probe(target: str, config: Path | None, data: Path | None, add: Callable[[dict[str, Any]], None]) -> None:
+    """Probe from the running server for its own cameras, else from here."""
+    from framecast.service.config import CAMERA_ID
+    from framecast.service.state import State
+
+    url = target
+    if CAMERA_ID.fullmatch(target):
+        configuration = options.load(config, data)
+        folder = configuration.settings.server.data
+        if server := Server.find(folder):
+            # The server may hold the one connection that the camera accepts.
+            for message in server.lines("POST", "/api/v1/probe", {"url": {"camera": target}}):
+                add(message)
+            return
+        if folder.exists():
+            with State.open(folder) as state:
+                configuration = configuration.with_changes(state.changes())
+        camera = configuration.settings.cameras.get(target)
+        if camera is None:
+            raise CommandError(
+                f"there is no camera {target}, and a bare name is no address: give http://{target}/ to probe it"
+            )
+        url = camera.url
+    asyncio.run(_probe_here(url, add))
+
+
+async def _probe_here(url: str, add: Callable[[dict[str, Any]], None]) -> None:
+    from framecast.ingest.probe import probe
+
+    async for message in probe(url):
+        add(message)
+
+
+def _explain(result: dict[str, Any]) -> None:
+    print()
+    if result.get("ok"):
+        print(f"{result['url']}  {result['dialect']}")
+        rate = f"{result['fps']:.1f} fps" if result.get("fps") else "fps unknown"
+        print(f"{result['width']}x{result['height']}  {rate}  {round(result['bytes_per_frame'] / 1000)} KB a picture")
+    problems = result.get("problems", [])
+    for problem in problems:
+        print(f"\n{_SEVERITIES.get(problem['severity'], problem['severity'])}: {problem['title']} [{problem['code']}]")
+        if problem.get("advice"):
+            print(f"  {problem['advice']}")
+    if result.get("ok") and not problems:
+        print("Nothing is wrong with it.")
+    if result.get("candidates") and not result.get("ok"):
+        print("\nTried: " + ", ".join(result["candidates"]))

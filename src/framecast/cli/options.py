@@ -1,0 +1,31 @@
+"""Options that several commands share, and the configuration they lead to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from framecast.service.config import Configuration
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Configuration file (TOML). Else framecast.toml here, if there is one."
+    ),
+]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder for state, tokens and the control socket.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def load(
+    file: Path | None, data: Path | None, options: dict[str, Any] | None = None, cameras: list[str] | None = None
+) -> Configuration:
+    """The configuration for a command; raises ConfigError."""
+    from framecast.service import config
+
+    return config.load(file=file, options={"server.data": data, **(options or {})}, cameras=cameras)

@@ -1,0 +1,117 @@
+"""``framecast serve`` and ``framecast demo``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from framecast.cli import options
+from framecast.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from framecast.service.config import Configuration
+
+Port = Annotated[int | None, typer.Option("--port", "-p", help="Port for everything; 0 takes any free one. [8080]")]
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; 0.0.0.0 for the whole network. [127.0.0.1]")
+    ] = None,
+    port: Port = None,
+    config: options.ConfigFile = None,
+    data: options.DataFolder = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--camera", "-c", metavar="ID=URL", help="A camera, such as door=http://192.168.1.20:81/stream. Repeat."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="proxied, local, high-quality or mobile (docs/configuration.md).")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error. [info]")] = None,
+    log_format: Annotated[str | None, typer.Option("--log-format", help="text or json. [text]")] = None,
+) -> None:
+    """Read cameras and serve them to everyone, until Ctrl-C.
+
+    Examples:
+
+      framecast serve --camera door=http://192.168.1.20:81/stream
+
+      framecast serve --host 0.0.0.0 --config framecast.toml
+    """
+    configuration = options.load(
+        config,
+        data,
+        {
+            "server.host": host,
+            "server.port": port,
+            "stream.preset": preset,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        camera,
+    )
+    from framecast import app
+
+    _listening(configuration, lambda: app.serve(configuration))
+
+
+def demo(
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video", metavar="FILE", exists=True, dir_okay=False, help="Show this film instead of drawn pictures."
+        ),
+    ] = None,
+    port: Port = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [127.0.0.1]")] = None,
+    data: options.DataFolder = None,
+    m5_ports: Annotated[bool, typer.Option(help="Also open the M5Stack ports, 8765 and 8766.")] = True,
+) -> None:
+    """Show everything with synthetic devices: no configuration, this machine only, nothing to install.
+
+    Neither a configuration file nor the environment is read.
+    """
+    import platformdirs
+
+    from framecast.service.config import defaults
+
+    configuration = defaults(
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.data": data or platformdirs.user_data_path("framecast") / "demo",
+            "compat.m5_device_port": 8765 if m5_ports else 0,
+            "compat.m5_viewer_port": 8766 if m5_ports else 0,
+        }
+    )
+    from framecast import app
+
+    _listening(configuration, lambda: app.demo(configuration, video))
+
+
+def _listening(configuration: Configuration, run: Callable[[], int]) -> None:
+    """Run, and exit with its status; an address that can't be used becomes a line that says what to change."""
+    reasons = {
+        errno.EADDRINUSE: "the address is in use; stop the other program or choose another port with --port",
+        errno.EACCES: "this port needs more rights; choose one above 1023 with --port",
+        errno.EADDRNOTAVAIL: "this machine has no such address; choose another with --host",
+    }
+    try:
+        raise typer.Exit(run())
+    except OSError as error:
+        if error.errno not in reasons:
+            raise
+        address = configuration.settings.server.addresses[0]
+        raise ConfigError(
+            configuration.origin("server.port"),
+            "server.port",
+            address.port,
+            f"{reasons[error.errno]} ({error.strerror})",
+        ) from error

@@ -1,0 +1,89 @@
+"""What there is to set, and what is set: for ``framecast config`` and the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from framecast.service.config import schema
+from framecast.service.config.models import Settings
+from framecast.service.config.resolve import Configuration
+from framecast.service.config.urls import mask_url
+
+_SECRETS = frozenset({"password", "headers"})
+
+
+class Effective(NamedTuple):
+    """One setting that holds.
+
+    Attributes:
+        key: Dotted name.
+        toml: The value as TOML writes it, secrets masked.
+        origin: Where it was given.
+    """
+
+    key: str
+    toml: str
+    origin: str
+
+
+def effective(configuration: Configuration) -> list[Effective]:
+    """Every setting of the sections, and what is given of each camera."""
+    rows = []
+    for key, value in _values(configuration.settings):
+        if key.startswith("cameras.") and key not in configuration.given:
+            continue
+        name = key.rpartition(".")[2]
+        if name in _SECRETS:
+            value = "***"
+        elif name == "url":
+            value = mask_url(value)
+        rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))
+    return rows
+
+
+def reference() -> str:
+    """The settings as Markdown tables, one for each section."""
+    lines: list[str] = []
+    section = ""
+    for key, setting in schema.settings_table().items():
+        table, _, _ = key.rpartition(".")
+        if table != section:
+            section = table
+            lines += ["", f"### `[{section.replace('*', 'ID')}]`", "", *_heading(section), ""]
+            names = "" if section == "cameras.*" else " environment |"
+            lines += [f"| setting |{names} default | accepted | meaning |", "|---" * (4 + bool(names)) + "|"]
+        names = "" if section == "cameras.*" else " " + "<br>".join(f"`{name}`" for name in setting.env) + " |"
+        accepted = setting.accepted.replace("|", "\\|")
+        lines.append(f"| `{key.rpartition('.')[2]}` |{names} {_default(setting)} | {accepted} | {setting.meaning} |")
+    return "\n".join(lines).strip()
+
+
+def _values(settings: Settings) -> Iterator[tuple[str, Any]]:
+    for section in Settings.model_fields:
+        if section == "cameras":
+            continue
+        table = getattr(settings, section)
+        yield from ((f"{section}.{name}", getattr(table, name)) for name in type(table).model_fields)
+    for camera_id, camera in settings.cameras.items():
+        yield from ((f"cameras.{camera_id}.{name}", getattr(camera, name)) for name in type(camera).model_fields)
+
+
+def _heading(section: str) -> list[str]:
+    from framecast.service.config.models import CameraConfig
+
+    model = CameraConfig if section == "cameras.*" else Settings.model_fields[section].annotation
+    return [(model.__doc__ or "").strip().replace("``", "`")]
+
+
+_DEFAULTS_IN_WORDS = {
+    "cameras.*.url": "required",
+    # Differs from user to user, which a document can't.
+    "server.data": "the user's data folder",
+}
+
+
+def _default(setting: schema.Setting) -> str:
+    if words := _DEFAULTS_IN_WORDS.get(setting.key):
+        return words
+    return f"`{setting.default}`" if setting.default else "none"

@@ -1,0 +1,19 @@
+@echo off
+rem From a fresh clone to the first picture: makes .venv, installs Framecast into it and runs "framecast demo".
+setlocal
+cd /d "%~dp0"
+
+if not exist .venv\Scripts\python.exe (
+    py -3 -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>nul
+    if errorlevel 1 (
+        echo Framecast needs Python 3.11 or newer. Get it from python.org and start this again.
+        exit /b 1
+    )
+    py -3 -m venv .venv || exit /b 1
+)
+if not exist .venv\.installed-media (
+    echo Installing Framecast and what it needs into .venv
+    .venv\Scripts\python.exe -m pip install --quiet --disable-pip-version-check --editable ".[media]" || exit /b 1
+    echo done> .venv\.installed-media
+)
+.venv\Scripts\framecast.exe demo %*

@@ -1,0 +1,328 @@
+"""Commands as a person gives them: what they print, where, and how they exit."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framecast import __version__
+from framecast.cli import main
+from framecast.service import control
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty folder and environment, with the data folder below it."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("FRAMECAST_", "STREAM_", "CAMERA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("FRAMECAST_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def execute(*arguments: str) -> tuple[int, str, str]:
+        status = main(list(arguments))
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return execute
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """What a server says over its control socket; requests are kept in ``server.seen``."""
+
+    def address_string(self) -> str:
+        return "control socket"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        self.server.seen.append((self.command, self.path, body))  # type: ignore[attr-defined]
+        status, answer = self.server.answers.get((self.command, self.path), (404, None))  # type: ignore[attr-defined]
+        self.send_response(status)
+        if answer is None:
+            answer = b"" if status == 204 else b"<html>"
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = do_DELETE = answer
+
+
+class Server(socketserver.UnixStreamServer):
+    """Serves prepared answers on a socket that listens already."""
+
+    def __init__(self, folder: Path, answers: dict[tuple[str, str], tuple[int, bytes | None]]) -> None:
+        listener = control.listen(folder)
+        assert listener is not None
+        super().__init__(str(folder / "unused"), Answers, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.answers = answers
+        self.seen: list[tuple[str, str, Any]] = []
+
+
+@contextmanager
+def running(folder: Path, **answers: tuple[int, Any]) -> Iterator[Server]:
+    """A server with the data folder below ``folder``; ``GET_cameras=(200, {...})`` answers GET /api/v1/cameras."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    table: dict[tuple[str, str], tuple[int, bytes | None]] = {}
+    for name, (status, answer) in answers.items():
+        method, _, path = name.partition("_")
+        payload = answer if isinstance(answer, bytes) or answer is None else json.dumps(answer).encode()
+        table[method, "/api/v1/" + path.replace("__", "/")] = (status, payload)
+    with Server(data, table) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+            control.unlink(data)
+
+
+CAMERA = {
+    "id": "door",
+    "name": "Front door",
+    "url": "http://192.168.1.20:81/stream",
+    "state": "live",
+    "reason": "",
+    "viewers": 3,
+    "video": {"width": 640, "height": 480, "fps": 14.93},
+}
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version") == (0, f"framecast {__version__}\n", "")
+    status, out, _ = run("serve", "--help")
+    assert status == 0
+    assert "--camera" in out
+    assert "framecast serve --camera door=" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "--port", "x"],
+        ["token", "create", "a"],
+        ["demo", "--video", "none.mp4"],
+    ],
+)
+def test_misuse_exits_with_2(run: Run, arguments: list[str]) -> None:
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err
+
+
+def test_bad_configuration_is_one_line_and_exit_status_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "framecast.toml").write_text("[server]\nprot = 1\n")
+    status, out, err = run("serve")
+    assert (status, out) == (2, "")
+    file = tmp_path / "framecast.toml"
+    expected = f"framecast: {file}, line 2: server.prot = 1 can't be used: there is no such setting; did you mean server.port?\n"
+    assert err == expected
+    (tmp_path / "framecast.toml").unlink()
+    for arguments, words in [
+        (["serve", "--port", "70000"], "--port: server.port = 70000 can't be used: a whole number from 0 to 65535"),
+        (["serve", "--camera", "door"], "--camera: camera = 'door' can't be used: ID=URL"),
+        (["serve", "--preset", "fast"], "--preset: stream.preset = 'fast' can't be used: one of"),
+        (["serve", "--config", "none.toml"], "none.toml: file = 'none.toml' can't be used: it can't be read"),
+        (["demo", "--host", "a b"], "--host: server.host = 'a b' can't be used"),
+    ]:
+        status, out, err = run(*arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+
+
+def test_tokens_without_a_server(run: Run) -> None:
+    assert run("token", "list")[1] == ""
+    status, secret, note = run("token", "create", "front-door", "--right", "publish", "--camera", "door")
+    assert status == 0
+    assert secret.startswith("fc_")
+    assert len(secret) == 47
+    assert "only time" in note
+    status, out, err = run("token", "create", "front-door", "--right", "watch")
+    assert (status, out) == (1, "")
+    assert "a token named front-door already" in err
+    assert run("token", "create", "b", "--right", "watc")[0] == 1
+    status, out, _ = run("token", "list")
+    assert out.split("\n")[1].split()[:3] == ["front-door", "publish", "door"]
+    assert run("token", "revoke", "front-door") == (0, "front-door revoked\n", "")
+    assert "revoked 2" in run("token", "list")[1]
+    assert run("token", "revoke", "front-door", "--forget") == (0, "front-door forgotten\n", "")
+    assert run("token", "revoke", "front-door")[0] == 1
+    made = json.loads(run("token", "create", "j", "-r", "watch", "-r", "publish", "--json")[1])
+    assert made["rights"] == ["publish", "watch"]
+    assert made["cameras"] is None
+    (listed,) = json.loads(run("token", "list", "--json")[1])["tokens"]
+    assert listed == {key: value for key, value in made.items() if key != "secret"}
+
+
+def test_tokens_of_a_running_server(run: Run, tmp_path: Path) -> None:
+    with running(
+        tmp_path,
+        POST_tokens=(201, {"name": "a", "secret": "fc_x"}),
+        GET_tokens=(200, {"tokens": []}),
+        **{"DELETE_tokens__a%20b": (204, None), "DELETE_tokens__c?forget=1": (204, None)},
+    ) as server:
+        assert run("token", "create", "a", "-r", "watch", "-c", "door")[:2] == (0, "fc_x\n")
+        assert run("token", "list")[0] == 0
+        assert run("token", "revoke", "a b")[0] == 0
+        assert run("token", "revoke", "c", "--forget")[0] == 0
+        assert server.seen[0] == ("POST", "/api/v1/tokens", {"name": "a", "rights": ["watch"], "cameras": ["door"]})
+    assert not (tmp_path / "data" / "framecast.db").exists(), "the server keeps the state, nobody beside it"
+
+
+def test_cameras_without_a_server(run: Run, tmp_path: Path) -> None:
+    status, out, err = run("cameras", "list")
+    assert (status, out) == (0, "")
+    assert "framecast cameras add" in err
+    assert run("cameras", "add", "yard", "push:", "--name", "Yard") == (0, "yard added\n", "")
+    assert run("cameras", "add", "film", "file:a.mp4", "--rotate", "90")[0] == 0
+    assert "already" in run("cameras", "add", "yard", "push:")[2]
+    assert run("cameras", "add", "Yard", "push:")[0] == 1
+    for bad in (["ftp://x"], ["push:", "--rotate", "45"], ["push:", "--policy", "never"], ["push:", "--mirror", "yes"]):
+        assert run("cameras", "add", "other", *bad)[0] == 2
+    (tmp_path / "framecast.toml").write_text('[cameras.door]\nurl = "http://u:secret@10.0.0.2/"\n')
+    status, out, err = run("cameras", "list")
+    assert [line.split() for line in out.splitlines()] == [
+        ["ID", "NAME", "URL", "FROM"],
+        ["door", "door", "http://u:***@10.0.0.2/", "config"],
+        ["film", "film", f"file:{tmp_path}/a.mp4", "api"],
+        ["yard", "Yard", "push:", "api"],
+    ]
+    assert "No server is running" in err
+    assert run("cameras", "remove", "door") == (0, "door removed\n", "")
+    assert run("cameras", "remove", "yard")[0] == 0
+    assert "there is no camera door" in run("cameras", "remove", "door")[2]
+    (film,) = json.loads(run("cameras", "list", "--json")[1])["cameras"]
+    assert (film["id"], film["kind"]) == ("film", "file")
+
+
+def test_cameras_of_a_running_server(run: Run, tmp_path: Path) -> None:
+    idle = {
+        **CAMERA,
+        "id": "yard",
+        "name": "yard",
+        "state": "offline",
+        "reason": "refused",
+        "viewers": 0,
+        "video": None,
+    }
+    with running(
+        tmp_path,
+        GET_cameras=(200, {"cameras": [CAMERA, idle]}),
+        POST_cameras=(201, CAMERA),
+        DELETE_cameras__door=(204, None),
+        DELETE_cameras__yard=(404, {"error": {"code": "not_found", "message": "There is no camera yard."}}),
+    ) as server:
+        lines = run("cameras", "list")[1].splitlines()
+        assert lines[1].split() == ["door", "Front", "door", "live", "14.9", "640x480", "3", CAMERA["url"]]
+        assert lines[2].split()[2:6] == ["offline", "(refused)", "-", "-"]
+        assert run("cameras", "add", "door", "http://127.0.0.1/", "--policy", "always")[0] == 0
+        assert server.seen[-1][2] == {"id": "door", "url": "http://127.0.0.1/", "policy": "always"}
+        assert run("cameras", "remove", "door", "--yes")[0] == 0
+        assert run("cameras", "remove", "yard", "--yes") == (1, "", "framecast: There is no camera yard.\n")
+
+
+def test_server_that_makes_no_sense(run: Run, tmp_path: Path) -> None:
+    with running(tmp_path):
+        assert run("cameras", "list") == (1, "", "framecast: the server answers 404 Not Found\n")
+
+
+def test_doctor_asks_the_server_about_its_own_camera(run: Run, tmp_path: Path) -> None:
+    result = {
+        "ok": True,
+        "url": "http://192.168.1.20:81/stream",
+        "dialect": "Espressif CameraWebServer",
+        "width": 640,
+        "height": 480,
+        "fps": 12.5,
+        "bytes_per_frame": 21000,
+        "problems": [
+            {
+                "code": "uptime_timestamp",
+                "severity": "info",
+                "title": "Its clock shows uptime",
+                "advice": "Nothing to do.",
+            }
+        ],
+        "preview": "AAAA",
+    }
+    answer = b'{"step": "connect", "text": "Connected", "ok": true}\n{"step": "frames", "text": "None", "ok": false}\n'
+    answer += json.dumps({"result": result}).encode() + b"\n"
+    with running(tmp_path, POST_probe=(200, answer)) as server:
+        status, out, _ = run("doctor", "door")
+        assert status == 0
+        assert server.seen[-1][2] == {"url": {"camera": "door"}}
+        assert out.splitlines() == [
+            "  ok  Connected",
+            "  no  None",
+            "",
+            "http://192.168.1.20:81/stream  Espressif CameraWebServer",
+            "640x480  12.5 fps  21 KB a picture",
+            "",
+            "note: Its clock shows uptime [uptime_timestamp]",
+            "  Nothing to do.",
+        ]
+        printed = json.loads(run("cameras", "probe", "door", "--json")[1])
+        assert printed["fps"] == 12.5
+        assert "preview" not in printed
+
+
+def test_doctor_knows_no_such_camera(run: Run) -> None:
+    status, _, err = run("doctor", "door")
+    assert status == 1
+    assert "there is no camera door" in err
+
+
+def test_config_show(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "framecast.toml").write_text(
+        '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\nheaders = {a = "pw"}\n'
+    )
+    (tmp_path / ".env").write_text("ENABLE_FRAME_CACHE=false\nSTREAM_FPS=12\n")
+    run("cameras", "add", "yard", "push:")
+    status, out, err = run("config", "show")
+    assert status == 0
+    assert "pw" not in out
+    lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in out.splitlines()}
+    assert lines["server.port"] == ["8080", "default"]
+    assert lines["stream.fps"] == ["12.0", f"STREAM_FPS in {tmp_path}/.env"]
+    assert lines["capture.quality"] == ["60", "preset mobile"]
+    assert lines["stream.preset"] == ['"mobile"', f"{tmp_path}/framecast.toml, line 2"]
+    assert lines["cameras.door.url"][0] == '"http://u:***@h/"'
+    assert lines["cameras.yard.url"] == ['"push:"', "change made by the API"]
+    assert err.startswith("warning: ENABLE_FRAME_CACHE=false")
+    rows = json.loads(run("config", "show", "--json")[1])
+    assert {"key": "stream.fps", "toml": "12.0", "origin": f"STREAM_FPS in {tmp_path}/.env"} in rows
+
+
+def test_command_starts_quickly_enough_to_be_used_in_scripts() -> None:
+    """What a command doesn't need is not imported; seconds would depend on the machine, modules don't."""
+    program = (
+        "import sys; from framecast.cli import main; main(['token', '--help']);"
+        "print([name for name in ('aiohttp', 'numpy', 'av', 'PIL', 'simplejpeg', 'sqlite3') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
