@@ -33,3 +33,8 @@ def read(jpeg: bytes) -> Stamp | None:
     if not jpeg.startswith(_HEAD) or len(jpeg) < _LENGTH_BYTES:
         return None
     return Stamp(*_SEGMENT.unpack_from(jpeg, len(_HEAD)))
+
+
+def end(jpeg: bytes) -> int:
+    """Where the next segment begins: after the comment, or after SOI where there is none."""
+    return _LENGTH_BYTES if jpeg.startswith(_HEAD) else 2
