@@ -1,0 +1,186 @@
+"""RTSP cameras, video files and local cameras, read through FFmpeg in the process.
+
+Theory of operation. FFmpeg blocks, so each source has a thread of its own, made when it is run and ended with it. The
+thread opens, reads, decodes and encodes (`avsession`), and puts pictures into an outlet: a few places, the oldest gives
+way, emptied on the loop. Motion JPEG passes as it is.
+
+A peer that hangs blocks the thread, not the loop: `AvSource.run` is cancelled within half a second whatever the thread
+does, and the thread ends by FFmpeg's own time-out. The thread is a daemon, so it never holds up the end of the process;
+a new run waits for it, so there is never more than one a source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from framecast.core.clock import Clock
+from framecast.core.errors import ConfigError, DeviceError, Misuse
+from framecast.core.source import Feed
+from framecast.ingest.avtarget import Target, target_of
+
+PICTURES = 4
+"""Places between thread and loop: a loop that is busy for 100 ms loses none at 30 fps."""
+GOODBYE_S = 0.5
+"""How long a cancelled run waits for its thread, so that a local camera is free for the next one."""
+
+_numbers = itertools.count(1)
+
+
+class AvSource:
+    """A `framecast.core.source.Source` that reads through FFmpeg.
+
+    Args:
+        url: ``rtsp://``, ``rtsps://``, ``file:PATH`` (again from the start at its end) or ``v4l2:/dev/video0``.
+        fps: Most pictures a second; 0 passes all.
+        quality: JPEG quality where pictures have to be encoded, 1-100.
+        timeout_s: How long the peer may be silent.
+
+    Attributes:
+        drops: Pictures the loop was too busy to take.
+
+    Raises:
+        Misuse: A URL that can't be read this way.
+    """
+
+    def __init__(self, url: str, *, fps: float = 0.0, quality: int = 85, timeout_s: float = 10.0) -> None:
+        if not 1 <= quality <= 100:
+            raise Misuse(f"quality = {quality}: 1 to 100 are possible")
+        if fps < 0 or timeout_s <= 0:
+            raise Misuse("fps is at least 0 (all pictures), timeout_s above 0")
+        self.drops = 0
+        self._target = target_of(url, timeout_s)
+        self._order = Order(self._target, fps, quality, timeout_s)
+        self._last: Future[None] | None = None
+
+    async def run(self, feed: Feed) -> None:
+        """Connect and feed until the device ends; a file goes on for ever. See `framecast.core.source.Source`."""
+        if self._last is not None:
+            await _settled(self._last)
+        outlet = Outlet(asyncio.get_running_loop(), feed)
+        ended: Future[None] = Future()
+        # Running from the start: those who wait for it can be cancelled, it can't.
+        ended.set_running_or_notify_cancel()
+        self._last = ended
+        name = f"framecast-av-{next(_numbers)}"
+        threading.Thread(target=_thread, args=(self._order, outlet, ended), name=name, daemon=True).start()
+        try:
+            await asyncio.wrap_future(ended)
+        finally:
+            outlet.close()
+            self.drops += outlet.drops
+            if not ended.done():
+                try:
+                    async with asyncio.timeout(GOODBYE_S):
+                        await _settled(ended)
+                except TimeoutError:
+                    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a session is to do."""
+
+    target: Target
+    fps: float
+    quality: int
+    timeout_s: float
+
+
+class Outlet:
+    """Where the thread puts what it has, and the loop takes it. LATEST: of `PICTURES` pictures the oldest gives way.
+
+    Args:
+        loop: Where ``feed`` lives.
+        feed: Who gets it.
+
+    Attributes:
+        drops: Pictures that gave way.
+        closed: Set when nobody wants any more.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, feed: Feed) -> None:
+        self.drops = 0
+        self.closed = threading.Event()
+        self.clock: Clock = feed.clock
+        self._loop = loop
+        self._feed = feed
+        self._pictures: deque[tuple[bytes, float, int]] = deque()
+        self._faults: deque[str] = deque(maxlen=64)
+        self._lock = threading.Lock()
+
+    def connected(self, dialect: str, address: str) -> None:
+        """From the thread: the device speaks."""
+        with self._lock:
+            if not self.closed.is_set():
+                self._loop.call_soon_threadsafe(self._connected, dialect, address)
+
+    def picture(self, jpeg: bytes, stamp_s: float) -> None:
+        """From the thread: a picture, with its time as Unix seconds."""
+        received_ns = self.clock.now_ns()
+        with self._lock:
+            waiting = bool(self._pictures or self._faults)
+            if len(self._pictures) >= PICTURES:
+                self._pictures.popleft()
+                self.drops += 1
+            self._pictures.append((jpeg, stamp_s, received_ns))
+            self._wake(waiting)
+
+    def fault(self, cause: str) -> None:
+        """From the thread: something was lost."""
+        with self._lock:
+            waiting = bool(self._pictures or self._faults)
+            self._faults.append(cause)
+            self._wake(waiting)
+
+    def close(self) -> None:
+        """From the loop: nothing more is taken; nothing touches the loop after this."""
+        with self._lock:
+            self.closed.set()
+
+    def _wake(self, waiting: bool) -> None:
+        if not waiting and not self.closed.is_set():
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _connected(self, dialect: str, address: str) -> None:
+        if not self.closed.is_set():
+            self._feed.connected(dialect, address)
+
+    def _drain(self) -> None:
+        with self._lock:
+            pictures, faults = list(self._pictures), list(self._faults)
+            self._pictures.clear()
+            self._faults.clear()
+        if self.closed.is_set():
+            return
+        for cause in faults:
+            self._feed.fault(cause)
+        for jpeg, stamp_s, received_ns in pictures:
+            self._feed.jpeg(jpeg, stamp_s=stamp_s, received_ns=received_ns)
+
+
+async def _settled(future: Future[None]) -> None:
+    """Wait until ``future`` is done, in whatever way."""
+    await asyncio.wait([asyncio.wrap_future(future)])
+
+
+def _thread(order: Order, outlet: Outlet, ended: Future[None]) -> None:
+    try:
+        try:
+            from framecast.ingest.avsession import Session
+        except ModuleNotFoundError:
+            accepted = "it needs the media extra: pip install 'framecast[media]'"
+            raise ConfigError("camera", "url", order.target.address, accepted) from None
+        Session(order, outlet).run()
+    except (DeviceError, Misuse) as error:
+        ended.set_exception(error)
+    else:
+        ended.set_result(None)
+    finally:
+        if not ended.done():
+            # A fault of ours: the traceback goes where those of threads go, and the task must not wait for ever.
+            ended.set_exception(RuntimeError(f"the thread that reads {order.target.address} died"))
