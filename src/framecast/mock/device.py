@@ -15,23 +15,19 @@ holds them all. Every task belongs to the device's task group and ends with it.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.errors import Misuse
 from framecast.mock.asked import Conversations
-from framecast.mock.dialects import DIALECTS, Dialect
-from framecast.mock.faults import Fault, Value, Verdict, parse
+from framecast.mock.faults import Fault, Value, Verdict
 from framecast.mock.line import Line, Link
 from framecast.mock.picture import Pictures
-from framecast.mock.push import Target
+from framecast.mock.setup import bound, checked, find, target
 from framecast.mock.shutter import Frame, Shutter
 
 STALL_S = 4.4
@@ -39,7 +35,6 @@ STALL_S = 4.4
 
 _REMEMBERED = 65_536
 _UPTIME_AT_START_S = 5_000.0
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ class FakeDevice:
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.dialect = find(dialect)
-        self._faults = _checked(self.dialect, faults)
+        self._faults = checked(self.dialect, faults)
         self.faults = frozenset(self._faults)
         self.login = next((fault.login for fault in self._faults.values() if fault.login), "")
         self.max_clients = self.dialect.max_clients if max_clients is None else max_clients
@@ -140,7 +135,7 @@ class FakeDevice:
         self.viewers: list[Line] = []
         self.room = asyncio.Condition()
         if self.dialect.pushes:
-            self.target = _target(to, self.dialect)
+            self.target = target(to, self.dialect)
         self._host, self._port = host, port
         self._stall_s, self._down_s, self._retry_s = stall_s, down_s, retry_s
         self._clock = clock
@@ -171,7 +166,7 @@ class FakeDevice:
 
     async def __aenter__(self) -> Self:
         if not self.dialect.pushes:
-            self._socket = _bound(self._host, self._port)
+            self._socket = bound(self._host, self._port)
             self._port = self._socket.getsockname()[1]
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
@@ -329,7 +324,7 @@ class FakeDevice:
             self._server.close()
             self._server = None
             # Bound and not listening: the port stays ours, and connections are refused.
-            self._socket = _bound(self._host, self._port)
+            self._socket = bound(self._host, self._port)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = Line(reader, writer, self._link)
@@ -392,53 +387,3 @@ class FakeDevice:
                     await self.reboot(self._down_s)
             if fault.kind.value is Value.AFTER_S:
                 return
-
-
-def find(name: str) -> Dialect:
-    """The dialect of that name.
-
-    Raises:
-        Misuse: There is none; the message lists them.
-    """
-    dialect = DIALECTS.get(name)
-    if dialect is None:
-        raise Misuse(f"There is no dialect {name!r}: {', '.join(DIALECTS)}")
-    return dialect
-
-
-def _checked(dialect: Dialect, faults: Iterable[str | Fault]) -> dict[str, Fault]:
-    """The faults by name, each one that the dialect can have."""
-    parsed = [parse(fault) if isinstance(fault, str) else fault for fault in faults]
-    for fault in parsed:
-        if not (fault.kind.pushes if dialect.pushes else fault.kind.listens):
-            raise Misuse(f"{dialect.name} can't have the fault {fault.name}: it {_way(dialect)}")
-    named = {fault.name: fault for fault in parsed}
-    if dialect.name == "prusaconnect":
-        named.setdefault("bogus-exif", parse("bogus-exif"))  # its firmware always writes it
-    return named
-
-
-def _way(dialect: Dialect) -> str:
-    return "pushes" if dialect.pushes else "is asked"
-
-
-def _target(to: str, dialect: Dialect) -> Target:
-    parts = urlsplit(to)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise Misuse(f"{dialect.name} pushes and needs a URL to push to, such as {dialect.scheme}://127.0.0.1:8080")
-    path = dialect.path if parts.path in ("", "/") else parts.path
-    query = f"?{parts.query}" if parts.query else ""
-    return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], path + query)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A TCP socket that has the port and doesn't listen yet."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise Misuse(f"Port {port} on {host} can't be used: {error.strerror}") from error
-    return bound

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framecast.core.errors import Misuse
-from framecast.mock.device import FakeDevice, find
+from framecast.mock.device import FakeDevice
 from framecast.mock.picture import Pictures, Synthetic
+from framecast.mock.setup import find
 from framecast.mock.video import Video
 
 PORT = 5069

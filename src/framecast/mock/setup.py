@@ -1,0 +1,77 @@
+"""What a fake device needs before it can run: its dialect, faults that fit it, a target or a port."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from framecast.core.errors import Misuse
+from framecast.mock.dialects import DIALECTS, Dialect
+from framecast.mock.faults import Fault, parse
+from framecast.mock.push import Target
+
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def find(name: str) -> Dialect:
+    """The dialect of that name.
+
+    Raises:
+        Misuse: There is none; the message lists them.
+    """
+    dialect = DIALECTS.get(name)
+    if dialect is None:
+        raise Misuse(f"There is no dialect {name!r}: {', '.join(DIALECTS)}")
+    return dialect
+
+
+def checked(dialect: Dialect, faults: Iterable[str | Fault]) -> dict[str, Fault]:
+    """The faults by name, each one that the dialect can have.
+
+    Raises:
+        Misuse: No such fault, or the dialect can't have it.
+    """
+    parsed = [parse(fault) if isinstance(fault, str) else fault for fault in faults]
+    for fault in parsed:
+        if not (fault.kind.pushes if dialect.pushes else fault.kind.listens):
+            raise Misuse(f"{dialect.name} can't have the fault {fault.name}: it {_way(dialect)}")
+    named = {fault.name: fault for fault in parsed}
+    if dialect.name == "prusaconnect":
+        named.setdefault("bogus-exif", parse("bogus-exif"))  # its firmware always writes it
+    return named
+
+
+def _way(dialect: Dialect) -> str:
+    return "pushes" if dialect.pushes else "is asked"
+
+
+def target(to: str, dialect: Dialect) -> Target:
+    """Where a device that pushes pushes to; a URL without a path gets the dialect's own.
+
+    Raises:
+        Misuse: No URL that it can push to.
+    """
+    parts = urlsplit(to)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise Misuse(f"{dialect.name} pushes and needs a URL to push to, such as {dialect.scheme}://127.0.0.1:8080")
+    path = dialect.path if parts.path in ("", "/") else parts.path
+    query = f"?{parts.query}" if parts.query else ""
+    return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], path + query)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A TCP socket that has the port and doesn't listen yet.
+
+    Raises:
+        Misuse: The port is taken or not ours to have.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise Misuse(f"Port {port} on {host} can't be used: {error.strerror}") from error
+    return taken
