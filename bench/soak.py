@@ -1,10 +1,10 @@
 """Churn for a long time, then everything must be back where it was: `python -m bench.soak --seconds N [--viewers N]`.
 
-Theory of operation. A server with one healthy camera, which ten steady viewers watch throughout, and one that is pushed
-to. Around them everything comes and goes: viewers over MJPEG, dashboards over WebSocket, snapshots, half requests, cameras
-added and removed over the API that point at fake devices with faults, or at nothing at all. There is a warm-up of the same
-churn, since pools, caches and the allocator's arenas fill once; then all of it stops and descriptors, tasks and memory
-are noted; then the churn runs for the time asked for, stops, and they are compared.
+Theory of operation. A server with one healthy camera, which ten steady viewers watch throughout, and one that is
+pushed to. Around them everything comes and goes: viewers over MJPEG, dashboards over WebSocket, snapshots, half
+requests, cameras added and removed over the API that point at fake devices with faults, or at nothing at all. There
+is a warm-up of the same churn, since pools, caches and the allocator's arenas fill once; then all of it stops and
+descriptors, tasks and memory are noted; then the churn runs for the time asked for, stops, and they are compared.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ async def fake_devices() -> AsyncIterator[list[str]]:
             for fault in faults:
                 command += ["--fault", fault]
             stack.enter_context(Child(command, core=cores()[0], log=LOGS / "mock-camera.log"))
-            urls.append(f"http://127.0.0.1:{port}{ {'esphome': '/', 'tasmota': '/stream'}.get(dialect, '/stream') }")
+            urls.append(f"http://127.0.0.1:{port}{path}")
         yield [*urls, f"http://127.0.0.1:{_free_port()}/stream"]
 
 
