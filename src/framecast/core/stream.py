@@ -8,7 +8,6 @@ its firmware or is replaced comes back under the same viewers, as a new epoch.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -324,11 +323,3 @@ class Stream:
         worked = self._derived.pop(rendition, None)
         if worked is not None:
             worked.close()
-
-
-_numbers = itertools.count(1)
-
-
-def new_viewer(kind: str, address: str, clock: Clock, *, fps_limit: float = 0.0, rendition: str = "video") -> Viewer:
-    """Counters for one more viewer, with a number of its own."""
-    return Viewer(next(_numbers), kind, address, clock.now_ns(), fps_limit, rendition)

@@ -117,6 +117,27 @@ class Supervisor:
             if on_failure is not None:
                 on_failure(error)
 
+    def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run ``run()`` as a task, and again after a pause each time it fails unexpectedly; ends when it returns."""
+        task = asyncio.get_running_loop().create_task(self._keep(name, run), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        backoff = Backoff(first_s=1.0, cap_s=60.0)
+        failed = True
+        while failed:
+            failed = False
+
+            def note(_: Exception) -> None:
+                nonlocal failed
+                failed = True
+
+            await self._guard(name, run(), note)
+            if failed:
+                await asyncio.sleep(backoff.next_s())
+
     async def __aenter__(self) -> Supervisor:
         return self
 

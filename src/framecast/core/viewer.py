@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
+
+from framecast.core.clock import Clock
 
 
 @dataclass(slots=True, eq=False)
@@ -35,3 +38,11 @@ class Viewer:
     behind: bool = False
     acked: int = 0
     tags: dict[str, str] = field(default_factory=dict)
+
+
+_numbers = itertools.count(1)
+
+
+def new_viewer(kind: str, address: str, clock: Clock, *, fps_limit: float = 0.0, rendition: str = "video") -> Viewer:
+    """Counters for one more viewer, with a number of its own."""
+    return Viewer(next(_numbers), kind, address, clock.now_ns(), fps_limit, rendition)

@@ -1,8 +1,8 @@
 """Cameras that push: the desk at which they hand in their pictures.
 
-One publisher at a time. A device is known by its identity (its connection for WebSockets; address, token and device id for
-POSTs, since simple firmwares open a connection per picture). Another identity takes over: the epoch rises, and the first is
-told so: its WebSocket is closed, its next POST within a few seconds is refused, so that two devices configured
+One publisher at a time. A device is known by its identity: its connection for WebSockets; address, token and device id
+for POSTs, since simple firmwares open a connection per picture. Another identity takes over: the epoch rises, and the
+first is told so. Its WebSocket is closed, its next POST within a few seconds is refused, so that two devices configured
 alike show up as what they are instead of flickering.
 """
 

@@ -7,9 +7,9 @@ Theory of operation.
       |                 |  +--- backoff --- offline <+---- watchdog ----+
       +---- unwanted for the grace, from any state ----+
 
-A session is one run of the source, as a task of its own. The reader looks at it twice a second: has a picture come
-(silence of a few seconds is normal for these devices, and only shows as `stalled`; beyond `stall_timeout_s` the socket is
-taken for dead), is the camera still wanted, did somebody ask for a restart. Whatever ends a session, viewers stay on
+A session is one run of the source, as a task of its own. The reader looks at it four times a second: has a picture
+come (silence of a few seconds is normal for these devices and only shows as `stalled`; beyond `stall_timeout_s` the
+socket is taken for dead), is the camera still wanted, did somebody ask for a restart. Whatever ends a session, viewers stay on
 the stream. Pauses between attempts double up to a cap and are spread; a session that brought pictures resets them.
 """
 

@@ -167,11 +167,10 @@ class Output:
         package = self._packages.setdefault(form, Package(chunked=chunked, advance=advance))
 
         def empty() -> None:
-            if self._fanouts.get(key) is fanout:
-                del self._fanouts[key]
+            ended = self._fanouts.pop(key)
             if not any(other[:3] == form for other in self._fanouts):
                 self._packages.pop(form, None)
-            track.detach(fanout)
+            track.detach(ended)
 
         fanout = Fanout(
             package,
@@ -196,7 +195,7 @@ class Output:
     def _sweep(self) -> None:
         """End fan-outs that never got a viewer (its connection died between request and answer)."""
         for key, fanout in tuple(self._fanouts.items()):
-            if not len(fanout):
+            if not fanout:
                 del self._fanouts[key]
                 self.stream.track(key[0]).detach(fanout)
 

@@ -195,6 +195,10 @@ class Access:
         """Whether a camera is covered by what ``decide`` granted; for handlers of several cameras."""
         return grant.allows(need, camera_id) or self._opens(need, camera_id, peer)
 
+    def covers_any(self, grant: Grant, need: Right, peer: str = "") -> bool:
+        """Whether there is a camera that is covered; for routes whose body names the camera."""
+        return any(self.covers(grant, need, camera_id, peer) for camera_id in self._cameras)
+
     def _grant(self, shown: Credential | None, peer: str, now_s: float) -> tuple[Grant, bool]:
         """The grant of what was shown, and whether that was good; else what everybody has."""
         grant = self._keys.grant_of(shown, now_s) if shown is not None else None

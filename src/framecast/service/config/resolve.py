@@ -53,6 +53,15 @@ class Configuration:
         """
         return _resolve(self.file, self._below, changes, self._above)
 
+    def with_cameras(self, cameras: Mapping[str, CameraConfig], where: str) -> Configuration:
+        """The same with these cameras, as if they stood in a file named ``where``."""
+        values = {
+            f"cameras.{camera_id}.{name}": Given(value, where, Origin.FILE)
+            for camera_id, camera in cameras.items()
+            for name, value in camera.model_dump(exclude_unset=True).items()
+        }
+        return _resolve(self.file, (*self._below, Layer(values)), Changes(), self._above)
+
     def camera_origin(self, camera_id: str) -> str:
         """``config``, ``api`` or ``command line``: who named this camera's URL."""
         origin = self.given[f"cameras.{camera_id}.url"].origin

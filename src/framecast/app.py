@@ -1,0 +1,163 @@
+"""The composition root: which parts there are, and how they come together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framecast import web
+from framecast.core.rendition import Rendition
+from framecast.core.source import Source
+from framecast.core.supervise import Supervisor
+from framecast.core.worker import Worker
+from framecast.ingest.http_client import Options
+from framecast.ingest.http_pull import HttpPull
+from framecast.mock.source import MockSource
+from framecast.process.factories import make_transform_worker, make_worker
+from framecast.process.transform import Transform
+from framecast.service import logs
+from framecast.service.config import CameraConfig, Configuration, Settings
+from framecast.service.probing import check_address
+from framecast.service.server import Listeners, announce, event_loop, run_until_signal
+from framecast.service.service import Service
+from framecast.service.state import State
+
+if TYPE_CHECKING:
+    from framecast.demonstration import Demonstration
+
+DESCRIPTORS = 65_536
+
+
+def open_http(config: CameraConfig, settings: Settings, origin: str) -> Source:
+    """MJPEG in any dialect, or a picture polled."""
+    check = check_address(settings.network) if origin == "api" else None
+    return HttpPull(
+        config.url,
+        user=config.username,
+        password=config.password,
+        options=Options(check_address=check),
+        interval_s=config.poll_interval_s,
+        max_bytes=settings.limits.max_frame_bytes,
+    )
+
+
+def open_av(config: CameraConfig, settings: Settings, origin: str) -> Source:
+    """RTSP, files and local cameras, through FFmpeg's libraries."""
+    from framecast.ingest.pyav import AvSource
+
+    return AvSource(config.url, fps=settings.capture.fps, quality=settings.capture.quality)
+
+
+def open_mock(config: CameraConfig, settings: Settings, origin: str) -> Source:
+    """A synthetic camera."""
+    return MockSource(config.url)
+
+
+SOURCES: dict[str, Callable[[CameraConfig, Settings, str], Source]] = {
+    "pull": open_http,
+    "rtsp": open_av,
+    "file": open_av,
+    "v4l2": open_av,
+    "mock": open_mock,
+}
+"""What opens each kind of camera (`CameraConfig.kind`); `push` cameras are not opened, they come."""
+
+
+class Parts:
+    """The parts that the service is given, so that it needs to know none of them.
+
+    Attributes:
+        encodes: Pictures encoded here so far.
+    """
+
+    def __init__(self) -> None:
+        self.encodes = 0
+        # Decoding and encoding release the interpreter's lock; more threads than cores would only queue.
+        self.codecs = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="codec")
+
+    def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
+        """The source behind a camera's URL."""
+        return SOURCES[config.kind](config, settings, origin)
+
+    def make_worker(self, rendition: Rendition) -> Worker:
+        """What makes a rendition."""
+        return make_worker(rendition, self.codecs, self._count)
+
+    def make_transform(self, config: CameraConfig) -> Callable[[], Worker] | None:
+        """What turns and masks a camera's pictures; None when they stay as they are."""
+        spec = Transform.of(config.rotate, config.mirror, config.masks)
+        return None if spec.is_identity else partial(make_transform_worker, spec, self.codecs, self._count)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.codecs.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self) -> None:
+        self.encodes += 1
+
+
+def serve(configuration: Configuration) -> int:
+    """Serve until told to stop; returns the exit status."""
+    _run(configuration, None)
+    return 0
+
+
+def demo(configuration: Configuration, video: Path | None) -> int:
+    """Serve three synthetic devices that come in by three different routes; returns the exit status."""
+    from framecast.demonstration import Demonstration
+
+    demonstration = Demonstration(video)
+    _run(configuration.with_cameras(demonstration.cameras(), "the demo"), demonstration)
+    return 0
+
+
+def _run(configuration: Configuration, demonstration: Demonstration | None) -> None:
+    logs.configure(configuration.settings.log.level, configuration.settings.log.format)
+    _raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        runner.run(_serve(configuration, demonstration))
+
+
+async def _serve(configuration: Configuration, demonstration: Demonstration | None) -> None:
+    parts = Parts()
+    with (
+        closing(parts),
+        ThreadPoolExecutor(1, thread_name_prefix="state") as state_thread,
+        State.open(configuration.settings.server.data) as state,
+    ):
+        async with Supervisor() as supervisor:
+            service = Service(
+                configuration,
+                state,
+                parts,
+                supervisor,
+                state_executor=state_thread,
+                assets=web.load(),
+                encodes=lambda: parts.encodes,
+            )
+
+            def ready(listeners: Listeners) -> None:
+                announce(service, listeners)
+                if demonstration is not None:
+                    demonstration.start(listeners.addresses[0].port, supervisor)
+
+            await run_until_signal(service, ready)
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many connections as the system lets us have."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,147 @@
+"""Cameras as resources: list, add, change, remove, restart, probe, statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from framecast.service import views
+from framecast.service.errors import ApiError, bad_request
+from framecast.service.http import Call, Route, json_response, read_json
+from framecast.service.probing import check_address, probe_url
+from framecast.service.rights import Right
+from framecast.service.service import Service
+
+PROBES_AT_A_TIME = 4
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module."""
+    timeout_s = service.settings.limits.body_timeout_s
+    probing = asyncio.Semaphore(PROBES_AT_A_TIME)
+
+    async def listing(call: Call) -> web.StreamResponse:
+        covered = [
+            camera
+            for camera in service.cameras
+            if service.access.covers(call.grant, Right.WATCH, camera.camera_id, call.peer)
+        ]
+        return json_response({"cameras": [views.camera(camera) for camera in covered]})
+
+    async def show(call: Call) -> web.StreamResponse:
+        return json_response(views.camera(service.camera(call.parameter)))
+
+    async def add(call: Call) -> web.StreamResponse:
+        fields = await read_json(call.request, timeout_s=timeout_s)
+        camera = await service.add_camera(fields, call.grant)
+        return json_response(
+            views.camera(camera), status=201, headers={"Location": f"/api/v1/cameras/{camera.camera_id}"}
+        )
+
+    async def change(call: Call) -> web.StreamResponse:
+        service.camera(call.parameter)
+        fields = await read_json(call.request, timeout_s=timeout_s)
+        return json_response(views.camera(await service.change_camera(call.parameter, fields, call.grant)))
+
+    async def remove(call: Call) -> web.StreamResponse:
+        await service.remove_camera(call.parameter)
+        return web.Response(status=204)
+
+    async def restart(call: Call) -> web.StreamResponse:
+        service.camera(call.parameter)
+        service.cameras.restart(call.parameter)
+        return json_response({"success": True})
+
+    async def statistics(call: Call) -> web.StreamResponse:
+        camera = service.camera(call.parameter)
+        readers = [views.reader(viewer) for viewer in camera.stream.viewers.values()]
+        return json_response({**views.camera(camera), "readers": readers})
+
+    async def probe(call: Call) -> web.StreamResponse:
+        fields = await read_json(call.request, timeout_s=timeout_s)
+        url, username, password = _target(service, fields)
+        if probing.locked():
+            raise ApiError(429, "busy", f"{PROBES_AT_A_TIME} cameras are being probed already; try again in a moment")
+        async with probing:
+            return await _send_probe(call, lambda say: _probe(service, call, url, username, password, say))
+
+    watch, operate = Right.WATCH, Right.OPERATE
+    one = "/api/v1/cameras/{id}"
+    body = "url, id?, name?, policy?, rotate?, mirror?, masks?, … (see the configuration of a camera)"
+    return [
+        Route("GET", "/api/v1/cameras", watch, listing, "All cameras.", tag="cameras"),
+        Route("POST", "/api/v1/cameras", operate, add, "Add a camera.", body=body, tag="cameras"),
+        Route("GET", one, watch, show, "One camera.", tag="cameras"),
+        Route("PATCH", one, operate, change, "Change a camera; its viewers stay.", body=body, tag="cameras"),
+        Route("DELETE", one, operate, remove, "Remove a camera.", answer="204", tag="cameras"),
+        Route("POST", one + "/restart", operate, restart, "Let the camera's reader connect anew.", tag="cameras"),
+        Route("GET", one + "/stats", watch, statistics, "One camera with everybody who watches it.", tag="cameras"),
+        Route(
+            "POST",
+            "/api/v1/probe",
+            operate,
+            probe,
+            "Look at a camera before it is added: what it speaks and what is wrong with it, step by step.",
+            body="url (a bare address will do) or camera (an id), username?, password?",
+            answer="application/x-ndjson",
+            tag="cameras",
+        ),
+    ]
+
+
+def _target(service: Service, fields: dict[str, Any]) -> tuple[str, str, str]:
+    unknown = fields.keys() - {"url", "camera", "username", "password"}
+    if unknown:
+        raise bad_request(f"A probe takes url or camera, not {', '.join(sorted(unknown))[:100]}", "bad_value")
+    camera_id, url = fields.get("camera"), fields.get("url")
+    if isinstance(camera_id, str):
+        camera = service.camera(camera_id)
+        return camera.config.url, camera.config.username, camera.config.password
+    username, password = fields.get("username", ""), fields.get("password", "")
+    if not isinstance(url, str) or not url.strip() or len(url) > 2000:
+        raise bad_request("A probe needs a url, such as 192.168.1.20 or http://192.168.1.20:81/stream", "bad_value")
+    if not isinstance(username, str) or not isinstance(password, str):
+        raise bad_request("username and password are texts", "bad_value")
+    return url.strip(), username, password
+
+
+Say = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def _probe(service: Service, call: Call, url: str, username: str, password: str, say: Say) -> None:
+    steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    check = None if call.grant.local else check_address(service.settings.network)
+    task = asyncio.get_running_loop().create_task(
+        probe_url(url, username=username, password=password, check=check, on_step=steps.put_nowait)
+    )
+    task.add_done_callback(lambda _: steps.put_nowait(None))
+    try:
+        while (step := await steps.get()) is not None:
+            await say(step)
+        result, preview = await task
+        await say({"result": {**result, "preview": base64.b64encode(preview).decode() if preview else None}})
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _send_probe(call: Call, run: Callable[[Say], Awaitable[None]]) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(call.request)
+
+    async def say(line: dict[str, Any]) -> None:
+        await response.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    try:
+        await run(say)
+        await response.write_eof()
+    except ConnectionError:
+        pass
+    return response

@@ -1,0 +1,152 @@
+"""Routes that existing devices and pages already call. Each belongs to a camera named in `[compat]`, or the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from framecast.service import views
+from framecast.service.api.publish import answer, hand_in, read_picture
+from framecast.service.api.watch import allowed, send_mjpeg, send_snapshot
+from framecast.service.cameras import Camera
+from framecast.service.http import Call, Route, json_response
+from framecast.service.rights import Right
+from framecast.service.service import Service
+
+AUDIO_CHUNKS = 100
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module."""
+
+    def doorbell_camera(call: Call, right: Right, device_id: str = "") -> Camera:
+        camera = service.cameras.get(device_id) if device_id else None
+        return allowed(service, call, camera or service.compat_camera(service.settings.compat.doorbell), right)
+
+    async def doorbell_push(call: Call) -> web.StreamResponse:
+        posted = await read_picture(service, call)
+        camera = doorbell_camera(call, Right.PUBLISH, posted.device_id)
+        packet = hand_in(service, call, camera, posted)
+        return answer(packet, camera, _number_or_text(posted.frame_id) if posted.frame_id else packet.frame_id)
+
+    async def doorbell_stream(call: Call) -> web.StreamResponse:
+        return await send_mjpeg(service, call, doorbell_camera(call, Right.WATCH))
+
+    async def doorbell_snapshot(call: Call) -> web.StreamResponse:
+        return await send_snapshot(service, call, doorbell_camera(call, Right.WATCH))
+
+    async def doorbell_stats(call: Call) -> web.StreamResponse:
+        return json_response({"success": True, "stats": _doorbell_stats(doorbell_camera(call, Right.WATCH))})
+
+    async def broadcast(call: Call) -> web.StreamResponse:
+        camera_id = call.query.get("camera", "")
+        camera = service.camera(camera_id) if camera_id else service.compat_camera(service.settings.compat.broadcast)
+        return await send_mjpeg(service, call, allowed(service, call, camera, Right.WATCH))
+
+    def robot_camera(call: Call) -> Camera:
+        return allowed(service, call, service.compat_camera(service.settings.compat.robot), Right.WATCH)
+
+    async def robot_stream(call: Call) -> web.StreamResponse:
+        return await send_mjpeg(service, call, robot_camera(call))
+
+    async def robot_stats(call: Call) -> web.StreamResponse:
+        camera = robot_camera(call)
+        shown = views.video(camera) or {"width": 0, "height": 0, "fps": 0.0}
+        settings = service.settings
+        return json_response(
+            {
+                "active_clients": len(camera.stream.viewers),
+                "frame_cache_enabled": True,
+                "stream_fps": camera.options.fps or shown["fps"],
+                "camera_resolution": f"{shown['width']}x{shown['height']}",
+                "jpeg_quality": settings.capture.quality,
+            }
+        )
+
+    async def m5_status(call: Call) -> web.StreamResponse:
+        camera = allowed(service, call, service.compat_camera(service.settings.compat.m5), Right.WATCH)
+        publishes = camera.stream.publisher is not None
+        return json_response(
+            {
+                "camera_clients": int(publishes),
+                "viewer_clients": len(camera.stream.viewers),
+                "streaming": camera.stream.state == "live",
+            }
+        )
+
+    watch, publish = Right.WATCH, Right.PUBLISH
+
+    def route(method: str, path: str, right: Right, handler: Any, words: str, **more: Any) -> Route:
+        return Route(method, path, right, handler, words, tag="compatibility", **more)
+
+    mjpeg = {"answer": "multipart/x-mixed-replace"}
+    return [
+        route(
+            "POST",
+            "/api/v1/devices/doorbell/camera-stream",
+            publish,
+            doorbell_push,
+            "Doorbell: push one picture.",
+            body="Form with frame, device_id, frame_id and timestamp (ms, uptime or Unix)",
+        ),
+        route("GET", "/api/v1/stream/camera", watch, doorbell_stream, "Doorbell: MJPEG.", **mjpeg),
+        route(
+            "GET",
+            "/api/v1/stream/camera/snapshot",
+            watch,
+            doorbell_snapshot,
+            "Doorbell: snapshot.",
+            answer="image/jpeg",
+        ),
+        route("GET", "/api/v1/stream/stats", watch, doorbell_stats, "Doorbell: numbers."),
+        route(
+            "GET",
+            "/stream",
+            watch,
+            broadcast,
+            "Broadcast: MJPEG.",
+            query={"camera": "Id; default: the first."},
+            **mjpeg,
+        ),
+        route(
+            "GET",
+            "/stream/detect",
+            watch,
+            broadcast,
+            "Broadcast: MJPEG; the plain picture, since this server detects nothing.",
+            query={"camera": "Id; default: the first."},
+            **mjpeg,
+        ),
+        route("GET", "/api/robot/stream", watch, robot_stream, "Robot: MJPEG.", **mjpeg),
+        route("GET", "/api/robot/stream/stats", watch, robot_stats, "Robot: numbers."),
+        route("GET", "/video_feed", watch, robot_stream, "Flask era: MJPEG.", **mjpeg),
+        route("GET", "/status", watch, m5_status, "M5Stack: who is connected."),
+    ]
+
+
+def _doorbell_stats(camera: Camera) -> dict[str, Any]:
+    stream = camera.stream
+    latest = stream.video.latest
+    frames = len(stream.video.ring)
+    return {
+        "framesReceived": stream.published,
+        "audioChunksReceived": 0,
+        "framesDropped": sum(stream.refused.values()) + views.drops(camera),
+        "audioChunksDropped": 0,
+        "videoClientsConnected": len(stream.viewers),
+        "audioClientsConnected": 0,
+        "currentFrames": frames,
+        "currentAudioChunks": 0,
+        "lastFrameTime": latest.received_ns // 1_000_000 if latest is not None else None,
+        "lastAudioTime": None,
+        "bufferUsage": {
+            "frames": f"{frames}/{stream.video.ring_bound}",
+            "audio": f"0/{AUDIO_CHUNKS}",
+        },
+        "streamActive": {"video": stream.state == "live", "audio": False},
+    }
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text

@@ -1,0 +1,303 @@
+"""The dashboard's WebSocket: one socket for any set of cameras.
+
+Pictures go out as binary messages straight from the fan-out (`output.dashboard`). This module is the conversation
+around them, in JSON: subscriptions, acknowledgements, states, numbers. What is to be said is kept as a set of camera
+ids, not as a queue of messages, so a page that is slow hears the newest state once and nothing piles up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+from aiohttp import WSMsgType, web
+
+from framecast import __version__
+from framecast.core.errors import LimitReached
+from framecast.core.stream import Stream
+from framecast.output.dashboard import DEFAULT_CREDIT, MOST_CREDIT, Subscription
+from framecast.service import views
+from framecast.service.api import query
+from framecast.service.api.sockets import open_socket
+from framecast.service.cameras import Camera
+from framecast.service.errors import ApiError
+from framecast.service.http import Call, Route
+from framecast.service.rights import Grant, Right
+from framecast.service.service import Service
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MOST_CAMERAS = 256
+LEAST_STATS_S = 0.2
+EVERY_CAMERA = "*"
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module."""
+
+    async def dashboard(call: Call) -> web.StreamResponse:
+        socket = await open_socket(call.request, max_message_bytes=MAX_MESSAGE_BYTES)
+        await Conversation(service, socket, call).run()
+        return socket
+
+    return [
+        Route(
+            "GET",
+            "/api/v1/ws",
+            Right.WATCH,
+            dashboard,
+            "One socket for a whole dashboard: any set of cameras, their states and numbers.",
+            answer="WebSocket",
+            websocket=True,
+            tag="watch",
+        )
+    ]
+
+
+class Refusal(Exception):
+    """What a page is told about a message that can't be followed."""
+
+    def __init__(self, code: str, message: str, camera: str = "") -> None:
+        self.answer = {"type": "error", "code": code, "message": message, **({"camera": camera} if camera else {})}
+        super().__init__(message)
+
+
+class Conversation:
+    """One page's socket."""
+
+    def __init__(self, service: Service, socket: web.WebSocketResponse, call: Call) -> None:
+        self._service = service
+        self._socket = socket
+        self._grant: Grant = call.grant
+        self._peer = call.peer
+        transport = call.request.transport
+        assert transport is not None
+        self._transport = cast(asyncio.WriteTransport, transport)
+        self._subscriptions: dict[str, tuple[Camera, Subscription]] = {}
+        self._by_number: dict[int, Subscription] = {}
+        self._wish_for_all: dict[str, Any] | None = None
+        self._changed: set[str] = set()
+        self._removed: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._stats_s = 0.0
+        self._watched: set[str] = set()
+
+    async def run(self) -> None:
+        """Talk until the page goes."""
+        cameras = self._service.cameras
+        cameras.on_added.append(self._on_added)
+        cameras.on_removed.append(self._on_removed)
+        for camera in cameras:
+            self._watch(camera)
+        talker = self._service.supervisor.spawn("dashboard talker", self._talk())
+        try:
+            await self._say(
+                {
+                    "type": "hello",
+                    "version": __version__,
+                    "server_ns": self._service.clock.now_ns(),
+                    "cameras": [views.camera(camera) for camera in cameras if self._may_watch(camera)],
+                    "heartbeat_s": self._service.settings.stream.heartbeat_interval_s,
+                }
+            )
+            await self._listen()
+        except ConnectionError:
+            pass
+        finally:
+            talker.cancel()
+            cameras.on_added.remove(self._on_added)
+            cameras.on_removed.remove(self._on_removed)
+            for camera in cameras:
+                if self._on_state in camera.stream.on_state:
+                    camera.stream.on_state.remove(self._on_state)
+            for camera_id in tuple(self._subscriptions):
+                self._unsubscribe(camera_id)
+
+    # What the page says.
+
+    async def _listen(self) -> None:
+        while not self._socket.closed:
+            message = await self._socket.receive()
+            if message.type is not WSMsgType.TEXT:
+                if message.type is WSMsgType.BINARY:
+                    await self._say(Refusal("bad_message", "Messages to this socket are JSON texts").answer)
+                    continue
+                return
+            try:
+                await self._follow(message.data)
+            except Refusal as refusal:
+                await self._say(refusal.answer)
+
+    async def _follow(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Refusal("bad_json", "The message is not JSON") from None
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "ack":
+            number, frame_id = message.get("camera"), message.get("frame")
+            if type(number) is not int or type(frame_id) is not int:
+                raise Refusal("bad_value", "ack takes camera (its number) and frame (its id)")
+            subscription = self._by_number.get(number)
+            if subscription is not None:
+                subscription.ack(frame_id)
+        elif kind == "subscribe":
+            for wish in self._wishes(message.get("cameras")):
+                self._follow_wish(wish)
+        elif kind == "unsubscribe":
+            for camera_id in self._ids(message.get("cameras")):
+                if camera_id == EVERY_CAMERA:
+                    self._wish_for_all = None
+                    for each in tuple(self._subscriptions):
+                        self._unsubscribe(each)
+                self._unsubscribe(camera_id)
+        elif kind == "stats":
+            interval_s = message.get("interval_s", 1)
+            if type(interval_s) not in (int, float) or not (interval_s == 0 or LEAST_STATS_S <= interval_s <= 3600):
+                raise Refusal("bad_value", f"interval_s is 0 (off) or {LEAST_STATS_S} to 3600")
+            self._stats_s = float(interval_s)
+            self._wake.set()
+        elif kind == "ping":
+            stamp = message.get("t")
+            if not isinstance(stamp, (int, float, str, type(None))):
+                raise Refusal("bad_value", "t is a number or a text")
+            await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
+        else:
+            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, ack, stats, ping")
+
+    def _follow_wish(self, wish: dict[str, Any]) -> None:
+        camera_id = wish.get("id")
+        if camera_id == EVERY_CAMERA:
+            self._wish_for_all = {key: value for key, value in wish.items() if key != "id"}
+            for camera in self._service.cameras:
+                if self._may_watch(camera):
+                    self._subscribe(camera, self._wish_for_all)
+            return
+        named = self._service.cameras.get(camera_id) if isinstance(camera_id, str) else None
+        if named is None or not self._may_watch(named):
+            raise Refusal("not_found", "There is no such camera", str(camera_id)[:63])
+        self._subscribe(named, wish)
+
+    def _subscribe(self, camera: Camera, wish: dict[str, Any]) -> None:
+        texts = {
+            key: str(value)
+            for key, value in wish.items()
+            if key in query.WATCH and value not in (None, 0) and isinstance(value, (int, float, str))
+        }
+        credit = wish.get("credit", DEFAULT_CREDIT)
+        if type(credit) is not int or not 1 <= credit <= MOST_CREDIT:
+            raise Refusal("bad_value", f"credit is a whole number from 1 to {MOST_CREDIT}", camera.camera_id)
+        try:
+            asked = query.wish(texts, camera.options)
+            self._unsubscribe(camera.camera_id)
+            viewer = self._service.cameras.admit(
+                camera, "websocket", self._peer, fps_limit=asked.fps, rendition=asked.rendition.name
+            )
+        except ApiError as error:
+            raise Refusal(error.code, error.message, camera.camera_id) from None
+        except LimitReached as error:
+            raise Refusal("limit_reached", str(error), camera.camera_id) from None
+        subscription = Subscription(
+            self._transport.write, self._transport.get_write_buffer_size, viewer, credit=credit, fps=asked.fps
+        )
+        try:
+            self._service.hub.subscribe(camera.stream, asked.rendition, subscription)
+        except LimitReached as error:
+            self._service.cameras.dismiss(camera, viewer)
+            raise Refusal("limit_reached", str(error), camera.camera_id) from None
+        self._subscriptions[camera.camera_id] = (camera, subscription)
+        self._by_number[camera.stream.number] = subscription
+
+    def _unsubscribe(self, camera_id: str) -> None:
+        entry = self._subscriptions.pop(camera_id, None)
+        if entry is None:
+            return
+        camera, subscription = entry
+        self._by_number.pop(camera.stream.number, None)
+        subscription.leave()
+        self._service.cameras.dismiss(camera, subscription.viewer)
+
+    def _wishes(self, value: object) -> list[dict[str, Any]]:
+        if (
+            not isinstance(value, list)
+            or len(value) > MOST_CAMERAS
+            or not all(isinstance(each, dict) for each in value)
+        ):
+            raise Refusal("bad_value", 'cameras is a list such as [{"id": "door", "fps": 10}]')
+        return value
+
+    def _ids(self, value: object) -> list[str]:
+        if not isinstance(value, list) or len(value) > MOST_CAMERAS or not all(isinstance(each, str) for each in value):
+            raise Refusal("bad_value", 'cameras is a list of ids such as ["door"]')
+        return value
+
+    # What the page is told.
+
+    def _may_watch(self, camera: Camera) -> bool:
+        return self._service.access.covers(self._grant, Right.WATCH, camera.camera_id, self._peer)
+
+    def _watch(self, camera: Camera) -> None:
+        if self._may_watch(camera):
+            camera.stream.on_state.append(self._on_state)
+
+    def _on_state(self, stream: Stream) -> None:
+        self._changed.add(stream.camera_id)
+        self._wake.set()
+
+    def _on_added(self, camera: Camera) -> None:
+        self._watch(camera)
+        self._changed.add(camera.camera_id)
+        self._removed.pop(camera.camera_id, None)
+        self._wake.set()
+        if self._wish_for_all is not None and self._may_watch(camera):
+            try:
+                self._subscribe(camera, self._wish_for_all)
+            except Refusal:
+                self._changed.add(camera.camera_id)
+
+    def _on_removed(self, camera: Camera) -> None:
+        self._unsubscribe(camera.camera_id)
+        self._removed[camera.camera_id] = camera.stream.number
+        self._changed.discard(camera.camera_id)
+        self._wake.set()
+
+    async def _talk(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_stats = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout_at(next_stats if self._stats_s else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self._tell_changes()
+                if self._stats_s and loop.time() >= next_stats:
+                    next_stats = loop.time() + self._stats_s
+                    await self._tell_numbers()
+            except ConnectionError:
+                return
+
+    async def _tell_changes(self) -> None:
+        removed, self._removed = self._removed, {}
+        for camera_id, number in removed.items():
+            await self._say({"type": "removed", "id": camera_id, "number": number})
+        changed, self._changed = self._changed, set()
+        for camera_id in changed:
+            camera = self._service.cameras.get(camera_id)
+            if camera is not None and self._may_watch(camera):
+                await self._say({"type": "camera", "camera": views.camera(camera)})
+
+    async def _tell_numbers(self) -> None:
+        cameras: dict[str, Any] = {}
+        for camera in self._service.cameras:
+            if self._may_watch(camera):
+                entry = self._subscriptions.get(camera.camera_id)
+                cameras[camera.camera_id] = views.numbers(camera)
+                if entry is not None:
+                    cameras[camera.camera_id]["mine"] = views.reader(entry[1].viewer)
+        await self._say({"type": "stats", "server_ns": self._service.clock.now_ns(), "cameras": cameras})
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self._socket.send_str(json.dumps(message, separators=(",", ":")))

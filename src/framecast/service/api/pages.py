@@ -1,0 +1,56 @@
+"""The pages and what they load."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from framecast.service.errors import not_found
+from framecast.service.http import Call, Route
+from framecast.service.rights import Right
+from framecast.service.service import Service
+from framecast.web import CONTENT_SECURITY_POLICY, PAGES, Asset
+
+SUMMARIES = {
+    "/": "The wall: all cameras.",
+    "/cameras/{id}": "One camera, with its numbers and settings.",
+    "/mjpeg": "One camera on a plain canvas.",
+    "/docs": "The reference of this API.",
+}
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module. Pages hold no secret: what they show comes through the API, with its rights."""
+
+    def page(path: str, file: str) -> Route:
+        async def show(call: Call) -> web.StreamResponse:
+            return _send(service, call, service.assets[file], page=True)
+
+        return Route("GET", path, Right.PUBLIC, show, SUMMARIES[path], answer="text/html", tag="pages")
+
+    async def static(call: Call) -> web.StreamResponse:
+        asset = service.assets.get("static/" + call.parameter)
+        if asset is None:
+            raise not_found(f"There is no file {call.parameter[:200]!r}")
+        return _send(service, call, asset, page=False)
+
+    async def icon(call: Call) -> web.StreamResponse:
+        asset = service.assets.get("static/icon.svg")
+        if asset is None:
+            raise not_found()
+        return _send(service, call, asset, page=False)
+
+    return [
+        *(page(path, file) for path, file in PAGES.items()),
+        Route("GET", "/static/{path:path}", Right.PUBLIC, static, "Files of the pages.", answer="file", tag="pages"),
+        Route("GET", "/favicon.ico", Right.PUBLIC, icon, "The icon.", answer="image/svg+xml", tag="pages"),
+    ]
+
+
+def _send(service: Service, call: Call, asset: Asset, *, page: bool) -> web.StreamResponse:
+    headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Content-Type": asset.content_type}
+    if page:
+        ancestors = " ".join(("'self'", *service.settings.server.allowed_origins))
+        headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-ancestors {ancestors}"
+    if call.request.headers.get("If-None-Match") == asset.etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=asset.body, headers=headers)

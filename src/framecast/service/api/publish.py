@@ -1,0 +1,206 @@
+"""Devices that push their pictures: POST, PUT and WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from aiohttp import WSMsgType, web
+
+from framecast.core.errors import Replaced
+from framecast.core.packet import Packet
+from framecast.ingest.push import Desk
+from framecast.service.api.sockets import open_socket
+from framecast.service.cameras import Camera
+from framecast.service.errors import ApiError, bad_request
+from framecast.service.http import Call, Route, read_body
+from framecast.service.rights import Right
+from framecast.service.service import Service
+from framecast.wire import form
+from framecast.wire.errors import FormError
+
+REPLACED_CODE = 4409
+"""WebSocket close code: another device took the camera over (HTTP would say 409)."""
+SILENT_S = 30.0
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module."""
+
+    async def post(call: Call) -> web.StreamResponse:
+        camera = service.camera(call.parameter)
+        posted = await read_picture(service, call)
+        packet = hand_in(service, call, camera, posted)
+        return answer(packet, camera, packet.frame_id)
+
+    async def socket(call: Call) -> web.StreamResponse:
+        return await publish_socket(service, call, service.camera(call.parameter))
+
+    text = "A JPEG: raw (image/jpeg), or multipart/form-data with a field frame, imageFile or image"
+    return [
+        Route(method, "/api/v1/cameras/{id}/frames", Right.PUBLISH, post, words, body=text, tag="publish")
+        for method, words in (
+            ("POST", "A device pushes one picture."),
+            ("PUT", "The same, for firmwares that PUT."),
+        )
+    ] + [
+        Route(
+            "GET",
+            "/api/v1/cameras/{id}/publish",
+            Right.PUBLISH,
+            socket,
+            "A device pushes each picture as one binary WebSocket message (fragmented or not).",
+            answer="WebSocket",
+            websocket=True,
+            tag="publish",
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a device posted besides the picture; empty where it sent nothing."""
+
+    picture: bytes
+    dialect: str
+    device_id: str = ""
+    frame_id: str = ""
+    stamp_s: float | None = None
+
+
+async def read_picture(service: Service, call: Call) -> Posted:
+    """The picture in a request, raw or in a form.
+
+    Raises:
+        ApiError: There is none, or it is not whole; the cause is counted on the camera where one is named.
+    """
+    request = call.request
+    limits = service.settings.limits
+    body = await read_body(request, max_bytes=limits.max_frame_bytes + 65_536, timeout_s=limits.body_timeout_s)
+    content_type = request.headers.get("Content-Type", "")
+    if not content_type.lower().startswith("multipart/"):
+        if not body:
+            raise bad_request("There is no picture in the request", "no_picture")
+        return Posted(body, "HTTP POST, raw JPEG" if request.method == "POST" else "HTTP PUT (PrusaConnect style)")
+    try:
+        fields = form.parse_form(body, content_type)
+    except FormError as error:
+        camera = service.cameras.get(call.parameter)
+        if camera is not None:
+            camera.stream.refused[error.cause] += 1
+        raise ApiError(
+            400,
+            error.cause,
+            f"The form can't be read: {error}. "
+            + (
+                "The Content-Length is smaller than the body: many sketches keep it in a 16-bit number, "
+                "which wraps at 65,536; make it a size_t"
+                if error.cause == "content_length_wrapped"
+                else "Send multipart/form-data with the picture in a field named frame"
+            ),
+            close=True,
+        ) from None
+    picture = form.picture(fields)
+    if picture is None:
+        raise bad_request("The form has no field frame, imageFile or image", "no_picture")
+    texts = {field.name: field.value for field in fields if len(field.value) <= 128 and field.value is not picture}
+    return Posted(
+        picture,
+        "HTTP POST, form",
+        device_id=_text(texts.get("device_id")),
+        frame_id=_text(texts.get("frame_id")),
+        stamp_s=_stamp_s(_text(texts.get("timestamp"))),
+    )
+
+
+def hand_in(service: Service, call: Call, camera: Camera, posted: Posted) -> Packet:
+    """Publish a posted picture.
+
+    Raises:
+        ApiError: The camera takes none, another device has taken over, or the picture is refused.
+    """
+    desk = desk_of(camera)
+    identity = (call.peer, call.grant.name, posted.device_id)
+    try:
+        desk.check_in(identity, dialect=posted.dialect, address=call.peer)
+    except Replaced as error:
+        raise ApiError(409, "replaced", str(error), close=True) from None
+    before = camera.stream.refused.copy() if camera.stream.refused else None
+    packet = desk.jpeg(posted.picture, stamp_s=posted.stamp_s)
+    if packet is None:
+        causes = [cause for cause, count in camera.stream.refused.items() if not before or count > before[cause]]
+        cause = causes[0] if causes else "refused"
+        raise ApiError(400, cause, f"The picture is refused: {cause}")
+    return packet
+
+
+def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamResponse:
+    """What a device is told about a picture it posted."""
+    body = json.dumps(
+        {
+            "success": True,
+            "frame_id": frame_id,
+            "size": len(packet.payload),
+            "clients": len(camera.stream.viewers),
+        },
+        separators=(",", ":"),
+    )
+    return web.Response(body=body.encode(), content_type="application/json")
+
+
+async def publish_socket(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
+    """Take pictures from a device's WebSocket until it goes, falls silent or is replaced."""
+    desk = desk_of(camera)
+    socket = await open_socket(call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
+    identity = object()
+    loop = asyncio.get_running_loop()
+
+    def replaced() -> None:
+        service.supervisor.spawn(
+            "replaced publisher", _close(socket, REPLACED_CODE, "another device took this camera over")
+        )
+
+    desk.check_in(identity, dialect="WebSocket", address=call.peer, on_replaced=replaced)
+    try:
+        deadline = loop.time() + SILENT_S
+        while not socket.closed:
+            message = await socket.receive(timeout=max(1.0, deadline - loop.time()))
+            if message.type is WSMsgType.BINARY:
+                deadline = loop.time() + SILENT_S
+                desk.jpeg(message.data)
+            elif message.type is not WSMsgType.TEXT:
+                break
+    except TimeoutError:
+        await _close(socket, 4408, "nothing came")
+    finally:
+        desk.leave(identity)
+    return socket
+
+
+def desk_of(camera: Camera) -> Desk:
+    """Where a camera takes pictures in.
+
+    Raises:
+        ApiError: It is one that is fetched.
+    """
+    if camera.desk is None:
+        raise ApiError(
+            409, "not_a_push_camera", f"Camera {camera.camera_id!r} is fetched; a device may push to one with url push:"
+        )
+    return camera.desk
+
+
+async def _close(socket: web.WebSocketResponse, code: int, words: str) -> None:
+    await socket.close(code=code, message=words.encode())
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode("utf-8", "replace").strip() if value is not None else ""
+
+
+def _stamp_s(text: str) -> float | None:
+    """Seconds from a stamp in milliseconds, uptime or Unix; None when it is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > 16:
+        return None
+    return int(text) / 1000

@@ -1,0 +1,20 @@
+"""Every route there is."""
+
+from __future__ import annotations
+
+from framecast.service.api import cameras, compat, dashboard, pages, publish, system, watch
+from framecast.service.http import Route, Table
+from framecast.service.service import Service
+
+
+def make_table(service: Service) -> Table:
+    """The whole table; the reference is made from it, and a test walks it."""
+    rows: list[Route] = [
+        *pages.routes(service),
+        *cameras.routes(service),
+        *watch.routes(service),
+        *publish.routes(service),
+        *dashboard.routes(service),
+        *compat.routes(service),
+    ]
+    return Table([*rows, *system.routes(service, rows)])

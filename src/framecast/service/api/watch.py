@@ -1,0 +1,149 @@
+"""Watching over plain HTTP: MJPEG and snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import HttpVersion10, web
+
+from framecast.output import mjpeg, snapshot
+from framecast.service.api import query
+from framecast.service.cameras import Camera
+from framecast.service.errors import ApiError
+from framecast.service.http import Call, Route
+from framecast.service.rights import Right
+from framecast.service.service import Service, admitted
+
+SNAPSHOT_WAIT_S = 5.0
+MOST_MAX_AGE_S = 86_400.0
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes of this module."""
+
+    async def stream(call: Call) -> web.StreamResponse:
+        return await send_mjpeg(service, call, service.camera(call.parameter))
+
+    async def picture(call: Call) -> web.StreamResponse:
+        return await send_snapshot(service, call, service.camera(call.parameter))
+
+    return [
+        Route(
+            "GET",
+            "/api/v1/cameras/{id}/stream.mjpeg",
+            Right.WATCH,
+            stream,
+            "Watch: MJPEG that plays in an <img>, VLC, ffmpeg, OpenCV, Home Assistant and small displays.",
+            query={
+                **query.WATCH,
+                "advance": "1 or 0: send the next part's headers early, or not. Default: for browsers' pictures only.",
+            },
+            answer=mjpeg.CONTENT_TYPE,
+            tag="watch",
+        ),
+        Route(
+            "GET",
+            "/api/v1/cameras/{id}/snapshot.jpg",
+            Right.WATCH,
+            picture,
+            "The newest picture; a sleeping camera is woken for it.",
+            query={
+                **{name: text for name, text in query.WATCH.items() if name != "fps"},
+                "max_age": "Oldest acceptable picture in seconds, 0 to 86400; 503 when there is none.",
+            },
+            answer="image/jpeg",
+            tag="watch",
+        ),
+    ]
+
+
+async def send_mjpeg(
+    service: Service, call: Call, camera: Camera, *, fps: float = 0.0, overlay: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    """Answer with a camera's MJPEG until the viewer goes.
+
+    Args:
+        fps: Most frames a second whatever the query says, 0 for no limit.
+        overlay: Query parameters to be used in place of the request's.
+    """
+    request = call.request
+    parameters = call.query if overlay is None else overlay
+    wish = query.wish(parameters, camera.options)
+    if fps:
+        wish = query.Wish(wish.rendition, min(fps, wish.fps or fps))
+    advance = query.flag(parameters, "advance")
+    if advance is None:
+        advance = _is_picture_request(request)
+    chunked = request.version > HttpVersion10
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": mjpeg.CONTENT_TYPE,
+            "Cache-Control": "no-store, no-transform",
+            "X-Accel-Buffering": "no",
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
+    if request.method == "HEAD":
+        return response
+    camera.output.check(wish.rendition)
+    if service.closing:
+        raise ApiError(503, "closing", "The server is about to stop")
+    if chunked:
+        response.enable_chunked_encoding()
+    else:
+        response.force_close()
+    with admitted(service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=wish.rendition.name) as viewer:
+        await response.prepare(request)
+        transport = request.transport
+        if transport is not None and not transport.is_closing():
+            await camera.output.serve(
+                transport, viewer, rendition=wish.rendition, chunked=chunked, advance=advance, fps=wish.fps
+            )
+    return response
+
+
+async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
+    """Answer with a camera's newest picture."""
+    request = call.request
+    wish = query.wish({key: value for key, value in call.query.items() if key != "fps"}, camera.options)
+    max_age_s = query.number(call.query, "max_age", 0.0, MOST_MAX_AGE_S) if "max_age" in call.query else None
+    with admitted(service, camera, "snapshot", call.peer, rendition=wish.rendition.name) as viewer:
+        try:
+            packet = await snapshot.take(camera.stream, wish.rendition, max_age_s=max_age_s, wait_s=SNAPSHOT_WAIT_S)
+        except snapshot.NoFrame as error:
+            reason = camera.stream.reason
+            words = f"{error}. {reason}" if reason else str(error)
+            raise ApiError(503, "no_frame", words, headers={"Retry-After": "1"}) from None
+        viewer.sent += 1
+    age_s = max(0, camera.stream.clock.now_ns() - packet.pts_ns) / 1e9
+    etag = f'"{packet.frame_id:x}-{wish.rendition.name}"'
+    headers = {
+        "Cache-Control": "no-cache",
+        "ETag": etag,
+        "X-Frame-Id": str(packet.frame_id),
+        "X-Timestamp": mjpeg.timestamp(packet.pts_ns),
+        "X-Frame-Age": f"{age_s:.3f}",
+        "Content-Disposition": f'inline; filename="{camera.camera_id}-{packet.frame_id}.jpg"',
+    }
+    if _matches(request.headers.get("If-None-Match", ""), etag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=packet.payload, content_type="image/jpeg", headers=headers)
+
+
+def allowed(service: Service, call: Call, camera: Camera, right: Right) -> Camera:
+    """The camera, when the caller's right covers it: these routes name no camera that could be checked before."""
+    if service.access.covers(call.grant, right, camera.camera_id, call.peer):
+        return camera
+    raise ApiError(403, "forbidden", f"This token doesn't have the right to {right.value} camera {camera.camera_id}.")
+
+
+def _is_picture_request(request: web.BaseRequest) -> bool:
+    """Whether a browser wants this for an <img>: Chromium then paints only what the next part's headers follow."""
+    if request.headers.get("Sec-Fetch-Dest") == "image":
+        return True
+    accept = request.headers.get("Accept", "")
+    return "image/avif" in accept or "image/webp" in accept
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    return any(part.strip().removeprefix("W/") in (etag, "*") for part in if_none_match[:1000].split(","))

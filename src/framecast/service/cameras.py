@@ -1,0 +1,280 @@
+"""The cameras of this server: from configuration to running readers, and back when something is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+from framecast.core.clock import SYSTEM, Clock
+from framecast.core.errors import LimitReached
+from framecast.core.rendition import Rendition
+from framecast.core.source import Source
+from framecast.core.stream import FrameIds, Stream
+from framecast.core.supervise import Supervisor
+from framecast.core.viewer import Viewer, new_viewer
+from framecast.core.worker import Worker
+from framecast.ingest.gate import Gate, Limits, ScanBudget
+from framecast.ingest.push import Desk
+from framecast.ingest.reader import Reader
+from framecast.output.mjpeg import Output
+from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
+
+log = logging.getLogger("framecast.service.cameras")
+
+MOST_NUMBERS = 65_535
+
+
+class Parts(Protocol):
+    """What the composition root supplies: how each kind of camera is opened and each rendition made."""
+
+    def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
+        """The source behind a camera's URL."""
+
+    def make_worker(self, rendition: Rendition) -> Worker:
+        """What makes a rendition."""
+
+    def make_transform(self, config: CameraConfig) -> Callable[[], Worker] | None:
+        """What turns and masks a camera's pictures; None when they stay as they are."""
+
+
+class FrameIdStore(Protocol):
+    """Where frame ids are reserved (``State`` is one). Blocking; called in an executor."""
+
+    def reserve_frame_ids(self, camera_id: str, count: int) -> int:
+        """The first of ``count`` ids that nobody gets again."""
+
+
+FRAME_ID_BLOCK = 10_000
+
+
+@dataclass(slots=True)
+class Camera:
+    """One configured camera and what runs for it.
+
+    Attributes:
+        origin: Who named it: ``config``, ``api``, ``command line``.
+        reader: Fetches its pictures, or takes them in when it pushes.
+    """
+
+    camera_id: str
+    config: CameraConfig
+    options: StreamOptions
+    origin: str
+    stream: Stream
+    output: Output
+    reader: Reader | Desk
+    task: asyncio.Task[None]
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.config.name or self.camera_id
+
+    @property
+    def desk(self) -> Desk | None:
+        """Where it hands in pictures, when it is one that pushes."""
+        return self.reader if isinstance(self.reader, Desk) else None
+
+
+class Cameras:
+    """All cameras, by id.
+
+    Args:
+        settings: Effective settings.
+        parts: How sources and renditions are made.
+        supervisor: Owner of all tasks.
+        frame_ids: Where ids are reserved.
+        executor: For blocking calls.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        supervisor: Supervisor,
+        *,
+        frame_ids: FrameIdStore,
+        executor: Executor,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self.settings = settings
+        self.budget = ScanBudget()
+        self.on_added: list[Callable[[Camera], None]] = []
+        self.on_removed: list[Callable[[Camera], None]] = []
+        self._parts = parts
+        self._supervisor = supervisor
+        self._frame_ids = frame_ids
+        self._executor = executor
+        self._clock = clock
+        self._cameras: dict[str, Camera] = {}
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._cameras)
+
+    def __iter__(self) -> Iterator[Camera]:
+        return iter(tuple(self._cameras.values()))
+
+    def __contains__(self, camera_id: str) -> bool:
+        return camera_id in self._cameras
+
+    def get(self, camera_id: str) -> Camera | None:
+        """The camera of this id."""
+        return self._cameras.get(camera_id)
+
+    @property
+    def first(self) -> Camera | None:
+        """The first camera, which the routes of older programs mean when nothing else is said."""
+        return next(iter(self._cameras.values()), None)
+
+    @property
+    def viewers(self) -> int:
+        """Viewers of all cameras."""
+        return sum(len(camera.stream.viewers) for camera in self._cameras.values())
+
+    async def add(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
+        """Start a camera.
+
+        Raises:
+            Misuse: Its URL can't be opened here.
+            LimitReached: There are as many as the operator allows.
+        """
+        limit = self.settings.limits.max_cameras
+        if len(self._cameras) >= limit:
+            raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
+        stream = Stream(
+            camera_id,
+            self._number(camera_id),
+            self._supervisor,
+            make_worker=self._parts.make_worker,
+            clock=self._clock,
+            frame_ids=await self._open_frame_ids(camera_id),
+            viewer_limit=self.settings.limits.max_viewers_per_camera,
+        )
+        camera = self._start(camera_id, config, origin, stream)
+        self._cameras[camera_id] = camera
+        log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
+        for listener in self.on_added:
+            listener(camera)
+        return camera
+
+    async def change(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
+        """Give a camera another configuration. Its viewers stay."""
+        old = self._cameras[camera_id]
+        await self._stop(old)
+        camera = self._start(camera_id, config, origin, old.stream, old.output)
+        self._cameras[camera_id] = camera
+        return camera
+
+    async def remove(self, camera_id: str) -> None:
+        """End a camera; its viewers are disconnected."""
+        camera = self._cameras.pop(camera_id)
+        await self._stop(camera)
+        for listener in self.on_removed:
+            listener(camera)
+        camera.output.close()
+        camera.stream.close()
+
+    async def close(self) -> None:
+        """End all cameras."""
+        for camera in self:
+            await self.remove(camera.camera_id)
+
+    def restart(self, camera_id: str) -> None:
+        """Let one camera's reader connect anew."""
+        self._cameras[camera_id].reader.restart()
+
+    def admit(
+        self, camera: Camera, kind: str, address: str, *, fps_limit: float = 0.0, rendition: str = "video"
+    ) -> Viewer:
+        """Count a viewer in.
+
+        Raises:
+            LimitReached: The camera has as many as the operator allows.
+        """
+        viewer = new_viewer(kind, address, self._clock, fps_limit=fps_limit, rendition=rendition)
+        camera.stream.admit(viewer)
+        log.info(
+            "%s: subscriber added (total: %d). Client %d connected. Total active clients: %d",
+            camera.camera_id,
+            len(camera.stream.viewers),
+            viewer.number,
+            self.viewers,
+        )
+        return viewer
+
+    def dismiss(self, camera: Camera, viewer: Viewer) -> None:
+        """Count a viewer out."""
+        camera.stream.dismiss(viewer)
+        log.info(
+            "%s: Client %d disconnected after %d frames, %d dropped. Total active clients: %d",
+            camera.camera_id,
+            viewer.number,
+            viewer.sent,
+            viewer.drops,
+            self.viewers,
+        )
+
+    def _start(
+        self, camera_id: str, config: CameraConfig, origin: str, stream: Stream, output: Output | None = None
+    ) -> Camera:
+        options = self.settings.stream_options(config)
+        limits = self.settings.limits
+        gate = Gate(
+            stream,
+            limits=Limits(limits.max_frame_bytes, limits.max_pixels),
+            verify=options.verify,
+            budget=self.budget,
+        )
+        reader: Reader | Desk
+        if config.kind == "push":
+            reader = Desk(stream, gate, stall_timeout_s=options.stall_timeout_s)
+        else:
+            source = self._parts.open_source(camera_id, config, self.settings, origin)
+            reader = Reader(
+                stream,
+                source,
+                gate,
+                label=mask_url(config.url),
+                policy=options.policy,
+                grace_s=options.grace_s,
+                stall_timeout_s=options.stall_timeout_s,
+            )
+        stream.set_transform(self._parts.make_transform(config))
+        output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
+        task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
+        return Camera(camera_id, config, options, origin, stream, output, reader, task)
+
+    async def _stop(self, camera: Camera) -> None:
+        camera.task.cancel()
+        await asyncio.gather(camera.task, return_exceptions=True)
+
+    async def _open_frame_ids(self, camera_id: str) -> FrameIds:
+        first = await self._reserve(camera_id)
+
+        def reserve(frame_ids: FrameIds) -> None:
+            async def extend() -> None:
+                start = await self._reserve(camera_id)
+                frame_ids.extend(start + FRAME_ID_BLOCK)
+
+            self._supervisor.spawn(f"frame ids:{camera_id}", extend())
+
+        return FrameIds(first, first + FRAME_ID_BLOCK, reserve)
+
+    async def _reserve(self, camera_id: str) -> int:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._frame_ids.reserve_frame_ids, camera_id, FRAME_ID_BLOCK)
+
+    def _number(self, camera_id: str) -> int:
+        """A number that stays with the id, so that a camera that comes back has the same one on every open page."""
+        if camera_id not in self._numbers:
+            if len(self._numbers) == MOST_NUMBERS:
+                self._numbers = {each: self._numbers[each] for each in self._cameras}
+            used = set(self._numbers.values())
+            self._numbers[camera_id] = next(each for each in itertools.count(1) if each not in used)
+        return self._numbers[camera_id]

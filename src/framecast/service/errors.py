@@ -1,0 +1,35 @@
+"""What the API answers when it can't do what was asked."""
+
+from __future__ import annotations
+
+
+class ApiError(Exception):
+    """Becomes ``{"error": {"code", "message"}}`` with its status.
+
+    Args:
+        status: HTTP status, 4xx or 503.
+        code: Short name for programs.
+        message: What happened, why, and what to do, for people.
+        close: Whether the connection can't be used for another request.
+        headers: Further headers, such as Retry-After.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, close: bool = False, headers: dict[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.close = close
+        self.headers = headers or {}
+        super().__init__(f"{status} {code}: {message}")
+
+
+def bad_request(message: str, code: str = "bad_request", *, close: bool = False) -> ApiError:
+    """400."""
+    return ApiError(400, code, message, close=close)
+
+
+def not_found(message: str = "There is nothing here") -> ApiError:
+    """404."""
+    return ApiError(404, "not_found", message)

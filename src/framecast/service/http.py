@@ -1,0 +1,438 @@
+"""The HTTP front: one table of routes, and what stands between a request and its handler.
+
+aiohttp's low-level server is used without its application, router and middlewares: each request is matched with two
+dictionary look-ups, and its right is checked before anything of it is read. In this order:
+
+    connection limits -> Host (DNS rebinding) -> route -> right -> Origin -> handler -> headers of the answer
+
+Whatever a handler raises as `ApiError` becomes JSON; nothing from outside becomes a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from framecast.core.errors import LimitReached
+from framecast.core.limits import Quietly
+from framecast.service.errors import ApiError, not_found
+from framecast.service.rights import CONTROL, Access, Decision, Grant, Right, credential, host_allowed, origin_allowed
+
+log = logging.getLogger("framecast.service.http")
+
+LINGER_S = 2.0
+"""How long a refused upload is read on, so that its sender gets to see the answer."""
+MAX_LINE_BYTES = 8190
+
+Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the table.
+
+    Attributes:
+        method: ``GET`` answers HEAD as well.
+        path: With at most one ``{name}``; ``{name:path}`` swallows slashes.
+        right: What a caller needs.
+        handler: What answers.
+        summary: One line for the reference.
+        query: Query parameters and what they mean.
+        body: What the request's body is, in words; empty for none.
+        answer: What comes back, in words.
+        websocket: Whether it is one: pages of other origins are kept out.
+        tags: Group in the reference.
+    """
+
+    method: str
+    path: str
+    right: Right
+    handler: Handler
+    summary: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    answer: str = "application/json"
+    websocket: bool = False
+    tag: str = "api"
+
+
+@dataclass(slots=True)
+class Call:
+    """A request on its way to a handler.
+
+    Attributes:
+        request: aiohttp's.
+        route: Its row of the table.
+        parameter: What stands where the path has ``{name}``.
+        grant: What the caller may do.
+        peer: IP address of the caller; ``local`` for the control socket.
+        query: Query parameters, the last of each name.
+    """
+
+    request: web.BaseRequest
+    route: Route
+    parameter: str
+    grant: Grant
+    peer: str
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Query parameters."""
+        return self.request.query
+
+
+class Table:
+    """Finds the row for a path."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self.routes = routes
+        self._exact: dict[str, dict[str, Route]] = {}
+        self._prefixed: dict[str, dict[str, dict[str, Route]]] = {}
+        for route in routes:
+            prefix, brace, rest = route.path.partition("{")
+            if not brace:
+                self._exact.setdefault(route.path, {})[route.method] = route
+                continue
+            name, _, suffix = rest.partition("}")
+            key = "*" if name.endswith(":path") else suffix
+            self._prefixed.setdefault(prefix, {}).setdefault(key, {})[route.method] = route
+
+    def find(self, path: str) -> tuple[dict[str, Route], str] | None:
+        """The methods of a path and its parameter; None when nothing is there."""
+        methods = self._exact.get(path)
+        if methods is not None:
+            return methods, ""
+        at = path.find("/", 1)
+        while at > 0:
+            suffixes = self._prefixed.get(path[: at + 1])
+            if suffixes is not None:
+                parameter, slash, rest = path[at + 1 :].partition("/")
+                methods = suffixes.get(slash + rest)
+                if methods is not None and parameter:
+                    return methods, parameter
+                if "*" in suffixes:
+                    return suffixes["*"], path[at + 1 :]
+            at = path.find("/", at + 1)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What `Front` needs to know of the configuration; all times in seconds."""
+
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    max_body_bytes: int = 8 << 20
+    max_connections: int = 8192
+    max_connections_per_address: int = 4096
+    header_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
+
+
+class _Connection(RequestHandler):
+    """aiohttp's handler of one connection, with limits and answers of our own."""
+
+    __slots__ = ("_first_timer", "_front", "local", "peer")
+
+    def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._front = server.front
+        self.local = server.local
+        self.peer = ""
+        self._first_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = "local" if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
+        if not self._front.opened(self.peer):
+            cast(asyncio.Transport, transport).abort()
+        self._first_timer = self._loop.call_later(self._front.rules.header_timeout_s, self._first_deadline)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._first_timer is not None:
+            self._first_timer.cancel()
+            self._first_timer = None
+        if self.peer:
+            self._front.closed(self.peer)
+            self.peer = ""
+        super().connection_lost(exc)
+
+    def _first_deadline(self) -> None:
+        self._first_timer = None
+        if self._request_count == 0:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500 and not isinstance(exc, ApiError):
+            log.error("a request failed: %s %s", request.method, request.path, exc_info=exc)
+            words = "Something went wrong here; the log says what"
+        else:
+            words = "This is not a request that can be read: " + (message or str(exc)).splitlines()[0][:200]
+        response = error_response(status, "internal" if status >= 500 else "bad_request", words)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __init__(self, front: Front, *, local: bool, **options: Any) -> None:
+        super().__init__(front.handle, **options)
+        self.front = front
+        self.local = local
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Front:
+    """Answers requests from a table of routes.
+
+    Args:
+        table: The routes.
+        access: Who may do what.
+        rules: Limits and allowed names.
+    """
+
+    def __init__(self, table: Table, access: Callable[[], Access], rules: Rules) -> None:
+        self.table = table
+        self.rules = rules
+        self.requests: Counter[int] = Counter()
+        self.refused_connections = 0
+        self._access = access
+        self._per_address: Counter[str] = Counter()
+        self._connections = 0
+        self._quietly = Quietly()
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return self._connections
+
+    def server(self, *, local: bool = False) -> web.Server:
+        """What a listening socket calls for each connection.
+
+        Args:
+            local: This is the control socket: whoever connects is the operator.
+        """
+        loop = asyncio.get_running_loop()
+
+        def make_request(*args: Any) -> web.BaseRequest:
+            return web.BaseRequest(*args, loop=loop, client_max_size=self.rules.max_body_bytes)  # type: ignore[misc]
+
+        return _Server(
+            self,
+            local=local,
+            request_factory=make_request,
+            access_log=None,
+            logger=log,
+            keepalive_timeout=self.rules.idle_timeout_s,
+            lingering_time=LINGER_S,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            tcp_keepalive=True,
+        )
+
+    def opened(self, peer: str) -> bool:
+        """Count a connection in; False when there are too many."""
+        self._connections += 1
+        self._per_address[peer] += 1
+        if self._connections <= self.rules.max_connections and (
+            peer == "local" or self._per_address[peer] <= self.rules.max_connections_per_address
+        ):
+            return True
+        self.refused_connections += 1
+        if self._quietly.due():
+            log.warning("too many connections (%d, %d from %s)", self._connections, self._per_address[peer], peer)
+        return False
+
+    def closed(self, peer: str) -> None:
+        """Count a connection out."""
+        self._connections -= 1
+        self._per_address[peer] -= 1
+        if not self._per_address[peer]:
+            del self._per_address[peer]
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            response = await self._answer(request)
+        except ApiError as error:
+            response = error_response(error.status, error.code, error.message, error.headers)
+            if error.close:
+                response.force_close()
+        except LimitReached as error:
+            response = error_response(503, "limit_reached", str(error), {"Retry-After": "10"})
+        except web.HTTPException as error:
+            response = error_response(error.status, "bad_request", error.reason)
+            if error.status == 413:
+                response.force_close()
+        except UnicodeError:
+            response = error_response(400, "bad_request", "The request has bytes that are no text")
+            response.force_close()
+        self.requests[response.status] += 1
+        if not response.prepared:
+            self._decorate(request, response)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = cast(_Connection, request.protocol)
+        local, peer = connection.local, connection.peer
+        access = self._access()
+        host = request.headers.get("Host", "")
+        if not local and access.open and host and not host_allowed(host, self.rules.allowed_hosts):
+            raise ApiError(
+                421,
+                "wrong_host",
+                "This server answers to localhost only; name others in server.allowed_hosts, or create a token",
+            )
+        found = self.table.find(request.path)
+        if found is None:
+            if not local and not access.open:
+                # Whether a path exists is nobody's business without a right; pages and health checks are found above.
+                self._authorise(access, request, Right.WATCH, None, peer)
+            raise not_found(f"There is nothing at {request.path[:200]}")
+        methods, parameter = found
+        method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS":
+            return self._preflight(request, methods)
+        route = methods.get(method)
+        if route is None:
+            allowed = ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
+            raise ApiError(405, "method_not_allowed", f"Use one of: {allowed}", headers={"Allow": allowed})
+        if local:
+            grant = CONTROL
+        else:
+            camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
+            grant = self._authorise(access, request, route.right, camera_id, peer)
+            if (method != "GET" or route.websocket) and not origin_allowed(
+                request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
+            ):
+                raise ApiError(403, "wrong_origin", "Pages of other sites may not do this (server.allowed_origins)")
+        return await route.handler(Call(request, route, parameter, grant, peer))
+
+    def _authorise(
+        self, access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, peer: str
+    ) -> Grant:
+        decision = self.decide(access, request, need, camera_id, peer)
+        if (
+            not decision.allow
+            and camera_id is None
+            and need is Right.PUBLISH
+            and access.covers_any(decision.grant, need, peer)
+        ):
+            return decision.grant  # which camera it is stands in the body; the handler asks again
+        if not decision.allow:
+            headers = {"WWW-Authenticate": 'Basic realm="Framecast"'} if decision.status == 401 else {}
+            raise ApiError(
+                decision.status,
+                "unauthorised" if decision.status == 401 else "forbidden",
+                decision.reason,
+                headers=headers,
+            )
+        return decision.grant
+
+    @staticmethod
+    def decide(access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, peer: str) -> Decision:
+        """What the rules say about a request."""
+        shown = None if access.open else credential(request.headers, request.query, request.cookies)
+        return access.decide(need, camera_id, shown, peer, time.time())
+
+    def _preflight(self, request: web.BaseRequest, methods: Mapping[str, Route]) -> web.StreamResponse:
+        allowed = ", ".join(sorted({*methods, "OPTIONS"}))
+        return web.Response(
+            status=204,
+            headers={
+                "Allow": allowed,
+                "Access-Control-Allow-Methods": allowed,
+                "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
+                "Access-Control-Max-Age": "600",
+            },
+        )
+
+    def _decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        for name, value in self.common_headers(request).items():
+            response.headers.setdefault(name, value)
+
+    def common_headers(self, request: web.BaseRequest) -> dict[str, str]:
+        """Headers that every answer carries."""
+        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        origin = request.headers.get("Origin")
+        if origin and self.rules.allowed_origins and origin.lower().rstrip("/") in self.rules.allowed_origins:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Credentials"] = "true"
+            headers["Access-Control-Expose-Headers"] = "ETag, X-Frame-Id, X-Timestamp, X-Frame-Age"
+            headers["Vary"] = "Origin"
+        return headers
+
+
+def json_response(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """``data`` as JSON that nobody caches."""
+    return web.Response(
+        body=json.dumps(data, separators=(",", ":")).encode(),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The one form of an error."""
+    return json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+async def read_json(request: web.BaseRequest, *, timeout_s: float) -> dict[str, Any]:
+    """The request's JSON object.
+
+    Raises:
+        ApiError: It is none, is too large, or does not come.
+    """
+    body = await read_body(request, max_bytes=64 * 1024, timeout_s=timeout_s)
+    try:
+        data = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise ApiError(400, "bad_json", "The body is not JSON") from None
+    if not isinstance(data, dict):
+        raise ApiError(400, "bad_json", "The body has to be a JSON object")
+    return data
+
+
+async def read_body(request: web.BaseRequest, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The request's body.
+
+    Raises:
+        ApiError: It is larger than ``max_bytes``, or does not come.
+    """
+    length = request.content_length
+    if length is not None and length > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await request.read()
+    except TimeoutError:
+        raise ApiError(408, "timeout", f"The body did not come within {timeout_s:g} s", close=True) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(max_bytes) from None
+    except web.RequestPayloadError:
+        raise ApiError(400, "bad_body", "The body ended before its end", close=True) from None
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, "too_large", f"At most {max_bytes} bytes are taken here", close=True)

@@ -1,0 +1,69 @@
+"""The two extra ports of M5Stack devices: one takes JPEGs by WebSocket, the other gives them out."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from framecast.output.relay import relay
+from framecast.service.api.publish import publish_socket
+from framecast.service.api.sockets import open_socket
+from framecast.service.api.watch import allowed
+from framecast.service.cameras import Camera
+from framecast.service.http import Call, Handler, Route, Table
+from framecast.service.rights import Right
+from framecast.service.service import Service, admitted
+
+
+def device_table(service: Service) -> Table:
+    """Routes of the port where a device connects: the path names the camera, `/` is the configured or first one."""
+
+    async def publish(call: Call) -> web.StreamResponse:
+        camera = allowed(service, call, _camera(service, call), Right.PUBLISH)
+        return await publish_socket(service, call, camera)
+
+    return _table(publish, Right.PUBLISH, "A device connects and sends each picture as one binary message.")
+
+
+def viewer_table(service: Service) -> Table:
+    """Routes of the port where viewers connect; each picture is one binary message."""
+
+    async def watch(call: Call) -> web.StreamResponse:
+        camera = allowed(service, call, _camera(service, call), Right.WATCH)
+        socket = await open_socket(call.request, max_message_bytes=4096)
+        with admitted(service, camera, "relay", call.peer) as viewer:
+            sender = service.supervisor.spawn(
+                "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
+            )
+            try:
+                while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    pass
+            finally:
+                sender.cancel()
+        return socket
+
+    return _table(watch, Right.WATCH, "A viewer connects and gets each picture as one binary message.")
+
+
+def _table(handler: Handler, right: Right, words: str) -> Table:
+    return Table(
+        [
+            Route("GET", "/", right, handler, words, answer="WebSocket", websocket=True, tag="compatibility"),
+            Route("GET", "/{id}", right, handler, words, answer="WebSocket", websocket=True, tag="compatibility"),
+        ]
+    )
+
+
+async def _send(sending: Coroutine[Any, Any, None]) -> None:
+    try:
+        await sending
+    except ConnectionError:
+        pass
+
+
+def _camera(service: Service, call: Call) -> Camera:
+    if call.parameter:
+        return service.camera(call.parameter)
+    return service.compat_camera(service.settings.compat.m5)

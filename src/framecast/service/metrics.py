@@ -1,0 +1,103 @@
+"""Prometheus metrics, read from the running parts when somebody asks; nothing is counted twice for them.
+
+docs/operations.md lists them, and a test sees to it that it lists all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from framecast import __version__
+from framecast.core.stream import State
+from framecast.service import views
+from framecast.service.service import Service
+
+_CAMERA = ["camera"]
+
+
+class ServiceCollector(Collector):
+    """All metrics of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        service = self._service
+        yield InfoMetricFamily("framecast_build", "What runs here.", {"version": __version__})
+        yield GaugeMetricFamily(
+            "framecast_uptime_seconds",
+            "Time since start.",
+            (service.clock.now_ns() - service.started_ns) / 1e9,
+        )
+        yield CounterMetricFamily("framecast_encodes", "Pictures encoded here.", service.encodes())
+        yield CounterMetricFamily("framecast_inferences", "Pictures looked at by a detector.", 0)
+        scans = CounterMetricFamily(
+            "framecast_scans",
+            "Pictures by whether there was time to decode them in search of damage.",
+            labels=["checked"],
+        )
+        scans.add_metric(["yes"], service.cameras.budget.covered)
+        scans.add_metric(["no"], service.cameras.budget.passed)
+        yield scans
+        failures = CounterMetricFamily(
+            "framecast_failures", "Unexpected errors, by the part that failed and was started again.", labels=["part"]
+        )
+        for part, count in service.supervisor.failures.items():
+            failures.add_metric([part], count)
+        yield failures
+        yield from self._cameras()
+
+    def _cameras(self) -> Iterator[Metric]:
+        frames = CounterMetricFamily("framecast_frames", "Pictures published.", labels=_CAMERA)
+        size = CounterMetricFamily("framecast_frame_bytes", "Bytes of pictures published.", labels=_CAMERA)
+        refused = CounterMetricFamily(
+            "framecast_refused", "Pictures refused or lost, by cause.", labels=["camera", "cause"]
+        )
+        quirks = CounterMetricFamily(
+            "framecast_quirks", "Oddities of the firmware that were coped with.", labels=["camera", "quirk"]
+        )
+        drops = CounterMetricFamily(
+            "framecast_drops", "Pictures that viewers missed because they were behind.", labels=_CAMERA
+        )
+        connects = CounterMetricFamily("framecast_connects", "Times the device was connected.", labels=_CAMERA)
+        viewers = GaugeMetricFamily("framecast_viewers", "Viewers now.", labels=_CAMERA)
+        fps = GaugeMetricFamily("framecast_fps", "Pictures a second over the last seconds.", labels=_CAMERA)
+        age = GaugeMetricFamily("framecast_frame_age_seconds", "Age of the newest picture.", labels=_CAMERA)
+        state = GaugeMetricFamily("framecast_state", "1 for the state the camera is in.", labels=["camera", "state"])
+        latency = GaugeMetricFamily(
+            "framecast_fanout_seconds",
+            "From a picture's arrival to the last viewer's write.",
+            labels=["camera", "quantile"],
+        )
+        for camera in self._service.cameras:
+            name, stream = camera.camera_id, camera.stream
+            frames.add_metric([name], stream.published)
+            size.add_metric([name], stream.meter.bytes)
+            for cause, count in stream.refused.items():
+                refused.add_metric([name, cause], count)
+            for quirk, count in stream.quirks.items():
+                quirks.add_metric([name, quirk], count)
+            drops.add_metric([name], views.drops(camera))
+            connects.add_metric([name], camera.reader.connects)
+            viewers.add_metric([name], len(stream.viewers))
+            shown = views.video(camera)
+            fps.add_metric([name], shown["fps"] if shown else 0.0)
+            if shown:
+                age.add_metric([name], shown["age_s"])
+            for each in State:
+                state.add_metric([name, each.value], float(each is stream.state))
+            for quantile, value_ms in views.latency_ms(camera).items():
+                latency.add_metric([name, quantile], value_ms / 1000)
+        yield from (frames, size, refused, quirks, drops, connects, viewers, fps, age, state, latency)
+
+
+def exposition(service: Service) -> bytes:
+    """All metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ServiceCollector(service))
+    return generate_latest(registry)

@@ -1,0 +1,103 @@
+"""The table of routes as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from framecast import __version__
+from framecast.service.config import CameraConfig
+from framecast.service.http import Route
+from framecast.service.rights import Right
+
+_ERROR = {"$ref": "#/components/schemas/Error"}
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = route.path.replace(":path}", "}")
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Framecast",
+            "version": __version__,
+            "description": "Reads a small camera once and gives every frame to everyone, live.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {
+                "Error": {
+                    "type": "object",
+                    "required": ["error"],
+                    "properties": {
+                        "error": {
+                            "type": "object",
+                            "required": ["code", "message"],
+                            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+                        }
+                    },
+                },
+                "CameraConfig": CameraConfig.model_json_schema(),
+            },
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "basic": {"type": "http", "scheme": "basic", "description": "The password is the token."},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "framecast_session"},
+            },
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = []
+    if "{" in route.path:
+        name = route.path.partition("{")[2].partition("}")[0].partition(":")[0]
+        parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
+    parameters.extend(
+        {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in route.query.items()
+    )
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "tags": [route.tag],
+        "x-right": route.right.value,
+        "responses": {
+            _success(route): {"description": route.answer, **_content(route)},
+            "4XX": {"description": "What is wrong", "content": {"application/json": {"schema": _ERROR}}},
+        },
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        operation["requestBody"] = {"description": route.body, "content": _body(route)}
+    if route.right is not Right.PUBLIC:
+        operation["security"] = [{"bearer": []}, {"apiKey": []}, {"basic": []}, {"cookie": []}]
+    return operation
+
+
+def _success(route: Route) -> str:
+    if route.websocket:
+        return "101"
+    if route.answer == "204":
+        return "204"
+    return "201" if route.method == "POST" and route.path in ("/api/v1/cameras", "/api/v1/tokens") else "200"
+
+
+def _content(route: Route) -> dict[str, Any]:
+    if route.websocket or "/" not in route.answer:
+        return {}
+    return {"content": {route.answer.partition(";")[0]: {"schema": {}}}}
+
+
+def _body(route: Route) -> dict[str, Any]:
+    if route.tag in ("publish", "compatibility"):
+        binary = {"type": "string", "format": "binary"}
+        form = {"type": "object", "properties": {"frame": binary}}
+        return {"image/jpeg": {"schema": binary}, "multipart/form-data": {"schema": form}}
+    if route.path.startswith("/api/v1/cameras"):
+        return {"application/json": {"schema": {"$ref": "#/components/schemas/CameraConfig"}}}
+    return {"application/json": {"schema": {"type": "object"}}}

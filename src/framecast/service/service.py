@@ -1,0 +1,290 @@
+"""The running service: what handlers work with, and the changes they may make to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from framecast.core.clock import SYSTEM, Clock
+from framecast.core.errors import ConfigError, Misuse
+from framecast.core.supervise import Supervisor
+from framecast.output.dashboard import Hub
+from framecast.service import tokenapi
+from framecast.service.cameras import Camera, Cameras, Parts
+from framecast.service.config import CAMERA_ID, Configuration, check_camera
+from framecast.service.errors import ApiError, not_found
+from framecast.service.reach import url_refusal
+from framecast.service.rights import Access, Grant
+from framecast.service.state import State
+from framecast.service.tokens import Keyring
+from framecast.web import Asset
+
+log = logging.getLogger("framecast.service")
+
+T = TypeVar("T")
+USES_PERIOD_S = 30.0
+
+
+class Service:
+    """Everything of one server but its sockets.
+
+    Args:
+        configuration: As loaded, without the changes kept in ``state``.
+        state: Open state file.
+        parts: How sources and renditions are made.
+        supervisor: Owner of all tasks.
+        state_executor: One thread, for the state file.
+        assets: The pages.
+        encodes: Returns how many pictures have been encoded here.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        state: State,
+        parts: Parts,
+        supervisor: Supervisor,
+        *,
+        state_executor: Executor,
+        assets: Mapping[str, Asset],
+        encodes: Callable[[], int] = lambda: 0,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self.configuration = configuration.with_changes(state.changes())
+        self.settings = self.configuration.settings
+        self.supervisor = supervisor
+        self.assets = assets
+        self.encodes = encodes
+        self.clock = clock
+        self.started_ns = clock.now_ns()
+        self.ready = False
+        self.closing = False
+        self.hub = Hub()
+        self.keyring = Keyring(state.tokens(), state.sessions())
+        self._base = configuration
+        self._state = state
+        self._executor = state_executor
+        self._changing = asyncio.Lock()
+        self.cameras = Cameras(self.settings, parts, supervisor, frame_ids=state, executor=state_executor, clock=clock)
+        self.cameras.on_removed.append(lambda camera: self.hub.forget(camera.camera_id))
+        self.access = self._make_access()
+
+    async def start(self) -> None:
+        """Start all configured cameras; one that can't be started stops the server, with a clear line.
+
+        Raises:
+            ConfigError: A camera can't be opened as configured.
+        """
+        for camera_id, config in self.settings.cameras.items():
+            origin = self.configuration.camera_origin(camera_id)
+            try:
+                await self.cameras.add(camera_id, config, origin)
+            except ConfigError:
+                raise
+            except Misuse as error:
+                where = self.configuration.origin(f"cameras.{camera_id}.url")
+                raise ConfigError(where, f"cameras.{camera_id}.url", config.url, str(error)) from None
+        self.supervisor.spawn("uses of tokens", self._keep_uses())
+        self.ready = True
+
+    async def stop(self) -> None:
+        """End all cameras and keep what is to be kept."""
+        self.ready = False
+        self.closing = True
+        await self.cameras.close()
+        await self.blocking(self._state.touch_tokens, self.keyring.take_uses())
+
+    # Cameras
+
+    def camera(self, camera_id: str) -> Camera:
+        """The camera of this id.
+
+        Raises:
+            ApiError: There is none.
+        """
+        camera = self.cameras.get(camera_id)
+        if camera is None:
+            raise not_found(f"There is no camera {camera_id[:63]!r}")
+        return camera
+
+    def compat_camera(self, configured: str) -> Camera:
+        """The camera a route of an older program means: the configured one, or the first.
+
+        Raises:
+            ApiError: There is none.
+        """
+        if configured:
+            return self.camera(configured)
+        camera = self.cameras.first
+        if camera is None:
+            raise not_found("There is no camera yet")
+        return camera
+
+    async def add_camera(self, fields: dict[str, Any], grant: Grant) -> Camera:
+        """Add a camera for the API and keep it.
+
+        Raises:
+            ApiError: It can't be used, exists, or is where the API may not reach.
+        """
+        fields = dict(fields)
+        camera_id = fields.pop("id", None)
+        async with self._changing:
+            if camera_id is None:
+                camera_id = self._free_id(str(fields.get("name") or "camera"))
+            if not isinstance(camera_id, str) or not CAMERA_ID.fullmatch(camera_id):
+                raise ApiError(400, "bad_id", "An id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
+            if camera_id in self.cameras:
+                raise ApiError(409, "exists", f"There is a camera {camera_id!r} already; take another id")
+            config = self._checked(fields, grant)
+            try:
+                camera = await self.cameras.add(camera_id, config, "api")
+            except Misuse as error:
+                raise ApiError(400, "bad_camera", str(error)) from None
+            await self.blocking(self._state.save_camera, camera_id, fields)
+            self._reload()
+        return camera
+
+    async def change_camera(self, camera_id: str, changes: dict[str, Any], grant: Grant) -> Camera:
+        """Change a camera for the API and keep the change; viewers stay.
+
+        Raises:
+            ApiError: It can't be used, or there is no such camera.
+        """
+        async with self._changing:
+            camera = self.camera(camera_id)
+            if "id" in changes and changes["id"] != camera_id:
+                raise ApiError(400, "bad_id", "The id of a camera stays; add another one and remove this one")
+            changes = {key: value for key, value in changes.items() if key != "id"}
+            fields = {**camera.config.model_dump(mode="json", exclude_defaults=True), **changes}
+            fields = {key: value for key, value in fields.items() if value is not None}
+            self._checked(
+                {key: value for key, value in fields.items() if key in changes or key == "url"},
+                grant,
+                trusted_url=camera.config.url,
+            )
+            config = self._checked(fields, grant, trusted_url=camera.config.url)
+            try:
+                camera = await self.cameras.change(camera_id, config, camera.origin if "url" not in changes else "api")
+            except Misuse as error:
+                await self.cameras.change(camera_id, camera.config, camera.origin)
+                raise ApiError(400, "bad_camera", str(error)) from None
+            await self.blocking(self._state.save_camera, camera_id, changes)
+            self._reload()
+        return camera
+
+    async def remove_camera(self, camera_id: str) -> None:
+        """Remove a camera for the API, for good.
+
+        Raises:
+            ApiError: There is no such camera.
+        """
+        async with self._changing:
+            camera = self.camera(camera_id)
+            if camera.origin == "command line":
+                raise ApiError(409, "command_line", "This camera was named on the command line; leave it out there")
+            await self.cameras.remove(camera_id)
+            configured = f"cameras.{camera_id}.url" in self._base.given
+            await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
+            self._reload()
+
+    def _checked(self, fields: dict[str, Any], grant: Grant, *, trusted_url: str | None = None) -> Any:
+        try:
+            config = check_camera(fields)
+        except ConfigError as error:
+            raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
+        if not grant.local and config.url != trusted_url:
+            refusal = url_refusal(config.url, self.settings.network)
+            if refusal:
+                raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
+        return config
+
+    def _free_id(self, name: str) -> str:
+        base = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")[:48]
+        base = base or "camera"
+        candidate, number = base, 1
+        while candidate in self.cameras:
+            number += 1
+            candidate = f"{base}-{number}"
+        return candidate
+
+    def _reload(self) -> None:
+        """Compute the effective settings anew after a change was kept."""
+        self.configuration = self._base.with_changes(self._state.changes())
+        self.settings = self.configuration.settings
+        self.cameras.settings = self.settings
+        self.access = self._make_access()
+
+    def _make_access(self) -> Access:
+        return Access(self.keyring, self.settings.cameras, loopback_only=self.settings.listens_on_loopback_only)
+
+    # Tokens
+
+    async def create_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A new token, with its secret.
+
+        Raises:
+            ApiError: The request makes no sense, or the name is taken.
+        """
+        try:
+            made = await self.blocking(tokenapi.create, self._state, body)
+        except Misuse as error:
+            raise ApiError(400, "bad_token", str(error)) from None
+        await self._reload_tokens()
+        return made
+
+    async def tokens(self) -> list[dict[str, Any]]:
+        """All tokens, without their secrets."""
+        return [tokenapi.describe(token) for token in await self.blocking(self._state.tokens)]
+
+    async def revoke_token(self, name: str, *, forget: bool) -> bool:
+        """Make a token useless; False when there is none of this name."""
+        found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
+        await self._reload_tokens()
+        return found
+
+    async def log_in(self, key: str) -> tuple[str, Grant] | None:
+        """Exchange a token for a session: the cookie's value and what it grants; None when the token is no good."""
+        token = self.keyring.token(key, time.time())
+        if token is None:
+            return None
+        session, cookie = await self.blocking(self._state.create_session, token.id)
+        self.keyring.add_session(session)
+        return cookie, token.grant
+
+    async def log_out(self, cookie: str) -> None:
+        """End a session."""
+        await self.blocking(self._state.delete_session, self.keyring.drop_session(cookie))
+
+    async def _reload_tokens(self) -> None:
+        self.keyring.replace(await self.blocking(self._state.tokens))
+        self.access = self._make_access()
+
+    async def _keep_uses(self) -> None:
+        while True:
+            await asyncio.sleep(USES_PERIOD_S)
+            uses = self.keyring.take_uses()
+            if uses:
+                await self.blocking(self._state.touch_tokens, uses)
+
+    async def blocking(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a blocking call on the state's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args))
+
+
+@contextlib.contextmanager
+def admitted(service: Service, camera: Camera, kind: str, address: str, **options: Any) -> Any:
+    """Count a viewer in for the length of a block.
+
+    Raises:
+        LimitReached: The camera has as many as the operator allows.
+    """
+    viewer = service.cameras.admit(camera, kind, address, **options)
+    try:
+        yield viewer
+    finally:
+        service.cameras.dismiss(camera, viewer)

@@ -1,0 +1,135 @@
+"""What the API says about cameras: plain dictionaries, made anew for each answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from framecast.core.viewer import Viewer
+from framecast.service.cameras import Camera
+from framecast.service.config import mask_url
+
+Json = dict[str, Any]
+
+
+def camera(item: Camera) -> Json:
+    """A camera, whole; `docs/protocol.md` lists the fields."""
+    stream, config, reader = item.stream, item.config, item.reader
+    return {
+        "id": item.camera_id,
+        "number": stream.number,
+        "name": item.name,
+        "url": mask_url(config.url),
+        "kind": config.kind,
+        "origin": item.origin,
+        "policy": item.options.policy,
+        "state": stream.state.value,
+        "reason": stream.reason,
+        "since": round(stream.state_since_ns / 1e9, 3),
+        "viewers": len(stream.viewers),
+        "video": video(item),
+        "connection": {
+            "dialect": reader.dialect,
+            "address": reader.address,
+            "connects": reader.connects,
+            "reconnects": max(0, reader.connects - 1),
+            "last_error": reader.last_error,
+            "retry_in_s": _retry_in_s(reader.retry_at),
+        },
+        "counters": {
+            "frames": stream.published,
+            "bytes": stream.meter.bytes,
+            "refused": dict(stream.refused),
+            "quirks": dict(stream.quirks),
+            "drops": drops(item),
+        },
+        "latency_ms": latency_ms(item),
+        "renditions": stream.renditions,
+        "transform": {
+            "rotate": config.rotate,
+            "mirror": config.mirror,
+            "masks": [list(mask) for mask in config.masks],
+        },
+    }
+
+
+def video(item: Camera) -> Json | None:
+    """Size, rate and age of what everybody sees; None before the first picture."""
+    stream = item.stream
+    latest = stream.video.latest or stream.inlet.latest
+    if latest is None:
+        return None
+    now_ns = stream.clock.now_ns()
+    fps, bytes_per_s = stream.meter.rates(now_ns)
+    return {
+        "width": latest.format.width_px,
+        "height": latest.format.height_px,
+        "fps": round(fps, 1),
+        "bytes_per_frame": len(latest.payload),
+        "bitrate_bps": round(bytes_per_s * 8),
+        "frame_id": latest.frame_id,
+        "age_s": round(max(0, now_ns - latest.pts_ns) / 1e9, 3),
+        "epoch": latest.epoch,
+    }
+
+
+def numbers(item: Camera) -> Json:
+    """What changes all the time, for dashboards once a second."""
+    stream = item.stream
+    shown = video(item) or {}
+    return {
+        "state": stream.state.value,
+        "reason": stream.reason,
+        "viewers": len(stream.viewers),
+        "fps": shown.get("fps", 0.0),
+        "bitrate_bps": shown.get("bitrate_bps", 0),
+        "bytes_per_frame": shown.get("bytes_per_frame", 0),
+        "width": shown.get("width", 0),
+        "height": shown.get("height", 0),
+        "frame_id": shown.get("frame_id", 0),
+        "age_s": shown.get("age_s"),
+        "frames": stream.published,
+        "refused": sum(stream.refused.values()),
+        "drops": drops(item),
+        "reconnects": max(0, item.reader.connects - 1),
+        "latency_ms": latency_ms(item),
+    }
+
+
+def latency_ms(item: Camera) -> Json:
+    """From the last byte of a picture's arrival to the last viewer's write, over the last passes of all fan-outs."""
+    slowest = {"p50": 0.0, "p99": 0.0}
+    for fanout in item.output.fanouts.values():
+        p50, p99 = fanout.latency_ms.at(0.5, 0.99)
+        slowest = {"p50": max(slowest["p50"], round(p50, 2)), "p99": max(slowest["p99"], round(p99, 2))}
+    return slowest
+
+
+def drops(item: Camera) -> int:
+    """Frames that viewers missed because they were behind, those of viewers long gone included."""
+    for fanout in item.output.fanouts.values():
+        _ = fanout.viewers  # brings the counts of those that are behind right now up to date
+    return item.stream.drops + sum(each.drops for each in item.stream.viewers.values())
+
+
+def reader(viewer: Viewer) -> Json:
+    """One viewer."""
+    return {
+        "id": viewer.number,
+        "kind": viewer.kind,
+        "address": viewer.address,
+        "since": round(viewer.since_ns / 1e9, 3),
+        "sent": viewer.sent,
+        "drops": viewer.drops,
+        "repeats": viewer.repeats,
+        "behind": viewer.behind,
+        "fps_limit": viewer.fps_limit or None,
+        "rendition": viewer.rendition,
+        "acked_frame_id": viewer.acked or None,
+    }
+
+
+def _retry_in_s(retry_at: float | None) -> float | None:
+    if retry_at is None or retry_at == float("inf"):
+        return None
+    return round(max(0.0, retry_at - asyncio.get_running_loop().time()), 1)
