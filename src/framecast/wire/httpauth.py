@@ -36,7 +36,7 @@ def parse_challenges(header: str) -> list[Challenge]:
         at = found.end()
         parameters: dict[str, str] = {}
         token68 = _TOKEN68.match(header, at)
-        if token68 is not None and _PARAMETER.match(header, at) is None:
+        if token68 is not None:
             at = token68.end()
         while (parameter := _PARAMETER.match(header, at)) is not None:
             name, quoted, bare = parameter.groups()
