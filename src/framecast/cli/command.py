@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from framecast import __version__
-from framecast.cli import cameras, config, doctor, serve, token
+from framecast.cli import cameras, config, doctor, mock, serve, token
 from framecast.core.errors import ConfigError, FramecastError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(serve.demo)
 app.command("serve")(serve.serve)
-# MOCK
+app.command("mock-camera")(mock.mock_camera)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(token.app, name="token")
