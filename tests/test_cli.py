@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import socket
 import socketserver
 import subprocess
 import sys
@@ -155,6 +156,50 @@ def test_bad_configuration_is_one_line_and_exit_status_2(run: Run, tmp_path: Pat
         assert words in err
 
 
+def test_address_in_use_is_told_with_the_setting_to_change(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, out, err = run("serve", "--port", str(port))
+        assert (status, out) == (2, "")
+        assert f"--port: server.port = {port} can't be used: the address is in use" in err
+        monkeypatch.setenv("FRAMECAST_SERVER_LISTEN", f"127.0.0.1:{port}")
+        status, out, err = run("serve", "--port", "0")
+        assert (status, out) == (2, "")
+        assert err.startswith(
+            f"framecast: FRAMECAST_SERVER_LISTEN (environment): server.listen = '127.0.0.1:{port}' can't"
+        )
+
+
+def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path: Path) -> None:
+    """The real server, its control socket, and every command that speaks to it."""
+    arguments = ["serve", "--port", "0", "--camera", "door=mock:?fps=5"]
+    with subprocess.Popen([sys.executable, "-m", "framecast", *arguments], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("Framecast is ready at http://127.0.0.1:")
+        try:
+            assert run("cameras", "add", "local", "http://127.0.0.1:1/", "--name", "Own")[0] == 0, "the operator may"
+            assert "already" in run("cameras", "add", "local", "push:")[2]
+            cameras = {item["id"]: item for item in json.loads(run("cameras", "list", "--json")[1])["cameras"]}
+            assert {name: item["origin"] for name, item in cameras.items()} == {"door": "command line", "local": "api"}
+            assert cameras["local"]["name"] == "Own"
+            assert run("cameras", "remove", "local", "--yes") == (0, "local removed\n", "")
+            assert run("cameras", "remove", "local", "--yes")[0] == 1
+            assert run("token", "create", "a", "--right", "watch")[1].startswith("fc_")
+            assert run("token", "create", "a", "--right", "watch")[0] == 1
+            assert run("token", "revoke", "a") == (0, "a revoked\n", "")
+            assert run("token", "revoke", "b")[0] == 1
+            (token,) = json.loads(run("token", "list", "--json")[1])["tokens"]
+            assert token["revoked"]
+            assert run("token", "revoke", "a", "--forget")[0] == 0
+            status, _, err = run("serve", "--port", "0")
+            assert status == 2
+            assert "another Framecast is running with this data folder" in err
+        finally:
+            server.terminate()
+        assert server.wait(timeout=10) == 0
+    assert not (tmp_path / "data" / control.SOCKET_NAME).exists()
+
+
 def test_tokens_without_a_server(run: Run) -> None:
     assert run("token", "list")[1] == ""
     status, secret, note = run("token", "create", "front-door", "--right", "publish", "--camera", "door")
@@ -275,7 +320,7 @@ def test_doctor_asks_the_server_about_its_own_camera(run: Run, tmp_path: Path) -
     with running(tmp_path, POST_probe=(200, answer)) as server:
         status, out, _ = run("doctor", "door")
         assert status == 0
-        assert server.seen[-1][2] == {"url": {"camera": "door"}}
+        assert server.seen[-1][2] == {"camera": "door"}
         assert out.splitlines() == [
             "  ok  Connected",
             "  no  None",
@@ -338,7 +383,7 @@ def test_command_starts_quickly_enough_to_be_used_in_scripts() -> None:
     """What a command doesn't need is not imported; seconds would depend on the machine, modules don't."""
     program = (
         "import sys; from framecast.cli import main; main(['token', '--help']);"
-        "print([name for name in ('aiohttp', 'numpy', 'av', 'PIL', 'simplejpeg', 'sqlite3') if name in sys.modules])"
+        "print({'asyncio', 'aiohttp', 'numpy', 'av', 'PIL', 'simplejpeg', 'sqlite3'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert out.splitlines()[-1] == "[]"
+    assert out.splitlines()[-1] == "set()"

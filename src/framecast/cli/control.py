@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,29 +52,30 @@ class Server:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that the server answers (None for 204); raises CommandError with its message when it refuses."""
-        response = self._request(method, path, body)
-        data = response.read()
+        with self._request(method, path, body) as response:
+            data = response.read()
         return json.loads(data) if data else None
 
     def lines(self, method: str, path: str, body: Any = None) -> Iterator[Any]:
         """The JSON lines of an answer, as they come."""
-        response = self._request(method, path, body)
-        for line in response:
-            if line.strip():
-                yield json.loads(line)
+        with self._request(method, path, body) as response:
+            for line in response:
+                if line.strip():
+                    yield json.loads(line)
 
-    def _request(self, method: str, path: str, body: Any) -> http.client.HTTPResponse:
+    @contextmanager
+    def _request(self, method: str, path: str, body: Any) -> Iterator[http.client.HTTPResponse]:
         payload = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if payload is not None else {}
         try:
-            connection = _Connection(self._folder)
-            connection.request(method, path, payload, headers)
-            response = connection.getresponse()
+            with closing(_Connection(self._folder)) as connection:
+                connection.request(method, path, payload, headers)
+                response = connection.getresponse()
+                if response.status >= 400:
+                    raise CommandError(_message(response))
+                yield response
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(f"the server doesn't answer: {error}") from None
-        if response.status < 400:
-            return response
-        raise CommandError(_message(response))
 
 
 def _message(response: http.client.HTTPResponse) -> str:

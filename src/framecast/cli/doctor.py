@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,8 @@ import typer
 
 from framecast.cli import console, options
 from framecast.cli.control import CommandError, Server
+
+Add = Callable[[dict[str, Any]], None]
 
 _SEVERITIES = {"error": "ERROR", "warning": "warning", "info": "note"}
 
@@ -59,18 +60,20 @@ class _Findings:
         self.result = message.get("result", self.result)
 
 
-def _probe(target: str, config: Path | None, data: Path | None, add: Callable[[dict[str, Any]], None]) -> None:
+def _probe(target: str, config: Path | None, data: Path | None, add: Add) -> None:
     """Probe from the running server for its own cameras, else from here."""
+    import asyncio
+
     from framecast.service.config import CAMERA_ID
     from framecast.service.state import State
 
-    url = target
+    url, user, password = target, "", ""
     if CAMERA_ID.fullmatch(target):
         configuration = options.load(config, data)
         folder = configuration.settings.server.data
         if server := Server.find(folder):
             # The server may hold the one connection that the camera accepts.
-            for message in server.lines("POST", "/api/v1/probe", {"url": {"camera": target}}):
+            for message in server.lines("POST", "/api/v1/probe", {"camera": target}):
                 add(message)
             return
         if folder.exists():
@@ -82,14 +85,15 @@ def _probe(target: str, config: Path | None, data: Path | None, add: Callable[[d
                 f"there is no camera {target}, and a bare name is no address: give http://{target}/ to probe it"
             )
         url = camera.url
-    asyncio.run(_probe_here(url, add))
+        user, password = camera.username, camera.password
+    asyncio.run(_probe_here(url, user, password, add))
 
 
-async def _probe_here(url: str, add: Callable[[dict[str, Any]], None]) -> None:
+async def _probe_here(url: str, user: str, password: str, add: Add) -> None:
     from framecast.ingest.probe import probe
 
-    async for message in probe(url):
-        add(message)
+    result = await probe(url, user=user, password=password, on_step=lambda step: add(step.to_json()))
+    add({"result": result.to_json()})
 
 
 def _explain(result: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +67,8 @@ def mock_camera(
     if show_list:
         _list()
         return
+    import asyncio
+
     from framecast.mock.play import DeviceOptions, play
     from framecast.mock.source import parse_size
 

@@ -15,6 +15,12 @@ from framecast.core.errors import ConfigError
 if TYPE_CHECKING:
     from framecast.service.config import Configuration
 
+_REASONS = {
+    errno.EADDRINUSE: "the address is in use; stop the other program or choose another port (--port)",
+    errno.EACCES: "this port needs more rights; choose one above 1023 (--port)",
+    errno.EADDRNOTAVAIL: "this machine has no such address; choose another (--host)",
+}
+
 Port = Annotated[int | None, typer.Option("--port", "-p", help="Port for everything; 0 takes any free one. [8080]")]
 
 
@@ -98,20 +104,13 @@ def demo(
 
 def _listening(configuration: Configuration, run: Callable[[], int]) -> None:
     """Run, and exit with its status; an address that can't be used becomes a line that says what to change."""
-    reasons = {
-        errno.EADDRINUSE: "the address is in use; stop the other program or choose another port with --port",
-        errno.EACCES: "this port needs more rights; choose one above 1023 with --port",
-        errno.EADDRNOTAVAIL: "this machine has no such address; choose another with --host",
-    }
     try:
         raise typer.Exit(run())
     except OSError as error:
-        if error.errno not in reasons:
+        if error.errno not in _REASONS:
             raise
-        address = configuration.settings.server.addresses[0]
-        raise ConfigError(
-            configuration.origin("server.port"),
-            "server.port",
-            address.port,
-            f"{reasons[error.errno]} ({error.strerror})",
-        ) from error
+        main, *others = configuration.settings.server.addresses
+        # asyncio puts the address in the text: ('127.0.0.1', 8080)
+        other = next((address for address in others if f"'{address.host}', {address.port}" in str(error)), None)
+        key, value = ("server.listen", str(other)) if other else ("server.port", main.port)
+        raise ConfigError(configuration.origin(key), key, value, _REASONS[error.errno]) from error
