@@ -15,18 +15,18 @@ from framecast.core.rendition import QUALITIES, WIDTHS_PX
 
 # Bytes a pixel at a quality, relative to quality 80, measured on street and room pictures. Only ratios matter.
 _BYTES_AT = {
-    10: 0.2,
-    20: 0.32,
-    30: 0.42,
-    40: 0.51,
-    50: 0.59,
+    10: 0.22,
+    20: 0.34,
+    30: 0.44,
+    40: 0.52,
+    50: 0.6,
     60: 0.68,
     70: 0.81,
     80: 1.0,
-    85: 1.2,
-    90: 1.55,
-    95: 2.3,
-    100: 5.0,
+    85: 1.17,
+    90: 1.46,
+    95: 2.1,
+    100: 4.1,
 }
 _NARROWED_QUALITIES = (50, 40, 30)
 _LAST_QUALITIES = (20, 10)

@@ -107,7 +107,7 @@ class JpegTransform:
 
     def __init__(self, spec: Transform) -> None:
         self._spec = spec
-        self._decoder = Decoder()
+        self._decoder = Decoder(channels=4)
 
     def make(self, packet: Packet) -> Made:
         """The picture of ``packet``, transformed; raises as `framecast.process.worker.Maker` says."""
@@ -125,12 +125,14 @@ class JpegTransform:
             block = block_px(jpeg)
             for mask in spec.masks:
                 _black_out(pixels, block, mask, spec)
+        whole = pixels.view(np.uint32)[..., 0]
         if spec.rotate:
-            pixels = np.rot90(pixels, -spec.rotate // 90)
+            whole = np.rot90(whole, -spec.rotate // 90)
         if spec.mirror == "horizontal":
-            pixels = pixels[:, ::-1]
+            whole = whole[:, ::-1]
         elif spec.mirror == "vertical":
-            pixels = pixels[::-1]
+            whole = whole[::-1]
+        pixels = np.ascontiguousarray(whole)[..., None].view(np.uint8)
         return Made(encode(pixels, spec.quality), pixels.shape[1], pixels.shape[0], 1)
 
 
