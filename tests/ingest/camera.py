@@ -128,6 +128,15 @@ async def camera(answer: Answer) -> AsyncIterator[Camera]:
         await server.wait_closed()
 
 
+async def until(condition: Callable[[], bool], most_s: float = 10.0) -> None:
+    """Wait until ``condition`` holds of something that can't tell by itself; it is looked at again and again."""
+    async with asyncio.timeout(most_s):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.005)
+
+
 def respond(body: bytes, kind: str = "image/jpeg", status: str = "200 OK", more: str = "") -> bytes:
     """A whole HTTP/1.1 answer."""
     return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body

@@ -10,6 +10,7 @@ one goes on with the rest.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,6 +27,11 @@ from framecast.wire.jpeg import MAX_BYTES
 
 _NO_STREAM_TYPES = ("text/", "application/json", "application/xml", "audio/")
 _DENIED = frozenset({401, 403})
+Recent = deque[bytes]
+
+KEPT = 4
+"""Pictures that a firmware may keep over a reconnect: as many as it has frame buffers."""
+
 _ANSWERS = 1
 """Rank of a failure of a device that answers, though not with pictures."""
 
@@ -62,6 +68,7 @@ class HttpPull:
         self._client = Client(self._options)
         self._interval_s = interval_s
         self._max_bytes = max_bytes
+        self._recent: Recent = deque(maxlen=KEPT)
         self._places = [target] if target.path else candidates(target)
 
     async def run(self, feed: Feed) -> None:
@@ -73,7 +80,14 @@ class HttpPull:
         """
         try:
             response = await self._open(feed)
-            await consume(self._client, response, feed, interval_s=self._interval_s, max_bytes=self._max_bytes)
+            await consume(
+                self._client,
+                response,
+                feed,
+                interval_s=self._interval_s,
+                max_bytes=self._max_bytes,
+                recent=self._recent,
+            )
         finally:
             self._client.close()
 
@@ -146,8 +160,17 @@ async def consume(
     *,
     interval_s: float = still.INTERVAL_S,
     max_bytes: int = MAX_BYTES,
+    recent: Recent | None = None,
 ) -> None:
     """Feed what an answer that `judge` let pass brings, stream or picture, until it ends. Closes it.
+
+    Args:
+        client: Fetched it, and fetches the next picture.
+        response: Its body is still unread.
+        feed: Gets the pictures.
+        interval_s: Between two requests, where it is a picture.
+        max_bytes: A larger picture is dropped.
+        recent: The last pictures of the connection before, and then of this one.
 
     Raises:
         DeviceError: The connection broke.
@@ -156,7 +179,7 @@ async def consume(
         await still.poll(client, response, feed, interval_s=interval_s, max_bytes=max_bytes)
         return
     try:
-        await _Stream(response, feed, max_bytes).run()
+        await _Stream(response, feed, max_bytes, deque(maxlen=KEPT) if recent is None else recent).run()
     finally:
         response.close()
 
@@ -164,13 +187,15 @@ async def consume(
 class _Stream:
     """One multipart response on its way into a feed."""
 
-    def __init__(self, response: Response, feed: Feed, max_bytes: int) -> None:
+    def __init__(self, response: Response, feed: Feed, max_bytes: int, recent: Recent) -> None:
         self._response = response
         self._feed = feed
         boundary = multipart.boundary_of(response.head.get("content-type"))
         self._parser = multipart.Parser(boundary, max_part_bytes=max_bytes)
         self._told: dict[str, int] = {}
         self._known = False
+        self._recent = recent
+        self._before = tuple(recent)
 
     async def run(self) -> None:
         for quirk in self._response.quirks:
@@ -200,8 +225,20 @@ class _Stream:
                 self._introduce(part.headers)
             if part.is_text:
                 continue
+            body = part.body
+            if self._before and self._is_old(body):
+                continue
+            self._recent.append(body)
             stamp = part.headers.get("x-timestamp")
-            feed.jpeg(part.body, stamp_s=None if stamp is None else _seconds(stamp))
+            feed.jpeg(body, stamp_s=None if stamp is None else _seconds(stamp))
+
+    def _is_old(self, body: bytes) -> bool:
+        """Whether the firmware kept a picture over the reconnect that was shown already."""
+        if body in self._before:
+            self._feed.fault("duplicate")
+            return True
+        self._before = ()
+        return False
 
     def _introduce(self, headers: Mapping[str, str]) -> None:
         self._known = True
