@@ -23,6 +23,24 @@ def test_rtsp_has_its_usual_ports(url: str, address: str) -> None:
     assert target_of(url, 7).address == address
 
 
+def test_rtsp_takes_a_login_that_is_given_apart() -> None:
+    assert target_of("rtsp://cam/x?a=1", 7, "me", "p@ss/w").name == "rtsp://me:p%40ss%2Fw@cam/x?a=1"
+    assert target_of("rtsp://you:own@cam/x", 7, "me", "p").name == "rtsp://you:own@cam/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "ip", "name"),
+    [
+        ("rtsp://u:p@cam/x?a=1", "10.0.0.7", "rtsp://u:p@10.0.0.7:554/x?a=1"),
+        ("rtsps://cam:8554/x", "fe80::1", "rtsps://[fe80::1]:8554/x"),
+    ],
+)
+def test_an_address_takes_the_place_of_the_name(url: str, ip: str, name: str) -> None:
+    target = target_of(url, 7)
+    assert target.at(ip).name == name
+    assert target.at(ip).address == target.address
+
+
 @pytest.mark.parametrize(
     ("url", "name"),
     [

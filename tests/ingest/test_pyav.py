@@ -326,6 +326,40 @@ async def test_the_camera_hangs_up_and_the_source_returns() -> None:
     assert len(feed.pictures) == 6
 
 
+async def test_an_address_that_is_forbidden_is_never_connected() -> None:
+    def check(host: str, ip: str) -> None:
+        raise Misuse(f"{host} is at {ip}: cameras on this machine are not allowed")
+
+    async with RtspCamera(jpeg_media(jpegs(2), 160, 120, 75, fps=40)) as camera:
+        url = camera.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(Misuse, match="localhost is at"):
+            await AvSource(url, check_address=check).run(FakeFeed())
+        assert camera.connections == 0
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def only_ipv4(host: str, ip: str) -> None:
+        asked.append((host, ip))
+        if ":" in ip:
+            raise Misuse("not that one")
+
+    async with RtspCamera(jpeg_media(jpegs(3), 160, 120, 75, fps=40)) as camera:
+        feed = FakeFeed()
+        url = camera.url.replace("127.0.0.1", "localhost")
+        await AvSource(url, check_address=only_ipv4).run(feed)
+    assert len(feed.pictures) == 3
+    assert asked[-1] == ("localhost", "127.0.0.1")
+    assert feed.said[0][1] == f"localhost:{camera.port}"
+
+
+async def test_a_name_that_does_not_exist_is_said_not_to() -> None:
+    source = AvSource("rtsp://no-such-camera.invalid/live", check_address=lambda host, ip: None)
+    with pytest.raises(Unreachable, match="no such name"):
+        await source.run(FakeFeed())
+
+
 # Local cameras, as far as that goes without one.
 
 

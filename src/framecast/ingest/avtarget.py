@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from framecast.core.errors import Misuse
 
@@ -23,6 +23,8 @@ class Target:
         demuxer: Name of FFmpeg's demuxer, "" to let it look.
         options: Alternatives, tried in turn while the device says it can't.
         live: Whether pictures come when they come; a file is paced and begins again at its end.
+        host: Name or address of the machine to connect to, "" for none.
+        port: Its port.
     """
 
     kind: str
@@ -31,21 +33,32 @@ class Target:
     demuxer: str
     options: tuple[dict[str, str], ...]
     live: bool
+    host: str = ""
+    port: int = 0
+
+    def at(self, ip: str) -> Target:
+        """The same at this IP address, so that the name is not looked up again."""
+        parts = urlsplit(self.name)
+        login, at, _ = parts.netloc.rpartition("@")
+        netloc = f"{login}{at}{_bracketed(ip)}:{self.port}"
+        return replace(self, name=parts._replace(netloc=netloc).geturl(), host=ip)
 
 
-def target_of(url: str, timeout_s: float) -> Target:
+def target_of(url: str, timeout_s: float, user: str = "", password: str = "") -> Target:
     """What ``url`` stands for.
 
     Args:
         url: ``rtsp://…``, ``rtsps://…``, ``file:PATH`` or ``v4l2:DEVICE?width=&height=&fps=&format=``.
         timeout_s: How long the peer may be silent.
+        user: Goes into an rtsp URL that names none.
+        password: Belongs to ``user``.
 
     Raises:
         Misuse: A URL that isn't one of these, with what would be.
     """
     scheme, _, rest = url.partition(":")
     if scheme in ("rtsp", "rtsps"):
-        return _rtsp(url, timeout_s)
+        return _rtsp(url, timeout_s, user, password)
     if scheme == "file":
         return _file(rest)
     if scheme == "v4l2":
@@ -53,7 +66,7 @@ def target_of(url: str, timeout_s: float) -> Target:
     raise Misuse(f"{scheme}: is not read through FFmpeg; rtsp://…, rtsps://…, file:PATH and v4l2:/dev/video0 are")
 
 
-def _rtsp(url: str, timeout_s: float) -> Target:
+def _rtsp(url: str, timeout_s: float, user: str, password: str) -> Target:
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -61,7 +74,10 @@ def _rtsp(url: str, timeout_s: float) -> Target:
         raise Misuse("the port of an rtsp URL is a number up to 65535") from None
     if not parts.hostname:
         raise Misuse("an rtsp URL names a host: rtsp://192.168.1.20:554/stream")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = port or (322 if parts.scheme == "rtsps" else 554)
+    if user and "@" not in parts.netloc:
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        url = parts._replace(netloc=f"{login}@{parts.netloc}").geturl()
     options = {
         # Everything over the one TCP connection: no lost packets, no ports to open, nobody else can send.
         "rtsp_transport": "tcp",
@@ -74,7 +90,12 @@ def _rtsp(url: str, timeout_s: float) -> Target:
         "probesize": "500000",
         "fpsprobesize": "1",
     }
-    return Target("RTSP", url, f"{host}:{port or (322 if parts.scheme == 'rtsps' else 554)}", "", (options,), True)
+    address = f"{_bracketed(parts.hostname)}:{port}"
+    return Target("RTSP", url, address, "", (options,), True, parts.hostname, port)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _file(path: str) -> Target:

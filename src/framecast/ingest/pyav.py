@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from framecast.core.clock import Clock
-from framecast.core.errors import ConfigError, DeviceError, Misuse
+from framecast.core.errors import ConfigError, DeviceError, Misuse, Unreachable
 from framecast.core.source import Feed
 from framecast.ingest.avtarget import Target, target_of
+
+CheckAddress = Callable[[str, str], None]
 
 PICTURES = 4
 """Places between thread and loop: a loop that is busy for 100 ms loses none at 30 fps."""
@@ -39,6 +43,10 @@ class AvSource:
         fps: Most pictures a second; 0 passes all.
         quality: JPEG quality where pictures have to be encoded, 1-100.
         timeout_s: How long the peer may be silent.
+        user: For RTSP, where the URL names nobody.
+        password: Belongs to ``user``.
+        check_address: Called with host and IP address before an RTSP camera is connected; raises Misuse to forbid it.
+            The connection then goes to that address. (A camera that redirects is followed unchecked: FFmpeg does that.)
 
     Attributes:
         drops: Pictures the loop was too busy to take.
@@ -47,27 +55,38 @@ class AvSource:
         Misuse: A URL that can't be read this way.
     """
 
-    def __init__(self, url: str, *, fps: float = 0.0, quality: int = 85, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        fps: float = 0.0,
+        quality: int = 85,
+        timeout_s: float = 10.0,
+        user: str = "",
+        password: str = "",
+        check_address: CheckAddress | None = None,
+    ) -> None:
         if not 1 <= quality <= 100:
             raise Misuse(f"quality = {quality}: 1 to 100 are possible")
         if fps < 0 or timeout_s <= 0:
             raise Misuse("fps is at least 0 (all pictures), timeout_s above 0")
         self.drops = 0
-        self._target = target_of(url, timeout_s)
-        self._order = Order(self._target, fps, quality, timeout_s)
+        self._order = Order(target_of(url, timeout_s, user, password), fps, quality, timeout_s)
+        self._check_address = check_address
         self._last: Future[None] | None = None
 
     async def run(self, feed: Feed) -> None:
         """Connect and feed until the device ends; a file goes on for ever. See `framecast.core.source.Source`."""
         if self._last is not None:
             await _settled(self._last)
+        order = await self._checked()
         outlet = Outlet(asyncio.get_running_loop(), feed)
         ended: Future[None] = Future()
         # Running from the start: those who wait for it can be cancelled, it can't.
         ended.set_running_or_notify_cancel()
         self._last = ended
         name = f"framecast-av-{next(_numbers)}"
-        threading.Thread(target=_thread, args=(self._order, outlet, ended), name=name, daemon=True).start()
+        threading.Thread(target=_thread, args=(order, outlet, ended), name=name, daemon=True).start()
         try:
             await asyncio.wrap_future(ended)
         finally:
@@ -79,6 +98,29 @@ class AvSource:
                         await _settled(ended)
                 except TimeoutError:
                     pass
+
+    async def _checked(self) -> Order:
+        """The order, at an address that may be connected to."""
+        order, target = self._order, self._order.target
+        if self._check_address is None or not target.host:
+            return order
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(order.timeout_s):
+                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            raise Unreachable(f"{target.host}: its name could not be looked up in time") from None
+        except (OSError, UnicodeError):
+            raise Unreachable(f"{target.host}: there is no such name") from None
+        refusal: Misuse | None = None
+        for *_, (ip, *_) in found:
+            try:
+                self._check_address(target.host, str(ip))
+            except Misuse as error:
+                refusal = error
+            else:
+                return replace(order, target=target.at(str(ip)))
+        raise refusal or Unreachable(f"{target.host} has no address")
 
 
 @dataclass(frozen=True, slots=True)
