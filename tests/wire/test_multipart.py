@@ -151,7 +151,7 @@ def test_memory_is_bounded(filler: bytes) -> None:
     piece = filler * (4096 // len(filler))
     for _ in range(200):
         parser.feed(piece)
-        assert len(parser._buffer) <= limit + len(piece)
+        assert parser.buffered_bytes <= limit + len(piece)
     assert [part.body for part in parser.feed(b"\r\n" + part(OTHER))][-1:] == [OTHER]
 
 

@@ -114,6 +114,11 @@ class ResponseParser:
         """The response is complete."""
         return self._state is _State.DONE
 
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held back, at most a head, or what came behind a complete response."""
+        return len(self._buffer)
+
     def next_request(self, method: str = "GET") -> None:
         """Another request goes out over the connection; what came behind the last response belongs to its answer."""
         if self._state is not _State.DONE:

@@ -116,6 +116,11 @@ class Parser:
             # Until the first one is seen nobody knows whether announced dashes are part of it.
             self._look_for(b"--" + (self._declared.lstrip(b"-") or self._declared))
 
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held back, at most one part."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Part]:
         """The parts that these bytes complete, each as soon as its last byte is in."""
         self._buffer += data
@@ -301,7 +306,7 @@ class Parser:
             return True
         if not whole:
             return final and self._rescue(stop)
-        if not buffer.startswith(b"\xff\xd8", at) or buffer.startswith(b"\xff\xd9", end - 2):
+        if not buffer.startswith(b"\xff\xd8", at, end) or buffer.startswith(b"\xff\xd9", end - 2):
             self._deliver(end, end)
             return True
         self._finder = EndFinder()
@@ -317,7 +322,7 @@ class Parser:
     def _rescue(self, stop: int) -> bool:
         """The connection ended before the promised length: the picture may be whole all the same."""
         end = EndFinder()
-        if not self._buffer.startswith(b"\xff\xd8", self._at) or end.find(self._buffer, self._at, stop) < 0:
+        if not self._buffer.startswith(b"\xff\xd8", self._at, stop) or end.find(self._buffer, self._at, stop) < 0:
             return False
         if end.interrupted:
             return False
@@ -387,17 +392,20 @@ class Parser:
         buffer, base = self._buffer, self._at
         pattern = self._line_end if at_line_start else self._confirmed
         at = base + self._searched
+        undecided = -1
         while (hit := buffer.find(needle, at, stop)) >= 0:
+            at = hit + 1
             if at_line_start and not self._begins_line(hit):
-                at = hit + 1
-            elif pattern.match(buffer, hit, stop):
+                continue
+            if pattern.match(buffer, hit, stop):
                 return hit
-            elif not whole and stop - hit < self._confirm_bytes:
-                self._searched = hit - base
-                return -1
-            else:
-                at = hit + 1
-        self._searched = max(self._searched, at - base, stop - base - len(needle) + 1)
+            # What would confirm it may still come; a later one may be confirmed before that.
+            if undecided < 0 and not whole and stop - hit < self._confirm_bytes:
+                undecided = hit
+        if undecided >= 0:
+            self._searched = undecided - base
+        else:
+            self._searched = max(self._searched, at - base, stop - base - len(needle) + 1)
         return -1
 
     def _begins_line(self, hit: int) -> bool:
@@ -416,7 +424,7 @@ class Parser:
             end -= 1
             if end > at and buffer[end - 1] == 0x0D:
                 end -= 1
-        if buffer.startswith(b"\xff\xd8", at):
+        if buffer.startswith(b"\xff\xd8", at, end):
             finder = EndFinder()
             if finder.find(buffer, at, end) < 0 or finder.interrupted:
                 self._drop("truncated", hit)

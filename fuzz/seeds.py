@@ -1,0 +1,98 @@
+"""Writes the stored corpus, ``corpus/<target>/``: ``python -m fuzz.seeds``. Small on purpose: small inputs are fast."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from tests.data import frame, samples
+
+from framecast.wire.media import pack_header
+from fuzz.targets import BOUNDARY, TARGETS
+
+CORPUS = Path(__file__).parent / "corpus"
+
+B = BOUNDARY.encode()
+TINY = bytes.fromhex("ffd8 ffe00004aabb ffc0000b0800100010 01011100 ffda0008 0101 00003f00 12ff0034ffd056 ffd9")
+OTHER = bytes.fromhex(
+    "ffd8 ffe10008ffd8ffd900ff ffc2000b0800200010 01011100 ffda0008 0101 00003f00 11"
+    "ffc40004ffd9 ffda0008 0101 00003f00 77 ffd9"
+)
+
+
+def part(body: bytes, *lines: str, eol: str = "\r\n", boundary: bytes = B) -> bytes:
+    """A part of a stream, its boundary in front."""
+    head = "".join(line + eol for line in lines) + eol
+    return b"\r\n--" + boundary + eol.encode() + head.encode() + body
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """All stored inputs by target."""
+    kind = "Content-Type: image/jpeg"
+    long = f"Content-Length: {len(TINY)}"
+    good = part(TINY, kind, long)
+    multipart = [
+        good * 3,
+        part(TINY, kind) + part(OTHER, kind) + b"\r\n--" + B + b"--\r\n",
+        part(TINY[:30], kind, long) + good,
+        part(TINY, kind, "Content-Length: 20") + part(OTHER, kind, f"Content-Length: {len(OTHER) + 70}") + good,
+        part(b"No frames send.", "Content-Type: text/plain") + good,
+        part(TINY, kind, f"Content-Length: {len(TINY):10d}", eol="\n") * 2,
+        part(TINY, kind, long, boundary=b"x") + part(TINY, kind, boundary=b"--x"),
+        f"{kind}\r\n{long}\r\n\r\n".encode() + TINY + good + TINY + OTHER,
+        part(TINY + bytes(30), kind, f"Content-Length: {len(TINY) + 30}") + b"junk\r\n" + good,
+    ]
+    disposition = b'Content-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    fields = [
+        (b"device_id", b"", b"door"),
+        (b"frame", b'; filename="a.jpg"\r\nContent-Type: image/jpeg', TINY),
+        (b"timestamp", b"", b"12345"),
+    ]
+    form = b"".join(b"--%b\r\n" % B + disposition % field for field in fields) + b"--%b--\r\n" % B
+    chunk = b"%x\r\n%b\r\n"
+    http = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\nConnection: close\n\nuntil the end",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk % (5, b"hello") * 2 + b"0\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n folded\r\nContent-Length: 0\r\n\r\n",
+        b"ICY 200 OK\r\nA : b\r\n\r\nx",
+    ]
+    streams = []
+    for body in multipart[:5]:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=%b\r\n" % B
+        pieces = [body[at : at + 90] for at in range(0, len(body), 90)]
+        streams += [
+            head + b"\r\n" + body,
+            head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(chunk % (len(piece), piece) for piece in pieces),
+        ]
+    small = [frame(name) for name in ("small-0", "grey", "progressive", "restarts", "thumbnail", "corrupt")]
+    digest = b'Digest realm="a@b", qop="auth,auth-int", algorithm=%b, nonce="7ypf/xlj9X", opaque="FQ\\"he"'
+    media = [pack_header(camera=3, frame_id=9, pts_ns=10**18, epoch=1, kind=kind) + b"payload" for kind in (1, 2, 3)]
+    return {
+        "multipart": multipart,
+        "form": [form, form.replace(b"\r\n", b"\n"), b"--" + B + b"\r\n\r\nx\r\n--" + B + b"--"],
+        "http1": http,
+        "request": [b"GET|192.168.1.20:81|/stream?x=1|Accept|*/*", b"POST|a|http://b/|X-A|b"],
+        "jpeg": [TINY, OTHER, TINY + bytes(9), TINY[:20] + OTHER, frame("grey")],
+        "scan": small,
+        "stream": streams,
+        "media": media,
+        "wsframe": [b"\x02" + bytes(10), b"\x01" + b"x" * 130, struct.pack("!H", 1001) + b"bye", bytes(70_000)[:8000]],
+        "httpauth": [
+            b'Basic realm="x"',
+            digest % b"MD5",
+            digest % b"SHA-256" + b", " + digest % b"MD5-sess" + b', Basic realm="y", NTLM abc==',
+            b'Digest realm=x,nonce="y"',
+        ],
+        "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
+    }
+
+
+if __name__ == "__main__":
+    assert seeds().keys() == TARGETS.keys()
+    for name, inputs in seeds().items():
+        folder = CORPUS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(inputs):
+            (folder / f"{number:02d}.bin").write_bytes(data)

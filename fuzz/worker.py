@@ -1,0 +1,142 @@
+"""One process: picks, damages, runs, keeps what behaves in a new way."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import time
+import traceback
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+from fuzz.corpus import keep, load, save_crash
+from fuzz.mutate import Mutator
+from fuzz.targets import TARGETS, Target
+
+HANG_S = 20
+"""A batch that takes longer has met an input that never ends."""
+
+_BATCH = 500
+_MAX_LIVE = 1000
+
+
+class Hang(BaseException):
+    """An input never ends; not an Exception, so that no parser can swallow it."""
+
+
+@dataclass
+class Report:
+    """What one turn at one target did.
+
+    Attributes:
+        target: Its name.
+        inputs: How many were tried.
+        seconds: How long it took.
+        findings: Kind of finding -> where its first input is kept.
+    """
+
+    target: str
+    inputs: int = 0
+    seconds: float = 0.0
+    findings: dict[str, str] = field(default_factory=dict)
+
+
+class Session:
+    """All turns at one target in this process; what was learned is kept between turns."""
+
+    def __init__(self, target: Target, seed: int) -> None:
+        self._target = target
+        self._rng = random.Random(seed)
+        self._mutator = Mutator(self._rng, target.tokens)
+        self._live = load(target)
+        self._seen: set[Hashable] = set()
+        self._untried = list(self._live)
+
+    def turn(self, seconds: float) -> Report:
+        """Try inputs for so long."""
+        report = Report(self._target.name)
+        started = time.monotonic()
+        while (now := time.monotonic()) - started < seconds:
+            with _watchdog():
+                self._batch(report, min(_BATCH, 1 + int(_BATCH * (started + seconds - now))))
+        report.seconds = time.monotonic() - started
+        return report
+
+    def _batch(self, report: Report, count: int) -> None:
+        rng, live, mutator = self._rng, self._live, self._mutator
+        for _ in range(count):
+            if self._untried:
+                data = self._untried.pop()
+            else:
+                data = live[int(rng.random() * len(live))]
+                data = mutator.mutate(data, live[int(rng.random() * len(live))])
+            report.inputs += 1
+            self._try(data, report)
+
+    def _try(self, data: bytes, report: Report) -> None:
+        target = self._target
+        started = time.thread_time()
+        try:
+            taken = target.run(data)
+        except Hang:
+            self._found(data, report, "hang", traceback.format_exc())
+            return
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__} {frame.filename.rpartition('/')[2]}:{frame.lineno} {str(error)[:40]}"
+            self._found(data, report, kind, traceback.format_exc())
+            return
+        limit = target.base_s + target.per_byte_s * len(data)
+        if time.thread_time() - started > limit and self._is_slow(data, limit):
+            self._found(data, report, "slow", f"{len(data)} bytes took more than {limit:.3f} s of CPU three times")
+        if taken not in self._seen:
+            self._seen.add(taken)
+            if len(data) <= 8192 and len(self._live) < _MAX_LIVE:
+                self._live.append(data)
+                keep(target.name, data)
+
+    def _is_slow(self, data: bytes, limit: float) -> bool:
+        for _ in range(3):
+            started = time.thread_time()
+            self._target.run(data)
+            if time.thread_time() - started <= limit:
+                return False
+        return True
+
+    def _found(self, data: bytes, report: Report, kind: str, text: str) -> None:
+        if kind not in report.findings:
+            report.findings[kind] = str(save_crash(report.target, data, f"{kind}\n\n{text}"))
+
+
+_sessions: dict[tuple[str, int], Session] = {}
+
+
+def turn(name: str, seed: int, seconds: float) -> Report:
+    """Entry point of a worker process: one turn at one target."""
+    session = _sessions.get((name, seed))
+    if session is None:
+        session = _sessions[name, seed] = Session(TARGETS[name], seed)
+    return session.turn(seconds)
+
+
+@contextlib.contextmanager
+def _watchdog() -> Iterator[None]:
+    """Interrupts what never ends, where the system has alarms."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise Hang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
