@@ -1,12 +1,15 @@
 """The same bytes to many viewers, at the cost of one write each.
 
 Theory of operation. A fan-out is one sink of a track. For each packet it makes the bytes once (`package`) and calls
-``write`` of every viewer that is *ready*. A viewer whose transport could not pass everything on is *behind* (its
-transport said `pause`): it is skipped, and gets the newest packet, not the next one, when its transport has drained
+``write`` of every viewer that is *in step*: it has had the packet before and its transport holds nothing. That call is
+all that is done per viewer and packet; what a viewer was sent follows from how long it has been in step.
+
+A viewer whose transport could not pass everything on is *behind* (its transport said `pause`, always from within
+``write``): it falls out of step, and gets the newest packet, not the next one, when its transport has drained
 (`resume`). So nobody waits for anybody, and a slow viewer sees fewer pictures, never old ones.
 
-A pass over many viewers is cut into slices of about 2 ms, so that the loop can read from cameras in between. A packet
-that arrives during a pass waits for its end; only the newest waits, the others are drops of those who missed them.
+A pass over many viewers is cut into slices of about 2 ms, so that the loop can read from cameras in between. Packets
+that arrive during a pass wait for its end, as long as there are few; beyond that the oldest are dropped for all.
 
 When no packet comes the last one is repeated (the heartbeat): once after the longer of two intervals and 250 ms, then
 every `heartbeat_s`. Proxies then keep the connection, and decoders that hold a picture back show it.
@@ -15,7 +18,9 @@ every `heartbeat_s`. Proxies then keep the connection, and decoders that hold a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -27,6 +32,8 @@ from framecast.core.viewer import Viewer
 
 SLICE_S = 0.002
 WRITES_PER_CLOCK_READ = 16
+MOST_WAITING = 4
+"""Packets that may wait for the end of a pass: what a camera sends in one burst after the loop was held up."""
 FIRST_REPEAT_S = 0.25
 LONGEST_INTERVAL_S = 4.5
 """Slower cameras are repeated after 9 s all the same: some readers give up after 10 s of silence."""
@@ -50,6 +57,9 @@ class Seat:
     Args:
         write: Takes bytes at once; what the kernel doesn't take stays in the transport, which then says `pause`.
         viewer: Its counters.
+
+    Attributes:
+        index: Index of the last packet it was sent, as of the last `settle`.
     """
 
     __slots__ = ("fanout", "index", "ready", "repeated", "repeated_index", "viewer", "write")
@@ -67,6 +77,8 @@ class Seat:
         """The transport holds bytes it could not pass on."""
         self.ready = False
         self.viewer.behind = True
+        if self.fanout is not None:
+            self.fanout.fall_behind(self)
 
     def resume(self) -> None:
         """The transport has passed everything on: the newest packet may go."""
@@ -90,6 +102,10 @@ class Fanout:
         fps: Most packets a second; 0 passes all.
         on_empty: Called when the last viewer has left.
         on_repeat: Called with a viewer's counters and the packet each time it is repeated.
+
+    Attributes:
+        latency_ms: From a packet's arrival to the last viewer's write.
+        overruns: Packets dropped for all because passes took longer than packets come.
     """
 
     bulk = True
@@ -114,15 +130,15 @@ class Fanout:
         self._on_repeat = on_repeat
         self._loop = asyncio.get_running_loop()
         self._seats: dict[Seat, None] = {}
+        self._in_step: dict[Seat, Callable[[bytes], object]] = {}
         self._latest: Packet | None = None
         self._index = -1
         self._interval_s = 0.0
         self._pushed_at = 0.0
-        self._pass: Iterator[Seat] | None = None
-        self._pass_packet: Packet | None = None
-        self._pass_index = -1
+        self._waiting: deque[Packet] = deque()
+        self._pass: list[Seat] = []
+        self._passing = False
         self._pass_bytes = b""
-        self._waiting: Packet | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -130,10 +146,7 @@ class Fanout:
 
     @property
     def viewers(self) -> list[Viewer]:
-        """The counters of all viewers, with the drops of those that are behind right now included."""
-        for seat in self._seats:
-            if not seat.ready and seat.index != FRESH:
-                self._count_drops(seat, self._index + 1)
+        """The counters of all viewers."""
         return [seat.viewer for seat in self._seats]
 
     def prime(self, packet: Packet | None) -> None:
@@ -145,29 +158,30 @@ class Fanout:
 
     def add(self, seat: Seat) -> None:
         """Give a viewer its place; it gets the latest packet at once."""
-        self._seats[seat] = None
-        seat.fanout = self
+        self._take_in(seat)
         if self._latest is not None and seat.ready:
             self._send_first(seat, self._latest)
             if self._heartbeat_s > 0 and self._loop.time() - self._pushed_at > FIRST_REPEAT_S:
                 # The camera is silent now: without a second copy some decoders show this newcomer nothing.
                 self._loop.call_later(FIRST_REPEAT_S, self._repeat_to, seat, self._index)
-        self._arm()
 
     def adopt(self, seat: Seat) -> None:
         """Take a viewer over from another fan-out between two packets; its connection stays as it is."""
         if seat.fanout is not None:
             seat.fanout.remove(seat)
-        self._seats[seat] = None
-        seat.fanout = self
+        self._take_in(seat)
         seat.index = self._index
-        self._arm()
+        if seat.ready:
+            self._in_step[seat] = seat.write
 
     def remove(self, seat: Seat) -> None:
-        """Take a viewer out."""
+        """Take a viewer out. Safe to call twice."""
         if seat not in self._seats:
             return
+        self._settle(seat)
+        seat.viewer.settle = None
         del self._seats[seat]
+        self._in_step.pop(seat, None)
         seat.fanout = None
         if not self._seats:
             self._disarm()
@@ -175,95 +189,118 @@ class Fanout:
                 self._on_empty()
 
     def push(self, packet: Packet) -> None:
-        """Send ``packet`` to everybody who is ready."""
+        """Send ``packet`` to everybody who is in step."""
         if self._pacer is not None and not self._pacer.take(packet.received_ns):
             return
         now = self._loop.time()
-        if self._latest is not None and self._index >= 0:
-            gap = now - self._pushed_at
-            gap = min(gap, LONGEST_INTERVAL_S)
+        if self._latest is not None:
+            gap = min(now - self._pushed_at, LONGEST_INTERVAL_S)
             self._interval_s += (gap - self._interval_s) / 8 if self._interval_s else gap
         self._pushed_at = now
-        self._latest = packet
-        self._index += 1
-        if self._pass is None:
+        if self._passing:
+            if len(self._waiting) >= MOST_WAITING:
+                self._drop_for_all()
+            self._waiting.append(packet)
+        else:
             self._begin(packet)
             self._slice()
-        else:
-            if self._waiting is not None:
-                self.overruns += 1
-            self._waiting = packet
 
     def clear(self) -> None:
         """Forget the latest packet; a pass under way ends here."""
         self._latest = None
-        self._waiting = None
-        self._pass = iter(()) if self._pass is not None else None
+        self._waiting.clear()
+        self._pass.clear()
+
+    def fall_behind(self, seat: Seat) -> None:
+        """A viewer's transport holds bytes."""
+        self._settle(seat)
+        self._in_step.pop(seat, None)
 
     def catch_up(self, seat: Seat) -> None:
-        """A viewer has drained: send it the newest packet if it hasn't had it."""
+        """A viewer has drained: send it the newest packet if it hasn't had it, and let it get into step."""
         packet = self._latest
-        if packet is None or seat.index == self._index:
-            return
-        if seat.index == FRESH:
+        if packet is None:
+            if seat.index != FRESH:
+                seat.index = self._index
+                self._in_step[seat] = seat.write
+        elif seat.index == FRESH:
             self._send_first(seat, packet)
-            return
-        self._count_drops(seat, self._index)
-        seat.index = self._index
-        seat.viewer.sent += 1
-        seat.write(self._package.next(packet))
+        else:
+            missed = self._index - seat.index
+            if missed:
+                seat.viewer.count(sent=1, drops=missed - 1)
+            seat.index = self._index
+            self._in_step[seat] = seat.write
+            if missed:
+                seat.write(self._package.next(packet))
 
-    def _begin(self, packet: Packet) -> None:
-        self._pass = iter(tuple(self._seats))
-        self._pass_packet = packet
-        self._pass_index = self._index
-        self._pass_bytes = self._package.next(packet)
-
-    def _slice(self) -> None:
-        seats, packet, index, data = self._pass, self._pass_packet, self._pass_index, self._pass_bytes
-        assert seats is not None and packet is not None
-        end = perf_counter() + SLICE_S
-        count = 0
-        for seat in seats:
-            if not seat.ready or seat.fanout is not self:
-                continue
-            missed = index - seat.index
-            if missed == 1:
-                seat.index = index
-                seat.viewer.sent += 1
-                seat.write(data)
-            elif missed > 1:
-                if seat.index == FRESH:
-                    self._send_first(seat, packet)
-                else:
-                    self._count_drops(seat, index)
-                    seat.index = index
-                    seat.viewer.sent += 1
-                    seat.write(data)
-            count += 1
-            if not count % WRITES_PER_CLOCK_READ and perf_counter() > end:
-                self._loop.call_soon(self._slice)
-                return
-        self._pass = None
-        self._pass_packet = None
-        self._pass_bytes = b""
-        self.latency_ms.add((self._clock.now_ns() - packet.received_ns) / 1e6)
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            self._begin(waiting)
-            self._loop.call_soon(self._slice)
+    def _take_in(self, seat: Seat) -> None:
+        self._seats[seat] = None
+        seat.fanout = self
+        seat.viewer.settle = lambda: self._settle(seat)
+        self._arm()
 
     def _send_first(self, seat: Seat, packet: Packet) -> None:
         seat.index = self._index
-        seat.viewer.sent += 1
+        seat.viewer.count(sent=1)
+        self._in_step[seat] = seat.write
         seat.write(self._package.first(packet))
 
-    @staticmethod
-    def _count_drops(seat: Seat, index: int) -> None:
-        missed = index - seat.index - 1
-        if missed > 0:
-            seat.viewer.drops += missed
-            seat.index = index - 1
+    def _settle(self, seat: Seat) -> None:
+        """Count what a viewer was sent while it was in step, or has missed while it was not."""
+        passed = self._index - seat.index
+        if seat.index == FRESH or not passed:
+            return
+        if seat in self._in_step:
+            seat.viewer.count(sent=passed)
+            seat.index = self._index
+        elif passed > 1:
+            seat.viewer.count(drops=passed - 1)  # the newest one it may still get
+            seat.index = self._index - 1
+
+    def _begin(self, packet: Packet) -> None:
+        self._latest = packet
+        self._index += 1
+        self._passing = True
+        self._pass = list(self._in_step)
+        if len(self._in_step) < len(self._seats):
+            self._begin_with_newcomers(packet)
+        self._pass_bytes = self._package.next(packet)
+
+    def _begin_with_newcomers(self, packet: Packet) -> None:
+        for seat in tuple(self._seats):
+            if seat.index == FRESH and seat.ready:
+                self._send_first(seat, packet)
+
+    def _slice(self) -> None:
+        data, in_step, seats = self._pass_bytes, self._in_step, self._pass
+        end = perf_counter() + SLICE_S
+        done = 0
+        for done in range(0, len(seats), WRITES_PER_CLOCK_READ):
+            if done and perf_counter() > end:
+                self._loop.call_soon(self._slice)
+                # Who left meanwhile is not written to; nobody falls behind but from within a write.
+                self._pass = seats[done:]
+                return
+            for seat in islice(seats, done, done + WRITES_PER_CLOCK_READ):
+                write = in_step.get(seat)
+                if write is not None:
+                    write(data)
+        self._pass = []
+        self._pass_bytes = b""
+        self._passing = False
+        packet = self._latest
+        if packet is not None:
+            self.latency_ms.add((self._clock.now_ns() - packet.received_ns) / 1e6)
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+            self._loop.call_soon(self._slice)
+
+    def _drop_for_all(self) -> None:
+        self._waiting.popleft()
+        self.overruns += 1
+        for seat in self._seats:
+            seat.viewer.count(drops=1)
 
     # The heartbeat. The timer is armed once and looks at the time when it fires, so that a frame costs no timer.
 
@@ -297,7 +334,7 @@ class Fanout:
 
     def _repeat_to(self, seat: Seat, index: int) -> None:
         packet = self._latest
-        if packet is None or seat.fanout is not self or not seat.ready or not seat.index == index == self._index:
+        if packet is None or seat not in self._in_step or index != self._index or self._passing:
             return
         seat.repeated_index = index
         seat.viewer.repeats += 1

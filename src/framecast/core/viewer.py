@@ -3,41 +3,85 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from framecast.core.clock import Clock
 
 
-@dataclass(slots=True, eq=False)
 class Viewer:
     """Who reads, and how well it keeps up.
 
-    Attributes:
+    Args:
         number: Rises by one per viewer of the process.
         kind: ``mjpeg``, ``websocket``, ``snapshot``, ``relay``.
         address: Peer address, for the owner's eyes.
         since_ns: When it came, Unix ns.
         fps_limit: Most frames a second it asked for, 0 for all.
         rendition: Name of the track it reads.
-        sent: Frames written.
-        drops: Frames it missed because it was behind.
+
+    Attributes:
         repeats: Heartbeats written.
         behind: Whether it has not yet taken what was last written.
         acked: Last frame id it acknowledged, for those who do.
+        settle: Brings `sent` and `drops` up to date. A fan-out that keeps its viewers in step does not count for each
+            of them at each frame; it counts when somebody asks.
     """
 
-    number: int
-    kind: str
-    address: str
-    since_ns: int
-    fps_limit: float = 0.0
-    rendition: str = "video"
-    sent: int = 0
-    drops: int = 0
-    repeats: int = 0
-    behind: bool = False
-    acked: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
+    __slots__ = (
+        "_drops",
+        "_sent",
+        "acked",
+        "address",
+        "behind",
+        "fps_limit",
+        "kind",
+        "number",
+        "rendition",
+        "repeats",
+        "settle",
+        "since_ns",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        kind: str,
+        address: str,
+        since_ns: int,
+        fps_limit: float = 0.0,
+        rendition: str = "video",
+    ) -> None:
+        self.number = number
+        self.kind = kind
+        self.address = address
+        self.since_ns = since_ns
+        self.fps_limit = fps_limit
+        self.rendition = rendition
+        self.repeats = 0
+        self.behind = False
+        self.acked = 0
+        self.settle: Callable[[], None] | None = None
+        self._sent = 0
+        self._drops = 0
+
+    @property
+    def sent(self) -> int:
+        """Frames written."""
+        if self.settle is not None:
+            self.settle()
+        return self._sent
+
+    @property
+    def drops(self) -> int:
+        """Frames it missed because it was behind."""
+        if self.settle is not None:
+            self.settle()
+        return self._drops
+
+    def count(self, sent: int = 0, drops: int = 0) -> None:
+        """Add to `sent` and `drops`."""
+        self._sent += sent
+        self._drops += drops
 
 
 _numbers = itertools.count(1)

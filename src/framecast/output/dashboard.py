@@ -64,7 +64,7 @@ class Subscription:
         if self._pacer is not None and not self._pacer.take(packet.received_ns):
             return
         if self._pending is not None:
-            self.viewer.drops += 1
+            self.viewer.count(drops=1)
         self._pending = packet
         self._pump()
 
@@ -94,7 +94,7 @@ class Subscription:
             return
         self._pending = None
         self.viewer.behind = False
-        self.viewer.sent += 1
+        self.viewer.count(sent=1)
         self._on_the_way.append((packet.frame_id, time.monotonic()))
         self._write(channel.message(packet))
 

@@ -22,12 +22,13 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
     if stream.video.latest is not None:
         mailbox.push(stream.video.latest)
     stream.video.attach(mailbox)
+    dropped = 0
     try:
         async for packet in mailbox:
             viewer.behind = True
             await send(packet.payload)
             viewer.behind = False
-            viewer.sent += 1
-            viewer.drops = mailbox.drops
+            viewer.count(sent=1, drops=mailbox.drops - dropped)
+            dropped = mailbox.drops
     finally:
         stream.video.detach(mailbox)

@@ -107,8 +107,6 @@ def latency_ms(item: Camera) -> Json:
 
 def drops(item: Camera) -> int:
     """Frames that viewers missed because they were behind, those of viewers long gone included."""
-    for fanout in item.output.fanouts.values():
-        _ = fanout.viewers  # brings the counts of those that are behind right now up to date
     return item.stream.drops + sum(each.drops for each in item.stream.viewers.values())
 
 

@@ -114,7 +114,7 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
             reason = camera.stream.reason
             words = f"{error}. {reason}" if reason else str(error)
             raise ApiError(503, "no_frame", words, headers={"Retry-After": "1"}) from None
-        viewer.sent += 1
+        viewer.count(sent=1)
     age_s = max(0, camera.stream.clock.now_ns() - packet.pts_ns) / 1e9
     etag = f'"{packet.frame_id:x}-{wish.rendition.name}"'
     headers = {
