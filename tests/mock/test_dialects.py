@@ -212,7 +212,8 @@ async def test_m5stacks_first_frames_are_stale() -> None:
 
 async def test_all_viewers_of_a_frame_get_the_same_one() -> None:
     async with (
-        FakeDevice("s60sc", fps=50) as device, raw.asked(device.port, "/sustain?stream=0") as first,
+        FakeDevice("s60sc", fps=50) as device,
+        raw.asked(device.port, "/sustain?stream=0") as first,
         raw.asked(device.port, "/sustain?stream=0") as second,
     ):
         one, two = await raw.until_pictures(first, 5), await raw.until_pictures(second, 5)

@@ -74,3 +74,16 @@ async def silent_for(reader: asyncio.StreamReader, seconds: float) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+async def until_silent(reader: asyncio.StreamReader, seconds: float) -> bytes:
+    """Everything up to a pause of that length."""
+    data = b""
+    while True:
+        try:
+            more = await asyncio.wait_for(reader.read(65_536), seconds)
+        except TimeoutError:
+            return data
+        if not more:
+            raise EOFError(f"closed after {len(data)} bytes")
+        data += more

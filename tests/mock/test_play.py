@@ -1,0 +1,105 @@
+"""What ``framecast mock-camera`` prints and does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+import simplejpeg
+
+from framecast.core.errors import Misuse
+from framecast.mock import play as module
+from framecast.mock.play import PORT, DeviceOptions, play
+from framecast.wire import blockcode
+from tests.support import raw
+from tests.support.peer import listening
+
+pytestmark = pytest.mark.anyio
+
+
+class Printed:
+    """Lines, and a way to wait for one."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._new = asyncio.Event()
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        self._new.set()
+
+    async def wait_for(self, pattern: str) -> re.Match[str]:
+        async with asyncio.timeout(5):
+            while True:
+                for line in self.lines:
+                    if found := re.search(pattern, line):
+                        return found
+                self._new.clear()
+                await self._new.wait()
+
+
+def test_the_default_is_espressif_on_5069() -> None:
+    assert PORT == 5069
+    options = DeviceOptions()
+    assert (options.dialect, options.port, options.host) == ("espressif", 5069, "127.0.0.1")
+
+
+async def test_says_where_it_listens_and_draws_fresh_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPORT_EVERY_S", 0.2)
+    printed = Printed()
+    options = DeviceOptions(port=0, fps=30, size_px=(320, 240), name="porch", faults=["padding"])
+    playing = asyncio.ensure_future(play(options, printed))
+    port = int((await printed.wait_for(r"^Listening on http://127\.0\.0\.1:(\d+)/stream$"))[1])
+    await printed.wait_for(r"^Stills at http://127\.0\.0\.1:\d+/capture$")
+    await printed.wait_for(r"^With the fault padding$")
+    async with raw.asked(port, "/stream") as reader:
+        data = await raw.until_pictures(reader, 3)
+        codes = [blockcode.read(simplejpeg.decode_jpeg(jpeg)) for jpeg in raw.STAMPED_JPEG.findall(data)]
+        assert [code.frame_id for code in codes[:3]] == [1, 2, 3]
+        await printed.wait_for(r"^\d+\.\d fps \| \d+\.\d kB a frame \| 1 watching$")
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+
+
+async def test_stops_after_its_duration() -> None:
+    printed = Printed()
+    await asyncio.wait_for(play(DeviceOptions(port=0, duration_s=0.05, static=True), printed), 5)
+    assert printed.lines[-1] == "0 frames sent"
+
+
+async def test_pushes_and_says_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPORT_EVERY_S", 0.2)
+    printed = Printed()
+    async with listening() as peer:
+        to = f"http://127.0.0.1:{peer.port}"
+        options = DeviceOptions(dialect="doorbell", to=to, fps=30, size_px=(320, 240), name="front")
+        playing = asyncio.ensure_future(play(options, printed))
+        pushed = await peer.request()
+        await printed.wait_for(r"^Doorbell: pushing to http://127\.0\.0\.1:\d+/api/v1/devices/doorbell/camera-stream$")
+        await printed.wait_for(r"^\d+\.\d fps \| .* \| answers: 200 x \d+$")
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+    assert b'name="device_id"\r\n\r\nfront\r\n' in pushed.body
+
+
+async def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match=r"gone\.avi can't be opened"):
+        await play(DeviceOptions(port=0, video=tmp_path / "gone.avi"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (DeviceOptions(dialect="nokia"), "no dialect 'nokia'"),
+        (DeviceOptions(faults=["sulk"]), "no fault 'sulk'"),
+        (DeviceOptions(fps=0), "fps = 0 can't be used"),
+        (DeviceOptions(to="http://127.0.0.1:1"), "is asked and pushes nowhere"),
+        (DeviceOptions(dialect="doorbell"), "needs a URL to push to"),
+        (DeviceOptions(dialect="doorbell", to="ftp://x"), "needs a URL to push to"),
+    ],
+)
+async def test_options_that_make_no_sense_are_explained(options: DeviceOptions, says: str) -> None:
+    with pytest.raises(Misuse, match=says):
+        await play(options, lambda line: None)
