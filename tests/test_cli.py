@@ -180,7 +180,10 @@ def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path
             assert run("cameras", "add", "local", "http://127.0.0.1:1/", "--name", "Own")[0] == 0, "the operator may"
             assert "already" in run("cameras", "add", "local", "push:")[2]
             cameras = {item["id"]: item for item in json.loads(run("cameras", "list", "--json")[1])["cameras"]}
-            assert {name: item["origin"] for name, item in cameras.items()} == {"door": "command line", "local": "api"}
+            assert {name: item["origin"] for name, item in cameras.items()} == {
+                "door": "command line",
+                "local": "operator",
+            }
             assert cameras["local"]["name"] == "Own"
             assert run("cameras", "remove", "local", "--yes") == (0, "local removed\n", "")
             assert run("cameras", "remove", "local", "--yes")[0] == 1
@@ -254,8 +257,8 @@ def test_cameras_without_a_server(run: Run, tmp_path: Path) -> None:
     assert [line.split() for line in out.splitlines()] == [
         ["ID", "NAME", "URL", "FROM"],
         ["door", "door", "http://u:***@10.0.0.2/", "config"],
-        ["film", "film", f"file:{tmp_path}/a.mp4", "api"],
-        ["yard", "Yard", "push:", "api"],
+        ["film", "film", f"file:{tmp_path}/a.mp4", "operator"],
+        ["yard", "Yard", "push:", "operator"],
     ]
     assert "No server is running" in err
     assert run("cameras", "remove", "door") == (0, "door removed\n", "")
@@ -360,7 +363,7 @@ def test_mock_camera(run: Run) -> None:
 
 def test_config_show(run: Run, tmp_path: Path) -> None:
     (tmp_path / "framecast.toml").write_text(
-        '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\nheaders = {a = "pw"}\n'
+        '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\n'
     )
     (tmp_path / ".env").write_text("ENABLE_FRAME_CACHE=false\nSTREAM_FPS=12\n")
     run("cameras", "add", "yard", "push:")
@@ -373,7 +376,7 @@ def test_config_show(run: Run, tmp_path: Path) -> None:
     assert lines["capture.quality"] == ["60", "preset mobile"]
     assert lines["stream.preset"] == ['"mobile"', f"{tmp_path}/framecast.toml, line 2"]
     assert lines["cameras.door.url"][0] == '"http://u:***@h/"'
-    assert lines["cameras.yard.url"] == ['"push:"', "change made by the API"]
+    assert lines["cameras.yard.url"] == ['"push:"', "framecast cameras"]
     assert err.startswith("warning: ENABLE_FRAME_CACHE=false")
     rows = json.loads(run("config", "show", "--json")[1])
     assert {"key": "stream.fps", "toml": "12.0", "origin": f"STREAM_FPS in {tmp_path}/.env"} in rows

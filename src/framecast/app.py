@@ -24,6 +24,7 @@ from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
 from framecast.service import logs
 from framecast.service.config import CameraConfig, Configuration, Settings
+from framecast.service.config.models import CaptureSettings
 from framecast.service.probing import check_address
 from framecast.service.server import Listeners, announce, event_loop, run_until_signal
 from framecast.service.service import Service
@@ -42,7 +43,7 @@ def open_http(config: CameraConfig, settings: Settings, origin: str) -> Source:
         config.url,
         user=config.username,
         password=config.password,
-        options=Options(check_address=check),
+        options=Options(check_address=check, verify_tls=config.verify_tls),
         interval_s=config.poll_interval_s,
         max_bytes=settings.limits.max_frame_bytes,
     )
@@ -52,7 +53,26 @@ def open_av(config: CameraConfig, settings: Settings, origin: str) -> Source:
     """RTSP, files and local cameras, through FFmpeg's libraries."""
     from framecast.ingest.pyav import AvSource
 
-    return AvSource(config.url, fps=settings.capture.fps, quality=settings.capture.quality)
+    capture = settings.capture
+    return AvSource(
+        _captured(config.url, capture) if config.kind == "v4l2" else config.url,
+        fps=capture.fps,
+        quality=capture.quality,
+        user=config.username,
+        password=config.password,
+        check_address=check_address(settings.network) if origin == "api" else None,
+    )
+
+
+def _captured(url: str, capture: CaptureSettings) -> str:
+    """A local camera's URL with what `[capture]` says about size and rate, where the URL itself says nothing."""
+    device, _, query = url.partition("?")
+    wanted = [query] if query else []
+    if capture.width and capture.height and "width=" not in query:
+        wanted.append(f"width={capture.width}&height={capture.height}")
+    if capture.fps >= 1 and "fps=" not in query:
+        wanted.append(f"fps={capture.fps:.0f}")
+    return f"{device}?{'&'.join(wanted)}" if wanted else device
 
 
 def open_mock(config: CameraConfig, settings: Settings, origin: str) -> Source:

@@ -138,7 +138,7 @@ def test_frame_cache_off_is_a_warning(tmp_path: Path) -> None:
 
 def test_every_setting_can_be_given_by_the_environment(tmp_path: Path) -> None:
     for name, setting in schema.environment_names().items():
-        text = setting.default.strip('"[]') or {"server.model_dir": "/m", "stream.preset": "local"}.get(setting.key, "")
+        text = setting.default.strip('"[]') or {"stream.preset": "local"}.get(setting.key, "")
         if text:
             assert load(tmp_path, environ={name: text}).given[setting.key].origin is Origin.ENVIRONMENT
 
@@ -158,17 +158,19 @@ def test_cameras_from_everywhere(tmp_path: Path) -> None:
         Changes(
             cameras={"door": {"rotate": 180}, "cat": {"url": "push:"}, "old": {"url": "mock:"}},
             removed=frozenset({"old"}),
+            trusted=frozenset({"old"}),
         )
     )
     cameras = loaded.settings.cameras
     assert set(cameras) == {"door", "old", "yard", "shed", "bird", "cat"}
     assert (cameras["door"].url, cameras["door"].name, cameras["door"].rotate) == (CAMERA, "Front door", 180)
     assert cameras["old"].rotate == 0, "a removed camera's settings don't come back with its id"
-    assert [loaded.camera_origin(name) for name in ("door", "cat", "bird", "yard")] == [
+    assert [loaded.camera_origin(name) for name in ("door", "cat", "bird", "yard", "old")] == [
         "config",
         "api",
         "command line",
         "config",
+        "operator",
     ]
     assert [camera.kind for camera in cameras.values()].count("mock") == 2
 
@@ -216,7 +218,6 @@ def test_kept_changes_that_no_longer_fit_are_left_out_with_a_warning(tmp_path: P
         ('[cameras.door]\nurll = "push:"\n', 2, "cameras.door.urll", "push:", "did you mean url?"),
         ('[cameras.door]\nurl = "push:"\nmasks = [[0, 0, 2, 1]]\n', 3, "cameras.door.masks", None, "as fractions"),
         ('[cameras.door]\nurl = "push:"\npublish_from = ["x"]\n', 3, "cameras.door.publish_from", "x", "a network"),
-        ('[cameras.door]\nurl = "push:"\nheaders = {"a" = "b\\r\\nc"}\n', 3, "cameras.door.headers", "***", "one line"),
         ("[server]\nport == 1\n", 2, "this", "port == 1", "it is not TOML: Invalid value"),
     ],
 )
@@ -303,6 +304,7 @@ def test_dotenv_dialect(tmp_path: Path) -> None:
         "file:/films/a b.mp4",
         "v4l2:/dev/video0",
         "v4l2:/dev/v4l/by-id/usb-cam",
+        "v4l2:/dev/video0?width=640&height=480&fps=15",
         "mock:",
         "mock:?fps=30&size=640x480&audio=1&show_frame_id=1",
     ],

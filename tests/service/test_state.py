@@ -44,6 +44,16 @@ def test_changes_are_kept(tmp_path: Path) -> None:
     assert changes.settings == {"stream.fps": 5.5, "log.level": "debug"}
     assert changes.cameras == {"yard": {"url": "push:", "masks": [[0, 0, 0.5, 0.5]], "rotate": 90}}
     assert changes.removed == {"door"}
+    assert changes.trusted == frozenset()
+
+
+def test_whose_url_it_is(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        state.save_camera("own", {"url": "http://127.0.0.1/"}, trusted=True)
+        state.save_camera("own", {"name": "Own"})
+        assert state.changes().trusted == {"own"}
+        state.save_camera("own", {"url": "http://10.0.0.1/"})
+        assert state.changes().trusted == frozenset()
 
 
 def test_frame_ids_rise_over_restarts_and_removals(tmp_path: Path) -> None:
@@ -140,7 +150,7 @@ def test_newer_files_are_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(ConfigError, match="this Framecast knows versions up to 1"):
+    with pytest.raises(ConfigError, match="this Framecast knows versions up to 2"):
         State.open(tmp_path)
 
 

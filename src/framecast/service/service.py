@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TypeVar
 
 from framecast.core.clock import SYSTEM, Clock
@@ -142,10 +143,10 @@ class Service:
                 raise ApiError(409, "exists", f"There is a camera {camera_id!r} already; take another id")
             config = self._checked(fields, grant)
             try:
-                camera = await self.cameras.add(camera_id, config, "api")
+                camera = await self.cameras.add(camera_id, config, _origin(grant))
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
-            await self.blocking(self._state.save_camera, camera_id, fields)
+            await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
             self._reload()
         return camera
 
@@ -169,11 +170,13 @@ class Service:
             )
             config = self._checked(fields, grant, trusted_url=camera.config.url)
             try:
-                camera = await self.cameras.change(camera_id, config, camera.origin if "url" not in changes else "api")
+                camera = await self.cameras.change(
+                    camera_id, config, camera.origin if "url" not in changes else _origin(grant)
+                )
             except Misuse as error:
                 await self.cameras.change(camera_id, camera.config, camera.origin)
                 raise ApiError(400, "bad_camera", str(error)) from None
-            await self.blocking(self._state.save_camera, camera_id, changes)
+            await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             self._reload()
         return camera
 
@@ -274,6 +277,11 @@ class Service:
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args))
+
+
+def _origin(grant: Grant) -> str:
+    """Who names a URL with this grant: the operator at this machine, who may point anywhere, or the API."""
+    return "operator" if grant.local else "api"
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ _MIGRATIONS = (
     ) STRICT;
     CREATE TABLE frame_ids (camera TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;
     """,
+    "ALTER TABLE cameras ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0",
 )
 
 
@@ -111,16 +112,21 @@ class State:
         """All that the API changed."""
         with self._lock:
             settings = self._connection.execute("SELECT key, value FROM settings").fetchall()
-            cameras = self._connection.execute("SELECT id, fields FROM cameras ORDER BY rowid").fetchall()
+            cameras = self._connection.execute("SELECT id, fields, trusted FROM cameras ORDER BY rowid").fetchall()
             removed = self._connection.execute("SELECT id FROM removed").fetchall()
         return Changes(
             settings={key: json.loads(value) for key, value in settings},
-            cameras={camera_id: json.loads(fields) for camera_id, fields in cameras},
+            cameras={camera_id: json.loads(fields) for camera_id, fields, _ in cameras},
             removed=frozenset(camera_id for (camera_id,) in removed),
+            trusted=frozenset(camera_id for camera_id, _, trusted in cameras if trusted),
         )
 
-    def save_camera(self, camera_id: str, fields: Mapping[str, Any]) -> None:
-        """Keep these fields of a camera besides those kept before; None takes a field back to its default."""
+    def save_camera(self, camera_id: str, fields: Mapping[str, Any], *, trusted: bool = False) -> None:
+        """Keep these fields of a camera besides those kept before; None takes a field back to its default.
+
+        Args:
+            trusted: Whether the operator gave them on this machine, so that the URL may point anywhere.
+        """
         with self._write() as connection:
             row = connection.execute("SELECT fields FROM cameras WHERE id = ?", (camera_id,)).fetchone()
             merged = {**(json.loads(row[0]) if row else {}), **fields}
@@ -130,6 +136,8 @@ class State:
                 " ON CONFLICT (id) DO UPDATE SET fields = excluded.fields",
                 (camera_id, text),
             )
+            if "url" in fields:
+                connection.execute("UPDATE cameras SET trusted = ? WHERE id = ?", (trusted, camera_id))
 
     def delete_camera(self, camera_id: str, *, configured: bool) -> None:
         """Forget what was changed about a camera.

@@ -21,8 +21,6 @@ from framecast.service.config.presets import PRESETS, PresetName
 from framecast.service.config.urls import check_camera_url, url_kind
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,1024}")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
 
 Policy = Literal["on_demand", "always"]
@@ -66,13 +64,6 @@ def _mask(value: tuple[float, float, float, float]) -> tuple[float, float, float
     return value
 
 
-def _headers(value: dict[str, str]) -> dict[str, str]:
-    for name, text in value.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
-            raise ValueError("HTTP header names and values on one line")
-    return value
-
-
 CameraId = Annotated[str, AfterValidator(_camera_id)]
 Host = Annotated[str, AfterValidator(parse_host)]
 AddressText = Annotated[str, AfterValidator(_address_text)]
@@ -102,11 +93,8 @@ class ServerSettings(Section):
     listen: list[AddressText] = _setting(list, "Further addresses that serve the same, as `HOST:PORT`.", max_length=32)
     data: Path = _setting(
         lambda: platformdirs.user_data_path("framecast"),
-        "Folder for the state, the control socket and model files.",
+        "Folder for the state and the control socket.",
         env=("FRAMECAST_DATA",),
-    )
-    model_dir: Path | None = _setting(
-        None, "Folder searched for model files besides `models` in the data folder.", env=("FRAMECAST_MODEL_DIR",)
     )
     allowed_origins: list[Origin] = _setting(
         list, "Origins of other sites whose pages may embed the player and call the API from a browser.", max_length=64
@@ -182,20 +170,24 @@ class CaptureSettings(Section):
 
     fps: float = _setting(
         0.0,
-        "Pictures a second of captured and synthetic cameras. 0: the device's default.",
+        "Most pictures a second of what is captured or decoded here (`v4l2:`, `rtsp:`, `file:`). 0: as they come.",
         env=("CAMERA_FPS",),
         ge=0,
         le=240,
     )
     width: int = _setting(
         0,
-        "Width of captured and re-encoded pictures, in px. 0: as it comes. Nothing is enlarged.",
+        "Width of `v4l2:` and re-encoded pictures, in px. 0: as it comes. Nothing is enlarged.",
         env=("CAMERA_WIDTH",),
         ge=0,
         le=16_384,
     )
     height: int = _setting(
-        0, "Height of captured pictures, in px. 0: as it comes.", env=("CAMERA_HEIGHT",), ge=0, le=16_384
+        0,
+        "Height of `v4l2:` pictures, in px; needs the width too. 0: as it comes.",
+        env=("CAMERA_HEIGHT",),
+        ge=0,
+        le=16_384,
     )
     quality: int = _setting(85, "JPEG quality of whatever is encoded here.", env=("JPEG_QUALITY",), ge=1, le=100)
 
@@ -255,8 +247,8 @@ class CameraConfig(Section):
     allow_query_key: bool = _setting(False, "Accept a token as `?key=` in the address, for clients without headers.")
     username: str = _setting("", "User name the device asks for (or `user:password@` in the URL).", max_length=128)
     password: str = _setting("", "Password the device asks for.", max_length=256)
-    headers: Annotated[dict[str, str], AfterValidator(_headers)] = _setting(
-        dict, "Further HTTP headers sent to the device.", max_length=32
+    verify_tls: bool = _setting(
+        True, "Refuse an `https://` device whose certificate nobody known has signed; cameras' own seldom are signed."
     )
     poll_interval_s: float = _setting(1.0, "How often a still image is fetched, in s.", ge=0.05, le=3600)
 

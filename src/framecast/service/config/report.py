@@ -10,7 +10,7 @@ from framecast.service.config.models import Settings
 from framecast.service.config.resolve import Configuration
 from framecast.service.config.urls import mask_url
 
-_SECRETS = frozenset({"password", "headers"})
+_SECRETS = frozenset({"password"})
 
 
 class Effective(NamedTuple):

@@ -24,7 +24,7 @@ from framecast.service.config.sources import Changes, Given, Layer, Origin
 from framecast.service.config.urls import mask_url
 
 FILE_NAME = "framecast.toml"
-_SECRETS = frozenset({"password", "headers"})
+_SECRETS = frozenset({"password"})
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,12 @@ class Configuration:
         return _resolve(self.file, (*self._below, Layer(values)), Changes(), self._above)
 
     def camera_origin(self, camera_id: str) -> str:
-        """``config``, ``api`` or ``command line``: who named this camera's URL."""
+        """``config``, ``api``, ``operator`` (by a command) or ``command line``: who named this camera's URL.
+
+        Only those named by ``api`` are restricted in where they may point.
+        """
         origin = self.given[f"cameras.{camera_id}.url"].origin
-        return {Origin.API: "api", Origin.COMMAND_LINE: "command line"}.get(origin, "config")
+        return origin.value if origin in (Origin.API, Origin.OPERATOR, Origin.COMMAND_LINE) else "config"
 
     def origin(self, key: str) -> str:
         """Where the value of this dotted key came from, in words."""

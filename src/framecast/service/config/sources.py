@@ -33,6 +33,7 @@ class Origin(StrEnum):
     PRESET = "preset"
     FILE = "file"
     API = "api"
+    OPERATOR = "operator"
     DOTENV = ".env"
     ENVIRONMENT = "environment"
     COMMAND_LINE = "command line"
@@ -63,11 +64,13 @@ class Changes:
         settings: Dotted key to value, sections of ``schema.RUNTIME_SECTIONS`` only.
         cameras: Camera id to the fields that were given: all of a new camera, some of a configured one.
         removed: Ids of configured cameras that were deleted.
+        trusted: Ids of cameras whose URL the operator gave, by a command on this machine.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     cameras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    trusted: frozenset[str] = frozenset()
 
 
 def read_toml(path: Path) -> Layer:
@@ -183,7 +186,9 @@ def from_changes(changes: Changes) -> Layer:
     values = {key: Given(value, where, Origin.API) for key, value in changes.settings.items()}
     for camera_id, fields in changes.cameras.items():
         for name, value in fields.items():
-            values[f"cameras.{camera_id}.{name}"] = Given(value, where, Origin.API)
+            trusted = name == "url" and camera_id in changes.trusted
+            given = Given(value, "framecast cameras", Origin.OPERATOR) if trusted else Given(value, where, Origin.API)
+            values[f"cameras.{camera_id}.{name}"] = given
     return Layer(values)
 
 

@@ -41,7 +41,7 @@ def check_camera_url(url: str) -> str:
     good = {
         "push": rest == "",
         "file": rest.strip("/") != "",
-        "v4l2": re.fullmatch(r"/dev/[A-Za-z0-9_./-]+", rest) is not None and ".." not in rest,
+        "v4l2": re.fullmatch(r"/dev/[A-Za-z0-9_./:+-]+(\?[a-z0-9=&]+)?", rest) is not None and ".." not in rest,
         "mock": _is_mock(rest),
     }.get(scheme)
     if good is None:
