@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -90,7 +91,7 @@ class Camera:
 
 
 @contextlib.asynccontextmanager
-async def camera(answer: Answer) -> AsyncIterator[Camera]:
+async def camera(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Camera]:
     """A camera that answers each request by ``answer``."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -116,7 +117,7 @@ async def camera(answer: Answer) -> AsyncIterator[Camera]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     here = Camera(server.sockets[0].getsockname()[1])
     try:
         yield here

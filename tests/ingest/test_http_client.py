@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import subprocess
 from base64 import b64encode
 
 import pytest
@@ -251,3 +253,26 @@ async def test_addresses_as_people_write_them(text: str, url: str) -> None:
 async def test_what_is_no_address(text: str) -> None:
     with pytest.raises(Misuse):
         Target.parse(text)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A certificate that nobody has signed, as cameras have them."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=camera"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def test_a_certificate_of_its_own_must_be_allowed(certificate: ssl.SSLContext) -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(respond(b"hello"))
+
+    async with camera(answer, certificate) as device:
+        url = device.url("/").replace("http:", "https:")
+        with pytest.raises(ConnectFailed) as caught:
+            await fetch(url)
+        assert caught.value.reason == "tls"
+        assert await fetch(url, Client(Options(verify_tls=False))) == (200, b"hello")

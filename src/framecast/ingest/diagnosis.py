@@ -400,3 +400,21 @@ def explain_error(error: DeviceError | Misuse) -> Problem:
         code = _STATUSES.get(error.status) or ("camera_error" if error.status >= 500 else "no_stream")
         return explain(code, title=text)
     return explain("no_http" if "HTTP" in text else "no_stream", title=text)
+
+
+def reference() -> str:
+    """The table in Markdown, as docs/devices.md holds it."""
+    lines: list[str] = []
+    for title, part in (("Quirks", QUIRKS), ("Faults", FAULTS), ("Troubles", TROUBLES)):
+        lines += [
+            f"### {title}",
+            "",
+            "| code | severity | what is so | what to do | known from |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{code}` | {entry.severity} | {entry.title} | {entry.advice} | {entry.known_from} |"
+            for code, entry in part.items()
+        ]
+        lines.append("")
+    return "\n".join(lines).strip()
