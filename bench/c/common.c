@@ -157,13 +157,17 @@ int listen_on(const char *host, int port, int backlog, int *bound) {
     return fd;
 }
 
-int start_connect(const struct url *url, int receive_buffer) {
+int start_connect(const struct url *url, int receive_buffer, const char *from) {
     struct sockaddr_in address = resolve(url->host, url->port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0) die("socket: %s", strerror(errno));
     if (receive_buffer > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     set_nodelay(fd);
+    if (from) {
+        struct sockaddr_in source = resolve(from, 0);
+        if (bind(fd, (struct sockaddr *)&source, sizeof source) != 0) die("%s: %s", from, strerror(errno));
+    }
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) {
         close(fd);
         return -1;

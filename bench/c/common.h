@@ -45,8 +45,9 @@ void set_nonblocking(int fd);
 void set_nodelay(int fd);
 /* A listening, non-blocking socket; port 0 takes a free one. Returns the descriptor, `*bound` the port. */
 int listen_on(const char *host, int port, int backlog, int *bound);
-/* A non-blocking connection under way; `receive_buffer` > 0 sets SO_RCVBUF before the handshake. */
-int start_connect(const struct url *url, int receive_buffer);
+/* A non-blocking connection under way; `receive_buffer` > 0 sets SO_RCVBUF before the handshake, `from` (an address
+ * of this machine, or NULL) is where it comes from. */
+int start_connect(const struct url *url, int receive_buffer, const char *from);
 /* A connection that is up, blocking. */
 int connect_now(const struct url *url);
 

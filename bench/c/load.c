@@ -5,8 +5,8 @@
  *            all are of one size: at both ends of a window the viewer reads one part for real, and what lies between
  *            in bytes and in frame numbers must agree.
  *   exact    parses every part; latency from the stamp (see common.h), gaps in the frame numbers.
- *   slow     reads --slow-rate bytes a second through a small receive buffer; the age of the picture it shows is
- *            sampled every tick.
+ *   slow     reads --slow-rate bytes a second through a small receive buffer; or, with --slow-from ADDRESS, as fast as
+ *            a link to that address gives it. The age of the picture it shows is sampled every tick.
  *   stalled  sends its request and never reads.
  *
  * Commands on stdin, one a line: `begin` opens a window, `end` closes it and prints one line of JSON (stdout), `quit`
@@ -55,6 +55,7 @@ static struct {
     struct url urls[MAX_URLS];
     int url_count, viewers, exact, slow, stalled, slow_receive_buffer;
     double slow_rate, join_rate;
+    const char *slow_from;
     long joins;
 } options = {.viewers = 1, .slow_receive_buffer = 8192};
 
@@ -106,7 +107,9 @@ static void watch(struct viewer *viewer, int operation, uint32_t events) {
 static void join(struct viewer *viewer) {
     viewer->parts = (struct parts){0};
     viewer->last = (struct part){.id = -1, .number = -1};
-    viewer->fd = start_connect(&options.urls[viewer->url], viewer->role == SLOW ? options.slow_receive_buffer : 0);
+    viewer->fd = viewer->role == SLOW
+                     ? start_connect(&options.urls[viewer->url], options.slow_receive_buffer, options.slow_from)
+                     : start_connect(&options.urls[viewer->url], 0, NULL);
     if (viewer->fd < 0) {
         refused++;
         viewer->state = LOST;
@@ -360,7 +363,7 @@ static void tick(void) {
     for (int i = 0; i < options.viewers && options.slow; i++) {
         struct viewer *viewer = &viewers[i];
         if (viewer->role != SLOW || viewer->state != READING) continue;
-        viewer->allowance += elapsed_s * options.slow_rate;
+        viewer->allowance = options.slow_rate > 0 ? viewer->allowance + elapsed_s * options.slow_rate : 1e9;
         while (viewer->allowance >= 1) {
             ssize_t n = receive(viewer, (size_t)viewer->allowance);
             if (n <= 0) {
@@ -417,7 +420,7 @@ static void parse_options(int argc, char **argv) {
     static const struct option names[] = {
         {"url", 1, 0, 'u'},     {"viewers", 1, 0, 'n'},   {"exact", 1, 0, 'e'},       {"slow", 1, 0, 's'},
         {"stalled", 1, 0, 't'}, {"slow-rate", 1, 0, 'r'}, {"slow-buffer", 1, 0, 'b'}, {"join-rate", 1, 0, 'j'},
-        {"joins", 1, 0, 'c'},   {0, 0, 0, 0},
+        {"joins", 1, 0, 'c'},   {"slow-from", 1, 0, 'f'}, {0, 0, 0, 0},
     };
     int c;
 
@@ -432,6 +435,10 @@ static void parse_options(int argc, char **argv) {
         case 't': options.stalled = atoi(optarg); break;
         case 'r': options.slow_rate = atof(optarg); break;
         case 'b': options.slow_receive_buffer = atoi(optarg); break;
+        case 'f':
+            options.slow_from = optarg;
+            options.slow_receive_buffer = 0;
+            break;
         case 'j': options.join_rate = atof(optarg); break;
         case 'c': options.joins = atol(optarg); break;
         default: die("usage: load --url URL… [--viewers N] [--exact N] [--slow N --slow-rate B] [--stalled N]");
