@@ -51,6 +51,10 @@ class Package(Protocol):
         """What a viewer gets that had something before."""
 
 
+def _write_nothing(data: bytes) -> None:
+    """Stands where a viewer left during a pass."""
+
+
 class Seat:
     """One viewer's place in a fan-out.
 
@@ -136,7 +140,7 @@ class Fanout:
         self._interval_s = 0.0
         self._pushed_at = 0.0
         self._waiting: deque[Packet] = deque()
-        self._pass: list[Seat] = []
+        self._pass: list[Callable[[bytes], object]] = []
         self._passing = False
         self._pass_bytes = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -182,6 +186,8 @@ class Fanout:
         seat.viewer.settle = None
         del self._seats[seat]
         self._in_step.pop(seat, None)
+        if self._passing and seat.write in self._pass:
+            self._pass[self._pass.index(seat.write)] = _write_nothing
         seat.fanout = None
         if not self._seats:
             self._disarm()
@@ -262,7 +268,7 @@ class Fanout:
         self._latest = packet
         self._index += 1
         self._passing = True
-        self._pass = list(self._in_step)
+        self._pass = list(self._in_step.values())
         if len(self._in_step) < len(self._seats):
             self._begin_with_newcomers(packet)
         self._pass_bytes = self._package.next(packet)
@@ -273,19 +279,15 @@ class Fanout:
                 self._send_first(seat, packet)
 
     def _slice(self) -> None:
-        data, in_step, seats = self._pass_bytes, self._in_step, self._pass
+        data, writes = self._pass_bytes, self._pass
         end = perf_counter() + SLICE_S
-        done = 0
-        for done in range(0, len(seats), WRITES_PER_CLOCK_READ):
+        for done in range(0, len(writes), WRITES_PER_CLOCK_READ):
             if done and perf_counter() > end:
+                self._pass = writes[done:]
                 self._loop.call_soon(self._slice)
-                # Who left meanwhile is not written to; nobody falls behind but from within a write.
-                self._pass = seats[done:]
                 return
-            for seat in islice(seats, done, done + WRITES_PER_CLOCK_READ):
-                write = in_step.get(seat)
-                if write is not None:
-                    write(data)
+            for write in islice(writes, done, done + WRITES_PER_CLOCK_READ):
+                write(data)
         self._pass = []
         self._pass_bytes = b""
         self._passing = False
