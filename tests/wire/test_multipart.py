@@ -242,3 +242,33 @@ def test_parts_never_depend_on_splits(atoms: list[bytes], boundary: str | None, 
     assert parts == whole
     assert parser.quirks == whole_parser.quirks
     assert parser.faults == whole_parser.faults
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff--"
+        + B.encode()
+        + b"\x01\r\n--"
+        + B.encode()
+        + b"\r\nContent-Type: image/jpeg\r\nX\rh: 4\r\n\r\n"
+        + JPEG,
+        b"Content-Length:1\r\n\n\xff\xd8",
+        b"\n\r\xff\xd8\xff",
+    ],
+    ids=["undecided-boundary", "length-of-one", "half-a-line-end"],
+)
+@pytest.mark.parametrize("boundary", [B, "x"])
+def test_splits_the_fuzzer_found(data: bytes, boundary: str) -> None:
+    whole, whole_parser = parse(data, boundary)
+    parser = Parser(boundary, max_part_bytes=LIMIT)
+    parts = [part for byte in data for part in parser.feed(bytes((byte,)))] + parser.close()
+    assert parts == whole
+    assert (parser.quirks, parser.faults) == (whole_parser.quirks, whole_parser.faults)
+
+
+def test_a_boundary_of_dashes_costs_no_more() -> None:
+    data = b"-----\r\nContent-Type: text/plain\r\n\r\n" + b"-" * 150_000
+    started = time.perf_counter()
+    parse(data, "---")
+    assert time.perf_counter() - started < 2

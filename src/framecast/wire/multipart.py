@@ -28,7 +28,10 @@ from collections import Counter
 from enum import Enum, auto
 from typing import NamedTuple
 
+from framecast.wire.boundary import Boundary, boundary_of
 from framecast.wire.jpeg import MAX_BYTES, EndFinder
+
+__all__ = ["Parser", "Part", "boundary_of"]
 
 MAX_LINE_BYTES = 2048
 MAX_HEADERS = 32
@@ -37,12 +40,10 @@ _KEEP_BYTES = 256
 """Of a line that is too long only this much of its end is kept: a boundary may stand there."""
 
 _HEADER_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,63})[ \t]*:([^\r\n]*)")
-_BLANK = re.compile(rb"[\r\n]*")
-_PRINTABLE = re.compile(rb"[!-~][ -~]{0,199}")
+_BLANK = re.compile(rb"(?:\r?\n)*")
 _BEHIND_TRUE_LENGTH = tuple(
     newlines + b"--" for newlines in (b"", b"\n", b"\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\n\r\n")
 )
-_BOUNDARY_PARAMETER = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.){0,200})\"|([^\s;\"]{1,200}))", re.I)
 
 
 class Part(NamedTuple):
@@ -62,15 +63,6 @@ class _State(Enum):
     LENGTH = auto()
     VERIFY = auto()
     SCAN = auto()
-
-
-def boundary_of(content_type: str) -> str | None:
-    """The boundary that a Content-Type header names, quoted or not; None when it names none."""
-    found = _BOUNDARY_PARAMETER.search(content_type)
-    if found is None:
-        return None
-    quoted, bare = found.groups()
-    return re.sub(r"\\(.)", r"\1", quoted) if bare is None else bare
 
 
 class Parser:
@@ -93,13 +85,13 @@ class Parser:
         self._at = 0  # everything before is done with
         self._state = _State.LINES
         self._parts: list[Part] = []
+        self._boundary = Boundary(boundary, self.quirks)
         # Lines
         self._looked = 0  # of the line that is still arriving, without a newline so far
         self._too_long = False
         self._headers: dict[str, str] = {}
         self._behind_boundary = False
         self._candidate: bytes | None = None  # looks like a boundary nobody announced
-        self._boundaries = 0
         self._bodies = 0
         self._lf_only = False
         # Body; offsets count from self._at
@@ -107,14 +99,6 @@ class Parser:
         self._promised = False
         self._searched = 0
         self._finder: EndFinder | None = None
-        # Boundary
-        self._declared: bytes | None = None
-        self._needle: bytes | None = None
-        self._confirm_bytes = 0
-        if boundary is not None and _PRINTABLE.fullmatch(boundary.encode("utf-8", "replace")):
-            self._declared = boundary.encode()
-            # Until the first one is seen nobody knows whether announced dashes are part of it.
-            self._look_for(b"--" + (self._declared.lstrip(b"-") or self._declared))
 
     @property
     def buffered_bytes(self) -> int:
@@ -197,45 +181,14 @@ class Parser:
         return True
 
     def _read_boundary(self, text: bytes) -> None:
-        known = self._recognise(text)
-        if known is None:
-            # Perhaps the header announced another one: believed when a header line follows.
-            self._candidate = text if _PRINTABLE.fullmatch(text) else None
-            self._headers = {}
-            self._behind_boundary = False
-            return
-        if self._behind_boundary:
-            self.quirks["doubled_boundary"] += 1
-        self._candidate = None
+        known = self._boundary.recognise(text)
         self._headers = {}
-        self._behind_boundary = known
-        self._boundaries += 1
-
-    def _recognise(self, text: bytes) -> bool | None:
-        """True for a boundary, False for the closing one, None for another line."""
-        declared = self._declared
-        if self._boundaries and self._needle is not None:
-            if text == self._needle:
-                return True
-            return False if text == self._needle + b"--" else None
-        if declared is None:
-            return None
-        for line in (b"--" + declared, declared):
-            if text in (line, line + b"--") and line.startswith(b"--"):
-                if line is declared:
-                    self.quirks["boundary_with_dashes"] += 1
-                self._look_for(line)
-                return text == line
-        return None
-
-    def _look_for(self, line: bytes) -> None:
-        self._needle = line
-        rest_of_line = rb"(?:--)?[ \t]{0,8}\r?\n"
-        again = rb"(?:-{0,8}" + re.escape(line) + rest_of_line + rb")?"
-        name = rb"[A-Za-z][A-Za-z0-9_-]{0,40}[ \t]{0,4}:"
-        self._confirmed = re.compile(re.escape(line) + rest_of_line + again + name)
-        self._line_end = re.compile(re.escape(line) + rest_of_line)
-        self._confirm_bytes = 2 * len(line) + 96  # more than the longest match
+        self._candidate = None
+        if known is None and self._boundary.could_be(text):
+            self._candidate = text
+        elif known is not None and self._behind_boundary:
+            self.quirks["doubled_boundary"] += 1
+        self._behind_boundary = bool(known)
 
     def _read_header(self, line: bytes, text: bytes) -> None:
         found = _HEADER_LINE.match(text)
@@ -245,12 +198,9 @@ class Parser:
             return  # folded or senseless: the others still count
         name = found[1].decode("ascii").lower()
         if self._candidate is not None:
-            if self._declared is not None:
-                self.quirks["boundary_not_found"] += 1
-            self._look_for(self._candidate)
+            self._boundary.adopt(self._candidate)
             self._candidate = None
             self._behind_boundary = True
-            self._boundaries += 1
         elif not self._headers and not self._behind_boundary and not name.startswith(("content-", "x-")):
             return  # text in front of the first boundary
         if len(self._headers) >= MAX_HEADERS:
@@ -266,17 +216,16 @@ class Parser:
     def _read_junk(self, text: bytes) -> None:
         """What stands between parts; a boundary may be stuck to its end."""
         self._candidate = None
-        needle = self._needle
-        at = text.rfind(needle) if needle is not None else -1
-        if needle is not None and at >= 0 and text[at + len(needle) :].strip() in (b"", b"--"):
-            self._read_boundary(text[at:].strip())
+        line = self._boundary.stuck_to(text)
+        if line is not None:
+            self._read_boundary(line)
         else:
             self._behind_boundary = False
 
     # Bodies
 
     def _begin_body(self) -> None:
-        if not self._bodies and not self._boundaries:
+        if not self._bodies and not self._boundary.seen:
             self.quirks["no_first_boundary"] += 1
         self._bodies += 1
         if self._lf_only:
@@ -342,7 +291,7 @@ class Parser:
         self.quirks["wrong_content_length"] += 1
         self._finder = EndFinder()
         # A boundary whose header line goes on behind the promised bytes was passed over.
-        self._searched = max(0, self._length - self._confirm_bytes)
+        self._searched = max(0, self._length - self._boundary.confirm_bytes)
         self._state = _State.SCAN
         return True
 
@@ -352,12 +301,12 @@ class Parser:
         if size - at < 2 and not final:
             return False
         is_jpeg = buffer.startswith(b"\xff\xd8", at)
-        if not is_jpeg and not self._boundaries and "image" in self._headers.get("content-type", "image"):
+        if not is_jpeg and not self._boundary.seen and "image" in self._headers.get("content-type", "image"):
             self._drop("not_jpeg", at)  # nothing could end it; read on by lines
             return True
         stop = min(size, at + self._max_part_bytes)
         full = size > stop
-        cut = self._find_boundary(stop, whole=full or final, at_line_start=not is_jpeg)
+        cut = self._find_boundary(stop, whole=full or final, in_text=not is_jpeg)
         if is_jpeg:
             finder = self._finder = self._finder or EndFinder()
             end = finder.find(buffer, at, stop)
@@ -380,50 +329,17 @@ class Parser:
             return True
         return False
 
-    def _find_boundary(self, stop: int, *, whole: bool, at_line_start: bool = False) -> int:
-        """Where a boundary stands between what was searched before and ``stop``, or -1.
-
-        Random bytes may look like a short boundary, so inside a picture it counts only with a header line behind it,
-        and in text only as a line of its own.
-        """
-        needle = self._needle
-        if needle is None:
-            return -1
-        buffer, base = self._buffer, self._at
-        pattern = self._line_end if at_line_start else self._confirmed
-        at = base + self._searched
-        undecided = -1
-        while (hit := buffer.find(needle, at, stop)) >= 0:
-            at = hit + 1
-            if at_line_start and not self._begins_line(hit):
-                continue
-            if pattern.match(buffer, hit, stop):
-                return hit
-            # What would confirm it may still come; a later one may be confirmed before that.
-            if undecided < 0 and not whole and stop - hit < self._confirm_bytes:
-                undecided = hit
-        if undecided >= 0:
-            self._searched = undecided - base
-        else:
-            self._searched = max(self._searched, at - base, stop - base - len(needle) + 1)
-        return -1
-
-    def _begins_line(self, hit: int) -> bool:
-        buffer = self._buffer
-        while hit > self._at and buffer[hit - 1] == 0x2D:  # dashes that the needle left out
-            hit -= 1
-        return hit == self._at or buffer[hit - 1] == 0x0A
+    def _find_boundary(self, stop: int, *, whole: bool, in_text: bool = False) -> int:
+        """Where a boundary stands in the body's bytes up to ``stop``, or -1; none is searched twice."""
+        hit, self._searched = self._boundary.find(
+            self._buffer, self._at, self._searched, stop, whole=whole, in_text=in_text
+        )
+        return hit
 
     def _cut_short(self, hit: int) -> None:
         """A boundary stands inside the body, or ends it."""
         buffer, at = self._buffer, self._at
-        while hit > at and buffer[hit - 1] == 0x2D:
-            hit -= 1
-        end = hit
-        if end > at and buffer[end - 1] == 0x0A:
-            end -= 1
-            if end > at and buffer[end - 1] == 0x0D:
-                end -= 1
+        end, hit = self._boundary.trim(buffer, at, hit)
         if buffer.startswith(b"\xff\xd8", at, end):
             finder = EndFinder()
             if finder.find(buffer, at, end) < 0 or finder.interrupted:
