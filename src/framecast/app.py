@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from framecast.ingest.http_pull import HttpPull
 from framecast.mock.source import MockSource
 from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
+from framecast.process.worker import codec_executor
 from framecast.service import logs
 from framecast.service.config import CameraConfig, Configuration, Settings
 from framecast.service.config.models import CaptureSettings
@@ -99,8 +99,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.encodes = 0
-        # Decoding and encoding release the interpreter's lock; more threads than cores would only queue.
-        self.codecs = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="codec")
+        self.codecs = codec_executor()
 
     def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
         """The source behind a camera's URL."""
