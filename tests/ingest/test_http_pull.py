@@ -298,3 +298,11 @@ async def test_no_dialect_at_all() -> None:
     async with camera(answer) as device:
         with pytest.raises(DeviceError):
             await HttpPull(device.url("/stream")).run(RememberingFeed())
+
+
+async def test_nonsense_between_chunks_ends_the_stream_and_is_counted() -> None:
+    feed = RememberingFeed()
+    async with camera(stream(STREAMS[ESPRESSIF] + b"this is no chunk\r\n" * 2, split=1000, pause=True)) as device:
+        await HttpPull(device.url("/stream")).run(feed)
+    assert feed.pictures == PICTURES
+    assert feed.faults == {"protocol_error": 1}

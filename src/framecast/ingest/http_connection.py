@@ -74,6 +74,9 @@ class Connection(asyncio.Protocol):
         self.keep_alive = False
         if self.done.done():
             return
+        self.data_received(b"")  # an error that the parser kept back behind what came before it
+        if self.done.done():
+            return
         try:
             for event in self.parser.eof():
                 if type(event) is http1.End:

@@ -120,9 +120,11 @@ class HttpPull:
                 return response
             response.close()
             if isinstance(reason, BadStatus) and reason.status in _DENIED:
+                self._places = tried
                 raise reason
             failure = better(failure, reason)
         assert failure is not None
+        self._places = tried
         if len(tried) == 1 or _rank(failure) != _ANSWERS:
             raise failure
         raise ProtocolError(
@@ -204,10 +206,12 @@ class _Stream:
             self._feed.quirk("framerate_constant")
         try:
             await self._response.pump(self._take)
-        except DeviceError:
+        except DeviceError as error:
             # A camera that loses its power or network resets the connection: the end of the stream, if it had begun.
             if not self._known:
                 raise
+            if not isinstance(error, ConnectFailed):
+                self._feed.fault(error.cause)
         self._give(self._parser.close())
         self._count()
 
