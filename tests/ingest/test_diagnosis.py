@@ -9,7 +9,7 @@ import pytest
 
 from framecast.core import errors
 from framecast.core.errors import BadStatus, Misuse, ProtocolError
-from framecast.ingest import diagnosis, recognise
+from framecast.ingest import codes, diagnosis, recognise
 from framecast.ingest.http_connection import ConnectFailed
 from framecast.mock.dialects import TABLE
 from framecast.mock.faults import KINDS
@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "devices.md").read_text()
 def test_the_page_holds_the_table() -> None:
     found = re.search(r"<!-- codes: [^\n]* -->\n(.*)\n<!-- end of codes -->", PAGE, re.DOTALL)
     assert found is not None
-    assert found[1] == diagnosis.reference(), "put in the output of framecast.ingest.diagnosis.reference()"
+    assert found[1] == codes.reference(), "put in the output of framecast.ingest.codes.reference()"
 
 
 def test_everything_counted_is_explained() -> None:
@@ -33,7 +33,7 @@ def test_everything_counted_is_explained() -> None:
         text = path.read_text()
         counted |= set(re.findall(r'\b(?:quirks|faults|refused)\["([a-z0-9_]+)"\]', text))
         counted |= set(re.findall(r'\b(?:quirk|fault|_drop)\("([a-z0-9_]+)"', text))
-    assert counted <= diagnosis.QUIRKS.keys() | diagnosis.FAULTS.keys()
+    assert counted <= codes.QUIRKS.keys() | codes.FAULTS.keys()
 
 
 def test_every_firmware_is_on_the_page() -> None:

@@ -11,6 +11,7 @@ import pytest
 from framecast.core.errors import Misuse
 from framecast.core.source import Feed
 from framecast.ingest import diagnosis
+from framecast.ingest.codes import TABLE as TABLE_OF_CODES
 from framecast.ingest.http_client import Options
 from framecast.ingest.probe import ProbeResult, Step, probe
 from framecast.mock.device import FakeDevice
@@ -223,9 +224,9 @@ async def test_an_unknown_code_is_still_told() -> None:
     assert diagnosis.diagnose({"something_new": 1}, {})[0].title == "something new"
 
 
-@pytest.mark.parametrize("code", diagnosis.TABLE)
+@pytest.mark.parametrize("code", TABLE_OF_CODES)
 async def test_every_explanation_says_what_is_so_and_what_to_do(code: str) -> None:
-    entry = diagnosis.TABLE[code]
+    entry = TABLE_OF_CODES[code]
     assert entry.title[0].isupper()
     assert not entry.title.endswith(".")
     assert entry.advice.endswith(".")
