@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import signal
 import socket
 import socketserver
 import subprocess
@@ -79,6 +80,11 @@ class Server(socketserver.UnixStreamServer):
         self.answers = answers
         self.seen: list[tuple[str, str, Any]] = []
 
+    def handle_error(self, *where: Any) -> None:
+        # Somebody looked whether a server is here, and was gone before we could say yes.
+        if not isinstance(sys.exc_info()[1], ConnectionResetError):
+            super().handle_error(*where)
+
 
 @contextmanager
 def running(folder: Path, **answers: tuple[int, Any]) -> Iterator[Server]:
@@ -99,6 +105,20 @@ def running(folder: Path, **answers: tuple[int, Any]) -> Iterator[Server]:
             server.shutdown()
             thread.join()
             control.unlink(data)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A framecast process of its own, from when it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "framecast", *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Framecast is ready at http://127.0.0.1:")
+            yield process
+        finally:
+            process.kill()
 
 
 CAMERA = {
@@ -172,35 +192,42 @@ def test_address_in_use_is_told_with_the_setting_to_change(run: Run, monkeypatch
 
 def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path: Path) -> None:
     """The real server, its control socket, and every command that speaks to it."""
-    arguments = ["serve", "--port", "0", "--camera", "door=mock:?fps=5"]
-    with subprocess.Popen([sys.executable, "-m", "framecast", *arguments], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline().startswith("Framecast is ready at http://127.0.0.1:")
-        try:
-            assert run("cameras", "add", "local", "http://127.0.0.1:1/", "--name", "Own")[0] == 0, "the operator may"
-            assert "already" in run("cameras", "add", "local", "push:")[2]
-            cameras = {item["id"]: item for item in json.loads(run("cameras", "list", "--json")[1])["cameras"]}
-            assert {name: item["origin"] for name, item in cameras.items()} == {
-                "door": "command line",
-                "local": "operator",
-            }
-            assert cameras["local"]["name"] == "Own"
-            assert run("cameras", "remove", "local", "--yes") == (0, "local removed\n", "")
-            assert run("cameras", "remove", "local", "--yes")[0] == 1
-            assert run("token", "create", "a", "--right", "watch")[1].startswith("fc_")
-            assert run("token", "create", "a", "--right", "watch")[0] == 1
-            assert run("token", "revoke", "a") == (0, "a revoked\n", "")
-            assert run("token", "revoke", "b")[0] == 1
-            (token,) = json.loads(run("token", "list", "--json")[1])["tokens"]
-            assert token["revoked"]
-            assert run("token", "revoke", "a", "--forget")[0] == 0
-            status, _, err = run("serve", "--port", "0")
-            assert status == 2
-            assert "another Framecast is running with this data folder" in err
-        finally:
-            server.terminate()
+    with started("serve", "--port", "0", "--camera", "door=mock:?fps=5") as server:
+        assert run("cameras", "add", "local", "http://127.0.0.1:1/", "--name", "Own")[0] == 0, "the operator may"
+        assert "already" in run("cameras", "add", "local", "push:")[2]
+        cameras = {item["id"]: item for item in json.loads(run("cameras", "list", "--json")[1])["cameras"]}
+        assert {name: item["origin"] for name, item in cameras.items()} == {
+            "door": "command line",
+            "local": "operator",
+        }
+        assert cameras["local"]["name"] == "Own"
+        assert run("cameras", "remove", "local", "--yes") == (0, "local removed\n", "")
+        assert run("cameras", "remove", "local", "--yes")[0] == 1
+        assert run("token", "create", "a", "--right", "watch")[1].startswith("fc_")
+        assert run("token", "create", "a", "--right", "watch")[0] == 1
+        assert run("token", "revoke", "a") == (0, "a revoked\n", "")
+        assert run("token", "revoke", "b")[0] == 1
+        (token,) = json.loads(run("token", "list", "--json")[1])["tokens"]
+        assert token["revoked"]
+        assert run("token", "revoke", "a", "--forget")[0] == 0
+        status, _, err = run("serve", "--port", "0")
+        assert status == 2
+        assert "another Framecast is running with this data folder" in err
+        server.terminate()
         assert server.wait(timeout=10) == 0
     assert not (tmp_path / "data" / control.SOCKET_NAME).exists()
+
+
+def test_demo_needs_nothing_and_reads_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "framecast.toml").write_text("this is not TOML")
+    (tmp_path / ".env").write_text("STREAM_FPS=nonsense")
+    with started("demo", "--port", "0", "--no-m5-ports", "--data", "demo") as server:
+        (tmp_path / "framecast.toml").unlink()
+        (tmp_path / ".env").unlink()
+        cameras = json.loads(run("cameras", "list", "--json", "--data", "demo")[1])["cameras"]
+        assert len(cameras) == 3
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=10) == 0
 
 
 def test_tokens_without_a_server(run: Run) -> None:

@@ -150,7 +150,7 @@ def from_environment(environ: Mapping[str, str], origin: Origin, place: str = ""
     for entry in environ.get("FRAMECAST_CAMERAS", "").split():
         camera_id, url = split_camera(entry, "FRAMECAST_CAMERAS" + suffix)
         values[f"cameras.{camera_id}.url"] = Given(url, "FRAMECAST_CAMERAS" + suffix, origin)
-    known = [*schema.environment_names(), "FRAMECAST_CAMERAS", "FRAMECAST_CONFIG"]
+    known = [*schema.environment_names(), "FRAMECAST_CAMERAS", "FRAMECAST_CONFIG", "FRAMECAST_MODEL_DIR"]
     warnings = [
         f"{name}{suffix} is no setting{schema.did_you_mean(name, known)}"
         for name in sorted(environ)
