@@ -1,0 +1,25 @@
+"""What all tests share: the event loop they run on."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+
+Backend = tuple[str, dict[str, Any]]
+
+HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+UVLOOP: Backend = ("asyncio", {"use_uvloop": True})
+PLAIN: Backend = ("asyncio", {"use_uvloop": False})
+BOTH_LOOPS = [
+    pytest.param(UVLOOP, id="uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="uvloop is not installed")),
+    pytest.param(PLAIN, id="asyncio"),
+]
+"""For packages whose tests run on both: Windows has no uvloop."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> Backend:
+    """The loop the product runs on here; a package that runs its tests on both overrides this."""
+    return UVLOOP if HAS_UVLOOP else PLAIN
