@@ -48,7 +48,7 @@ def _measure(what: str, rate: float, cpu: float, target: int) -> Measure:
     return Measure(
         what,
         f"{rate:,.0f} frames/s",
-        f"{cpu:.2f} core",
+        f"{rate / cpu:,.0f} per core-second" if cpu else "",
         f"{rate / target:.2f}" if target else "",
         f"≥ {target:,} frames/s" if target else "",
         rate >= target if target else None,
