@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-HUES = (262.0, 195.0, 32.0, 155.0, 330.0, 52.0, 230.0, 8.0, 175.0, 295.0)
-"""Hues (degrees) that lie well apart; neighbours in the list lie far apart."""
+HUES = (330.0, 262.0, 155.0, 215.0, 350.0, 52.0, 240.0, 295.0, 25.0, 185.0)
+"""Hues (degrees) to choose from: cool ones more than warm ones, and nothing between 60 and 150, which turns to mud."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,6 @@ from framecast.wire import blockcode
 
 Plane = NDArray[np.uint8]
 
-MIN_PX = 64
-MAX_PX = 4096
-"""Bounds of either side of a picture."""
-
 _MARGIN = 0.22
 """How much larger than the picture the backdrop is: the way it has to move."""
 

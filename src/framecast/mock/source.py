@@ -6,11 +6,18 @@ import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from framecast.core.errors import Misuse
 from framecast.core.source import Feed
-from framecast.mock.picture import MAX_PX, MIN_PX, Label, Synthetic
+
+if TYPE_CHECKING:
+    from framecast.mock.picture import Synthetic
+
+MIN_PX = 64
+MAX_PX = 4096
+"""Bounds of either side of a picture."""
 
 MIN_FPS = 0.1
 MAX_FPS = 240.0
@@ -106,6 +113,8 @@ class MockSource:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, thread_name_prefix="mock") as executor:
             pictures = await loop.run_in_executor(executor, _pictures, options)
+            from framecast.mock.picture import Label
+
             feed.connected("Synthetic camera", options.name)
             schedule = Schedule(feed.clock.now_ns() / 1e9)
             rate = Rate()
@@ -160,6 +169,9 @@ class Rate:
 
 
 def _pictures(options: MockOptions) -> Synthetic:
+    # Here, and so in the thread: numpy and Pillow take a while, and a server without mock cameras needs neither.
+    from framecast.mock.picture import Synthetic
+
     return Synthetic(
         options.width_px,
         options.height_px,
