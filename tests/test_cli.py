@@ -81,8 +81,8 @@ class Server(socketserver.UnixStreamServer):
         self.seen: list[tuple[str, str, Any]] = []
 
     def handle_error(self, *where: Any) -> None:
-        # Somebody looked whether a server is here, and was gone before we could say yes.
-        if not isinstance(sys.exc_info()[1], ConnectionResetError):
+        # Somebody looked whether a server is here, or had read enough, and was gone before us.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(*where)
 
 
