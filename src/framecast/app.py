@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framecast import web
+from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
@@ -88,6 +89,14 @@ SOURCES: dict[str, Callable[[CameraConfig, Settings, str], Source]] = {
     "mock": open_mock,
 }
 """What opens each kind of camera (`CameraConfig.kind`); `push` cameras are not opened, they come."""
+
+
+def open_url(url: str) -> Source:
+    """The source behind any camera URL, with default settings; for a look from the command line."""
+    config = CameraConfig(url=url)
+    if config.kind not in SOURCES:
+        raise Misuse("a camera that pushes can't be opened; it has to come by itself")
+    return SOURCES[config.kind](config, Settings(), "command line")
 
 
 class Parts:

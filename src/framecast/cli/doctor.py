@@ -90,9 +90,12 @@ def _probe(target: str, config: Path | None, data: Path | None, add: Add) -> Non
 
 
 async def _probe_here(url: str, user: str, password: str, add: Add) -> None:
+    from framecast.app import open_url
     from framecast.ingest.probe import probe
 
-    result = await probe(url, user=user, password=password, on_step=lambda step: add(step.to_json()))
+    result = await probe(
+        url, user=user, password=password, open_source=open_url, on_step=lambda step: add(step.to_json())
+    )
     add({"result": result.to_json()})
 
 

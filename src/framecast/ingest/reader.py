@@ -9,8 +9,9 @@ Theory of operation.
 
 A session is one run of the source, as a task of its own. The reader looks at it four times a second: has a picture
 come (silence of a few seconds is normal for these devices and only shows as `stalled`; beyond `stall_timeout_s` the
-socket is taken for dead), is the camera still wanted, did somebody ask for a restart. Whatever ends a session, viewers stay on
-the stream. Pauses between attempts double up to a cap and are spread; a session that brought pictures resets them.
+socket is taken for dead), is the camera still wanted, did somebody ask for a restart. Whatever ends a session, viewers
+stay on the stream. Pauses between attempts double up to a cap and are spread; a session that brought pictures resets
+them. The capture clock outlives sessions, since a device that reboots always breaks its connection.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class Reader:
         self._heard_at = 0.0
         self._interval_s = 0.0
         self._good = 0
+        self._resumed = False
         self._wake = asyncio.Event()
         self._unwanted_since: float | None = None
         self._restart = False
@@ -134,6 +136,9 @@ class Reader:
         if capture.new_epoch:
             publisher.new_epoch()
             self.stream.refused["reboot"] += 1
+        elif self._resumed and stamp_s is None:
+            publisher.new_epoch()  # without stamps nobody can tell whether the device restarted meanwhile
+        self._resumed = False
         self._heard()
         self._good += 1
         if self.stream.state is not State.LIVE:
@@ -192,6 +197,9 @@ class Reader:
                 self.retry_at = None
         finally:
             self.stream.on_demand = None
+            if self._publisher is not None:
+                self._publisher.close()
+                self._publisher = None
 
     async def _attempt(self) -> float | None:
         """One session; returns the pause before the next one in seconds, None for no pause."""
@@ -236,8 +244,9 @@ class Reader:
     async def _run_session(self) -> None:
         loop = asyncio.get_running_loop()
         self.sessions += 1
-        self._publisher = self.stream.open_publisher(self._label)
-        self._capture = CaptureClock()
+        if self._publisher is None or self._publisher.closed:
+            self._publisher = self.stream.open_publisher(self._label)
+        self._resumed = self.sessions > 1
         self._heard_at = loop.time()
         session = loop.create_task(self._source.run(self), name=f"session:{self.stream.camera_id}")
         self._session = session
@@ -254,8 +263,6 @@ class Reader:
             self._session = None
             session.cancel()
             await asyncio.gather(session, return_exceptions=True)
-            self._publisher.close()
-            self._publisher = None
 
     def _look(self, now: float) -> bool:
         """Whether the session has to end for want of viewers; raises when it is dead."""

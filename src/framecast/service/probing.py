@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from framecast.core.errors import Misuse
+from framecast.core.source import Source
+from framecast.core.stream import State
+from framecast.service import views
+from framecast.service.cameras import Camera
+from framecast.service.config import mask_url
 from framecast.service.config.models import NetworkSettings
 from framecast.service.reach import address_refusal
 
@@ -29,6 +34,7 @@ async def probe_url(
     username: str,
     password: str,
     check: CheckAddress | None,
+    open_source: Callable[[str], Source],
     on_step: Callable[[dict[str, Any]], None],
 ) -> tuple[dict[str, Any], bytes | None]:
     """Look at a camera for a few seconds; returns what was found, and a picture if there was one.
@@ -43,6 +49,35 @@ async def probe_url(
         user=username,
         password=password,
         check_address=check,
+        open_source=open_source,
         on_step=lambda step: on_step(step.to_json()),
     )
     return result.to_json(), result.preview
+
+
+def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
+    """What is known of a camera whose pictures are coming in, or that has to come by itself; None for the others.
+
+    Most cameras serve one viewer, and that is us: a second connection would find them busy.
+    """
+    stream = camera.stream
+    if camera.desk is None and stream.state not in (State.LIVE, State.STALLED):
+        return None
+    from framecast.ingest.diagnosis import diagnose
+    from framecast.ingest.probe import ProbeResult
+
+    shown = views.video(camera) or {}
+    latest = stream.video.latest
+    result = ProbeResult(
+        ok=stream.state in (State.LIVE, State.STALLED),
+        url=mask_url(camera.config.url),
+        dialect=camera.reader.dialect,
+        kind=camera.config.kind,
+        width=shown.get("width", 0),
+        height=shown.get("height", 0),
+        fps=shown.get("fps", 0.0),
+        bytes_per_frame=shown.get("bytes_per_frame", 0),
+        frames=stream.published,
+        problems=diagnose(stream.quirks, stream.refused),
+    )
+    return result.to_json(), latest.payload if latest is not None else None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import ConfigError, Misuse
+from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
 from framecast.output.dashboard import Hub
 from framecast.service import tokenapi
@@ -68,6 +69,7 @@ class Service:
         self.hub = Hub()
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
+        self._parts = parts
         self._state = state
         self._executor = state_executor
         self._changing = asyncio.Lock()
@@ -194,6 +196,18 @@ class Service:
             configured = f"cameras.{camera_id}.url" in self._base.given
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             self._reload()
+
+    def open_url(self, url: str, *, trusted: bool) -> Source:
+        """A source for a URL that is not (yet) a camera's, for a look at it.
+
+        Raises:
+            Misuse: It can't be opened, or the API may not reach there.
+        """
+        config = check_camera({"url": url})
+        refusal = "" if trusted else url_refusal(url, self.settings.network)
+        if refusal:
+            raise Misuse(refusal)
+        return self._parts.open_source("probe", config, self.settings, "command line" if trusted else "api")
 
     def _checked(self, fields: dict[str, Any], grant: Grant, *, trusted_url: str | None = None) -> Any:
         try:

@@ -11,9 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from framecast.service import views
+from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.http import Call, Route, json_response, read_json
-from framecast.service.probing import check_address, probe_url
+from framecast.service.probing import check_address, findings, probe_url
 from framecast.service.rights import Right
 from framecast.service.service import Service
 
@@ -65,6 +66,9 @@ def routes(service: Service) -> list[Route]:
     async def probe(call: Call) -> web.StreamResponse:
         fields = await read_json(call.request, timeout_s=timeout_s)
         url, username, password = _target(service, fields)
+        known = findings(service.camera(fields["camera"])) if "camera" in fields else None
+        if known is not None:
+            return await _send_probe(call, lambda say: _tell(service.camera(fields["camera"]), known, say))
         if probing.locked():
             raise ApiError(429, "busy", f"{PROBES_AT_A_TIME} cameras are being probed already; try again in a moment")
         async with probing:
@@ -110,6 +114,7 @@ def _target(service: Service, fields: dict[str, Any]) -> tuple[str, str, str]:
     return url.strip(), username, password
 
 
+Known = tuple[dict[str, Any], bytes | None]
 Say = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -117,7 +122,14 @@ async def _probe(service: Service, call: Call, url: str, username: str, password
     steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     check = None if call.grant.local else check_address(service.settings.network)
     task = asyncio.get_running_loop().create_task(
-        probe_url(url, username=username, password=password, check=check, on_step=steps.put_nowait)
+        probe_url(
+            url,
+            username=username,
+            password=password,
+            check=check,
+            open_source=lambda each: service.open_url(each, trusted=call.grant.local),
+            on_step=steps.put_nowait,
+        )
     )
     task.add_done_callback(lambda _: steps.put_nowait(None))
     try:
@@ -128,6 +140,14 @@ async def _probe(service: Service, call: Call, url: str, username: str, password
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _tell(camera: Camera, known: Known, say: Say) -> None:
+    stream = camera.stream
+    words = f"{stream.published} pictures came in so far" + (f"; {stream.reason}" if stream.reason else "")
+    await say({"step": "frames", "text": words, "ok": stream.published > 0})
+    result, preview = known
+    await say({"result": {**result, "preview": base64.b64encode(preview).decode() if preview else None}})
 
 
 async def _send_probe(call: Call, run: Callable[[Say], Awaitable[None]]) -> web.StreamResponse:

@@ -66,10 +66,9 @@ def routes(service: Service) -> list[Route]:
 
     async def m5_status(call: Call) -> web.StreamResponse:
         camera = allowed(service, call, service.compat_camera(service.settings.compat.m5), Right.WATCH)
-        publishes = camera.stream.publisher is not None
         return json_response(
             {
-                "camera_clients": int(publishes),
+                "camera_clients": int(camera.stream.state in ("live", "stalled")),
                 "viewer_clients": len(camera.stream.viewers),
                 "streaming": camera.stream.state == "live",
             }

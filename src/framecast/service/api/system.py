@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from framecast import __version__
+from framecast.core.stream import State
 from framecast.service import openapi, views
 from framecast.service.errors import ApiError, bad_request, not_found
 from framecast.service.http import Call, Route, json_response, read_json
@@ -19,6 +20,7 @@ from framecast.service.service import Service
 from framecast.service.tokens import SESSION_LIFE_S
 
 WRONG_KEYS_PER_MINUTE = 10
+SENDING = (State.LIVE, State.STALLED)
 
 
 def routes(service: Service, others: list[Route]) -> list[Route]:
@@ -154,7 +156,7 @@ def overview(service: Service, grant: Grant, peer: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "uptime_s": round((service.clock.now_ns() - service.started_ns) / 1e9, 1),
-        "active_broadcasters": sum(camera.stream.publisher is not None for camera in cameras),
+        "active_broadcasters": sum(camera.stream.state in SENDING for camera in cameras),
         "clients": sum(len(camera.stream.viewers) for camera in cameras),
         "encodes": service.encodes(),
         "scans": {"covered": service.cameras.budget.covered, "passed": service.cameras.budget.passed},
