@@ -100,7 +100,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("header-case", "Header names in odd case", Value.NONE),
     Kind("no-space", "No space after the colon of a header", Value.NONE),
-    Kind("lf-only", "Lines end with LF alone", Value.NONE, code="lf_only"),
+    Kind("lf-only", "Lines end with LF alone", Value.NONE, code="lf_only", pushes=False),
     Kind(
         "text-part",
         "A text part in place of a picture, now and then",
