@@ -16,7 +16,7 @@ from fuzz.targets import TARGETS
 from fuzz.worker import Report, turn
 
 TURN_S = 2.0
-"""So long a process stays with one target before it goes on to the next."""
+"""So long a process stays with a target of share 1 before it goes on to the next."""
 
 
 def main() -> int:
@@ -45,7 +45,8 @@ def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
     """All turns of this run. Counts are added up as turns end, so that an interrupted run counts too."""
     reports: list[Report] = []
     started = time.monotonic()
-    length = min(TURN_S, max(0.1, seconds * jobs / len(names)))
+    shares = {name: TARGETS[name].share for name in names}
+    length = min(TURN_S, seconds * jobs / sum(shares.values()))
     context = multiprocessing.get_context("spawn")
     # One pool per job: a target's session stays where it was.
     pools = [ProcessPoolExecutor(1, mp_context=context) for _ in range(jobs)]
@@ -58,7 +59,7 @@ def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
                 if left > 0.05:
                     name = names[turns[index] % len(names)]
                     turns[index] += 1
-                    running[pools[index].submit(turn, name, seed + index, min(length, left))] = index
+                    running[pools[index].submit(turn, name, seed + index, min(length * shares[name], left))] = index
             if not running:
                 return reports
             done, _ = wait(running, return_when=FIRST_COMPLETED)

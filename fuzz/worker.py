@@ -20,6 +20,7 @@ HANG_S = 20
 
 _BATCH = 500
 _MAX_LIVE = 1000
+_MAX_LIVE_BYTES = 2048
 
 
 class Hang(BaseException):
@@ -95,7 +96,7 @@ class Session:
             self._found(data, report, "slow", f"{len(data)} bytes took more than {limit:.3f} s of CPU three times")
         if taken not in self._seen:
             self._seen.add(taken)
-            if len(data) <= 8192 and len(self._live) < _MAX_LIVE:
+            if len(data) <= _MAX_LIVE_BYTES and len(self._live) < _MAX_LIVE:
                 self._live.append(data)
                 keep(target.name, data)
 

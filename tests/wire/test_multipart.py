@@ -267,6 +267,13 @@ def test_splits_the_fuzzer_found(data: bytes, boundary: str) -> None:
     assert (parser.quirks, parser.faults) == (whole_parser.quirks, whole_parser.faults)
 
 
+def test_a_boundary_that_always_changes_costs_no_more() -> None:
+    data = b"".join(part(JPEG, boundary=f"b{number}") for number in range(2000))
+    started = time.perf_counter()
+    assert bodies(data) == [JPEG] * 2000
+    assert time.perf_counter() - started < 2
+
+
 def test_a_boundary_of_dashes_costs_no_more() -> None:
     data = b"-----\r\nContent-Type: text/plain\r\n\r\n" + b"-" * 150_000
     started = time.perf_counter()

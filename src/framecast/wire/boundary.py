@@ -11,6 +11,7 @@ from collections import Counter
 
 _DASH = 0x2D
 _MAX_EXTRA_DASHES = 8
+_MAX_ADOPTED = 16  # each costs a compiled pattern; a device changes its mind once at most, an attacker with each part
 _PRINTABLE = re.compile(rb"[!-~][ -~]{0,199}")
 _PARAMETER = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.){0,200})\"|([^\s;\"]{1,200}))", re.I)
 
@@ -39,6 +40,7 @@ class Boundary:
     def __init__(self, announced: str | None, quirks: Counter[str]) -> None:
         self.seen = 0
         self.confirm_bytes = 0
+        self._adopted = 0
         self._quirks = quirks
         self._announced: bytes | None = None
         self._needle: bytes | None = None
@@ -67,13 +69,14 @@ class Boundary:
 
     def could_be(self, line: bytes) -> bool:
         """A line that nobody announced may be a boundary; header lines behind it are what makes it one."""
-        return line.startswith(b"--") and _PRINTABLE.fullmatch(line) is not None
+        return self._adopted < _MAX_ADOPTED and line.startswith(b"--") and _PRINTABLE.fullmatch(line) is not None
 
     def adopt(self, line: bytes) -> None:
         """Header lines stood behind this unknown line: from now on it is the boundary."""
         if self._announced is not None:
             self._quirks["boundary_not_found"] += 1
         self._look_for(line)
+        self._adopted += 1
         self.seen += 1
 
     def stuck_to(self, junk: bytes) -> bytes | None:
