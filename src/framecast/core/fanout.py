@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from time import perf_counter
 from typing import Protocol
@@ -39,6 +39,8 @@ LONGEST_INTERVAL_S = 4.5
 """Slower cameras are repeated after 9 s all the same: some readers give up after 10 s of silence."""
 FRESH = -(1 << 62)
 """Index of a seat that has had nothing yet."""
+GONE = (OSError, RuntimeError)
+"""What ``write`` of a connection that is already gone raises (uvloop: ``the handler is closed``)."""
 
 
 class Package(Protocol):
@@ -106,6 +108,7 @@ class Fanout:
         fps: Most packets a second; 0 passes all.
         on_empty: Called when the last viewer has left.
         on_repeat: Called with a viewer's counters and the packet each time it is repeated.
+        loop: Where time and timers come from; the running loop when left out.
 
     Attributes:
         latency_ms: From a packet's arrival to the last viewer's write.
@@ -123,6 +126,7 @@ class Fanout:
         clock: Clock = SYSTEM,
         on_empty: Callable[[], None] | None = None,
         on_repeat: Callable[[Viewer, Packet], None] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.latency_ms = Percentiles()
         self.overruns = 0
@@ -132,13 +136,14 @@ class Fanout:
         self._heartbeat_s = heartbeat_s
         self._on_empty = on_empty
         self._on_repeat = on_repeat
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._seats: dict[Seat, None] = {}
         self._in_step: dict[Seat, Callable[[bytes], object]] = {}
         self._latest: Packet | None = None
         self._index = -1
         self._interval_s = 0.0
         self._pushed_at = 0.0
+        self._measuring = False
         self._waiting: deque[Packet] = deque()
         self._pass: list[Callable[[bytes], object]] = []
         self._passing = False
@@ -174,15 +179,21 @@ class Fanout:
         if seat.fanout is not None:
             seat.fanout.remove(seat)
         self._take_in(seat)
-        seat.index = self._index
-        if seat.ready:
-            self._in_step[seat] = seat.write
+        seat.repeated_index = FRESH
+        if seat.index != FRESH:
+            seat.index = self._index
+            if seat.ready:
+                self._in_step[seat] = seat.write
+        elif self._latest is not None and seat.ready:
+            self._send_first(seat, self._latest)
 
     def remove(self, seat: Seat) -> None:
         """Take a viewer out. Safe to call twice."""
         if seat not in self._seats:
             return
         self._settle(seat)
+        if seat.index not in (FRESH, self._index):
+            seat.viewer.count(drops=1)  # the newest one: it was behind, and won't get it any more
         seat.viewer.settle = None
         del self._seats[seat]
         self._in_step.pop(seat, None)
@@ -199,9 +210,10 @@ class Fanout:
         if self._pacer is not None and not self._pacer.take(packet.received_ns):
             return
         now = self._loop.time()
-        if self._latest is not None:
+        if self._measuring:
             gap = min(now - self._pushed_at, LONGEST_INTERVAL_S)
             self._interval_s += (gap - self._interval_s) / 8 if self._interval_s else gap
+        self._measuring = True
         self._pushed_at = now
         if self._passing:
             if len(self._waiting) >= MOST_WAITING:
@@ -214,6 +226,7 @@ class Fanout:
     def clear(self) -> None:
         """Forget the latest packet; a pass under way ends here."""
         self._latest = None
+        self._measuring = False
         self._waiting.clear()
         self._pass.clear()
 
@@ -225,20 +238,20 @@ class Fanout:
     def catch_up(self, seat: Seat) -> None:
         """A viewer has drained: send it the newest packet if it hasn't had it, and let it get into step."""
         packet = self._latest
+        if seat in self._in_step:
+            return
+        if seat.index == FRESH:
+            if packet is not None:
+                self._send_first(seat, packet)
+            return
+        missed = self._index - seat.index
+        seat.index = self._index
+        self._in_step[seat] = seat.write
         if packet is None:
-            if seat.index != FRESH:
-                seat.index = self._index
-                self._in_step[seat] = seat.write
-        elif seat.index == FRESH:
-            self._send_first(seat, packet)
-        else:
-            missed = self._index - seat.index
-            if missed:
-                seat.viewer.count(sent=1, drops=missed - 1)
-            seat.index = self._index
-            self._in_step[seat] = seat.write
-            if missed:
-                seat.write(self._package.next(packet))
+            seat.viewer.count(drops=missed)
+        elif missed:
+            seat.viewer.count(sent=1, drops=missed - 1)
+            self._write(seat, self._package.next(packet))
 
     def _take_in(self, seat: Seat) -> None:
         self._seats[seat] = None
@@ -250,7 +263,19 @@ class Fanout:
         seat.index = self._index
         seat.viewer.count(sent=1)
         self._in_step[seat] = seat.write
-        seat.write(self._package.first(packet))
+        self._write(seat, self._package.first(packet))
+
+    def _write(self, seat: Seat, data: bytes) -> None:
+        try:
+            seat.write(data)
+        except GONE:
+            self.remove(seat)
+
+    def _lose(self, write: Callable[[bytes], object]) -> None:
+        """A connection turned out to be gone in the middle of a pass: that is its viewer's affair alone."""
+        for seat in tuple(self._seats):
+            if seat.write == write:
+                self.remove(seat)
 
     def _settle(self, seat: Seat) -> None:
         """Count what a viewer was sent while it was in step, or has missed while it was not."""
@@ -265,13 +290,13 @@ class Fanout:
             seat.index = self._index - 1
 
     def _begin(self, packet: Packet) -> None:
+        self._pass_bytes = self._package.next(packet)
         self._latest = packet
         self._index += 1
         self._passing = True
         self._pass = list(self._in_step.values())
         if len(self._in_step) < len(self._seats):
             self._begin_with_newcomers(packet)
-        self._pass_bytes = self._package.next(packet)
 
     def _begin_with_newcomers(self, packet: Packet) -> None:
         for seat in tuple(self._seats):
@@ -287,7 +312,10 @@ class Fanout:
                 self._loop.call_soon(self._slice)
                 return
             for write in islice(writes, done, done + WRITES_PER_CLOCK_READ):
-                write(data)
+                try:
+                    write(data)
+                except GONE:
+                    self._lose(write)
         self._pass = []
         self._pass_bytes = b""
         self._passing = False
@@ -327,12 +355,20 @@ class Fanout:
         silent_s = self._loop.time() - self._pushed_at
         number = 1 + int((silent_s - first_s) / self._heartbeat_s) if silent_s >= first_s else 0
         if number > 0:
-            for seat in tuple(self._seats):
-                if seat.repeated_index != self._index or seat.repeated < number:
-                    self._repeat_to(seat, self._index)
-                    seat.repeated = number
+            self._repeat(iter(tuple(self._seats)), self._index, number)
         wait_s = first_s + number * self._heartbeat_s - silent_s
         self._timer = self._loop.call_later(max(wait_s, 0.005), self._beat)
+
+    def _repeat(self, seats: Iterator[Seat], index: int, number: int) -> None:
+        """Repeat to everybody who hasn't had it ``number`` times, in slices like any pass."""
+        end = perf_counter() + SLICE_S
+        for done, seat in enumerate(seats, 1):
+            if seat.repeated_index != index or seat.repeated < number:
+                self._repeat_to(seat, index)
+                seat.repeated = number
+            if not done % WRITES_PER_CLOCK_READ and perf_counter() > end:
+                self._loop.call_soon(self._repeat, seats, index, number)
+                return
 
     def _repeat_to(self, seat: Seat, index: int) -> None:
         packet = self._latest
@@ -340,6 +376,6 @@ class Fanout:
             return
         seat.repeated_index = index
         seat.viewer.repeats += 1
-        seat.write(self._package.next(packet))
+        self._write(seat, self._package.next(packet))
         if self._on_repeat is not None:
             self._on_repeat(seat.viewer, packet)
