@@ -39,9 +39,9 @@ class Guest:
 
 
 GUESTS = (
-    Guest("garden", "Garden (fetched over HTTP)", "espressif", 25.0),
-    Guest("door", "Front door (pushes by POST)", "doorbell", 5.0, "/api/v1/devices/doorbell/camera-stream"),
-    Guest("robot", "Robot (pushes by WebSocket)", "websocket", 15.0, "/api/v1/cameras/robot/publish"),
+    Guest("garden", "Garden", "espressif", 25.0),
+    Guest("door", "Front door", "doorbell", 5.0, "/api/v1/devices/doorbell/camera-stream"),
+    Guest("robot", "Robot", "websocket", 15.0, "/api/v1/cameras/robot/publish"),
 )
 
 
