@@ -129,6 +129,7 @@ def test_next_request_waits_for_the_end() -> None:
         CHUNKED + b"1;" + b"x" * 2000,
         CHUNKED + b"0\r\n" + b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 600,
         CHUNKED + b"1\r\na\r\n",
+        CHUNKED + b"1\r\na\r\n" * 20_000,
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
         b"HTTP/1.1 200 OK\r\nA:",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + bytes(MAX_HEAD_BYTES + 1),

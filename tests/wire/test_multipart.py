@@ -152,7 +152,31 @@ def test_memory_is_bounded(filler: bytes) -> None:
     for _ in range(200):
         parser.feed(piece)
         assert parser.buffered_bytes <= limit + len(piece)
-    assert [part.body for part in parser.feed(b"\r\n" + part(OTHER))][-1:] == [OTHER]
+    if not parser.deaf:
+        assert [part.body for part in parser.feed(b"\r\n" + part(OTHER))][-1:] == [OTHER]
+
+
+@pytest.mark.parametrize("crumb", [b"a\n", b"\xff\xd8\xff\xd9", b"--x\r\n", b"Content-Length: 1\r\n\r\na"], ids=repr)
+def test_a_stream_of_crumbs_is_no_longer_read(crumb: bytes) -> None:
+    """They cost microseconds each: a fast link full of them would stop everybody else's pictures."""
+    parser = Parser(B, max_part_bytes=LIMIT)
+    parser.feed(part(JPEG))
+    data = crumb * (65_536 // len(crumb))
+    started = time.perf_counter()
+    for _ in range(100):
+        parser.feed(data)
+    assert time.perf_counter() - started < 2
+    assert parser.deaf
+    assert parser.faults == {"not_multipart": 1}
+    assert parser.feed(part(OTHER)) == []
+    assert parser.close() == []
+
+
+def test_small_pictures_are_no_crumbs() -> None:
+    data = part(frame("grey")) * 20_000
+    parser = Parser(B, max_part_bytes=LIMIT)
+    assert len(parser.feed(data)) == 20_000
+    assert not parser.deaf
 
 
 def test_too_many_headers_are_no_part() -> None:

@@ -25,6 +25,11 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_HEADERS = 100
 MAX_CHUNK_LINE_BYTES = 1024
 
+MIN_CHUNK_BYTES = 32
+"""Chunks must bring so much on average: a body in chunks of one byte costs a hundred times what it brings."""
+
+MAX_CHUNK_DEBT_BYTES = 8192 * MIN_CHUNK_BYTES
+
 _STATUS_LINE = re.compile(rb"(?:HTTP/([0-9])(?:\.([0-9]))?|ICY) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})[ \t]*:[ \t]*(.*)", re.S)
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.S)
@@ -106,6 +111,7 @@ class ResponseParser:
         self._looked = 0  # up to here no newline was left unread
         self._line_at = 0  # where the head's current line begins
         self._trailer_bytes = 0
+        self._chunk_debt = 0
         self._keep_alive = False
         self._error: ProtocolError | None = None
 
@@ -310,6 +316,9 @@ class ResponseParser:
         if found is None:
             raise ProtocolError(f"no chunk size: {line[:32]!r}")
         self._left = int(found[1], 16)
+        self._chunk_debt = max(0, self._chunk_debt + MIN_CHUNK_BYTES - self._left)
+        if self._chunk_debt > MAX_CHUNK_DEBT_BYTES:
+            raise ProtocolError("nothing but tiny chunks")
         self._state = _State.CHUNK if self._left else _State.TRAILERS
         self._trailer_bytes = 0
         return True

@@ -16,7 +16,9 @@ anew, and the next frame must not be swallowed. A JPEG that was cut so is droppe
 other part is handed over, and judging pictures is left to ``jpeg.Inspector``.
 
 Which parts come out depends on the bytes, never on how they were split. Every byte is searched once, so the time is
-linear; the buffer never holds more than one part and one chunk.
+linear; the buffer never holds more than one part and one chunk. A stream of nothing but line ends or crumbs costs a
+hundred times what pictures cost, so that after half a megabyte of it the parser is ``deaf``: it counts one fault,
+ignores the rest, and the reader's stall watchdog does what it does with a camera that sends no picture.
 
 Dialects: docs/devices.md, tests/data/. Sources: RFC 2046, section 5.1; the firmwares named there.
 """
@@ -35,6 +37,12 @@ __all__ = ["Parser", "Part", "boundary_of"]
 
 MAX_LINE_BYTES = 2048
 MAX_HEADERS = 32
+
+STEP_BYTES = 64
+"""Each line or part must bring so many bytes on average. A picture of 1 KB brings three times that."""
+
+MAX_DEBT_BYTES = 8192 * STEP_BYTES
+"""Who is behind by more sends nonsense, and 64 KB of it cost as much time as 200 pictures: it is no longer read."""
 
 _KEEP_BYTES = 256
 """Of a line that is too long only this much of its end is kept: a boundary may stand there."""
@@ -59,6 +67,7 @@ class Part(NamedTuple):
 
 
 class _State(Enum):
+    DEAF = auto()
     LINES = auto()
     LENGTH = auto()
     VERIFY = auto()
@@ -83,6 +92,9 @@ class Parser:
         self._max_part_bytes = max_part_bytes
         self._buffer = bytearray()
         self._at = 0  # everything before is done with
+        self._dropped = 0  # bytes that left the buffer
+        self._stepped_at = 0  # bytes of the stream up to the last line or part
+        self._debt = 0
         self._state = _State.LINES
         self._parts: list[Part] = []
         self._boundary = Boundary(boundary, self.quirks)
@@ -101,24 +113,29 @@ class Parser:
         self._finder: EndFinder | None = None
 
     @property
+    def deaf(self) -> bool:
+        """It has been nonsense for so long that the rest is ignored; only a new connection helps."""
+        return self._state is _State.DEAF
+
+    @property
     def buffered_bytes(self) -> int:
         """What is held back, at most one part."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Part]:
         """The parts that these bytes complete, each as soon as its last byte is in."""
+        if self._state is _State.DEAF:
+            return []
         self._buffer += data
         return self._run(final=False)
 
     def close(self) -> list[Part]:
         """What the end of the connection completes: a part that only a boundary would have ended."""
         parts = self._run(final=True)
-        if self._state is not _State.LINES:
+        if self._state not in (_State.LINES, _State.DEAF):
             self.faults["truncated"] += 1
         self._buffer.clear()
-        self._at = self._looked = 0
-        self._headers = {}
-        self._state = _State.LINES
+        self._state = _State.DEAF
         return parts
 
     def _run(self, *, final: bool) -> list[Part]:
@@ -131,13 +148,26 @@ class Parser:
                 more = self._read_length(final=final)
             elif state is _State.VERIFY:
                 more = self._verify_length(final=final)
-            else:
+            elif state is _State.SCAN:
                 more = self._scan(final=final)
+            else:
+                more = False
+                self._at = len(self._buffer)
         if self._at:
             del self._buffer[: self._at]
+            self._dropped += self._at
             self._at = 0
         parts, self._parts = self._parts, []
         return parts
+
+    def _step(self) -> None:
+        """A line or a part is done: what did it bring?"""
+        at = self._dropped + self._at
+        self._debt = max(0, self._debt - (at - self._stepped_at)) + STEP_BYTES
+        self._stepped_at = at
+        if self._debt > MAX_DEBT_BYTES:
+            self.faults["not_multipart"] += 1
+            self._state = _State.DEAF
 
     # Lines
 
@@ -163,6 +193,7 @@ class Parser:
         line = bytes(buffer[at:end])
         self._at = end + 1
         self._looked = 0
+        self._step()
         if self._too_long or len(line) > MAX_LINE_BYTES:
             self._too_long = False
             self._read_junk(line[-_KEEP_BYTES:])
@@ -365,3 +396,4 @@ class Parser:
         self._headers = {}
         self._looked = 0
         self._state = _State.LINES
+        self._step()
