@@ -41,7 +41,7 @@ class JpegEncoder:
             )
         planes: list[Any] = []
         for plane in frame.planes:
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
             planes.append(rows[: plane.height, : plane.width])
         jpeg: bytes = simplejpeg.encode_jpeg_yuv_planes(*planes, self._quality)
         return jpeg
