@@ -76,8 +76,9 @@ class Mailbox:
         self._wake()
 
     def clear(self) -> None:
-        """Forget what is queued."""
+        """Forget what is queued; coded video then goes on with the next packet that can be decoded alone."""
         self._queue.clear()
+        self._skipping = self._policy is Policy.SKIP_TO_KEY
 
     def close(self) -> None:
         """End the iteration once what is queued has been read. Safe to call twice."""

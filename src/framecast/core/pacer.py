@@ -26,16 +26,17 @@ class Pacer:
     def take(self, now_ns: int) -> bool:
         """Whether the frame that arrives at ``now_ns`` is to pass."""
         if self._last_ns is not None:
-            gap = now_ns - self._last_ns
+            # Longer pauses say nothing more: nothing is thinned then.
+            gap = min(now_ns - self._last_ns, self.interval_ns)
             if self._source_interval_ns == 0:
                 self._source_interval_ns = float(gap)
             else:
-                self._source_interval_ns += (min(gap, 4 * self.interval_ns) - self._source_interval_ns) / 8
+                self._source_interval_ns += (gap - self._source_interval_ns) / 8
         self._last_ns = now_ns
         if self._due_ns is None:
             self._due_ns = now_ns + self.interval_ns
             return True
-        early_ns = min(self._source_interval_ns, self.interval_ns) / 2
+        early_ns = self._source_interval_ns / 2
         if now_ns < self._due_ns - early_ns:
             return False
         self._due_ns += self.interval_ns

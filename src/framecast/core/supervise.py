@@ -18,6 +18,8 @@ from framecast.core.packet import Packet
 
 log = logging.getLogger("framecast.supervise")
 
+KEEP_CAP_S = 60.0
+
 
 class Sink(Protocol):
     """Whatever reads a track.
@@ -101,6 +103,8 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(self._guard(name, coroutine, on_failure), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Cancelled before its first step, a task never gets to await what it was given.
+        task.add_done_callback(lambda _: coroutine.close())
         return task
 
     async def _guard(
@@ -118,17 +122,22 @@ class Supervisor:
                 on_failure(error)
 
     def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Run ``run()`` as a task, and again after a pause each time it fails unexpectedly; ends when it returns."""
+        """Run ``run()`` as a task, and again after a pause each time it fails unexpectedly; ends when it returns.
+
+        Pauses double up to a minute; a run that lasted longer than that begins again with the first.
+        """
         task = asyncio.get_running_loop().create_task(self._keep(name, run), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        backoff = Backoff(first_s=1.0, cap_s=60.0)
+        backoff = Backoff(first_s=1.0, cap_s=KEEP_CAP_S)
+        loop = asyncio.get_running_loop()
         failed = True
         while failed:
             failed = False
+            began = loop.time()
 
             def note(_: Exception) -> None:
                 nonlocal failed
@@ -136,6 +145,8 @@ class Supervisor:
 
             await self._guard(name, run(), note)
             if failed:
+                if loop.time() - began > KEEP_CAP_S:
+                    backoff.reset()
                 await asyncio.sleep(backoff.next_s())
 
     async def __aenter__(self) -> Supervisor:
