@@ -73,7 +73,7 @@ def new_session_id() -> str:
 
 def digest(secret: str) -> bytes:
     """What is kept of a secret: 32 bytes."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 class Keyring:
