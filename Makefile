@@ -23,10 +23,11 @@ run:
 dev:
 	@./start.sh --install dev
 
-# What the tests run against: a browser, a player, and a compiler for the bench's own programs.
+# What the tests run against: a browser, players, and a compiler for the bench's own programs.
 system:
 	@command -v chromium >/dev/null || tools/apt.sh chromium
 	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg
+	@command -v curl >/dev/null || tools/apt.sh curl
 	@command -v cc >/dev/null || tools/apt.sh build-essential
 
 check: dev
