@@ -251,7 +251,7 @@ class Pace:
     @classmethod
     def hurried(cls) -> Self:
         """For `--quick`: the same measurements, coarser."""
-        return cls(rounds=3, window_s=1.5, settle_s=0.8, quick=True)
+        return cls(rounds=3, window_s=1.2, settle_s=0.5, quick=True)
 
 
 def watch(server: Server, urls: list[str], viewers: int, pace: Pace, **kinds: Any) -> Window:
