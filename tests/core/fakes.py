@@ -7,11 +7,14 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from framecast.core.clock import ManualClock
 from framecast.core.fanout import Fanout, Seat
+from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
+from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
 
 START_NS = 1_700_000_000_000_000_000
@@ -196,3 +199,52 @@ class Stage:
         for _ in range(count):
             self.push()
             self.loop.advance(interval_s)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until ``condition`` holds; the test's time-out is the bound."""
+    while not condition():  # noqa: ASYNC110 - anything may be waited for, and not all of it is announced
+        await asyncio.sleep(0.001)
+
+
+async def a_few_turns() -> None:
+    """Let everything happen that needs no time."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Workshop:
+    """Makes workers that mark what they pass on, and keeps account of them.
+
+    Attributes:
+        made: Workers made so far.
+        worked: Ids of packets that were worked on.
+        gate: While cleared, a worker keeps the packet it has read.
+    """
+
+    def __init__(self, mark: bytes = b"+") -> None:
+        self.mark = mark
+        self.made = 0
+        self.worked: list[int] = []
+        self.fail_at: int | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def make(self, *_: object) -> Bench:
+        self.made += 1
+        return Bench(self)
+
+
+class Bench:
+    """One worker."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+
+    async def run(self, source: Mailbox, out: Track) -> None:
+        async for packet in source:
+            await self.shop.gate.wait()
+            if packet.frame_id == self.shop.fail_at:
+                raise ZeroDivisionError
+            self.shop.worked.append(packet.frame_id)
+            out.publish(replace(packet, payload=self.shop.mark + packet.payload))

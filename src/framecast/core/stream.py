@@ -23,6 +23,11 @@ from framecast.core.viewer import Viewer
 from framecast.core.worker import WorkedTrack, Worker
 
 MOST_RENDITIONS = 8
+STALE_S = 10.0
+"""A camera that was asleep shows newcomers its last picture only when it is younger than this."""
+TRANSFORM_GRACE_S = 2.0
+ASK_AGAIN = 256
+"""Fewest ids given before a reservation that was not answered is asked for again."""
 
 
 class State(StrEnum):
@@ -48,7 +53,8 @@ class FrameIds:
     Args:
         first: The first id to give.
         reserved: The first id that is not reserved.
-        reserve: Called when half of what was reserved is used; answers by calling `extend`, soon.
+        reserve: Called when half of what was reserved is used; answers by calling `extend`, soon. Called again, as
+            what is left shrinks, for as long as it does not answer (the disk is full).
     """
 
     def __init__(
@@ -56,25 +62,28 @@ class FrameIds:
     ) -> None:
         self.next = first
         self._reserve = reserve
-        self._ask_at = reserved
+        self._reserved = reserved
         self.extend(reserved)
 
     def extend(self, reserved: int) -> None:
         """Everything below ``reserved`` may now be given."""
-        self._ask_at = self.next + (reserved - self.next) // 2
+        self._reserved = max(reserved, self._reserved)
+        self._ask_at = self.next + (self._reserved - self.next) // 2
 
     def take(self) -> int:
         """The next id."""
         frame_id = self.next
         self.next = frame_id + 1
         if frame_id >= self._ask_at and self._reserve is not None:
-            self._ask_at = 1 << 62
+            self._ask_at = frame_id + max((self._reserved - frame_id) // 2, ASK_AGAIN)
             self._reserve(self)
         return frame_id
 
 
 class Publisher:
     """The right to publish one camera's pictures, held by one connection at a time.
+
+    A new epoch begins with its first picture (not before: a camera that is tried in vain has not restarted).
 
     Attributes:
         closed: Whether another publisher has taken over, or this one was closed.
@@ -86,11 +95,11 @@ class Publisher:
         self._stream = stream
         self._on_replaced = on_replaced
         self._last_pts_ns = 0
-        self.epoch = stream.begin_epoch()
+        self._epoch = 0
 
     def new_epoch(self) -> None:
         """The device has restarted: its clock begins anew."""
-        self.epoch = self._stream.begin_epoch()
+        self._epoch = self._stream.begin_epoch()
         self._last_pts_ns = 0
 
     def publish(
@@ -106,7 +115,9 @@ class Publisher:
             pts_ns = self._last_pts_ns + 1_000
         self._last_pts_ns = pts_ns
         stream = self._stream
-        packet = Packet(payload, form, stream.frame_ids.take(), stream.published, self.epoch, pts_ns, received_ns, key)
+        if not self._epoch:
+            self._epoch = stream.begin_epoch()
+        packet = Packet(payload, form, stream.frame_ids.take(), stream.published, self._epoch, pts_ns, received_ns, key)
         stream.published += 1
         stream.meter.add(len(payload), received_ns)
         stream.inlet.publish(packet)
@@ -186,7 +197,7 @@ class Stream:
     # The device's side.
 
     def open_publisher(self, name: str, on_replaced: Callable[[], None] | None = None) -> Publisher:
-        """Take the camera over: a new epoch begins, and whoever published before is told and shut out."""
+        """Take the camera over: whoever published before is told and shut out, the next picture begins an epoch."""
         previous = self._publisher
         self._publisher = None
         if previous is not None:
@@ -226,6 +237,11 @@ class Stream:
     def wanted(self) -> bool:
         """Whether anybody is attached to anything of this camera."""
         return self.video.wanted
+
+    def worth_showing(self, packet: Packet) -> bool:
+        """Whether ``packet``, which came before, may be shown to a newcomer while the next one is on its way."""
+        age_s = (self.clock.now_ns() - packet.pts_ns) / 1e9
+        return age_s < STALE_S or self.state not in (State.IDLE, State.CONNECTING)
 
     def admit(self, viewer: Viewer) -> None:
         """Count a viewer in.
@@ -268,6 +284,7 @@ class Stream:
                 lambda: make_worker(rendition),
                 self._supervisor,
                 grace_s=self._grace_s,
+                worth_making=self.worth_showing,
                 on_idle=lambda: self._drop_rendition(rendition),
             )
             self._derived[rendition] = worked
@@ -295,7 +312,14 @@ class Stream:
             self.video.on_demand = self._demand
             return
         self.inlet = Track("inlet", ring_packets=2, on_demand=self._demand)
-        self._transform = WorkedTrack(self.inlet, self.video, make_worker, self._supervisor, grace_s=2.0)
+        self._transform = WorkedTrack(
+            self.inlet,
+            self.video,
+            make_worker,
+            self._supervisor,
+            grace_s=TRANSFORM_GRACE_S,
+            worth_making=self.worth_showing,
+        )
 
     def close(self) -> None:
         """End all derived tracks; whoever publishes is shut out."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from framecast.core.mailbox import Mailbox
+from framecast.core.packet import Packet
 from framecast.core.supervise import Backoff, Supervisor
 from framecast.core.track import Track
 
@@ -31,6 +32,8 @@ class WorkedTrack:
         make_worker: Makes a fresh worker each time work starts.
         supervisor: Owner of the task.
         grace_s: How long to go on with nobody attached.
+        worth_making: Whether the source's latest packet, when work begins, is still worth anything; always when left
+            out.
         on_idle: Called when work has ended for want of readers.
     """
 
@@ -42,6 +45,7 @@ class WorkedTrack:
         supervisor: Supervisor,
         *,
         grace_s: float = 5.0,
+        worth_making: Callable[[Packet], bool] | None = None,
         on_idle: Callable[[], None] | None = None,
     ) -> None:
         self.source = source
@@ -49,10 +53,12 @@ class WorkedTrack:
         self._make_worker = make_worker
         self._supervisor = supervisor
         self._grace_s = grace_s
+        self._worth_making = worth_making
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._backoff = Backoff()
+        self._before: Packet | None = None
         self._closed = False
         out.on_demand = self._demand
         if out.wanted:
@@ -91,8 +97,10 @@ class WorkedTrack:
 
     async def _work(self) -> None:
         mailbox = Mailbox(bound=1)
-        if self.source.latest is not None:
-            mailbox.push(self.source.latest)
+        self._before = self.out.latest
+        latest = self.source.latest
+        if latest is not None and (self._worth_making is None or self._worth_making(latest)):
+            mailbox.push(latest)
         self.source.attach(mailbox)
         try:
             await self._make_worker().run(mailbox, self.out)
@@ -102,6 +110,8 @@ class WorkedTrack:
                 self._task = None
 
     def _failed(self, error: Exception) -> None:
+        if self.out.latest is not self._before:
+            self._backoff.reset()
         if not self._closed and self.out.wanted:
             self._timer = asyncio.get_running_loop().call_later(self._backoff.next_s(), self._retry)
 
