@@ -105,6 +105,7 @@ class Cameras:
         self.settings = settings
         self.budget = ScanBudget()
         self.on_added: list[Callable[[Camera], None]] = []
+        self.on_changed: list[Callable[[Camera], None]] = []
         self.on_removed: list[Callable[[Camera], None]] = []
         self._parts = parts
         self._supervisor = supervisor
@@ -164,11 +165,23 @@ class Cameras:
         return camera
 
     async def change(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
-        """Give a camera another configuration. Its viewers stay."""
+        """Give a camera another configuration. Its viewers stay, and so does the device where it is read as before.
+
+        Raises:
+            Misuse: Its URL can't be opened here; the camera is as it was.
+        """
         old = self._cameras[camera_id]
-        await self._stop(old)
-        camera = self._start(camera_id, config, origin, old.stream, old.output)
+        if _is_read_alike(old, config, origin):
+            if _transform_of(config) != _transform_of(old.config):
+                old.stream.set_transform(self._parts.make_transform(config))
+            camera = replace(old, config=config)
+        else:
+            reader = self._make_reader(camera_id, config, origin, old.stream)
+            await self._stop(old)
+            camera = self._start(camera_id, config, origin, old.stream, reader, old.output)
         self._cameras[camera_id] = camera
+        for listener in self.on_changed:
+            listener(camera)
         return camera
 
     async def remove(self, camera_id: str) -> None:

@@ -232,6 +232,11 @@ def host_allowed(host_header: str, allowed_hosts: Collection[str] = ()) -> bool:
 
     A page of another site whose name was rebound to 127.0.0.1 still sends that name.
     """
+    return _host_allowed(host_header, tuple(allowed_hosts))
+
+
+@lru_cache(maxsize=256)
+def _host_allowed(host_header: str, allowed_hosts: tuple[str, ...]) -> bool:
     name = _host_name(host_header)
     if name is None:
         return False

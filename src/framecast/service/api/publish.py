@@ -137,15 +137,9 @@ def hand_in(service: Service, call: Call, camera: Camera, posted: Posted) -> Pac
 
 def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamResponse:
     """What a device is told about a picture it posted."""
-    body = json.dumps(
-        {
-            "success": True,
-            "frame_id": frame_id,
-            "size": len(packet.payload),
-            "clients": len(camera.stream.viewers),
-        },
-        separators=(",", ":"),
-    )
+    shown = frame_id if isinstance(frame_id, int) else json.dumps(frame_id)
+    clients = len(camera.stream.viewers)
+    body = f'{{"success":true,"frame_id":{shown},"size":{len(packet.payload)},"clients":{clients}}}'
     return web.Response(body=body.encode(), content_type="application/json")
 
 
