@@ -1,0 +1,255 @@
+// The dialog that adds a camera: an address, a look at it while one watches, then a name.
+
+import "./copybox.js";
+import { cameraPage, lines, request, url } from "./api.js";
+import { h, setText } from "./dom.js";
+import { bitrate, bytes, fps, size } from "./format.js";
+import { advise, apology } from "./words.js";
+
+const STEPS_SHOWN = 40;
+const SLUG = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+/** A camera id made from a name: "Front door" becomes "front-door". */
+export function slug(name) {
+  const plain = name.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  return plain.replace(/[^a-z0-9_]+/g, "-").replace(/^[-_]+|[-_]+$/g, "").slice(0, 63);
+}
+
+let dialog = null;
+
+/** Opens the dialog, anew each time. */
+export function openAdd() {
+  dialog?.remove();
+  dialog = new AddDialog().element;
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+class AddDialog {
+  #abort = null;
+  #chosenUrl = "";
+  #idTouched = false;
+
+  #address = h("input", {
+    class: "input",
+    id: "add-address",
+    type: "text",
+    inputMode: "url",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: false,
+    required: true,
+    placeholder: "192.168.1.20",
+    "aria-describedby": "add-hint",
+  });
+  #look = h("button", { class: "button button-main", type: "submit" }, "Look");
+  #steps = h("ol", { class: "steps", "aria-live": "polite" });
+  #found = h("div", { class: "found" });
+  #name = h("input", { class: "input", id: "add-name", type: "text", maxLength: 80, autocomplete: "off", required: true, input: () => this.#suggestId() });
+  #id = h("input", { class: "input", id: "add-id", type: "text", maxLength: 63, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, input: () => (this.#idTouched = true) });
+  #always = h("input", { type: "checkbox", id: "add-always" });
+  #error = h("p", { class: "field-error", role: "alert" });
+  #add = h("button", { class: "button button-main", type: "submit" }, "Add");
+  #naming = h(
+    "form",
+    { class: "naming", hidden: true, submit: (event) => this.#submit(event) },
+    h("div", { class: "field" }, h("label", { for: "add-name" }, "Name"), this.#name),
+    h("div", { class: "field" }, h("label", { for: "add-id" }, "Id, as it appears in addresses"), this.#id),
+    h("label", { class: "check" }, this.#always, h("span", {}, "Read it always, even when nobody watches")),
+    this.#error,
+    h("div", { class: "row-end" }, this.#add),
+  );
+  #push = h("section", { class: "push" });
+
+  constructor() {
+    this.element = h(
+      "dialog",
+      { class: "dialog", id: "add-dialog", "aria-labelledby": "add-title", close: () => this.#close() },
+      h(
+        "form",
+        { method: "dialog", class: "dialog-head" },
+        h("h2", { id: "add-title" }, "Add a camera"),
+        h("button", { class: "button", type: "submit" }, "Close"),
+      ),
+      h(
+        "form",
+        { class: "looking", submit: (event) => this.#probe(event) },
+        h("label", { for: "add-address" }, "Address of the camera or of its stream"),
+        h("div", { class: "field-row" }, this.#address, this.#look),
+        h("p", { class: "quiet", id: "add-hint" }, "A bare address is enough: Framecast tries the usual ports and paths. With a password: http://user:password@192.168.1.20/"),
+      ),
+      this.#steps,
+      this.#found,
+      this.#naming,
+      h(
+        "details",
+        { class: "more" },
+        h("summary", {}, "The device sends by itself (push)"),
+        h("p", { class: "quiet" }, "For sketches that post pictures, doorbells, and devices behind a router."),
+        h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#choosePush() }, "Add a camera that sends")),
+        this.#push,
+      ),
+      h(
+        "details",
+        { class: "more" },
+        h("summary", {}, "No camera at hand"),
+        h("p", { class: "quiet" }, "Let this server draw a picture, or play a device on another computer of your network:"),
+        h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#chooseMock() }, "Add a synthetic camera")),
+        h("fc-copy", { label: "the command", text: "framecast mock-camera --listen 8081" }),
+      ),
+    );
+  }
+
+  #close() {
+    this.#abort?.abort();
+    this.element.remove();
+  }
+
+  async #probe(event) {
+    event.preventDefault();
+    if (this.#abort) return this.#abort.abort();
+    const abort = (this.#abort = new AbortController());
+    this.#look.textContent = "Stop";
+    this.#steps.replaceChildren();
+    this.#found.replaceChildren();
+    this.#naming.hidden = true;
+    const address = this.#address.value.trim();
+    this.#chosenUrl = address;
+    try {
+      for await (const message of lines("api/v1/probe", { url: address }, abort.signal)) {
+        if (message.result) this.#result(message.result, address);
+        else this.#step(message);
+      }
+    } catch (error) {
+      if (error.name === "AbortError") this.#step({ text: "Stopped.", ok: false });
+      else this.#step({ text: apology(error), ok: false });
+    }
+    this.#abort = null;
+    this.#look.textContent = "Look";
+  }
+
+  #step({ text, ok }) {
+    if (this.#steps.childElementCount >= STEPS_SHOWN) this.#steps.firstChild.remove();
+    const item = h("li", { class: ok === false ? "step step-bad" : "step" }, h("span", { class: "step-mark" }, ok === false ? "No" : "Yes"), h("span", {}, text));
+    this.#steps.append(item);
+    item.scrollIntoView({ block: "nearest" });
+  }
+
+  #result(result, address) {
+    const problems = (result.problems ?? []).map((problem) => this.#problem(problem));
+    const preview = result.preview
+      ? h("img", { class: "preview", alt: "Picture from this camera", src: `data:image/jpeg;base64,${result.preview}` })
+      : null;
+    const others = (result.candidates ?? []).filter((candidate) => candidate !== result.url);
+    this.#found.replaceChildren(
+      ...(result.ok ? [h("div", { class: "found-head" }, preview, this.#facts(result))] : []),
+      ...(problems.length ? [h("h3", {}, result.ok ? "What to know about it" : "What is wrong"), h("ul", { class: "problems" }, problems)] : []),
+      ...(others.length ? [h("p", { class: "quiet" }, `It can also be read at ${others.join(", ")}`)] : []),
+      ...(result.ok ? [] : [h("p", { class: "quiet" }, "It can be added all the same, for instance because it is switched off now.")]),
+    );
+    this.#openNaming(result.url || address, result.ok ? "Add" : "Add anyway");
+  }
+
+  #facts(result) {
+    const rows = [
+      ["Speaks", result.dialect || "an unknown dialect"],
+      ["Picture", `${size(result.width, result.height)}, ${bytes(result.bytes_per_frame)} each`],
+      ["Rate", `${fps(result.fps)}, ${bitrate(result.fps * result.bytes_per_frame * 8)}`],
+      ["Address", result.url],
+    ];
+    return h("dl", { class: "facts" }, rows.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]));
+  }
+
+  #problem({ code, severity, title, advice }) {
+    const ours = advise(code);
+    return h("li", { class: `problem problem-${severity}` }, h("b", {}, title || ours.title), h("span", {}, advice || ours.advice));
+  }
+
+  #openNaming(address, verb) {
+    this.#chosenUrl = address;
+    this.#add.textContent = verb;
+    this.#naming.hidden = false;
+    setText(this.#error, "");
+    if (!this.#name.value) this.#name.value = nameFor(address);
+    this.#suggestId();
+    this.#naming.scrollIntoView({ block: "nearest" });
+    this.#name.select();
+    this.#name.focus();
+  }
+
+  #choosePush() {
+    this.#found.replaceChildren(h("p", {}, "Give it a name; how to send pictures to it is shown once it is added."));
+    this.#steps.replaceChildren();
+    this.#name.value ||= "Doorbell";
+    this.#openNaming("push:", "Add");
+  }
+
+  #chooseMock() {
+    this.#found.replaceChildren(h("p", {}, "A moving test picture, 640 × 480 at 15 fps."));
+    this.#steps.replaceChildren();
+    this.#name.value ||= "Synthetic";
+    this.#openNaming("mock:?fps=15&size=640x480", "Add");
+  }
+
+  #suggestId() {
+    if (!this.#idTouched) this.#id.value = slug(this.#name.value);
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    const id = this.#id.value.trim();
+    if (!SLUG.test(id)) {
+      setText(this.#error, "An id has small letters, digits, - and _, and begins with a letter or digit.");
+      return this.#id.focus();
+    }
+    this.#add.disabled = true;
+    try {
+      const camera = await request("POST", "api/v1/cameras", {
+        url: this.#chosenUrl,
+        id,
+        name: this.#name.value.trim(),
+        policy: this.#always.checked ? "always" : "on_demand",
+      });
+      if (camera.kind === "push") this.#showPush(camera);
+      else this.element.close();
+    } catch (error) {
+      setText(this.#error, error.status === 409 ? "There is already a camera with this id. Choose another." : apology(error));
+      if (error.status === 409) this.#id.select();
+    }
+    this.#add.disabled = false;
+  }
+
+  #showPush(camera) {
+    this.#naming.hidden = true;
+    this.#found.replaceChildren(
+      h("h3", {}, `${camera.name} waits for pictures`),
+      ...pushHelp(camera.id),
+      h("p", {}, h("a", { href: cameraPage(camera.id) }, "Open its page")),
+    );
+    this.#found.scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** How a device sends to a camera of this id, as elements with commands to copy. */
+export function pushHelp(id) {
+  const frames = url(`api/v1/cameras/${id}/frames`).href;
+  const publish = url(`api/v1/cameras/${id}/publish`).href.replace(/^http/, "ws");
+  return [
+    h("p", { class: "quiet" }, "One picture by hand:"),
+    h("fc-copy", { label: "the command", text: `curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg ${frames}` }),
+    h("p", { class: "quiet" }, "A device played by this command:"),
+    h("fc-copy", { label: "the command", text: `framecast mock-camera --to ${frames}` }),
+    h("p", { class: "quiet" }, "A sketch posts each JPEG there, raw or as form field “frame”; or sends each as one binary message to"),
+    h("fc-copy", { label: "the address", text: publish }),
+    h("p", { class: "quiet", "data-key-note": "" }, "Where keys are needed, the device sends one: framecast token create NAME --right publish"),
+  ];
+}
+
+function nameFor(address) {
+  try {
+    const { hostname } = new URL(address.includes("://") ? address : `http://${address}`);
+    return hostname && !/^[\d.:[\]]+$/.test(hostname) ? hostname.split(".")[0] : `Camera ${hostname.split(".").at(-1)}`;
+  } catch {
+    return "Camera";
+  }
+}

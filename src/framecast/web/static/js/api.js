@@ -1,0 +1,98 @@
+// Where the server is, and how to ask it. Everything is found relative to this module, so that the pages
+// work unchanged below a sub-path of a proxy.
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The absolute URL of a path below the server's root, without a leading slash. */
+export function url(path) {
+  return new URL(path, ROOT);
+}
+
+/** The same as a WebSocket address. */
+export function socketUrl(path) {
+  const address = url(path);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  return address.href;
+}
+
+/** The page of one camera. */
+export function cameraPage(id) {
+  return url(`cameras/${encodeURIComponent(id)}`).href;
+}
+
+/** A path of one camera's API. */
+export function cameraApi(id, rest = "") {
+  return `api/v1/cameras/${encodeURIComponent(id)}${rest}`;
+}
+
+/** What went wrong with a request; `status` 0 means that no answer came at all. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+async function failure(response) {
+  let code = `http_${response.status}`;
+  let message = `The server answered ${response.status} ${response.statusText}.`;
+  try {
+    const body = await response.json();
+    code = body.error.code;
+    message = body.error.message;
+  } catch {
+    // Not one of our own errors (a proxy's, perhaps): the status has to do.
+  }
+  return new ApiError(response.status, code, message);
+}
+
+async function send(method, path, body, signal) {
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  let response;
+  try {
+    response = await fetch(url(path), {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      cache: "no-store",
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "gone", "The server does not answer.");
+  }
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+/** The JSON answer to a request, null where there is none; raises ApiError. */
+export async function request(method, path, body, signal) {
+  const response = await send(method, path, body, signal);
+  return response.status === 204 ? null : response.json();
+}
+
+/** The body as a Blob; raises ApiError. */
+export async function blob(path) {
+  return (await send("GET", path)).blob();
+}
+
+/** Each object of an NDJSON answer, as it arrives; raises ApiError. */
+export async function* lines(path, body, signal) {
+  const response = await send("POST", path, body, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    rest += value ?? "";
+    const whole = rest.split("\n");
+    rest = done ? "" : whole.pop();
+    for (const line of whole) if (line.trim()) yield JSON.parse(line);
+    if (done) return;
+  }
+}
+
+/** What this browser may do here: {open, rights, name}. */
+export function session() {
+  return request("GET", "api/v1/session");
+}

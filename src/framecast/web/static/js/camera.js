@@ -1,0 +1,341 @@
+// The page of one camera: a large picture, its numbers, and everything one may do with it.
+
+import "./copybox.js";
+import "./plot.js";
+import { blob, cameraApi, cameraPage, request, url } from "./api.js";
+import { h, setAttribute, setText } from "./dom.js";
+import { embedPanel } from "./embed.js";
+import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
+import { bindKeys } from "./keys.js";
+import { Picture } from "./picture.js";
+import { removeLater } from "./removing.js";
+import { keyPanel, markRights } from "./session.js";
+import { Settings } from "./settings.js";
+import { Dashboard } from "./socket.js";
+import { setUpTabs } from "./tabs.js";
+import { toast } from "./toast.js";
+import { advise, apology, explain, lastPicture, stateName, stateOf } from "./words.js";
+
+const REFRESH_MS = 500;
+const READERS_MS = 2_000;
+const READERS_SHOWN = 50;
+
+const find = (id) => document.getElementById(id);
+const cameraId = decodeURIComponent(location.pathname.replace(/\/$/, "").split("/").at(-1));
+const stage = find("stage");
+const dashboard = new Dashboard();
+const latencies = [];
+let camera = null;
+let numbers = null;
+let tab = "numbers";
+let shownBefore = 0;
+
+const picture = new Picture(find("picture"), {
+  clock: dashboard.clock,
+  ack: (frame) => dashboard.ack(frame),
+  onpaint: (frame, ageMs) => latencies.push(ageMs),
+});
+const settings = new Settings(stage, () => (picture.shown ? picture.shown.width / picture.shown.height : 4 / 3), { remove: askRemove });
+find("panel-settings").append(settings.element);
+
+// --- numbers -------------------------------------------------------------------------------------------------
+
+const plots = {
+  fps: document.createElement("fc-plot").setup("Frame rate", fps),
+  bitrate: document.createElement("fc-plot").setup("Bit rate", bitrate),
+  latency: document.createElement("fc-plot").setup("Capture to screen", duration),
+};
+find("plots").append(...Object.values(plots));
+
+/** A definition list whose values are written again and again; rows that are not known are left out. */
+class Facts {
+  #rows = new Map();
+
+  constructor(element) {
+    this.element = element;
+  }
+
+  put(term, text) {
+    let row = this.#rows.get(term);
+    if (!row) {
+      row = h("dd", {});
+      this.#rows.set(term, row);
+      this.element.append(h("dt", {}, term), row);
+    }
+    setText(row, text);
+  }
+}
+
+const facts = new Facts(find("facts"));
+const figures = new Facts(find("figures"));
+
+function median(values) {
+  return values.length ? values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] : null;
+}
+
+/** Once a second, with the stats: latency is the median of what was painted since the last time. */
+function tick() {
+  const latencyMs = median(latencies.splice(0));
+  const live = camera.state === "live";
+  const shownFps = picture.painted - shownBefore;
+  shownBefore = picture.painted;
+  plots.fps.add(live ? numbers.fps : 0);
+  plots.bitrate.add(live ? numbers.bitrate_bps : 0);
+  plots.latency.add(live ? latencyMs : null);
+  figures.put("Frame rate", live ? fps(numbers.fps) : fps(0));
+  figures.put("Capture to screen", live ? duration(latencyMs) : "–");
+  figures.put("Bit rate", live ? bitrate(numbers.bitrate_bps) : bitrate(0));
+  figures.put("Viewers", count(numbers.viewers));
+  facts.put("Shown here", `${fps(shownFps)}, ${count(picture.skipped)} skipped`);
+  facts.put("Frames", count(numbers.frames));
+  facts.put("Dropped for slow viewers", count(numbers.drops));
+  facts.put("Picture", numbers.width ? `${size(numbers.width, numbers.height)}, ${bytes(numbers.bytes_per_frame)}` : "–");
+  facts.put("Through the server", `${serverMs(numbers.latency_ms?.p50)}, 1 in 100 over ${serverMs(numbers.latency_ms?.p99)}`);
+  facts.put("Round trip to the server", duration(dashboard.clock.rttMs));
+}
+
+// Fractions of a millisecond matter here and nowhere else.
+function serverMs(value) {
+  return typeof value !== "number" ? "–" : value < 10 ? `${value.toFixed(1)} ms` : duration(value);
+}
+
+function showCamera() {
+  const state = stateOf(camera);
+  const { title, text, retry } = explain(camera, state);
+  const live = camera.state === "live";
+  document.title = `${camera.name} – Framecast`;
+  setText(find("name"), camera.name);
+  setAttribute(find("state"), "data-state", state);
+  setText(find("state"), stateName(state));
+  stage.classList.toggle("not-live", !live);
+  setText(find("note-title"), title);
+  setText(find("note-why"), text);
+  setText(find("note-retry"), retry);
+  const { connection } = camera;
+  facts.put("Speaks", connection.dialect || "not known yet");
+  facts.put("Address", connection.address || camera.url);
+  facts.put("Connected", `${plural(connection.connects, "time")}, ${plural(connection.reconnects, "reconnect")}`);
+  facts.put("Last error", connection.last_error || "none");
+  showFaults();
+  settings.update(camera);
+}
+
+function refresh() {
+  if (!camera) return;
+  const ageMs = picture.shown ? dashboard.clock.now() - picture.shown.capturedMs : null;
+  const gone = dashboard.status !== "open";
+  const late = camera.state !== "live" || gone;
+  setText(find("note-ago"), ageMs === null || !late ? "" : lastPicture(ageMs));
+  if (gone) showStatus();
+}
+
+// --- what is wrong -------------------------------------------------------------------------------------------
+
+function showFaults() {
+  const { refused, quirks } = camera.counters;
+  const rows = (counts, kind) =>
+    Object.entries(counts)
+      .sort((a, b) => b[1] - a[1])
+      .map(([code, times]) => {
+        const { title, advice } = advise(code);
+        return h("li", { class: `problem problem-${kind}` }, h("b", {}, `${title}, ${plural(times, "time")}`), h("span", {}, advice));
+      });
+  const key = JSON.stringify([refused, quirks]);
+  if (find("panel-faults").dataset.key === key) return;
+  find("panel-faults").dataset.key = key;
+  const bad = rows(refused, "warning");
+  const odd = rows(quirks, "info");
+  setText(find("fault-count"), bad.length + odd.length ? String(bad.length + odd.length) : "");
+  find("panel-faults").replaceChildren(
+    h("h3", {}, "Left out or lost"),
+    bad.length ? h("ul", { class: "problems" }, bad) : h("p", { class: "quiet" }, "Nothing: every picture came whole."),
+    h("h3", {}, "Oddities of its firmware"),
+    odd.length ? h("ul", { class: "problems" }, odd) : h("p", { class: "quiet" }, "None seen."),
+    h("p", { class: "quiet" }, "A closer look, from the server's computer:"),
+    h("fc-copy", { label: "the command", text: `framecast doctor ${camera.id}` }),
+  );
+}
+
+async function showReaders() {
+  if (document.hidden || tab !== "numbers" || dashboard.status !== "open" || !camera) return;
+  try {
+    const { readers, counters, connection } = await request("GET", cameraApi(cameraId, "/stats"));
+    camera = { ...camera, counters, connection };
+    showFaults();
+    const rows = readers.slice(0, READERS_SHOWN).map((reader) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, reader.address || "–"),
+        h("td", {}, [reader.kind, reader.rendition?.replace(/^video\/?/, ""), reader.fps_limit ? `${reader.fps_limit} fps at most` : ""].filter(Boolean).join(", ")),
+        h("td", {}, ago(Date.now() - reader.since * 1000).replace(" ago", "")),
+        h("td", {}, count(reader.sent)),
+        h("td", {}, count(reader.drops)),
+      ),
+    );
+    find("readers").replaceChildren(...rows);
+    const more = readers.length - rows.length;
+    setText(find("readers-more"), more > 0 ? `and ${plural(more, "more viewer", "more viewers")}` : "");
+  } catch {
+    // The socket tells when the server is gone; the table keeps what it had.
+  }
+}
+
+// --- the socket ----------------------------------------------------------------------------------------------
+
+function showStatus() {
+  const { status } = dashboard;
+  setAttribute(document.documentElement, "data-server", status);
+  find("gone").hidden = status !== "gone";
+  find("state").hidden = status === "gone";
+  stage.classList.toggle("not-live", status === "gone" || (camera !== null && camera.state !== "live"));
+  if (status === "gone") {
+    const waitMs = Math.max(0, dashboard.retryAt - performance.now());
+    setText(find("gone-text"), `Server gone. Trying again in ${Math.ceil(waitMs / 1000)} s.`);
+    setText(find("note-title"), "Server gone");
+    setText(find("note-why"), "The Framecast server does not answer. This page returns by itself.");
+    setText(find("note-retry"), "");
+  }
+  if (status === "denied") replacePage(keyPanel(() => location.reload()));
+}
+
+function replacePage(panel) {
+  find("page").hidden = true;
+  find("instead").hidden = false;
+  find("instead").replaceChildren(panel);
+  panel.querySelector("input")?.focus();
+}
+
+dashboard.addEventListener("status", showStatus);
+dashboard.addEventListener("cameras", () => {
+  camera = dashboard.cameras.get(cameraId) ?? null;
+  if (!camera) return missing();
+  find("page").hidden = false;
+  find("instead").hidden = true;
+  showCamera();
+  find("panel-embed").replaceChildren(embedPanel(camera));
+  dashboard.want(cameraId, {}, (frame) => picture.push(frame));
+  showReaders();
+});
+dashboard.addEventListener("camera", ({ detail }) => {
+  if (detail.id !== cameraId) return;
+  if (!camera) return location.reload();
+  camera = detail;
+  showCamera();
+});
+dashboard.addEventListener("removed", ({ detail }) => {
+  if (detail.id === cameraId) missing();
+});
+dashboard.addEventListener("stats", ({ detail }) => {
+  numbers = detail[cameraId];
+  if (!numbers || !camera) return;
+  if (numbers.state !== camera.state || numbers.reason !== camera.reason) {
+    camera = { ...camera, state: numbers.state, reason: numbers.reason ?? "" };
+    showCamera();
+  }
+  tick();
+});
+dashboard.addEventListener("problem", ({ detail }) => toast(detail.message, { bad: true }));
+
+function missing() {
+  camera = null;
+  document.title = "No such camera – Framecast";
+  replacePage(
+    h(
+      "div",
+      { class: "panel" },
+      h("h1", {}, "No such camera"),
+      h("p", {}, `There is no camera with the id “${cameraId}”. It may have been removed or renamed in the configuration.`),
+      h("p", {}, h("a", { class: "button", href: url("").href }, "All cameras")),
+    ),
+  );
+}
+
+// --- actions -------------------------------------------------------------------------------------------------
+
+async function snapshot() {
+  try {
+    const href = URL.createObjectURL(await blob(cameraApi(cameraId, "/snapshot.jpg")));
+    const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+    h("a", { href, download: `${cameraId}-${stamp}.jpg` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  } catch (error) {
+    toast(`No snapshot. ${apology(error)}`, { bad: true });
+  }
+}
+
+function fullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  // An iPhone gives full screen to videos only; there the picture fills the page instead.
+  else if (stage.requestFullscreen) stage.requestFullscreen();
+  else document.documentElement.classList.toggle("filled");
+}
+
+/** Asks before something that others notice; resolves to whether it was confirmed. */
+function ask(title, text, verb) {
+  return new Promise((resolve) => {
+    const dialog = h(
+      "dialog",
+      { class: "dialog dialog-narrow", "aria-labelledby": "ask-title", close: () => (dialog.remove(), resolve(dialog.returnValue === "yes")) },
+      h(
+        "form",
+        { method: "dialog", class: "stack" },
+        h("h2", { id: "ask-title", class: "ask-title" }, title),
+        h("p", {}, text),
+        h("div", { class: "row-end" }, h("button", { class: "button", value: "no", autofocus: true }, "Cancel"), h("button", { class: "button button-main", value: "yes" }, verb)),
+      ),
+    );
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+async function restart() {
+  if (!(await ask("Restart the reader?", "Framecast lets go of the camera and connects anew. Viewers stay; the picture pauses for a moment.", "Restart"))) return;
+  try {
+    await request("POST", cameraApi(cameraId, "/restart"));
+    toast("Restarted.");
+  } catch (error) {
+    toast(`Not restarted. ${apology(error)}`, { bad: true });
+  }
+}
+
+async function askRemove() {
+  if (!camera) return;
+  const text = `Its ${plural(numbers?.viewers ?? camera.viewers, "viewer")} will be disconnected. You can undo it for a few seconds.`;
+  if (!(await ask(`Remove ${camera.name}?`, text, "Remove"))) return;
+  removeLater(camera);
+  location.href = url("").href;
+}
+
+function neighbour(step) {
+  const all = [...dashboard.cameras.values()].sort((a, b) => a.number - b.number);
+  const at = all.findIndex((other) => other.id === cameraId);
+  if (all.length > 1 && at >= 0) location.href = cameraPage(all.at((at + step) % all.length).id);
+}
+
+const mayOperate = () => document.documentElement.dataset.rights?.includes("operate") ?? false;
+
+bindKeys([
+  { keys: ["ArrowLeft"], text: "Previous camera", run: () => neighbour(-1) },
+  { keys: ["ArrowRight"], text: "Next camera", run: () => neighbour(1) },
+  { keys: ["f"], text: "Full screen", run: fullScreen },
+  { keys: ["s"], text: "Save a snapshot", run: snapshot },
+  { keys: ["r"], text: "Restart the reader", run: () => mayOperate() && restart() },
+  { keys: ["Escape"], text: "All cameras", run: () => (document.fullscreenElement ? false : (location.href = url("").href)) },
+]);
+find("snapshot").addEventListener("click", snapshot);
+find("full").addEventListener("click", fullScreen);
+find("restart").addEventListener("click", restart);
+find("retry").addEventListener("click", () => dashboard.retry());
+setUpTabs(find("tabs"), (name) => {
+  tab = name;
+  if (name !== "settings") settings.leave();
+  showReaders();
+});
+
+setInterval(() => document.hidden || refresh(), REFRESH_MS);
+setInterval(showReaders, READERS_MS);
+markRights();
+dashboard.wantStats(1);
+dashboard.start();

@@ -1,0 +1,128 @@
+// Tiles show the same instant. Cameras reach us with different delays; shown as they come, somebody who walks
+// from one picture into the next would leave before arriving. So every tile of the group waits for the
+// slowest: a frame is painted when the server's clock reads its capture time plus one common delay.
+//
+// The delay is what was measured, not a setting: the largest 90th percentile of the group's own delays
+// (capture to decoded). A camera that is more than CAP_MS later than the quickest is left out of the group
+// and shown as it comes, since one bad link must not hold back the wall. A camera alone waits for nothing.
+
+export const CAP_MS = 150;
+const SAMPLES = 64;
+const ENOUGH = 8;
+const QUIET_MS = 3_000;
+const HEADROOM_MS = 3;
+// The delay rises at once, since a picture that is late is late, and comes down slowly, since each step
+// down shows some frame early.
+const EASE_MS = 4;
+const REVIEW_MS = 500;
+// A frame due within half a refresh of a 60 Hz screen is due.
+const SLACK_MS = 8;
+
+class Member {
+  #delays = new Float64Array(SAMPLES);
+  #count = 0;
+  lastMs = 0;
+  inStep = false;
+
+  add(delayMs, nowMs) {
+    this.#delays[this.#count % SAMPLES] = delayMs;
+    this.#count += 1;
+    this.lastMs = nowMs;
+  }
+
+  /** 90th percentile of the recent delays; null while there are too few to say. */
+  late() {
+    const known = Math.min(this.#count, SAMPLES);
+    if (known < ENOUGH) return null;
+    return this.#delays.slice(0, known).sort()[Math.floor(known * 0.9)];
+  }
+
+  forget() {
+    this.#count = 0;
+  }
+}
+
+/** The delay a group of cameras should share, and who is in it. `lates` maps a key to its late(). */
+export function agree(lates) {
+  const sorted = [...lates].filter(([, late]) => late !== null).sort((a, b) => a[1] - b[1]);
+  const group = sorted.filter(([, late]) => late <= sorted[0][1] + CAP_MS);
+  if (group.length < 2) return { delayMs: 0, keys: new Set() };
+  return { delayMs: group.at(-1)[1] + HEADROOM_MS, keys: new Set(group.map(([key]) => key)) };
+}
+
+export class Playout {
+  #members = new Map();
+  #waiting = new Set();
+  #clock;
+  #raf = 0;
+  #reviewedMs = 0;
+
+  /** The common delay in milliseconds; 0 while fewer than two cameras play. */
+  delayMs = 0;
+
+  constructor(clock) {
+    this.#clock = clock;
+  }
+
+  join(key) {
+    if (!this.#members.has(key)) this.#members.set(key, new Member());
+  }
+
+  leave(key) {
+    this.#members.delete(key);
+  }
+
+  /** Whether this camera is shown in step with others. */
+  inStep(key) {
+    return this.#members.get(key)?.inStep ?? false;
+  }
+
+  /** How many are shown in step. */
+  get size() {
+    let size = 0;
+    for (const member of this.#members.values()) size += member.inStep;
+    return size;
+  }
+
+  /** Measures a frame that is ready to paint, and says how many milliseconds it should wait. */
+  schedule(key, capturedMs) {
+    const member = this.#members.get(key);
+    if (!member) return 0;
+    const now = performance.now();
+    const serverNow = this.#clock.now();
+    member.add(serverNow - capturedMs, now);
+    if (now - this.#reviewedMs > REVIEW_MS) this.#review(now);
+    return member.inStep ? capturedMs + this.delayMs - serverNow : 0;
+  }
+
+  /** Calls `picture.present(capturedBeforeMs)` on each screen refresh until it returns false. */
+  hold(picture) {
+    this.#waiting.add(picture);
+    this.#raf ||= requestAnimationFrame(() => this.#refresh());
+  }
+
+  release(picture) {
+    this.#waiting.delete(picture);
+  }
+
+  #refresh() {
+    this.#raf = 0;
+    const due = this.#clock.now() - this.delayMs + SLACK_MS;
+    for (const picture of this.#waiting) if (!picture.present(due)) this.#waiting.delete(picture);
+    if (this.#waiting.size) this.#raf = requestAnimationFrame(() => this.#refresh());
+  }
+
+  #review(now) {
+    this.#reviewedMs = now;
+    const lates = new Map();
+    for (const [key, member] of this.#members) {
+      // A camera that fell silent neither holds the others back nor keeps its old delays for later.
+      if (now - member.lastMs > QUIET_MS) member.forget();
+      lates.set(key, member.late());
+    }
+    const { delayMs, keys } = agree(lates);
+    for (const [key, member] of this.#members) member.inStep = keys.has(key);
+    if (delayMs === 0 || delayMs > this.delayMs) this.delayMs = delayMs;
+    else this.delayMs = Math.max(delayMs, this.delayMs - EASE_MS);
+  }
+}

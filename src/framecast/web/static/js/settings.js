@@ -1,0 +1,152 @@
+// What an operator may change about a camera. Everything is saved by PATCH, field by field as it is changed;
+// nothing here needs a restart of anything.
+
+import { cameraApi, request } from "./api.js";
+import { h, setText } from "./dom.js";
+import { carryOver, MaskEditor } from "./masks.js";
+import { toast } from "./toast.js";
+import { apology } from "./words.js";
+
+const ROTATIONS = [
+  [0, "Not turned"],
+  [90, "90° clockwise"],
+  [180, "Upside down"],
+  [270, "90° anticlockwise"],
+];
+const MIRRORS = [
+  ["none", "Not mirrored"],
+  ["horizontal", "Left and right swapped"],
+  ["vertical", "Top and bottom swapped"],
+];
+const POLICIES = [
+  ["on_demand", "While somebody watches"],
+  ["always", "Always"],
+];
+
+function select(id, options, change) {
+  return h("select", { class: "input", id, change }, options.map(([value, text]) => h("option", { value: String(value) }, text)));
+}
+
+function field(label, control, hint = "") {
+  const children = [h("label", { for: control.id }, label), control];
+  return h("div", { class: "field" }, children, hint ? h("p", { class: "quiet" }, hint) : null);
+}
+
+export class Settings {
+  #camera = null;
+  #host;
+  #shape;
+  #masks = null;
+  #name = h("input", { class: "input", id: "set-name", type: "text", maxLength: 80, autocomplete: "off", change: () => this.#rename() });
+  #policy = select("set-policy", POLICIES, () => this.#save({ policy: this.#policy.value }, "Saved."));
+  #rotate = select("set-rotate", ROTATIONS, () => this.#turn());
+  #mirror = select("set-mirror", MIRRORS, () => this.#turn());
+  #address = h("input", { class: "input", id: "set-url", type: "text", inputMode: "url", autocomplete: "off", autocapitalize: "off", spellcheck: false });
+  #origin = h("p", { class: "quiet" });
+  #maskBox = h("div", { class: "stack" });
+
+  /** @param host The element whose picture masks are drawn on. @param shape Gives its width / height. */
+  constructor(host, shape, { remove }) {
+    this.#host = host;
+    this.#shape = shape;
+    this.element = h(
+      "div",
+      { class: "stack" },
+      field("Name", this.#name),
+      field("Read the camera", this.#policy, "Always gives a picture at once and keeps recordings whole; otherwise the camera rests when nobody watches."),
+      field("Turn the picture", this.#rotate),
+      field("Mirror the picture", this.#mirror),
+      h("section", { class: "stack-tight" }, h("h3", {}, "Privacy masks"), h("p", { class: "quiet" }, "What lies under a mask is black for every viewer."), this.#maskBox),
+      h(
+        "form",
+        { class: "field", submit: (event) => this.#readdress(event) },
+        h("label", { for: "set-url" }, "Address"),
+        h("div", { class: "field-row" }, this.#address, h("button", { class: "button", type: "submit" }, "Change")),
+        this.#origin,
+      ),
+      h("div", { class: "row" }, h("button", { class: "button button-bad", type: "button", click: remove }, "Remove this camera")),
+    );
+  }
+
+  /** Shows the camera's settings, except in a field that is being changed. */
+  update(camera) {
+    const first = this.#camera === null;
+    this.#camera = camera;
+    const put = (control, value) => {
+      if (document.activeElement !== control) control.value = value;
+    };
+    put(this.#name, camera.name);
+    put(this.#policy, camera.policy);
+    put(this.#rotate, String(camera.transform.rotate));
+    put(this.#mirror, camera.transform.mirror);
+    this.#address.placeholder = camera.url;
+    const where = { config: "It comes from the configuration file.", "command line": "It was named on the command line." };
+    setText(this.#origin, where[camera.origin] ?? "A new address takes effect at once; viewers stay.");
+    if (first || !this.#masks) this.#showMasks();
+  }
+
+  /** Ends editing masks without saving. */
+  leave() {
+    this.#masks?.close();
+    this.#masks = null;
+    if (this.#camera) this.#showMasks();
+  }
+
+  #showMasks() {
+    const count = this.#camera.transform.masks.length;
+    this.#maskBox.replaceChildren(
+      h("p", {}, count === 0 ? "None." : count === 1 ? "One mask." : `${count} masks.`),
+      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#editMasks() }, "Edit masks")),
+    );
+  }
+
+  #editMasks() {
+    const editor = (this.#masks = new MaskEditor(this.#host, this.#camera.transform.masks, this.#shape));
+    const save = async () => {
+      if (await this.#save({ masks: editor.masks }, "Masks saved.")) this.leave();
+    };
+    this.#maskBox.replaceChildren(
+      h("p", {}, "Draw a rectangle on the picture, or add one and type its place."),
+      editor.list,
+      h(
+        "div",
+        { class: "row" },
+        h("button", { class: "button", type: "button", click: () => editor.add() }, "Add a mask"),
+        h("button", { class: "button", type: "button", click: () => this.leave() }, "Cancel"),
+        h("button", { class: "button button-main", type: "button", click: save }, "Save masks"),
+      ),
+    );
+    this.#host.scrollIntoView({ block: "nearest" });
+  }
+
+  #rename() {
+    const name = this.#name.value.trim();
+    if (name && name !== this.#camera.name) this.#save({ name }, "Renamed.");
+    else this.#name.value = this.#camera.name;
+  }
+
+  #turn() {
+    this.leave();
+    const from = this.#camera.transform;
+    const to = { rotate: Number(this.#rotate.value), mirror: this.#mirror.value };
+    this.#save({ ...to, masks: carryOver(from.masks, from, to) }, "Saved.");
+  }
+
+  async #readdress(event) {
+    event.preventDefault();
+    const url = this.#address.value.trim();
+    if (url && (await this.#save({ url }, "The camera is read from there now."))) this.#address.value = "";
+  }
+
+  async #save(change, said) {
+    try {
+      this.update(await request("PATCH", cameraApi(this.#camera.id), change));
+      toast(said);
+      return true;
+    } catch (error) {
+      toast(`Not saved. ${apology(error)}`, { bad: true });
+      this.update(this.#camera);
+      return false;
+    }
+  }
+}

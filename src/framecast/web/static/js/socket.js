@@ -1,0 +1,259 @@
+// The one socket of a page: every camera's pictures, states and numbers come over it.
+//
+// Theory of operation. The page says what it *wants* (`want`, `unwant`) at any time; `#flush` compares that
+// with what the server was last told and sends the difference, once per turn of the event loop. So a
+// reconnect, a hidden page and a tile that scrolls away all are the same thing: a different set to want.
+//
+// Events: "status" (this.status changed), "cameras" (the whole list is new), "camera" (detail: one camera),
+// "removed" (detail: {id}), "stats" (detail: {id: numbers}), "problem" (detail: {code, message, camera}).
+// Frames go to the sink given to `want` instead, one call each: they are too many for events.
+
+import { session, socketUrl } from "./api.js";
+import { ServerClock } from "./clock.js";
+import { unpack } from "./media.js";
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 8_000;
+const QUICK_PINGS = 5;
+const QUICK_PING_MS = 250;
+const PING_MS = 5_000;
+// A Wi-Fi that went away closes nothing: so many pings in a row without hearing anything mean that it did.
+// Counted instead of timed, because a browser may freeze a page for hours while its socket stays good.
+const UNHEARD_PINGS = 3;
+
+export class Dashboard extends EventTarget {
+  clock = new ServerClock();
+  cameras = new Map();
+  version = "";
+
+  /** "connecting" before the first answer, "open", "gone" (retryAt says when), "denied" (no right to watch). */
+  status = "connecting";
+  retryAt = 0;
+
+  #socket = null;
+  #wanted = new Map();
+  #told = new Map();
+  #sinks = new Map();
+  #numbers = new Map();
+  #statsS = 0;
+  #flushing = false;
+  #failures = 0;
+  #timer = 0;
+  #pingTimer = 0;
+  #pings = 0;
+  #unheard = 0;
+  #paused = document.hidden;
+
+  constructor() {
+    super();
+    document.addEventListener("visibilitychange", () => this.#setPaused(document.hidden));
+    window.addEventListener("online", () => this.retry());
+    // Restored from the back-forward cache: the browser has closed the socket meanwhile.
+    window.addEventListener("pageshow", (event) => event.persisted && this.retry());
+  }
+
+  /** Opens the socket and keeps it open. */
+  start() {
+    this.#connect();
+  }
+
+  /** Connects now instead of after the back-off; does nothing while connected. */
+  retry() {
+    if (this.#socket || (this.status !== "gone" && this.status !== "denied")) return;
+    this.#failures = 0;
+    this.#connect();
+  }
+
+  /** Ends it for good; `start` begins anew. */
+  stop() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#pingTimer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  /** Asks for a camera's pictures; `sink(frame)` gets each, and must `ack` it when there is room for another. */
+  want(id, options, sink) {
+    this.#wanted.set(id, options);
+    this.#sinks.set(id, sink);
+    this.#scheduleFlush();
+  }
+
+  unwant(id) {
+    this.#wanted.delete(id);
+    this.#sinks.delete(id);
+    this.#scheduleFlush();
+  }
+
+  /** Asks for everybody's numbers every `intervalS` seconds; 0 ends it. */
+  wantStats(intervalS) {
+    this.#statsS = intervalS;
+    this.#send({ type: "stats", interval_s: this.#paused ? 0 : intervalS });
+  }
+
+  ack(frame) {
+    // By hand, since JSON.stringify refuses a BigInt.
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(`{"type":"ack","camera":${frame.camera},"frame":${frame.id}}`);
+    }
+  }
+
+  #connect() {
+    clearTimeout(this.#timer);
+    if (this.#failures === 0 && this.status !== "gone") this.#setStatus("connecting");
+    const socket = new WebSocket(socketUrl("api/v1/ws"));
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    let opened = false;
+    socket.onopen = () => (opened = true);
+    socket.onmessage = (event) => {
+      this.#unheard = 0;
+      if (typeof event.data === "string") this.#text(JSON.parse(event.data));
+      else this.#binary(event.data);
+    };
+    socket.onclose = (event) => {
+      if (this.#socket !== socket) return;
+      // 4401 and 4403 are our own codes for a right that was taken away while connected.
+      this.#lost(opened && event.code !== 4401 && event.code !== 4403);
+    };
+  }
+
+  async #lost(wasOpen) {
+    this.#socket = null;
+    this.#told.clear();
+    this.#unheard = 0;
+    clearTimeout(this.#pingTimer);
+    this.#failures += 1;
+    // A browser does not tell why a socket was refused, so ask over HTTP whether it is a matter of rights.
+    if (!wasOpen) {
+      try {
+        const { rights } = await session();
+        if (!rights.some((right) => right === "watch" || right === "operate")) return this.#setStatus("denied");
+      } catch (error) {
+        if (error.status === 401 || error.status === 403) return this.#setStatus("denied");
+      }
+    }
+    if (this.#socket) return;
+    // Up to a fifth more by chance, so that a hundred walls do not return in the same instant.
+    const step = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
+    const delayMs = step * (1 + Math.random() / 5);
+    this.retryAt = performance.now() + delayMs;
+    this.#setStatus("gone");
+    this.#timer = setTimeout(() => this.#connect(), delayMs);
+  }
+
+  #text(message) {
+    switch (message.type) {
+      case "hello":
+        return this.#hello(message);
+      case "camera":
+        this.#keep(message.camera);
+        return this.#emit("camera", message.camera);
+      case "removed":
+        this.cameras.delete(message.id);
+        this.#told.delete(message.id);
+        this.#numbers.delete(message.number);
+        return this.#emit("removed", { id: message.id });
+      case "stats":
+        return this.#emit("stats", message.cameras);
+      case "pong":
+        return this.clock.sample(message.t, performance.now(), message.server_ns);
+      case "error":
+        return this.#emit("problem", message);
+      default: // A newer server may say more than this page knows.
+    }
+  }
+
+  #hello(message) {
+    this.#failures = 0;
+    this.version = message.version;
+    this.clock.reset();
+    this.clock.guess(message.server_ns);
+    this.cameras.clear();
+    this.#numbers.clear();
+    for (const camera of message.cameras) this.#keep(camera);
+    this.status = "open";
+    this.#emit("cameras");
+    this.#emit("status");
+    this.#pings = 0;
+    this.#ping();
+    if (this.#statsS) this.wantStats(this.#statsS);
+    this.#scheduleFlush();
+  }
+
+  #keep(camera) {
+    this.cameras.set(camera.id, camera);
+    this.#numbers.set(camera.number, camera.id);
+  }
+
+  #binary(buffer) {
+    const frame = unpack(buffer);
+    if (!frame) return;
+    const sink = this.#sinks.get(this.#numbers.get(frame.camera));
+    // Nobody wants it any more: it crossed our unsubscribe. Acknowledged, or the credit would be lost.
+    if (sink && !this.#paused) sink(frame);
+    else this.ack(frame);
+  }
+
+  #ping() {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (this.#unheard >= UNHEARD_PINGS) {
+      // The closing handshake would wait for the same dead network: forget the socket first.
+      socket.onclose = null;
+      socket.close();
+      this.#lost(true);
+      return;
+    }
+    this.#send({ type: "ping", t: performance.now() });
+    this.#unheard += 1;
+    this.#pings += 1;
+    this.#pingTimer = setTimeout(() => this.#ping(), this.#pings < QUICK_PINGS ? QUICK_PING_MS : PING_MS);
+  }
+
+  #setPaused(paused) {
+    this.#paused = paused;
+    this.#send({ type: "stats", interval_s: paused ? 0 : this.#statsS });
+    this.#scheduleFlush();
+    if (!paused) this.retry();
+  }
+
+  #scheduleFlush() {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush() {
+    if (this.#socket?.readyState !== WebSocket.OPEN || this.status !== "open") return;
+    const wanted = this.#paused ? new Map() : this.#wanted;
+    const gone = [...this.#told.keys()].filter((id) => !wanted.has(id));
+    const changed = [];
+    for (const [id, options] of wanted) {
+      const key = JSON.stringify(options);
+      if (this.#told.get(id) === key || !this.cameras.has(id)) continue;
+      this.#told.set(id, key);
+      changed.push({ id, ...options });
+    }
+    for (const id of gone) this.#told.delete(id);
+    if (gone.length) this.#send({ type: "unsubscribe", cameras: gone });
+    if (changed.length) this.#send({ type: "subscribe", cameras: changed });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #setStatus(status) {
+    this.status = status;
+    this.#emit("status");
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
