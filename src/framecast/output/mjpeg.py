@@ -16,7 +16,7 @@ from framecast.core.fanout import Fanout, Seat
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
-from framecast.core.stream import State, Stream
+from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.transport import Takeover
@@ -27,8 +27,6 @@ CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 OPENING = b"--frame\r\n"
 DELIMITER = b"\r\n--frame\r\n"
 EARLY_HEADERS = b"Content-Type: image/jpeg\r\n\r\n"
-STALE_S = 10.0
-"""A camera that was asleep shows newcomers its last picture only when it is younger than this."""
 
 
 def timestamp(pts_ns: int) -> str:
@@ -101,6 +99,7 @@ class Output:
         self.stream = stream
         self.heartbeat_s = heartbeat_s
         self._fanouts: dict[FanoutKey, Fanout] = {}
+        self._tracks: dict[FanoutKey, Track] = {}
         self._packages: dict[tuple[Rendition, bool, bool], Package] = {}
         self._connections: set[Takeover] = set()
         self._quietly = Quietly()
@@ -121,12 +120,15 @@ class Output:
         fps: float,
         on_start: Callable[[], None] | None = None,
     ) -> None:
-        """Serve a viewer whose response head is out, until its connection ends.
+        """Serve a viewer whose response head is out, until its connection ends (at once when it has ended already).
 
         Raises:
             LimitReached: The camera has too many renditions already; nothing was written.
         """
-        fanout = self._fanout(rendition, chunked, advance, fps)
+        if transport.is_closing():
+            return
+        key = (rendition, chunked, advance, fps)
+        fanout = self._fanout(key)
         seat = Seat(transport.write, viewer)
         connection = Takeover(seat, transport)
         self._connections.add(connection)
@@ -140,9 +142,10 @@ class Output:
         finally:
             self._connections.discard(connection)
             seat.leave()
-            if not connection.ended.done():
+            if not transport.is_closing():
                 connection.close()
-            self._sweep()
+            if not fanout and self._fanouts.get(key) is fanout:
+                self._end(key)  # it never got its viewer: the opening met a dead connection
 
     def check(self, rendition: Rendition) -> None:
         """See whether ``rendition`` can be had.
@@ -157,47 +160,33 @@ class Output:
         for connection in tuple(self._connections):
             connection.close()
 
-    def _fanout(self, rendition: Rendition, chunked: bool, advance: bool, fps: float) -> Fanout:
-        key = (rendition, chunked, advance, fps)
+    def _fanout(self, key: FanoutKey) -> Fanout:
+        rendition, chunked, advance, fps = key
         fanout = self._fanouts.get(key)
         if fanout is not None:
             return fanout
         track = self.stream.track(rendition)
-        form = (rendition, chunked, advance)
-        package = self._packages.setdefault(form, Package(chunked=chunked, advance=advance))
-
-        def empty() -> None:
-            ended = self._fanouts.pop(key)
-            if not any(other[:3] == form for other in self._fanouts):
-                self._packages.pop(form, None)
-            track.detach(ended)
-
+        package = self._packages.setdefault(key[:3], Package(chunked=chunked, advance=advance))
         fanout = Fanout(
             package,
             heartbeat_s=self.heartbeat_s,
             fps=fps,
             clock=self.stream.clock,
-            on_empty=empty,
+            on_empty=lambda: self._end(key),
             on_repeat=self._log_repeat,
         )
-        if self._worth_showing(track):
+        if track.latest is not None and self.stream.worth_showing(track.latest):
             fanout.prime(track.latest)
         self._fanouts[key] = fanout
+        self._tracks[key] = track
         track.attach(fanout)
         return fanout
 
-    def _worth_showing(self, track: Track) -> bool:
-        if track.latest is None:
-            return False
-        age_s = (self.stream.clock.now_ns() - track.latest.pts_ns) / 1e9
-        return age_s < STALE_S or self.stream.state not in (State.IDLE, State.CONNECTING)
-
-    def _sweep(self) -> None:
-        """End fan-outs that never got a viewer (its connection died between request and answer)."""
-        for key, fanout in tuple(self._fanouts.items()):
-            if not fanout:
-                del self._fanouts[key]
-                self.stream.track(key[0]).detach(fanout)
+    def _end(self, key: FanoutKey) -> None:
+        fanout = self._fanouts.pop(key)
+        if not any(other[:3] == key[:3] for other in self._fanouts):
+            del self._packages[key[:3]]
+        self._tracks.pop(key).detach(fanout)
 
     def _log_repeat(self, viewer: Viewer, packet: Packet) -> None:
         if self._quietly.due():

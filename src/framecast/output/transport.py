@@ -36,6 +36,8 @@ def tune(transport: asyncio.Transport) -> None:
 class Takeover(asyncio.Protocol):
     """Serves one viewer's transport on behalf of a seat.
 
+    The transport must not be closing: over TLS its protocol is told of the end only once, and may have been already.
+
     Attributes:
         ended: Resolves when the connection is gone.
     """
@@ -48,6 +50,8 @@ class Takeover(asyncio.Protocol):
         self._previous = cast(asyncio.Protocol, transport.get_protocol())
         transport.set_protocol(self)
         tune(transport)
+        # A request with a body may have made the server stop reading; without it the end would go unnoticed.
+        transport.resume_reading()
         # uvloop tries the socket at once only when the data exceeds the high-water mark.
         transport.set_write_buffer_limits(high=1, low=0)
         if transport.get_write_buffer_size() > 1 and seat.ready:
