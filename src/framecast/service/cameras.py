@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from framecast.core.clock import SYSTEM, Clock
@@ -148,6 +148,7 @@ class Cameras:
         limit = self.settings.limits.max_cameras
         if len(self._cameras) >= limit:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
+        source = self._open(camera_id, config, origin)
         stream = Stream(
             camera_id,
             self._number(camera_id),
@@ -157,7 +158,7 @@ class Cameras:
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
         )
-        camera = self._start(camera_id, config, origin, stream)
+        camera = self._start(camera_id, config, origin, source, stream)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
         for listener in self.on_added:
@@ -176,9 +177,9 @@ class Cameras:
                 old.stream.set_transform(self._parts.make_transform(config))
             camera = replace(old, config=config)
         else:
-            reader = self._make_reader(camera_id, config, origin, old.stream)
+            source = self._open(camera_id, config, origin)
             await self._stop(old)
-            camera = self._start(camera_id, config, origin, old.stream, reader, old.output)
+            camera = self._start(camera_id, config, origin, source, old.stream, old.output)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
             listener(camera)
@@ -233,8 +234,18 @@ class Cameras:
             self.viewers,
         )
 
+    def _open(self, camera_id: str, config: CameraConfig, origin: str) -> Source | None:
+        """Where the pictures are fetched; None for a camera that pushes them."""
+        return None if config.kind == "push" else self._parts.open_source(camera_id, config, self.settings, origin)
+
     def _start(
-        self, camera_id: str, config: CameraConfig, origin: str, stream: Stream, output: Output | None = None
+        self,
+        camera_id: str,
+        config: CameraConfig,
+        origin: str,
+        source: Source | None,
+        stream: Stream,
+        output: Output | None = None,
     ) -> Camera:
         options = self.settings.stream_options(config)
         limits = self.settings.limits
@@ -245,10 +256,9 @@ class Cameras:
             budget=self.budget,
         )
         reader: Reader | Desk
-        if config.kind == "push":
+        if source is None:
             reader = Desk(stream, gate, stall_timeout_s=options.stall_timeout_s)
         else:
-            source = self._parts.open_source(camera_id, config, self.settings, origin)
             reader = Reader(
                 stream,
                 source,
@@ -266,6 +276,8 @@ class Cameras:
     async def _stop(self, camera: Camera) -> None:
         camera.task.cancel()
         await asyncio.gather(camera.task, return_exceptions=True)
+        if camera.desk is not None:
+            camera.desk.restart()  # a device that is connected must not go on at a desk nobody looks after
 
     async def _open_frame_ids(self, camera_id: str) -> FrameIds:
         first = await self._reserve(camera_id)
@@ -291,3 +303,17 @@ class Cameras:
             used = set(self._numbers.values())
             self._numbers[camera_id] = next(each for each in itertools.count(1) if each not in used)
         return self._numbers[camera_id]
+
+
+# What may change without the device noticing.
+_APPEARANCE = frozenset({"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key"})
+
+
+def _is_read_alike(old: Camera, config: CameraConfig, origin: str) -> bool:
+    return old.origin == origin and old.config.model_dump(exclude=set(_APPEARANCE)) == config.model_dump(
+        exclude=set(_APPEARANCE)
+    )
+
+
+def _transform_of(config: CameraConfig) -> tuple[object, ...]:
+    return config.rotate, config.mirror, config.masks

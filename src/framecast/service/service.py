@@ -176,7 +176,6 @@ class Service:
                     camera_id, config, camera.origin if "url" not in changes else _origin(grant)
                 )
             except Misuse as error:
-                await self.cameras.change(camera_id, camera.config, camera.origin)
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             self._reload()

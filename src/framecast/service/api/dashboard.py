@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any, cast
 
 from aiohttp import WSMsgType, web
@@ -16,7 +17,7 @@ from aiohttp import WSMsgType, web
 from framecast import __version__
 from framecast.core.errors import LimitReached
 from framecast.core.stream import Stream
-from framecast.output.dashboard import DEFAULT_CREDIT, MOST_CREDIT, Subscription
+from framecast.output.dashboard import DEFAULT_CREDIT, MOST_CREDIT, Page, Subscription
 from framecast.service import views
 from framecast.service.api import query
 from framecast.service.api.sockets import open_socket
@@ -72,7 +73,8 @@ class Conversation:
         self._peer = call.peer
         transport = call.request.transport
         assert transport is not None
-        self._transport = cast(asyncio.WriteTransport, transport)
+        writer = cast(asyncio.WriteTransport, transport)
+        self._page = Page(writer.write, writer.get_write_buffer_size)
         self._subscriptions: dict[str, tuple[Camera, Subscription]] = {}
         self._by_number: dict[int, Subscription] = {}
         self._wish_for_all: dict[str, Any] | None = None
@@ -80,12 +82,12 @@ class Conversation:
         self._removed: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._stats_s = 0.0
-        self._watched: set[str] = set()
 
     async def run(self) -> None:
         """Talk until the page goes."""
         cameras = self._service.cameras
         cameras.on_added.append(self._on_added)
+        cameras.on_changed.append(self._on_changed)
         cameras.on_removed.append(self._on_removed)
         for camera in cameras:
             self._watch(camera)
@@ -106,6 +108,7 @@ class Conversation:
         finally:
             talker.cancel()
             cameras.on_added.remove(self._on_added)
+            cameras.on_changed.remove(self._on_changed)
             cameras.on_removed.remove(self._on_removed)
             for camera in cameras:
                 if self._on_state in camera.stream.on_state:
@@ -159,7 +162,7 @@ class Conversation:
             self._wake.set()
         elif kind == "ping":
             stamp = message.get("t")
-            if not isinstance(stamp, (int, float, str, type(None))):
+            if not isinstance(stamp, (int, float, str, type(None))) or _is_odd(stamp):
                 raise Refusal("bad_value", "t is a number or a text")
             await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
         else:
@@ -197,9 +200,7 @@ class Conversation:
             raise Refusal(error.code, error.message, camera.camera_id) from None
         except LimitReached as error:
             raise Refusal("limit_reached", str(error), camera.camera_id) from None
-        subscription = Subscription(
-            self._transport.write, self._transport.get_write_buffer_size, viewer, credit=credit, fps=asked.fps
-        )
+        subscription = Subscription(self._page, viewer, credit=credit, fps=asked.fps)
         try:
             self._service.hub.subscribe(camera.stream, asked.rendition, subscription)
         except LimitReached as error:
@@ -255,9 +256,14 @@ class Conversation:
             except Refusal:
                 self._changed.add(camera.camera_id)
 
+    def _on_changed(self, camera: Camera) -> None:
+        self._changed.add(camera.camera_id)
+        self._wake.set()
+
     def _on_removed(self, camera: Camera) -> None:
         self._unsubscribe(camera.camera_id)
-        self._removed[camera.camera_id] = camera.stream.number
+        if self._may_watch(camera):
+            self._removed[camera.camera_id] = camera.stream.number
         self._changed.discard(camera.camera_id)
         self._wake.set()
 
@@ -301,3 +307,8 @@ class Conversation:
 
     async def _say(self, message: dict[str, Any]) -> None:
         await self._socket.send_str(json.dumps(message, separators=(",", ":")))
+
+
+def _is_odd(value: object) -> bool:
+    """Whether JSON has no word for it, though Python's reader makes it from ``NaN`` and ``1e999``."""
+    return isinstance(value, float) and not math.isfinite(value)
