@@ -116,6 +116,10 @@ export class Picture {
     const ageMs = this.#clock.now() - frame.capturedMs;
     this.shown = { width: bitmap.width, height: bitmap.height, capturedMs: frame.capturedMs, id: frame.id };
     this.painted += 1;
+    // Handing a bitmap over doesn't resize the canvas, and CSS letterboxes by the canvas's own size.
+    const { canvas } = this.#context;
+    if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
+    if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
     // Takes the bitmap over: nothing is left to close.
     this.#context.transferFromImageBitmap(bitmap);
     this.#onpaint?.(frame, ageMs);

@@ -11,9 +11,10 @@ const SAMPLES = 64;
 const ENOUGH = 8;
 const QUIET_MS = 3_000;
 const HEADROOM_MS = 3;
-// The delay rises at once, since a picture that is late is late, and comes down slowly, since each step
-// down shows some frame early.
+// The delay rises at once, since a picture that is late is late, and comes down in steps, since each step
+// down shows some frame early: a fifth of the way, and at least EASE_MS.
 const EASE_MS = 4;
+const EASE_SHARE = 0.2;
 const REVIEW_MS = 500;
 // A frame due within half a refresh of a 60 Hz screen is due.
 const SLACK_MS = 8;
@@ -123,6 +124,6 @@ export class Playout {
     const { delayMs, keys } = agree(lates);
     for (const [key, member] of this.#members) member.inStep = keys.has(key);
     if (delayMs === 0 || delayMs > this.delayMs) this.delayMs = delayMs;
-    else this.delayMs = Math.max(delayMs, this.delayMs - EASE_MS);
+    else this.delayMs = Math.max(delayMs, this.delayMs - Math.max(EASE_MS, (this.delayMs - delayMs) * EASE_SHARE));
   }
 }
