@@ -54,13 +54,14 @@ class Session:
         self._live = load(target)
         self._seen: set[Hashable] = set()
         self._untried = list(self._live)
+        self._inside = False  # the parser; only there may the watchdog interrupt
 
     def turn(self, seconds: float) -> Report:
         """Try inputs for so long."""
         report = Report(self._target.name)
         started = time.monotonic()
         while (now := time.monotonic()) - started < seconds:
-            with _watchdog():
+            with self._watchdog():
                 self._batch(report, min(_BATCH, 1 + int(_BATCH * (started + seconds - now))))
         report.seconds = time.monotonic() - started
         return report
@@ -74,16 +75,20 @@ class Session:
                 data = live[int(rng.random() * len(live))]
                 data = mutator.mutate(data, live[int(rng.random() * len(live))])
             report.inputs += 1
-            self._try(data, report)
+            try:
+                self._try(data, report)
+            except Hang:
+                self._found(data, report, "hang", traceback.format_exc())
+                return
 
     def _try(self, data: bytes, report: Report) -> None:
         target = self._target
         started = time.thread_time()
         try:
+            self._inside = True
             taken = target.run(data)
         except Hang:
-            self._found(data, report, "hang", traceback.format_exc())
-            return
+            raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -91,6 +96,8 @@ class Session:
             kind = f"{type(error).__name__} {frame.filename.rpartition('/')[2]}:{frame.lineno} {str(error)[:40]}"
             self._found(data, report, kind, traceback.format_exc())
             return
+        finally:
+            self._inside = False
         limit = target.base_s + target.per_byte_s * len(data)
         if time.thread_time() - started > limit and self._is_slow(data, limit):
             self._found(data, report, "slow", f"{len(data)} bytes took more than {limit:.3f} s of CPU three times")
@@ -112,6 +119,26 @@ class Session:
         if kind not in report.findings:
             report.findings[kind] = str(save_crash(report.target, data, f"{kind}\n\n{text}"))
 
+    @contextlib.contextmanager
+    def _watchdog(self) -> Iterator[None]:
+        """Interrupts what never ends, where the system has alarms."""
+        if not hasattr(signal, "setitimer"):
+            yield
+            return
+
+        def ring(signum: int, frame: FrameType | None) -> None:
+            if self._inside:
+                raise Hang
+
+        before = signal.signal(signal.SIGALRM, ring)
+        timer = signal.setitimer(signal.ITIMER_REAL, HANG_S)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+
 
 _sessions: dict[tuple[str, int], Session] = {}
 
@@ -122,22 +149,3 @@ def turn(name: str, seed: int, seconds: float) -> Report:
     if session is None:
         session = _sessions[name, seed] = Session(TARGETS[name], seed)
     return session.turn(seconds)
-
-
-@contextlib.contextmanager
-def _watchdog() -> Iterator[None]:
-    """Interrupts what never ends, where the system has alarms."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(signum: int, frame: FrameType | None) -> None:
-        raise Hang
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
