@@ -47,6 +47,22 @@ async ([source, path, milliseconds]) => {
 }
 """
 
+SAMPLE_WALL = """
+async ([source]) => {
+  const code = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
+  window.seen = new Map();
+  setInterval(() => {
+    for (const tile of document.querySelectorAll("fc-tile")) {
+      const {canvas, camera} = tile;
+      const shown = code.readBlockCodeFrom(canvas, canvas.width, canvas.height);
+      if (!shown) continue;
+      if (!window.seen.has(camera.id)) window.seen.set(camera.id, new Set());
+      window.seen.get(camera.id).add(shown.frameId);
+    }
+  }, 100);
+}
+"""
+
 
 class Watching(threading.Thread):
     """One player in a thread; `result` is what it returned, and its exception comes out of `finish`."""
@@ -74,12 +90,10 @@ class Watching(threading.Thread):
 
 def play_ffmpeg(url: str) -> tuple[int, str]:
     """Decodes for a minute; its exit status and everything it complained about."""
-    done = subprocess.run(
-        ["ffmpeg", "-nostdin", "-loglevel", "warning", "-f", "mpjpeg", "-i", url, "-t", str(MINUTE_S), "-f", "null", "-"],
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=2 * MINUTE_S,
-    )
+    # It takes the stream for 25 fps, so a minute is told by its frames.
+    command = ["ffmpeg", "-nostdin", "-loglevel", "warning", "-f", "mpjpeg", "-i", url]
+    command += ["-frames:v", str(round(FPS * MINUTE_S)), "-f", "null", "-"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=2 * MINUTE_S)
     return done.returncode, done.stderr
 
 
@@ -100,7 +114,9 @@ def play_opencv(url: str) -> list[int]:
 
 def play_curl(url: str) -> list[int]:
     """Frame ids in what curl stores."""
-    done = subprocess.run(["curl", "-sN", "--max-time", str(MINUTE_S), url], stdout=subprocess.PIPE, timeout=2 * MINUTE_S)
+    done = subprocess.run(
+        ["curl", "-sN", "--max-time", str(MINUTE_S), url], stdout=subprocess.PIPE, timeout=2 * MINUTE_S
+    )
     parser = multipart.Parser("frame", max_part_bytes=1 << 20)
     return [int(part.headers["x-frame-id"]) for part in parser.feed(done.stdout)]
 
@@ -151,11 +167,13 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
         "http.client": Watching(lambda: play_http_client(url)),
     }
     source = (SUPPORT / "blockcode.js").read_text()
-    wall_page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    # The page's own rules forbid scripts from blobs, and rightly; here one is let in to read the canvases.
+    wall_page = chromium.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     complaints: list[str] = []
     wall_page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     wall_page.on("pageerror", lambda error: complaints.append(str(error)))
     wall_page.goto(server.url + "/")
+    wall_page.evaluate(SAMPLE_WALL, [source])
     page = chromium.new_page()
     page.goto(server.url + "/healthz")
     shown = page.evaluate(SHOWN_BY_IMG, [source, STREAM, MINUTE_S * 1000])
@@ -166,21 +184,11 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
     for name in ("opencv", "curl", "http.client"):
         check_ids(players[name].finish(MINUTE_S))
 
-    wall_page.bring_to_front()
-    before = frames_painted(wall_page)
-    wall_page.wait_for_timeout(3000)
-    after = frames_painted(wall_page)
-    assert len(after) == WALL_CAMERAS
-    assert all(later - earlier >= FPS for earlier, later in zip(before, after, strict=True)), (before, after)
+    seen = wall_page.evaluate("() => [...window.seen.values()].map((ids) => ids.size)")
+    assert len(seen) == WALL_CAMERAS
+    # Sampled every 100 ms, so most of the frames: enough to tell a wall that plays from one that stutters.
+    assert min(seen) >= 0.5 * FPS * MINUTE_S, seen
     assert complaints == []
-
-
-def frames_painted(page: Any) -> list[int]:
-    """Frame ids that the tiles show, in their order."""
-    ids: list[int] = page.evaluate(
-        "() => [...document.querySelectorAll('fc-tile')].map((tile) => Number(tile.dataset.frame))"
-    )
-    return ids
 
 
 @pytest.mark.parametrize("fps", [1, 5, 30])
