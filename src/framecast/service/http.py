@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import HttpVersion10, web
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from framecast.core.errors import LimitReached
 from framecast.core.limits import Quietly
@@ -32,6 +32,8 @@ log = logging.getLogger("framecast.service.http")
 LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
+JUNK_WAIT_S = 0.25
+"""How long what may follow a broken upload is waited for: a device sends its picture in one go."""
 
 Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
 
@@ -141,7 +143,7 @@ class Rules:
 class _Connection(RequestHandler):
     """aiohttp's handler of one connection, with limits and answers of our own."""
 
-    __slots__ = ("_first_timer", "_front", "local", "peer")
+    __slots__ = ("_first_timer", "_front", "_junk", "local", "peer")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -149,6 +151,7 @@ class _Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self._first_timer: asyncio.TimerHandle | None = None
+        self._junk: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -171,6 +174,31 @@ class _Connection(RequestHandler):
         self._first_timer = None
         if self._request_count == 0:
             self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        # aiohttp's parser forgets whole requests that came in the same data as something that is none. An upload
+        # whose length is too small is such a case, so its head is parsed before its body. A cut anywhere is harmless.
+        if data.startswith((b"POST ", b"PUT ")):
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 <= end < len(data):
+                super().data_received(data[:end])
+                data = data[end:]
+        super().data_received(data)
+        if self._junk is not None and self._messages and not self._junk.done():
+            self._junk.set_result(None)
+
+    async def is_followed_by_junk(self) -> bool:
+        """Whether the request being answered is followed by something that is none, now or soon."""
+        if not self._messages:
+            self._junk = self._loop.create_future()
+            try:
+                async with asyncio.timeout(JUNK_WAIT_S):
+                    await self._junk
+            except TimeoutError:
+                return False
+            finally:
+                self._junk = None
+        return isinstance(self._messages[0][0], _ErrInfo)
 
     def handle_error(
         self,
@@ -411,6 +439,11 @@ async def read_json(request: web.BaseRequest, *, timeout_s: float) -> dict[str, 
     return data
 
 
+async def is_followed_by_junk(request: web.BaseRequest) -> bool:
+    """Whether a request whose body was read is followed by bytes that are no request: its length was too small."""
+    return await cast(_Connection, request.protocol).is_followed_by_junk()
+
+
 async def read_body(request: web.BaseRequest, *, max_bytes: int, timeout_s: float) -> bytes:
     """The request's body.
 
@@ -425,6 +458,9 @@ async def read_body(request: web.BaseRequest, *, max_bytes: int, timeout_s: floa
             body = await request.read()  # it is all here: a timer would cost more than the reading
         else:
             async with asyncio.timeout(timeout_s):
+                if request.headers.get("Expect", "").lower() == "100-continue" and request.version > HttpVersion10:
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    request.writer.output_size = 0
                 body = await request.read()
     except TimeoutError:
         raise ApiError(408, "timeout", f"The body did not come within {timeout_s:g} s", close=True) from None

@@ -25,9 +25,11 @@ def routes(service: Service) -> list[Route]:
         return allowed(service, call, camera or service.compat_camera(service.settings.compat.doorbell), right)
 
     async def doorbell_push(call: Call) -> web.StreamResponse:
-        posted = await read_picture(service, call)
+        posted = await read_picture(
+            service, call, service.cameras.get(service.settings.compat.doorbell) or service.cameras.first
+        )
         camera = doorbell_camera(call, Right.PUBLISH, posted.device_id)
-        packet = hand_in(service, call, camera, posted)
+        packet = await hand_in(call, camera, posted)
         return answer(packet, camera, _number_or_text(posted.frame_id) if posted.frame_id else packet.frame_id)
 
     async def doorbell_stream(call: Call) -> web.StreamResponse:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass
 
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from framecast.core.errors import Replaced
 from framecast.core.packet import Packet
@@ -14,7 +15,7 @@ from framecast.ingest.push import Desk
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import Call, Route, read_body
+from framecast.service.http import Call, Route, is_followed_by_junk, read_body
 from framecast.service.rights import Right
 from framecast.service.service import Service
 from framecast.wire import form
@@ -22,7 +23,10 @@ from framecast.wire.errors import FormError
 
 REPLACED_CODE = 4409
 """WebSocket close code: another device took the camera over (HTTP would say 409)."""
+SILENT_CODE = 4408
 SILENT_S = 30.0
+TRUNCATED = "truncated"
+WRAPPED = "content_length_wrapped"
 
 
 def routes(service: Service) -> list[Route]:
@@ -30,8 +34,8 @@ def routes(service: Service) -> list[Route]:
 
     async def post(call: Call) -> web.StreamResponse:
         camera = service.camera(call.parameter)
-        posted = await read_picture(service, call)
-        packet = hand_in(service, call, camera, posted)
+        posted = await read_picture(service, call, camera)
+        packet = await hand_in(call, camera, posted)
         return answer(packet, camera, packet.frame_id)
 
     async def socket(call: Call) -> web.StreamResponse:
@@ -69,15 +73,23 @@ class Posted:
     stamp_s: float | None = None
 
 
-async def read_picture(service: Service, call: Call) -> Posted:
+async def read_picture(service: Service, call: Call, camera: Camera | None) -> Posted:
     """The picture in a request, raw or in a form.
 
+    Args:
+        camera: The one it is meant for, as far as that is known before the request was read.
+
     Raises:
-        ApiError: There is none, or it is not whole; the cause is counted on the camera where one is named.
+        ApiError: There is none, or it is not whole; the cause is counted on the camera.
     """
     request = call.request
     limits = service.settings.limits
-    body = await read_body(request, max_bytes=limits.max_frame_bytes + 65_536, timeout_s=limits.body_timeout_s)
+    try:
+        body = await read_body(request, max_bytes=limits.max_frame_bytes + 65_536, timeout_s=limits.body_timeout_s)
+    except ApiError as error:
+        if error.status == 413 and camera is not None:
+            camera.stream.refused["too_many_bytes"] += 1
+        raise
     content_type = request.headers.get("Content-Type", "")
     if not content_type.lower().startswith("multipart/"):
         if not body:
@@ -86,21 +98,12 @@ async def read_picture(service: Service, call: Call) -> Posted:
     try:
         fields = form.parse_form(body, content_type)
     except FormError as error:
-        camera = service.cameras.get(call.parameter)
         if camera is not None:
             camera.stream.refused[error.cause] += 1
-        raise ApiError(
-            400,
-            error.cause,
-            f"The form can't be read: {error}. "
-            + (
-                "The Content-Length is smaller than the body: many sketches keep it in a 16-bit number, "
-                "which wraps at 65,536; make it a size_t"
-                if error.cause == "content_length_wrapped"
-                else "Send multipart/form-data with the picture in a field named frame"
-            ),
-            close=True,
-        ) from None
+        if error.cause == WRAPPED:
+            raise _wrapped() from None
+        words = f"The form can't be read: {error}. Send multipart/form-data with the picture in a field named frame"
+        raise bad_request(words, error.cause, close=True) from None
     picture = form.picture(fields)
     if picture is None:
         raise bad_request("The form has no field frame, imageFile or image", "no_picture")
@@ -114,7 +117,7 @@ async def read_picture(service: Service, call: Call) -> Posted:
     )
 
 
-def hand_in(service: Service, call: Call, camera: Camera, posted: Posted) -> Packet:
+async def hand_in(call: Call, camera: Camera, posted: Posted) -> Packet:
     """Publish a posted picture.
 
     Raises:
@@ -126,13 +129,27 @@ def hand_in(service: Service, call: Call, camera: Camera, posted: Posted) -> Pac
         desk.check_in(identity, dialect=posted.dialect, address=call.peer)
     except Replaced as error:
         raise ApiError(409, "replaced", str(error), close=True) from None
-    before = camera.stream.refused.copy() if camera.stream.refused else None
+    refused = camera.stream.refused
+    before = refused.copy() if refused else None
     packet = desk.jpeg(posted.picture, stamp_s=posted.stamp_s)
     if packet is None:
-        causes = [cause for cause, count in camera.stream.refused.items() if not before or count > before[cause]]
+        causes = [cause for cause, count in refused.items() if not before or count > before[cause]]
         cause = causes[0] if causes else "refused"
-        raise ApiError(400, cause, f"The picture is refused: {cause}")
+        if cause == TRUNCATED and await is_followed_by_junk(call.request):
+            refused[TRUNCATED] -= 1
+            refused += Counter({WRAPPED: 1})  # drops what is back at 0
+            raise _wrapped()
+        raise bad_request(f"The picture is refused: {cause}", cause, close=cause == TRUNCATED)
     return packet
+
+
+def _wrapped() -> ApiError:
+    return bad_request(
+        "The Content-Length is smaller than the body: many sketches keep it in a 16-bit number, which wraps at 65,536; "
+        "make it a size_t",
+        WRAPPED,
+        close=True,
+    )
 
 
 def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamResponse:
@@ -149,24 +166,33 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
     socket = await open_socket(call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
     identity = object()
     loop = asyncio.get_running_loop()
+    farewell: list[tuple[int, str]] = []
 
     def replaced() -> None:
-        service.supervisor.spawn(
-            "replaced publisher", _close(socket, REPLACED_CODE, "another device took this camera over")
-        )
+        if service.closing:
+            farewell.append((WSCloseCode.GOING_AWAY, "the server stops"))
+        else:
+            farewell.append((REPLACED_CODE, "another device took this camera over, or it was restarted"))
+        service.supervisor.spawn("replaced publisher", _close(socket, *farewell[0]))
 
     desk.check_in(identity, dialect="WebSocket", address=call.peer, on_replaced=replaced)
     try:
         deadline = loop.time() + SILENT_S
         while not socket.closed:
             message = await socket.receive(timeout=max(1.0, deadline - loop.time()))
+            if farewell:
+                await _close(socket, *farewell[0])
+                break  # what was on its way already must not appear as the other one's
             if message.type is WSMsgType.BINARY:
                 deadline = loop.time() + SILENT_S
                 desk.jpeg(message.data)
             elif message.type is not WSMsgType.TEXT:
+                error = message.data
+                if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
+                    camera.stream.refused["too_many_bytes"] += 1
                 break
     except TimeoutError:
-        await _close(socket, 4408, "nothing came")
+        await _close(socket, SILENT_CODE, "nothing came")
     finally:
         desk.leave(identity)
     return socket
