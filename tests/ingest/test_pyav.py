@@ -19,8 +19,9 @@ from framecast.core.errors import BadStatus, ConfigError, DeviceError, Misuse, P
 
 av = pytest.importorskip("av")
 
+from framecast.ingest.avoutlet import PICTURES, Outlet  # noqa: E402
 from framecast.ingest.avsession import Timeline  # noqa: E402
-from framecast.ingest.pyav import PICTURES, AvSource, Outlet  # noqa: E402
+from framecast.ingest.pyav import AvSource  # noqa: E402
 
 from .rtsp_peer import RtspCamera, h264_media, jpeg_media  # noqa: E402
 

@@ -14,6 +14,7 @@ from av.error import ExitError, FFmpegError, HTTPClientError, HTTPError, Invalid
 from framecast.core.errors import BadStatus, DeviceError, ProtocolError, Stalled, Unreachable
 from framecast.core.pacer import Pacer
 from framecast.ingest.avjpeg import JpegEncoder
+from framecast.ingest.avoutlet import Order, Outlet
 from framecast.ingest.huffman import with_tables
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from framecast.ingest.pyav import Order, Outlet
 
 LONGEST_GAP_S = 5.0
 """A longer gap between two pictures of a file is a fault of its stamps."""
