@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,7 @@ log = logging.getLogger("framecast.service.http")
 LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
+QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 JUNK_WAIT_S = 0.25
 """How long what may follow a broken upload is waited for: a device sends its picture in one go."""
 
@@ -141,21 +143,29 @@ class Rules:
 
 
 class _Connection(RequestHandler):
-    """aiohttp's handler of one connection, with limits and answers of our own."""
+    """aiohttp's handler of one connection, with limits and answers of our own.
 
-    __slots__ = ("_first_timer", "_front", "_junk", "local", "peer")
+    Attributes:
+        token: Name of the token that the latest request showed; empty for none.
+    """
+
+    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "_socket", "local", "peer", "token")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._front = server.front
         self.local = server.local
         self.peer = ""
+        self.token = ""
+        self._socket: socket.socket | None = None
+        self._eager = False
         self._first_timer: asyncio.TimerHandle | None = None
         self._junk: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
+        self._socket = transport.get_extra_info("socket")
         self.peer = "local" if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
         if not self._front.opened(self.peer):
             cast(asyncio.Transport, transport).abort()
@@ -169,6 +179,21 @@ class _Connection(RequestHandler):
             self._front.closed(self.peer)
             self.peer = ""
         super().connection_lost(exc)
+
+    def acknowledge_at_once(self) -> None:
+        """Have the kernel acknowledge what comes over this connection as it comes.
+
+        Simple firmwares leave Nagle's algorithm on: the end of a picture then waits for the acknowledgement of what
+        went before, which the kernel delays by 40 ms. It forgets this again by itself, so it is asked at each read.
+        """
+        if QUICK_ACK is not None and not self.local and self._socket is not None:
+            self._eager = True
+            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._eager and self.transport is not None and not self.transport.is_closing():
+            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[union-attr, arg-type]
 
     def _first_deadline(self) -> None:
         self._first_timer = None
@@ -200,6 +225,11 @@ class _Connection(RequestHandler):
                 self._junk = None
         return isinstance(self._messages[0][0], _ErrInfo)
 
+    def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Give an answer, of whatever kind, the headers that every answer carries."""
+        for name, value in self._front.common_headers(request).items():
+            response.headers.setdefault(name, value)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -215,6 +245,11 @@ class _Connection(RequestHandler):
         response = error_response(status, "internal" if status >= 500 else "bad_request", words)
         response.force_close()
         return response
+
+
+class _Request(web.BaseRequest):
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        cast(_Connection, self.protocol).decorate(self, response)
 
 
 class _Server(web.Server):
@@ -244,6 +279,7 @@ class Front:
         self._access = access
         self._per_address: Counter[str] = Counter()
         self._connections = 0
+        self._servers: list[_Server] = []
         self._quietly = Quietly()
 
     @property
@@ -260,9 +296,9 @@ class Front:
         loop = asyncio.get_running_loop()
 
         def make_request(*args: Any) -> web.BaseRequest:
-            return web.BaseRequest(*args, loop=loop, client_max_size=self.rules.max_body_bytes)  # type: ignore[misc]
+            return _Request(*args, loop=loop, client_max_size=self.rules.max_body_bytes)  # type: ignore[misc]
 
-        return _Server(
+        server = _Server(
             self,
             local=local,
             request_factory=make_request,
@@ -274,6 +310,15 @@ class Front:
             max_field_size=MAX_LINE_BYTES,
             tcp_keepalive=True,
         )
+        self._servers.append(server)
+        return server
+
+    def drop(self, token: str) -> None:
+        """Cut every connection that this token opened: it was revoked."""
+        for server in self._servers:
+            for connection in server.connections:
+                if cast(_Connection, connection).token == token and connection.transport is not None:
+                    connection.transport.abort()
 
     def opened(self, peer: str) -> bool:
         """Count a connection in; False when there are too many."""
@@ -313,8 +358,6 @@ class Front:
             response = error_response(400, "bad_request", "The request has bytes that are no text")
             response.force_close()
         self.requests[response.status] += 1
-        if not response.prepared:
-            self._decorate(request, response)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -347,10 +390,13 @@ class Front:
         else:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, peer)
+            connection.token = grant.name
             if (method != "GET" or route.websocket) and not origin_allowed(
                 request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
             ):
                 raise ApiError(403, "wrong_origin", "Pages of other sites may not do this (server.allowed_origins)")
+        if route.right is Right.PUBLISH:
+            connection.acknowledge_at_once()
         return await route.handler(Call(request, route, parameter, grant, peer))
 
     def _authorise(
@@ -391,10 +437,6 @@ class Front:
                 "Access-Control-Max-Age": "600",
             },
         )
-
-    def _decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        for name, value in self.common_headers(request).items():
-            response.headers.setdefault(name, value)
 
     def common_headers(self, request: web.BaseRequest) -> dict[str, str]:
         """Headers that every answer carries."""

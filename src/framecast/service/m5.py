@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from framecast.output.relay import relay
 from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
-from framecast.service.api.watch import allowed
+from framecast.service.api.watch import allowed, named
 from framecast.service.cameras import Camera
 from framecast.service.http import Call, Handler, Route, Table
 from framecast.service.rights import Right
@@ -21,7 +21,7 @@ def device_table(service: Service) -> Table:
     """Routes of the port where a device connects: the path names the camera, `/` is the configured or first one."""
 
     async def publish(call: Call) -> web.StreamResponse:
-        camera = allowed(service, call, _camera(service, call), Right.PUBLISH)
+        camera = _camera(service, call, Right.PUBLISH)
         return await publish_socket(service, call, camera)
 
     return _table(publish, Right.PUBLISH, "A device connects and sends each picture as one binary message.")
@@ -31,7 +31,7 @@ def viewer_table(service: Service) -> Table:
     """Routes of the port where viewers connect; each picture is one binary message."""
 
     async def watch(call: Call) -> web.StreamResponse:
-        camera = allowed(service, call, _camera(service, call), Right.WATCH)
+        camera = _camera(service, call, Right.WATCH)
         socket = await open_socket(call.request, max_message_bytes=4096)
         with admitted(service, camera, "relay", call.peer) as viewer:
             sender = service.supervisor.spawn(
@@ -63,7 +63,7 @@ async def _send(sending: Coroutine[Any, Any, None]) -> None:
         pass
 
 
-def _camera(service: Service, call: Call) -> Camera:
+def _camera(service: Service, call: Call, right: Right) -> Camera:
     if call.parameter:
-        return service.camera(call.parameter)
-    return service.compat_camera(service.settings.compat.m5)
+        return named(service, call, call.parameter, right)
+    return allowed(service, call, service.compat_camera(service.settings.compat.m5), right)

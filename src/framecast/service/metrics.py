@@ -5,7 +5,7 @@ docs/operations.md lists them, and a test sees to it that it lists all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -14,16 +14,22 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from framecast import __version__
 from framecast.core.stream import State
 from framecast.service import views
+from framecast.service.cameras import Camera
 from framecast.service.service import Service
 
 _CAMERA = ["camera"]
 
 
 class ServiceCollector(Collector):
-    """All metrics of one service."""
+    """All metrics of one service.
 
-    def __init__(self, service: Service) -> None:
+    Args:
+        cameras: Those whose numbers may be told.
+    """
+
+    def __init__(self, service: Service, cameras: Iterable[Camera]) -> None:
         self._service = service
+        self._shown = tuple(cameras)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -74,7 +80,7 @@ class ServiceCollector(Collector):
             "From a picture's arrival to the last viewer's write.",
             labels=["camera", "quantile"],
         )
-        for camera in self._service.cameras:
+        for camera in self._shown:
             name, stream = camera.camera_id, camera.stream
             frames.add_metric([name], stream.published)
             size.add_metric([name], stream.meter.bytes)
@@ -96,8 +102,8 @@ class ServiceCollector(Collector):
         yield from (frames, size, refused, quirks, drops, connects, viewers, fps, age, state, latency)
 
 
-def exposition(service: Service) -> bytes:
-    """All metrics in Prometheus' text format."""
+def exposition(service: Service, cameras: Iterable[Camera]) -> bytes:
+    """The metrics of the server and these cameras, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServiceCollector(service))
+    registry.register(ServiceCollector(service, cameras))
     return generate_latest(registry)

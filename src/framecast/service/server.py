@@ -95,6 +95,7 @@ class Listeners:
     def _front(self, table: Table) -> Front:
         front = Front(table, lambda: self._service.access, rules(self._service.settings))
         self.fronts.append(front)
+        self._service.on_revoked.append(front.drop)
         return front
 
     def _handler(self, front: Front, *, local: bool) -> Callable[[], asyncio.Protocol]:

@@ -66,6 +66,7 @@ class Service:
         self.started_ns = clock.now_ns()
         self.ready = False
         self.closing = False
+        self.on_revoked: list[Callable[[str], None]] = []
         self.hub = Hub()
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
@@ -258,9 +259,11 @@ class Service:
         return [tokenapi.describe(token) for token in await self.blocking(self._state.tokens)]
 
     async def revoke_token(self, name: str, *, forget: bool) -> bool:
-        """Make a token useless; False when there is none of this name."""
+        """Make a token useless and cut whom it let in; False when there is none of this name."""
         found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
         await self._reload_tokens()
+        for listener in self.on_revoked:
+            listener(name)
         return found
 
     async def log_in(self, key: str) -> tuple[str, Grant] | None:

@@ -103,7 +103,9 @@ def _target(service: Service, fields: dict[str, Any]) -> tuple[str, str, str]:
     if unknown:
         raise bad_request(f"A probe takes url or camera, not {', '.join(sorted(unknown))[:100]}", "bad_value")
     camera_id, url = fields.get("camera"), fields.get("url")
-    if isinstance(camera_id, str):
+    if "camera" in fields:
+        if not isinstance(camera_id, str) or "url" in fields:
+            raise bad_request("camera is the id of a camera, in place of a url", "bad_value")
         camera = service.camera(camera_id)
         return camera.config.url, camera.config.username, camera.config.password
     username, password = fields.get("username", ""), fields.get("password", "")

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from framecast.service import views
 from framecast.service.api.publish import answer, hand_in, read_picture
-from framecast.service.api.watch import allowed, send_mjpeg, send_snapshot
+from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
 from framecast.service.cameras import Camera
 from framecast.service.http import Call, Route, json_response
 from framecast.service.rights import Right
@@ -43,7 +43,9 @@ def routes(service: Service) -> list[Route]:
 
     async def broadcast(call: Call) -> web.StreamResponse:
         camera_id = call.query.get("camera", "")
-        camera = service.camera(camera_id) if camera_id else service.compat_camera(service.settings.compat.broadcast)
+        if camera_id:
+            return await send_mjpeg(service, call, named(service, call, camera_id, Right.WATCH))
+        camera = service.compat_camera(service.settings.compat.broadcast)
         return await send_mjpeg(service, call, allowed(service, call, camera, Right.WATCH))
 
     def robot_camera(call: Call) -> Camera:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp import web
 from framecast import __version__
 from framecast.core.stream import State
 from framecast.service import openapi, views
+from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
 from framecast.service.http import Call, Route, json_response, read_json
 from framecast.service.rights import COOKIE, Grant, Right
@@ -42,7 +43,8 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
     async def metrics(call: Call) -> web.StreamResponse:
         exposition = await asyncio.get_running_loop().run_in_executor(None, _import_exposition)
         return web.Response(
-            body=exposition(service), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+            body=exposition(service, watchable(service, call.grant, call.peer)),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
     async def who(call: Call) -> web.StreamResponse:
@@ -148,11 +150,14 @@ def _session(service: Service, grant: Grant) -> dict[str, Any]:
     }
 
 
+def watchable(service: Service, grant: Grant, peer: str) -> list[Camera]:
+    """The cameras that the caller may watch."""
+    return [camera for camera in service.cameras if service.access.covers(grant, Right.WATCH, camera.camera_id, peer)]
+
+
 def overview(service: Service, grant: Grant, peer: str) -> dict[str, Any]:
     """Numbers of the server and of the cameras that the caller may watch."""
-    cameras = [
-        camera for camera in service.cameras if service.access.covers(grant, Right.WATCH, camera.camera_id, peer)
-    ]
+    cameras = watchable(service, grant, peer)
     return {
         "version": __version__,
         "uptime_s": round((service.clock.now_ns() - service.started_ns) / 1e9, 1),
@@ -182,7 +187,7 @@ def process() -> dict[str, Any]:
     }
 
 
-def _import_exposition() -> Callable[[Service], bytes]:
+def _import_exposition() -> Callable[[Service, Iterable[Camera]], bytes]:
     # Imported when first asked for, and not on the loop: it takes 60 ms.
     from framecast.service.metrics import exposition
 

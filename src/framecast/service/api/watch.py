@@ -134,7 +134,19 @@ def allowed(service: Service, call: Call, camera: Camera, right: Right) -> Camer
     """The camera, when the caller's right covers it: these routes name no camera that could be checked before."""
     if service.access.covers(call.grant, right, camera.camera_id, call.peer):
         return camera
-    raise ApiError(403, "forbidden", f"This token doesn't have the right to {right.value} camera {camera.camera_id}.")
+    raise _forbidden(camera.camera_id, right)
+
+
+def named(service: Service, call: Call, camera_id: str, right: Right) -> Camera:
+    """The camera of this id; whether it exists is told only to those whose right would cover it."""
+    if not service.access.covers(call.grant, right, camera_id, call.peer):
+        raise _forbidden(camera_id, right)
+    return service.camera(camera_id)
+
+
+def _forbidden(camera_id: str, right: Right) -> ApiError:
+    words = f"This token doesn't have the right to {right.value} camera {camera_id[:63]}."
+    return ApiError(403, "forbidden", words)
 
 
 def _is_picture_request(request: web.BaseRequest) -> bool:

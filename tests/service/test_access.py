@@ -1,0 +1,402 @@
+"""Who may do what, through the real routes: every route of the table, for every kind of caller."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from framecast.mock.device import FakeDevice
+from framecast.service.api.table import make_table
+from framecast.service.http import Route
+from framecast.service.rights import COOKIE, Right
+from tests.service.serving import Server, jpeg, serving, until
+from tests.service.watching import Page, mjpeg
+
+pytestmark = pytest.mark.anyio
+
+CAMERAS = {"cam": "push:", "other": "push:"}
+
+ROLES: dict[str, dict[str, Any] | None] = {
+    "nobody": None,
+    "watcher": {"rights": ["watch"]},
+    "operator": {"rights": ["operate"]},
+    "publisher": {"rights": ["publish"]},
+    "watcher of other": {"rights": ["watch"], "cameras": ["other"]},
+    "operator of other": {"rights": ["operate"], "cameras": ["other"]},
+    "publisher of other": {"rights": ["publish"], "cameras": ["other"]},
+}
+
+COMPAT_WATCH = {
+    "/api/v1/stream/camera",
+    "/api/v1/stream/camera/snapshot",
+    "/api/v1/stream/stats",
+    "/stream",
+    "/stream/detect",
+    "/api/robot/stream",
+    "/api/robot/stream/stats",
+    "/video_feed",
+    "/status",
+}
+"""Routes that mean the first camera, which is ``cam``."""
+
+
+def expected(role: str, route: Route) -> str:
+    """``yes``, ``401`` or ``403``, told without the code under test."""
+    need, grant = route.right, ROLES[role]
+    if need is Right.PUBLIC:
+        return "yes"
+    if grant is None:
+        return "401"
+    rights = {*grant["rights"], *(["watch"] if "operate" in grant["rights"] else [])}
+    if need.value not in rights:
+        return "403"
+    if "cameras" not in grant:
+        return "yes"
+    if "/cameras/{id}" in route.path or route.path in COMPAT_WATCH or need is Right.OPERATE:
+        return "403"
+    return "yes"
+
+
+async def tokens_of(server: Server) -> dict[str, str]:
+    """A token for each role."""
+    return {
+        role: (await server.service.create_token({"name": role, **grant}))["secret"]
+        for role, grant in ROLES.items()
+        if grant is not None
+    }
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@asynccontextmanager
+async def asked(server: Server, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    """An answer, without its body: it may have no end."""
+    async with server.client.request(method, server.url + path, **options) as response:
+        yield response
+        response.close()
+
+
+async def test_every_route_asks_for_its_right(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secrets = await tokens_of(server)
+        routes = make_table(server.service).routes
+        assert len(routes) > 35
+        # What removes or creates comes last, and names what isn't there.
+        for role in ROLES:
+            headers = bearer(secrets[role]) if role in secrets else {}
+            for route in routes:
+                if route.path == "/api/v1/tokens/{name}" or route.method == "DELETE":
+                    camera_id = "ghost"
+                else:
+                    camera_id = "cam"
+                path = route.path.replace("{id}", camera_id).replace("{name}", "ghost").replace("{path:path}", "x")
+                async with asked(server, route.method, path, headers=headers) as response:
+                    verdict = str(response.status) if response.status in (401, 403) else "yes"
+                    assert verdict == expected(role, route), (role, route.method, route.path, response.status)
+                    if response.status == 401:
+                        assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+async def test_whether_a_camera_exists_is_told_to_nobody_without_the_right(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secrets = await tokens_of(server)
+        routes = [route for route in make_table(server.service).routes if "/cameras/{id}" in route.path]
+        paths = [(route.method, route.path) for route in routes if route.right is not Right.PUBLIC]
+        paths += [("GET", "/stream?camera={id}"), ("GET", "/stream/detect?camera={id}")]
+        for headers in ({}, bearer(secrets["watcher of other"]), bearer(secrets["publisher of other"]), bearer("fc_x")):
+            for method, path in paths:
+                answers = []
+                for camera_id in ("cam", "ghost"):
+                    async with asked(server, method, path.replace("{id}", camera_id), headers=headers) as response:
+                        assert response.status in (401, 403), (method, path)
+                        text = (await response.text()).replace(f"camera {camera_id}", "ID")
+                        answers.append((response.status, text, response.headers.get("WWW-Authenticate")))
+                assert answers[0] == answers[1], (method, path)
+        await server.error("GET", "/api/v1/anything", 401)
+        await server.error("GET", "/stream?camera=ghost", 404, headers=bearer(secrets["watcher"]))
+
+
+async def test_rights_come_before_validation(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS, tokens=True) as server:
+        for path in ("stream.mjpeg?fps=x", "snapshot.jpg?width=x", "publish"):
+            await server.error("GET", f"/api/v1/cameras/cam/{path}", 401)
+        await server.error("POST", "/api/v1/cameras", 401, data=b"{")
+        await server.error("POST", "/api/v1/cameras/cam/frames", 401, data=io.BytesIO(bytes(20_000_000)))
+        await server.error("PATCH", "/api/v1/cameras/cam", 401, data=b"\xff")
+        await server.error("POST", "/api/v1/probe", 401, json={"url": 5})
+        assert server.camera().stream.refused == {}
+
+
+async def test_what_is_listed_is_what_may_be_watched(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secrets = await tokens_of(server)
+        seen = {}
+        for role, secret in secrets.items():
+            if "publisher" not in role:
+                listed = await server.json("GET", "/api/v1/cameras", headers=bearer(secret))
+                seen[role] = [camera["id"] for camera in listed["cameras"]]
+        assert seen == {
+            "watcher": ["cam", "other"],
+            "operator": ["cam", "other"],
+            "watcher of other": ["other"],
+            "operator of other": ["other"],
+        }
+        limited = bearer(secrets["watcher of other"])
+        statistics = await server.json("GET", "/api/v1/stats", headers=limited)
+        assert list(statistics["cameras"]) == ["other"]
+        async with asked(server, "GET", "/metrics", headers=limited) as response:
+            text = await response.text()
+        assert 'camera="other"' in text
+        assert 'camera="cam"' not in text
+        async with Page.opened(server.client, server.url, headers=limited) as page:
+            assert [camera["id"] for camera in (await page.hear("hello"))["cameras"]] == ["other"]
+            await page.subscribe("cam")
+            assert (await page.hear("error"))["code"] == "not_found"
+            await page.subscribe("*")
+            await page.say(type="stats", interval_s=0.2)
+            assert list((await page.hear("stats"))["cameras"]) == ["other"]
+            assert not server.camera("cam").stream.viewers
+            operator = bearer(secrets["operator"])
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "secret"}, headers=operator)
+            await server.json("DELETE", "/api/v1/cameras/cam", status=204, headers=operator)
+            await page.settle()
+            assert not [
+                text for text in page.texts if text["type"] in ("camera", "removed") and "cam" in str(text)[:80]
+            ]
+
+
+async def test_every_carrier_of_a_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secret = (await tokens_of(server))["watcher"]
+        basic = "Basic " + base64.b64encode(f"anybody:{secret}".encode()).decode()
+        for headers in (bearer(secret), {"X-API-Key": secret}, {"token": secret}, {"Authorization": basic}):
+            await server.json("GET", "/api/v1/cameras/cam", headers=headers)
+        for headers in (
+            {"X-API-Key": "fc_no"},
+            {"Authorization": "Bearer"},
+            {"Authorization": "Basic !!!"},
+            {"Authorization": "Basic /////w=="},
+            {"Authorization": "Digest x"},
+            {"Cookie": f"{COOKIE}={secret}"},
+            {"Cookie": "x" * 4000},
+        ):
+            await server.error("GET", "/api/v1/cameras/cam", 401, headers=headers)
+        await server.error("GET", f"/api/v1/cameras/cam?key={secret}", 401)
+
+
+async def test_a_key_in_the_address(tmp_path: Path) -> None:
+    cameras = {"cam": {"url": "push:", "allow_query_key": True}, "other": "push:"}
+    async with serving(tmp_path, cameras) as server:
+        secrets = await tokens_of(server)
+        made = await server.service.create_token({"name": "all", "rights": ["watch", "operate", "publish"]})
+        everything = made["secret"]
+        await server.json("GET", f"/api/v1/cameras/cam?key={secrets['watcher']}")
+        await server.error("GET", f"/api/v1/cameras/other?key={secrets['watcher']}", 403)
+        await server.json("POST", f"/api/v1/cameras/cam/frames?key={everything}", data=jpeg(1))
+        await server.error("PATCH", f"/api/v1/cameras/cam?key={everything}", 403, json={"name": "x"})
+        await server.error("POST", f"/api/v1/cameras/cam/restart?key={everything}", 403)
+        async with mjpeg(server.port, f"/api/v1/cameras/cam/stream.mjpeg?key={secrets['watcher']}") as viewer:
+            assert (await viewer.part()).picture == jpeg(1)
+        async with server.client.ws_connect(
+            f"{server.url}/api/v1/cameras/cam/publish?key={secrets['publisher']}"
+        ) as socket:
+            await socket.send_bytes(jpeg(2))
+            await until(lambda: server.camera().stream.published == 2)
+
+
+async def test_what_a_camera_opens(tmp_path: Path) -> None:
+    cameras = {"cam": {"url": "push:", "public": ["watch"], "publish_from": ["127.0.0.0/8"]}, "other": "push:"}
+    async with serving(tmp_path, cameras, tokens=True) as server:
+        await server.push(jpeg(1))
+        await server.error("POST", "/api/v1/cameras/other/frames", 401, data=jpeg(1))
+        async with mjpeg(server.port) as viewer:
+            assert (await viewer.part()).picture == jpeg(1)
+        async with asked(server, "GET", "/api/v1/cameras/cam/snapshot.jpg") as response:
+            assert response.status == 200
+        await server.error("GET", "/api/v1/cameras/other/snapshot.jpg", 401)
+        listed = (await server.json("GET", "/api/v1/cameras"))["cameras"]
+        assert [camera["id"] for camera in listed] == ["cam"]
+        async with Page.opened(server.client, server.url) as page:
+            assert [camera["id"] for camera in (await page.hear("hello"))["cameras"]] == ["cam"]
+        await server.error("PATCH", "/api/v1/cameras/cam", 401, json={"name": "x"})
+        async with FakeDevice("doorbell", to=server.url, fps=20):
+            await until(lambda: server.camera().stream.published > 3)
+        async with server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish") as socket:
+            await socket.send_bytes(jpeg(2))
+
+
+async def test_a_browser_exchanges_a_key_for_a_cookie(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secrets = await tokens_of(server)
+        assert await server.json("GET", "/api/v1/session") == {"open": False, "rights": [], "cameras": [], "name": ""}
+        await server.error("POST", "/api/v1/session", 401, "wrong_key", json={"key": "fc_wrong"})
+        for body in ({}, {"key": ""}, {"key": 5}, {"key": None}):
+            await server.error("POST", "/api/v1/session", 400, "bad_value", json=body)
+        async with asked(server, "POST", "/api/v1/session", json={"key": secrets["operator"]}) as response:
+            answer = await response.json()
+            cookie = response.cookies[COOKIE]
+        assert answer == {"open": False, "rights": ["operate", "watch"], "cameras": None, "name": "operator"}
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Strict"
+        assert secrets["operator"] not in cookie.value
+        headers = {"Cookie": f"{COOKIE}={cookie.value}"}
+        await server.json("GET", "/api/v1/cameras", headers=headers)
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "x"}, headers={**headers, "Origin": server.url})
+        evil = {**headers, "Origin": "https://evil.example"}
+        await server.error("PATCH", "/api/v1/cameras/cam", 403, "wrong_origin", json={"name": "y"}, headers=evil)
+        await server.json("DELETE", "/api/v1/session", status=204, headers=headers)
+        await server.error("GET", "/api/v1/cameras", 401, headers=headers)
+
+
+async def test_guessing_keys_is_slow(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS, tokens=True) as server:
+        for _ in range(10):
+            await server.error("POST", "/api/v1/session", 401, json={"key": "fc_guess"})
+        await server.error("POST", "/api/v1/session", 429, "too_many_attempts", json={"key": "fc_guess"})
+
+
+async def test_revoking_works_at_once_for_those_who_watch_too(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS) as server:
+        secrets = await tokens_of(server)
+        operator, watcher = bearer(secrets["operator"]), bearer(secrets["watcher"])
+        lines = "".join(f"{name}: {value}\r\n" for name, value in watcher.items())
+        async with asked(server, "POST", "/api/v1/session", json={"key": secrets["watcher"]}) as response:
+            cookie = {"Cookie": f"{COOKIE}={response.cookies[COOKIE].value}"}
+        async with (
+            mjpeg(server.port, headers=lines) as viewer,
+            Page.opened(server.client, server.url, headers=cookie) as page,
+            Page.opened(server.client, server.url, headers=operator) as stays,
+        ):
+            await page.hear("hello")
+            await server.json("DELETE", "/api/v1/tokens/watcher", status=204, headers=operator)
+            await viewer.ended()
+            with pytest.raises(EOFError):
+                await page.hear("pong")
+            await stays.settle()
+        for headers in (watcher, cookie):
+            await server.error("GET", "/api/v1/cameras", 401, headers=headers)
+        await server.error("DELETE", "/api/v1/tokens/unheard-of", 404, headers=operator)
+
+
+# Open mode
+
+
+async def test_everything_is_open_on_loopback_and_credentials_are_ignored(server: Server) -> None:
+    assert await server.json("GET", "/api/v1/session") == {
+        "open": True,
+        "rights": ["operate", "publish", "watch"],
+        "cameras": None,
+        "name": "",
+    }
+    for headers in ({}, bearer("fc_wrong"), {"X-API-Key": "x"}, {"Authorization": "Basic !!!"}):
+        await server.json("GET", "/api/v1/cameras", headers=headers)
+        await server.push(jpeg(1), "cam", params={"key": "x"})
+    await server.json("POST", "/api/v1/session", json={"key": "anything"})
+    await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "x"})
+
+
+async def test_the_first_token_ends_it(server: Server) -> None:
+    made = await server.json("POST", "/api/v1/tokens", json={"name": "me", "rights": ["operate"]}, status=201)
+    assert made["secret"].startswith("fc_")
+    await server.error("GET", "/api/v1/cameras", 401)
+    listed = await server.json("GET", "/api/v1/tokens", headers=bearer(made["secret"]))
+    assert "secret" not in listed["tokens"][0]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "x y"]
+)
+async def test_names_that_were_rebound_get_nothing(server: Server, host: str) -> None:
+    for path in ("/", "/api/v1/cameras", "/api/v1/cameras/cam/stream.mjpeg", "/api/v1/ws", "/healthz"):
+        await server.error("GET", path, 421, "wrong_host", headers={"Host": host})
+    await server.error("POST", "/api/v1/cameras", 421, "wrong_host", headers={"Host": host}, json={"url": "push:"})
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1", "[::1]:8080", "door.localhost", "mycam"])
+async def test_names_that_are_our_own(tmp_path: Path, host: str) -> None:
+    async with serving(tmp_path, options={"server.allowed_hosts": ["mycam"]}) as server:
+        await server.json("GET", "/api/v1/cameras", headers={"Host": host})
+
+
+async def test_pages_of_other_sites_may_change_nothing(server: Server) -> None:
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1", "file://", "http://localhost.evil"):
+        headers = {"Origin": origin}
+        await server.error("POST", "/api/v1/cameras", 403, "wrong_origin", headers=headers, json={"url": "push:"})
+        await server.error("DELETE", "/api/v1/cameras/cam", 403, "wrong_origin", headers=headers)
+        for path in ("/api/v1/ws", "/api/v1/cameras/cam/publish"):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+                async with server.client.ws_connect(server.url + path, headers=headers):
+                    pass
+            assert refusal.value.status == 403
+        async with asked(server, "GET", "/api/v1/cameras", headers=headers) as response:
+            assert response.status == 200
+            assert not [name for name in response.headers if name.lower().startswith("access-control")]
+    async with Page.opened(server.client, server.url, headers={"Origin": server.url}) as page:
+        await page.hear("hello")
+
+
+async def test_origins_that_are_allowed(tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"server.allowed_origins": ["https://home.example"]}) as server:
+        await server.push(jpeg(1))
+        headers = {"Origin": "https://home.example"}
+        for path in (
+            "/api/v1/cameras",
+            "/api/v1/cameras/cam/snapshot.jpg",
+            "/api/v1/cameras/cam/stream.mjpeg",
+            "/nothing",
+        ):
+            async with asked(server, "GET", path, headers=headers) as response:
+                assert response.headers["Access-Control-Allow-Origin"] == "https://home.example"
+                assert response.headers["Vary"] == "Origin"
+            async with asked(server, "GET", path, headers={"Origin": "https://evil.example"}) as response:
+                assert "Access-Control-Allow-Origin" not in response.headers
+        async with asked(server, "OPTIONS", "/api/v1/cameras/cam", headers=headers) as response:
+            assert response.status == 204
+            assert response.headers["Access-Control-Allow-Origin"] == "https://home.example"
+            assert "PATCH" in response.headers["Access-Control-Allow-Methods"]
+        async with Page.opened(server.client, server.url, headers=headers) as page:
+            await page.hear("hello")
+        await server.json("POST", "/api/v1/cameras", json={"url": "push:"}, headers=headers, status=201)
+        async with asked(server, "GET", "/") as response:
+            assert "frame-ancestors 'self' https://home.example" in response.headers["Content-Security-Policy"]
+
+
+# The control socket
+
+
+async def test_the_control_socket_is_the_operators(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS, tokens=True) as server, FakeDevice("espressif") as device:
+        connector = aiohttp.UnixConnector(str(server.folder / "data" / "control.sock"))
+        async with aiohttp.ClientSession("http://framecast", connector=connector) as control:
+            async with control.get("/api/v1/cameras") as response:
+                assert response.status == 200
+            body = {"id": "near", "url": device.url}
+            async with control.post("/api/v1/cameras", json=body, headers={"Origin": "https://x"}) as response:
+                assert response.status == 201, "URLs of this machine are the operator's to give"
+                assert (await response.json())["origin"] == "operator"
+            async with control.get("/api/v1/cameras/near/snapshot.jpg") as response:
+                assert response.status == 200
+        operator = bearer((await server.service.create_token({"name": "op", "rights": ["operate"]}))["secret"])
+        message = await server.error(
+            "POST", "/api/v1/cameras", 403, "forbidden_address", json={"url": device.url}, headers=operator
+        )
+        assert "network.allow_loopback" in message
+
+
+async def test_no_headers_are_told_to_be_anybody_else(server: Server) -> None:
+    headers = {"X-Forwarded-For": "10.0.0.1", "X-Real-IP": "10.0.0.1", "Forwarded": "for=10.0.0.1"}
+    async with asked(server, "GET", "/api/v1/cameras/cam/stream.mjpeg", headers=headers):
+        await asyncio.sleep(0)
+        (viewer,) = server.camera().stream.viewers.values()
+        assert viewer.address == "127.0.0.1"
