@@ -11,8 +11,14 @@ const SLUG = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** A camera id made from a name: "Front door" becomes "front-door". */
 export function slug(name) {
-  const plain = name.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
-  return plain.replace(/[^a-z0-9_]+/g, "-").replace(/^[-_]+|[-_]+$/g, "").slice(0, 63);
+  const plain = name
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .toLowerCase();
+  return plain
+    .replace(/[^a-z0-9_]+/g, "-")
+    .replace(/^[-_]+|[-_]+$/g, "")
+    .slice(0, 63);
 }
 
 let dialog = null;
@@ -45,8 +51,26 @@ class AddDialog {
   #look = h("button", { class: "button button-main", type: "submit" }, "Look");
   #steps = h("ol", { class: "steps", "aria-live": "polite" });
   #found = h("div", { class: "found" });
-  #name = h("input", { class: "input", id: "add-name", type: "text", maxLength: 80, autocomplete: "off", required: true, input: () => this.#suggestId() });
-  #id = h("input", { class: "input", id: "add-id", type: "text", maxLength: 63, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, input: () => (this.#idTouched = true) });
+  #name = h("input", {
+    class: "input",
+    id: "add-name",
+    type: "text",
+    maxLength: 80,
+    autocomplete: "off",
+    required: true,
+    input: () => this.#suggestId(),
+  });
+  #id = h("input", {
+    class: "input",
+    id: "add-id",
+    type: "text",
+    maxLength: 63,
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: false,
+    required: true,
+    input: () => (this.#idTouched = true),
+  });
   #always = h("input", { type: "checkbox", id: "add-always" });
   #error = h("p", { class: "field-error", role: "alert" });
   #add = h("button", { class: "button button-main", type: "submit" }, "Add");
@@ -76,7 +100,11 @@ class AddDialog {
         { class: "looking", submit: (event) => this.#probe(event) },
         h("label", { for: "add-address" }, "Address of the camera or of its stream"),
         h("div", { class: "field-row" }, this.#address, this.#look),
-        h("p", { class: "quiet", id: "add-hint" }, "A bare address is enough: Framecast tries the usual ports and paths. With a password: http://user:password@192.168.1.20/"),
+        h(
+          "p",
+          { class: "quiet", id: "add-hint" },
+          "A bare address is enough: Framecast tries the usual ports and paths. With a password: http://user:password@192.168.1.20/",
+        ),
       ),
       this.#steps,
       this.#found,
@@ -86,16 +114,32 @@ class AddDialog {
         { class: "more" },
         h("summary", {}, "The device sends by itself (push)"),
         h("p", { class: "quiet" }, "For sketches that post pictures, doorbells, and devices behind a router."),
-        h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#choosePush() }, "Add a camera that sends")),
+        h(
+          "div",
+          { class: "row" },
+          h(
+            "button",
+            { class: "button", type: "button", click: () => this.#choosePush() },
+            "Add a camera that sends",
+          ),
+        ),
         this.#push,
       ),
       h(
         "details",
         { class: "more" },
         h("summary", {}, "No camera at hand"),
-        h("p", { class: "quiet" }, "Let this server draw a picture, or play a device on another computer of your network:"),
-        h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#chooseMock() }, "Add a synthetic camera")),
-        h("fc-copy", { label: "the command", text: "framecast mock-camera --listen 8081" }),
+        h(
+          "p",
+          { class: "quiet" },
+          "Let this server draw a picture. Or play a device on another computer of your network, and look at that computer’s address with :5069/stream behind it:",
+        ),
+        h(
+          "div",
+          { class: "row" },
+          h("button", { class: "button", type: "button", click: () => this.#chooseMock() }, "Add a synthetic camera"),
+        ),
+        h("fc-copy", { label: "the command", text: "framecast mock-camera --host 0.0.0.0 --listen 5069" }),
       ),
     );
   }
@@ -110,7 +154,13 @@ class AddDialog {
     if (this.#abort) return this.#abort.abort();
     const abort = (this.#abort = new AbortController());
     this.#look.textContent = "Stop";
-    this.#steps.replaceChildren();
+    const running = h(
+      "li",
+      { class: "step step-running" },
+      h("span", { class: "step-mark" }, "…"),
+      h("span", {}, "Looking"),
+    );
+    this.#steps.replaceChildren(running);
     this.#found.replaceChildren();
     this.#naming.hidden = true;
     const address = this.#address.value.trim();
@@ -124,28 +174,47 @@ class AddDialog {
       if (error.name === "AbortError") this.#step({ text: "Stopped.", ok: false });
       else this.#step({ text: apology(error), ok: false });
     }
+    running.remove();
     this.#abort = null;
     this.#look.textContent = "Look";
   }
 
   #step({ text, ok }) {
-    if (this.#steps.childElementCount >= STEPS_SHOWN) this.#steps.firstChild.remove();
-    const item = h("li", { class: ok === false ? "step step-bad" : "step" }, h("span", { class: "step-mark" }, ok === false ? "No" : "Yes"), h("span", {}, text));
-    this.#steps.append(item);
-    item.scrollIntoView({ block: "nearest" });
+    if (this.#steps.childElementCount > STEPS_SHOWN) this.#steps.firstChild.remove();
+    const bad = ok === false;
+    const item = h(
+      "li",
+      { class: bad ? "step step-bad" : "step" },
+      h("span", { class: "step-mark", "aria-hidden": "true" }, bad ? "✕" : "✓"),
+      h("span", {}, bad ? h("span", { class: "for-readers" }, "Failed: ") : null, text),
+    );
+    const running = this.#steps.querySelector(".step-running");
+    this.#steps.insertBefore(item, running);
+    (running ?? item).scrollIntoView({ block: "nearest" });
   }
 
   #result(result, address) {
     const problems = (result.problems ?? []).map((problem) => this.#problem(problem));
     const preview = result.preview
-      ? h("img", { class: "preview", alt: "Picture from this camera", src: `data:image/jpeg;base64,${result.preview}` })
+      ? h("img", {
+          class: "preview",
+          alt: "Picture from this camera",
+          src: `data:image/jpeg;base64,${result.preview}`,
+        })
       : null;
     const others = (result.candidates ?? []).filter((candidate) => candidate !== result.url);
     this.#found.replaceChildren(
       ...(result.ok ? [h("div", { class: "found-head" }, preview, this.#facts(result))] : []),
-      ...(problems.length ? [h("h3", {}, result.ok ? "What to know about it" : "What is wrong"), h("ul", { class: "problems" }, problems)] : []),
+      ...(problems.length
+        ? [
+            h("h3", {}, result.ok ? "What to know about it" : "What is wrong"),
+            h("ul", { class: "problems" }, problems),
+          ]
+        : []),
       ...(others.length ? [h("p", { class: "quiet" }, `It can also be read at ${others.join(", ")}`)] : []),
-      ...(result.ok ? [] : [h("p", { class: "quiet" }, "It can be added all the same, for instance because it is switched off now.")]),
+      ...(result.ok
+        ? []
+        : [h("p", { class: "quiet" }, "It can be added all the same, for instance because it is switched off now.")]),
     );
     this.#openNaming(result.url || address, result.ok ? "Add" : "Add anyway");
   }
@@ -157,12 +226,21 @@ class AddDialog {
       ["Rate", `${fps(result.fps)}, ${bitrate(result.fps * result.bytes_per_frame * 8)}`],
       ["Address", result.url],
     ];
-    return h("dl", { class: "facts" }, rows.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]));
+    return h(
+      "dl",
+      { class: "facts" },
+      rows.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]),
+    );
   }
 
   #problem({ code, severity, title, advice }) {
     const ours = advise(code);
-    return h("li", { class: `problem problem-${severity}` }, h("b", {}, title || ours.title), h("span", {}, advice || ours.advice));
+    return h(
+      "li",
+      { class: `problem problem-${severity}` },
+      h("b", {}, title || ours.title),
+      h("span", {}, advice || ours.advice),
+    );
   }
 
   #openNaming(address, verb) {
@@ -172,9 +250,9 @@ class AddDialog {
     setText(this.#error, "");
     if (!this.#name.value) this.#name.value = nameFor(address);
     this.#suggestId();
-    this.#naming.scrollIntoView({ block: "nearest" });
     this.#name.select();
-    this.#name.focus();
+    this.#name.focus({ preventScroll: true });
+    this.#naming.scrollIntoView({ block: "end" });
   }
 
   #choosePush() {
@@ -213,7 +291,10 @@ class AddDialog {
       if (camera.kind === "push") this.#showPush(camera);
       else this.element.close();
     } catch (error) {
-      setText(this.#error, error.status === 409 ? "There is already a camera with this id. Choose another." : apology(error));
+      setText(
+        this.#error,
+        error.status === 409 ? "There is already a camera with this id. Choose another." : apology(error),
+      );
       if (error.status === 409) this.#id.select();
     }
     this.#add.disabled = false;
@@ -236,19 +317,32 @@ export function pushHelp(id) {
   const publish = url(`api/v1/cameras/${id}/publish`).href.replace(/^http/, "ws");
   return [
     h("p", { class: "quiet" }, "One picture by hand:"),
-    h("fc-copy", { label: "the command", text: `curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg ${frames}` }),
+    h("fc-copy", {
+      label: "the command",
+      text: `curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg ${frames}`,
+    }),
     h("p", { class: "quiet" }, "A device played by this command:"),
     h("fc-copy", { label: "the command", text: `framecast mock-camera --to ${frames}` }),
-    h("p", { class: "quiet" }, "A sketch posts each JPEG there, raw or as form field “frame”; or sends each as one binary message to"),
+    h(
+      "p",
+      { class: "quiet" },
+      "A sketch posts each JPEG there, raw or as form field “frame”; or sends each as one binary message to",
+    ),
     h("fc-copy", { label: "the address", text: publish }),
-    h("p", { class: "quiet", "data-key-note": "" }, "Where keys are needed, the device sends one: framecast token create NAME --right publish"),
+    h(
+      "p",
+      { class: "quiet", "data-key-note": "" },
+      "Where keys are needed, the device sends one: framecast token create NAME --right publish",
+    ),
   ];
 }
 
 function nameFor(address) {
   try {
     const { hostname } = new URL(address.includes("://") ? address : `http://${address}`);
-    return hostname && !/^[\d.:[\]]+$/.test(hostname) ? hostname.split(".")[0] : `Camera ${hostname.split(".").at(-1)}`;
+    return hostname && !/^[\d.:[\]]+$/.test(hostname)
+      ? hostname.split(".")[0]
+      : `Camera ${hostname.split(".").at(-1)}`;
   } catch {
     return "Camera";
   }

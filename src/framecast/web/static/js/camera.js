@@ -29,13 +29,16 @@ let camera = null;
 let numbers = null;
 let tab = "numbers";
 let shownBefore = 0;
+let retryAt = null;
 
 const picture = new Picture(find("picture"), {
   clock: dashboard.clock,
   ack: (frame) => dashboard.ack(frame),
   onpaint: (frame, ageMs) => latencies.push(ageMs),
 });
-const settings = new Settings(stage, () => (picture.shown ? picture.shown.width / picture.shown.height : 4 / 3), { remove: askRemove });
+const settings = new Settings(stage, () => (picture.shown ? picture.shown.width / picture.shown.height : 4 / 3), {
+  remove: askRemove,
+});
 find("panel-settings").append(settings.element);
 
 // --- numbers -------------------------------------------------------------------------------------------------
@@ -51,8 +54,10 @@ find("plots").append(...Object.values(plots));
 class Facts {
   #rows = new Map();
 
-  constructor(element) {
+  /** @param grouped Whether each pair has a box of its own, for lists that are no two columns. */
+  constructor(element, grouped = false) {
     this.element = element;
+    this.grouped = grouped;
   }
 
   put(term, text) {
@@ -60,14 +65,15 @@ class Facts {
     if (!row) {
       row = h("dd", {});
       this.#rows.set(term, row);
-      this.element.append(h("dt", {}, term), row);
+      const pair = [h("dt", {}, term), row];
+      this.element.append(...(this.grouped ? [h("div", {}, pair)] : pair));
     }
     setText(row, text);
   }
 }
 
 const facts = new Facts(find("facts"));
-const figures = new Facts(find("figures"));
+const figures = new Facts(find("figures"), true);
 
 function median(values) {
   return values.length ? values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] : null;
@@ -83,25 +89,29 @@ function tick() {
   plots.bitrate.add(live ? numbers.bitrate_bps : 0);
   plots.latency.add(live ? latencyMs : null);
   figures.put("Frame rate", live ? fps(numbers.fps) : fps(0));
-  figures.put("Capture to screen", live ? duration(latencyMs) : "–");
+  figures.put("Latency", live ? duration(latencyMs) : "–");
   figures.put("Bit rate", live ? bitrate(numbers.bitrate_bps) : bitrate(0));
   figures.put("Viewers", count(numbers.viewers));
   facts.put("Shown here", `${fps(shownFps)}, ${count(picture.skipped)} skipped`);
   facts.put("Frames", count(numbers.frames));
   facts.put("Dropped for slow viewers", count(numbers.drops));
-  facts.put("Picture", numbers.width ? `${size(numbers.width, numbers.height)}, ${bytes(numbers.bytes_per_frame)}` : "–");
-  facts.put("Through the server", `${serverMs(numbers.latency_ms?.p50)}, 1 in 100 over ${serverMs(numbers.latency_ms?.p99)}`);
+  facts.put(
+    "Picture",
+    numbers.width ? `${size(numbers.width, numbers.height)}, ${bytes(numbers.bytes_per_frame)}` : "–",
+  );
+  facts.put("Through the server", throughServer(numbers.latency_ms));
   facts.put("Round trip to the server", duration(dashboard.clock.rttMs));
 }
 
-// Fractions of a millisecond matter here and nowhere else.
-function serverMs(value) {
-  return typeof value !== "number" ? "–" : value < 10 ? `${value.toFixed(1)} ms` : duration(value);
+// Fractions of a millisecond matter here and nowhere else. Measured at MJPEG viewers only; zeros say there are none.
+function throughServer({ p50, p99 }) {
+  const text = (value) => (value < 10 ? `${value.toFixed(1)} ms` : duration(value));
+  return p99 > 0 ? `${text(p50)}, 1 in 100 takes over ${text(p99)}` : "no MJPEG viewer to measure by";
 }
 
 function showCamera() {
   const state = stateOf(camera);
-  const { title, text, retry } = explain(camera, state);
+  const { title, text } = explain(camera, state);
   const live = camera.state === "live";
   document.title = `${camera.name} – Framecast`;
   setText(find("name"), camera.name);
@@ -110,8 +120,8 @@ function showCamera() {
   stage.classList.toggle("not-live", !live);
   setText(find("note-title"), title);
   setText(find("note-why"), text);
-  setText(find("note-retry"), retry);
   const { connection } = camera;
+  retryAt = connection.retry_in_s === null ? null : performance.now() + connection.retry_in_s * 1000;
   facts.put("Speaks", connection.dialect || "not known yet");
   facts.put("Address", connection.address || camera.url);
   facts.put("Connected", `${plural(connection.connects, "time")}, ${plural(connection.reconnects, "reconnect")}`);
@@ -126,6 +136,8 @@ function refresh() {
   const gone = dashboard.status !== "open";
   const late = camera.state !== "live" || gone;
   setText(find("note-ago"), ageMs === null || !late ? "" : lastPicture(ageMs));
+  const waitS = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
+  setText(find("note-retry"), waitS > 0 && late && !gone ? `Trying again in ${waitS} s` : "");
   if (gone) showStatus();
 }
 
@@ -138,7 +150,12 @@ function showFaults() {
       .sort((a, b) => b[1] - a[1])
       .map(([code, times]) => {
         const { title, advice } = advise(code);
-        return h("li", { class: `problem problem-${kind}` }, h("b", {}, `${title}, ${plural(times, "time")}`), h("span", {}, advice));
+        return h(
+          "li",
+          { class: `problem problem-${kind}` },
+          h("b", {}, `${title}, ${plural(times, "time")}`),
+          h("span", {}, advice),
+        );
       });
   const key = JSON.stringify([refused, quirks]);
   if (find("panel-faults").dataset.key === key) return;
@@ -148,7 +165,9 @@ function showFaults() {
   setText(find("fault-count"), bad.length + odd.length ? String(bad.length + odd.length) : "");
   find("panel-faults").replaceChildren(
     h("h3", {}, "Left out or lost"),
-    bad.length ? h("ul", { class: "problems" }, bad) : h("p", { class: "quiet" }, "Nothing: every picture came whole."),
+    bad.length
+      ? h("ul", { class: "problems" }, bad)
+      : h("p", { class: "quiet" }, "Nothing: every picture came whole."),
     h("h3", {}, "Oddities of its firmware"),
     odd.length ? h("ul", { class: "problems" }, odd) : h("p", { class: "quiet" }, "None seen."),
     h("p", { class: "quiet" }, "A closer look, from the server's computer:"),
@@ -162,17 +181,29 @@ async function showReaders() {
     const { readers, counters, connection } = await request("GET", cameraApi(cameraId, "/stats"));
     camera = { ...camera, counters, connection };
     showFaults();
-    const rows = readers.slice(0, READERS_SHOWN).map((reader) =>
-      h(
-        "tr",
-        {},
-        h("td", {}, reader.address || "–"),
-        h("td", {}, [reader.kind, reader.rendition?.replace(/^video\/?/, ""), reader.fps_limit ? `${reader.fps_limit} fps at most` : ""].filter(Boolean).join(", ")),
-        h("td", {}, ago(Date.now() - reader.since * 1000).replace(" ago", "")),
-        h("td", {}, count(reader.sent)),
-        h("td", {}, count(reader.drops)),
-      ),
-    );
+    const rows = readers
+      .slice(0, READERS_SHOWN)
+      .map((reader) =>
+        h(
+          "tr",
+          {},
+          h("td", {}, reader.address || "–"),
+          h(
+            "td",
+            {},
+            [
+              reader.kind,
+              reader.rendition?.replace(/^video\/?/, ""),
+              reader.fps_limit ? `${reader.fps_limit} fps at most` : "",
+            ]
+              .filter(Boolean)
+              .join(", "),
+          ),
+          h("td", {}, ago(Date.now() - reader.since * 1000).replace(" ago", "")),
+          h("td", {}, count(reader.sent)),
+          h("td", {}, count(reader.drops)),
+        ),
+      );
     find("readers").replaceChildren(...rows);
     const more = readers.length - rows.length;
     setText(find("readers-more"), more > 0 ? `and ${plural(more, "more viewer", "more viewers")}` : "");
@@ -199,9 +230,11 @@ function showStatus() {
   if (status === "denied") replacePage(keyPanel(() => location.reload()));
 }
 
+/** Shows a panel in place of the camera and of all that acts on it; without one, the camera again. */
 function replacePage(panel) {
-  find("page").hidden = true;
-  find("instead").hidden = false;
+  for (const id of ["page", "tools", "name", "state"]) find(id).hidden = Boolean(panel);
+  find("instead").hidden = !panel;
+  if (!panel) return;
   find("instead").replaceChildren(panel);
   panel.querySelector("input")?.focus();
 }
@@ -210,8 +243,7 @@ dashboard.addEventListener("status", showStatus);
 dashboard.addEventListener("cameras", () => {
   camera = dashboard.cameras.get(cameraId) ?? null;
   if (!camera) return missing();
-  find("page").hidden = false;
-  find("instead").hidden = true;
+  replacePage(null);
   showCamera();
   find("panel-embed").replaceChildren(embedPanel(camera));
   dashboard.want(cameraId, {}, (frame) => picture.push(frame));
@@ -245,7 +277,11 @@ function missing() {
       "div",
       { class: "panel" },
       h("h1", {}, "No such camera"),
-      h("p", {}, `There is no camera with the id “${cameraId}”. It may have been removed or renamed in the configuration.`),
+      h(
+        "p",
+        {},
+        `There is no camera with the id “${cameraId}”. It may have been removed or renamed in the configuration.`,
+      ),
       h("p", {}, h("a", { class: "button", href: url("").href }, "All cameras")),
     ),
   );
@@ -276,13 +312,22 @@ function ask(title, text, verb) {
   return new Promise((resolve) => {
     const dialog = h(
       "dialog",
-      { class: "dialog dialog-narrow", "aria-labelledby": "ask-title", close: () => (dialog.remove(), resolve(dialog.returnValue === "yes")) },
+      {
+        class: "dialog dialog-narrow",
+        "aria-labelledby": "ask-title",
+        close: () => (dialog.remove(), resolve(dialog.returnValue === "yes")),
+      },
       h(
         "form",
         { method: "dialog", class: "stack" },
         h("h2", { id: "ask-title", class: "ask-title" }, title),
         h("p", {}, text),
-        h("div", { class: "row-end" }, h("button", { class: "button", value: "no", autofocus: true }, "Cancel"), h("button", { class: "button button-main", value: "yes" }, verb)),
+        h(
+          "div",
+          { class: "row-end" },
+          h("button", { class: "button", value: "no", autofocus: true }, "Cancel"),
+          h("button", { class: "button button-main", value: "yes" }, verb),
+        ),
       ),
     );
     document.body.append(dialog);
@@ -291,7 +336,14 @@ function ask(title, text, verb) {
 }
 
 async function restart() {
-  if (!(await ask("Restart the reader?", "Framecast lets go of the camera and connects anew. Viewers stay; the picture pauses for a moment.", "Restart"))) return;
+  if (
+    !(await ask(
+      "Restart the reader?",
+      "Framecast lets go of the camera and connects anew. Viewers stay; the picture pauses for a moment.",
+      "Restart",
+    ))
+  )
+    return;
   try {
     await request("POST", cameraApi(cameraId, "/restart"));
     toast("Restarted.");
@@ -322,7 +374,11 @@ bindKeys([
   { keys: ["f"], text: "Full screen", run: fullScreen },
   { keys: ["s"], text: "Save a snapshot", run: snapshot },
   { keys: ["r"], text: "Restart the reader", run: () => mayOperate() && restart() },
-  { keys: ["Escape"], text: "All cameras", run: () => (document.fullscreenElement ? false : (location.href = url("").href)) },
+  {
+    keys: ["Escape"],
+    text: "All cameras",
+    run: () => (document.fullscreenElement ? false : (location.href = url("").href)),
+  },
 ]);
 find("snapshot").addEventListener("click", snapshot);
 find("full").addEventListener("click", fullScreen);

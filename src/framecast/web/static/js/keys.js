@@ -29,7 +29,11 @@ export function bindKeys(table) {
 
 function helpDialog(table) {
   const rows = table.flatMap(({ keys, text }) => [
-    h("dt", {}, keys.map((key) => h("kbd", {}, SHOWN[key] ?? key))),
+    h(
+      "dt",
+      {},
+      keys.map((key) => h("kbd", {}, SHOWN[key] ?? key)),
+    ),
     h("dd", {}, text),
   ]);
   const dialog = h(

@@ -110,8 +110,16 @@ export class MaskEditor {
   }
 
   #place() {
-    const box = letterbox({ x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight }, this.#shape());
-    Object.assign(this.#layer.style, { left: `${box.x}px`, top: `${box.y}px`, width: `${box.width}px`, height: `${box.height}px` });
+    const box = letterbox(
+      { x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight },
+      this.#shape(),
+    );
+    Object.assign(this.#layer.style, {
+      left: `${box.x}px`,
+      top: `${box.y}px`,
+      width: `${box.width}px`,
+      height: `${box.height}px`,
+    });
   }
 
   #show() {
@@ -135,7 +143,12 @@ export class MaskEditor {
 
   #draw(element, [x, y, width, height]) {
     const percent = (value) => `${value * 100}%`;
-    Object.assign(element.style, { left: percent(x), top: percent(y), width: percent(width), height: percent(height) });
+    Object.assign(element.style, {
+      left: percent(x),
+      top: percent(y),
+      width: percent(width),
+      height: percent(height),
+    });
   }
 
   #row(mask, index) {
@@ -155,7 +168,11 @@ export class MaskEditor {
         }),
       ),
     );
-    const remove = h("button", { class: "button", type: "button", "aria-label": `Remove mask ${index + 1}`, click: () => this.#remove(index) }, "Remove");
+    const remove = h(
+      "button",
+      { class: "button", type: "button", "aria-label": `Remove mask ${index + 1}`, click: () => this.#remove(index) },
+      "Remove",
+    );
     return h("li", { class: "mask-row" }, h("b", {}, `Mask ${index + 1}`), fields, remove);
   }
 
@@ -176,12 +193,16 @@ export class MaskEditor {
       event.preventDefault();
       return this.#remove(index);
     }
-    const move = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
+    const move = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[
+      event.key
+    ];
     if (!move) return;
     event.preventDefault();
     event.stopPropagation();
     const [x, y, width, height] = this.#masks[index];
-    const changed = event.shiftKey ? [x, y, width + move[0], height + move[1]] : [x + move[0], y + move[1], width, height];
+    const changed = event.shiftKey
+      ? [x, y, width + move[0], height + move[1]]
+      : [x + move[0], y + move[1], width, height];
     this.#masks[index] = fit(changed);
     this.#show();
     this.#layer.children[index].focus();

@@ -24,7 +24,11 @@ const POLICIES = [
 ];
 
 function select(id, options, change) {
-  return h("select", { class: "input", id, change }, options.map(([value, text]) => h("option", { value: String(value) }, text)));
+  return h(
+    "select",
+    { class: "input", id, change },
+    options.map(([value, text]) => h("option", { value: String(value) }, text)),
+  );
 }
 
 function field(label, control, hint = "") {
@@ -37,11 +41,26 @@ export class Settings {
   #host;
   #shape;
   #masks = null;
-  #name = h("input", { class: "input", id: "set-name", type: "text", maxLength: 80, autocomplete: "off", change: () => this.#rename() });
+  #name = h("input", {
+    class: "input",
+    id: "set-name",
+    type: "text",
+    maxLength: 80,
+    autocomplete: "off",
+    change: () => this.#rename(),
+  });
   #policy = select("set-policy", POLICIES, () => this.#save({ policy: this.#policy.value }, "Saved."));
   #rotate = select("set-rotate", ROTATIONS, () => this.#turn());
   #mirror = select("set-mirror", MIRRORS, () => this.#turn());
-  #address = h("input", { class: "input", id: "set-url", type: "text", inputMode: "url", autocomplete: "off", autocapitalize: "off", spellcheck: false });
+  #address = h("input", {
+    class: "input",
+    id: "set-url",
+    type: "text",
+    inputMode: "url",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: false,
+  });
   #origin = h("p", { class: "quiet" });
   #maskBox = h("div", { class: "stack" });
 
@@ -53,10 +72,20 @@ export class Settings {
       "div",
       { class: "stack" },
       field("Name", this.#name),
-      field("Read the camera", this.#policy, "Always gives a picture at once and keeps recordings whole; otherwise the camera rests when nobody watches."),
+      field(
+        "Read the camera",
+        this.#policy,
+        "Always gives a picture at once and keeps recordings whole; otherwise the camera rests when nobody watches.",
+      ),
       field("Turn the picture", this.#rotate),
       field("Mirror the picture", this.#mirror),
-      h("section", { class: "stack-tight" }, h("h3", {}, "Privacy masks"), h("p", { class: "quiet" }, "What lies under a mask is black for every viewer."), this.#maskBox),
+      h(
+        "section",
+        { class: "stack-tight" },
+        h("h3", {}, "Privacy masks"),
+        h("p", { class: "quiet" }, "What lies under a mask is black for every viewer."),
+        this.#maskBox,
+      ),
       h(
         "form",
         { class: "field", submit: (event) => this.#readdress(event) },
@@ -64,7 +93,11 @@ export class Settings {
         h("div", { class: "field-row" }, this.#address, h("button", { class: "button", type: "submit" }, "Change")),
         this.#origin,
       ),
-      h("div", { class: "row" }, h("button", { class: "button button-bad", type: "button", click: remove }, "Remove this camera")),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { class: "button button-bad", type: "button", click: remove }, "Remove this camera"),
+      ),
     );
   }
 
@@ -80,7 +113,10 @@ export class Settings {
     put(this.#rotate, String(camera.transform.rotate));
     put(this.#mirror, camera.transform.mirror);
     this.#address.placeholder = camera.url;
-    const where = { config: "It comes from the configuration file.", "command line": "It was named on the command line." };
+    const where = {
+      config: "It comes from the configuration file.",
+      "command line": "It was named on the command line.",
+    };
     setText(this.#origin, where[camera.origin] ?? "A new address takes effect at once; viewers stay.");
     if (first || !this.#masks) this.#showMasks();
   }
@@ -96,7 +132,11 @@ export class Settings {
     const count = this.#camera.transform.masks.length;
     this.#maskBox.replaceChildren(
       h("p", {}, count === 0 ? "None." : count === 1 ? "One mask." : `${count} masks.`),
-      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#editMasks() }, "Edit masks")),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { class: "button", type: "button", click: () => this.#editMasks() }, "Edit masks"),
+      ),
     );
   }
 

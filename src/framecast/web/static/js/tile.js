@@ -70,6 +70,7 @@ export class Tile extends HTMLElement {
     const { title, text } = explain(camera, state);
     setAttribute(this, "data-state", state);
     setText(this.#parts.name, camera.name);
+    this.link.title = camera.name;
     setText(this.#parts.state, stateName(state));
     setText(this.#parts.title, title);
     setText(this.#parts.why, text);
@@ -88,13 +89,20 @@ export class Tile extends HTMLElement {
     setText(this.#parts.viewers, plural(numbers.viewers, "viewer"));
   }
 
+  /** The server is gone, and what it said last is no longer known to be so; the next `update` mends it. */
+  lost() {
+    setAttribute(this, "data-state", "gone");
+    setText(this.#parts.state, "Unknown");
+    for (const part of ["title", "why", "fps", "viewers"]) setText(this.#parts[part], "");
+    this.refresh();
+  }
+
   /** Writes the age of what is on the canvas; called twice a second by the wall. */
-  refresh(serverGone = false) {
+  refresh() {
     const shown = this.#picture?.shown;
     const ageMs = shown ? this.#dashboard.clock.now() - shown.capturedMs : null;
-    const live = this.camera.state === "live" && !serverGone;
-    const late = ageMs !== null && (ageMs > LATE_MS || !live);
-    setAttribute(this, "data-empty", shown ? null : "");
+    const live = this.dataset.state === "live";
+    const late = ageMs !== null && ageMs > LATE_MS;
     setAttribute(this, "data-late", late && live ? "" : null);
     // Where the state is written over the picture, its age stands there too.
     setText(this.#parts.age, ageMs === null || !live ? "" : duration(late ? ageMs : this.#ageMs));
@@ -119,7 +127,6 @@ export class Tile extends HTMLElement {
 
   #painted(ageMs) {
     this.#ageMs = this.#ageMs === null || ageMs > LATE_MS ? ageMs : this.#ageMs + (ageMs - this.#ageMs) * SMOOTH;
-    if (this.hasAttribute("data-empty")) this.refresh();
   }
 
   #build() {
@@ -149,7 +156,13 @@ export class Tile extends HTMLElement {
             { class: "tile-bar" },
             text("name", "tile-name"),
             text("state", "state"),
-            h("span", { class: "tile-figures" }, text("fps", "figure"), text("age", "figure age"), text("viewers", "figure")),
+            h(
+              "span",
+              { class: "tile-figures" },
+              text("fps", "figure"),
+              text("age", "figure age"),
+              text("viewers", "figure"),
+            ),
           ),
         ),
       ),

@@ -29,7 +29,9 @@ export function toast(text, { action = null, bad = false, showMs = SHOW_MS, ende
     "div",
     { class: bad ? "toast toast-bad" : "toast" },
     h("p", {}, text),
-    action ? h("button", { class: "button button-quiet", type: "button", click: () => close(true) }, action.text) : null,
+    action
+      ? h("button", { class: "button button-quiet", type: "button", click: () => close(true) }, action.text)
+      : null,
     h("button", { class: "button button-quiet", type: "button", click: () => close(false) }, "Dismiss"),
   );
   ensureRegion().append(box);

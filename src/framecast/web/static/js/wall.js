@@ -110,7 +110,9 @@ function summarise() {
   if (find("summary").dataset.key !== key) {
     find("summary").dataset.key = key;
     find("summary").replaceChildren(
-      ...order.map(([state, count]) => h("li", {}, h("span", { class: "state", "data-state": state }, `${count} ${stateName(state).toLowerCase()}`))),
+      ...order.map(([state, count]) =>
+        h("li", {}, h("span", { class: "state", "data-state": state }, `${count} ${stateName(state).toLowerCase()}`)),
+      ),
     );
   }
   announce(now);
@@ -128,11 +130,15 @@ function showStatus() {
   const { status } = dashboard;
   setAttribute(document.documentElement, "data-server", status);
   const gone = status === "gone";
+  if (gone && find("gone").hidden) for (const tile of tiles.values()) tile.lost();
   find("gone").hidden = !gone;
-  find("summary").hidden = gone;
+  find("summary").classList.toggle("outdated", gone);
   if (gone) {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());
-    setText(find("gone-text"), `Server gone. Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`);
+    setText(
+      find("gone-text"),
+      `Server gone. Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`,
+    );
   }
   showPanel();
 }
@@ -142,6 +148,7 @@ function showPanel() {
   const empty = status === "open" && [...tiles.values()].every((tile) => tile.hidden);
   const kind = status === "denied" ? "denied" : empty ? "empty" : "";
   grid.hidden = kind !== "";
+  find("sizes").hidden = kind !== "";
   panel.hidden = kind === "";
   if (panel.dataset.kind === kind) return;
   panel.dataset.kind = kind;
@@ -156,8 +163,16 @@ function emptyPanel() {
     "div",
     { class: "panel" },
     h("h1", {}, "No camera yet"),
-    h("p", { "data-needs": "operate" }, "Add one by its address. Framecast looks at it first and says what it found."),
-    h("p", { "data-needs": "operate" }, h("button", { class: "button button-main", type: "button", click: () => openAdd() }, "Add a camera")),
+    h(
+      "p",
+      { "data-needs": "operate" },
+      "Add one by its address. Framecast looks at it first and says what it found.",
+    ),
+    h(
+      "p",
+      { "data-needs": "operate" },
+      h("button", { class: "button button-main", type: "button", click: () => openAdd() }, "Add a camera"),
+    ),
     h("p", { class: "quiet" }, "Or name cameras when the server starts:"),
     h("fc-copy", { label: "the command", text: "framecast serve --camera door=http://192.168.1.20:81/stream" }),
     h("p", { class: "quiet" }, "No camera at hand? This starts a server with synthetic ones:"),
@@ -167,7 +182,7 @@ function emptyPanel() {
 
 function refresh() {
   const gone = dashboard.status !== "open";
-  for (const tile of tiles.values()) tile.refresh(gone);
+  for (const tile of tiles.values()) tile.refresh();
   if (dashboard.status === "gone") showStatus();
   const group = playout.size;
   setText(find("step"), group > 1 && !gone ? `${group} in step, ${duration(playout.delayMs)}` : "");

@@ -1,6 +1,6 @@
 // Every text about states and faults, in one place, so that all pages call a thing by the same name.
 
-import { ago, duration } from "./format.js";
+import { ago } from "./format.js";
 
 // In the order in which a summary names them.
 const STATES = {
@@ -31,15 +31,10 @@ export function stateName(state) {
   return STATES[state]?.[0] ?? state;
 }
 
-/** What to write over a picture that is not live: {title, text, retry}. */
+/** What to write over a picture that is not live: {title, text}. */
 export function explain(camera, state = stateOf(camera)) {
   const [title, usual] = STATES[state] ?? [state, ""];
-  const retryS = camera.connection?.retry_in_s;
-  return {
-    title,
-    text: camera.reason || usual,
-    retry: typeof retryS === "number" && retryS > 0 ? `Trying again in ${duration(retryS * 1000)}` : "",
-  };
+  return { title, text: camera.reason || usual };
 }
 
 /** "Last picture 12 s ago" */
@@ -49,39 +44,111 @@ export function lastPicture(ageMs) {
 
 /** What a firmware does oddly (we cope) or what was lost: name -> [title, what it means and what to do]. */
 const CODES = {
-  no_first_boundary: ["No boundary before the first picture", "The firmware leaves out the opening mark. Framecast finds the first picture anyway."],
+  no_first_boundary: [
+    "No boundary before the first picture",
+    "The firmware leaves out the opening mark. Framecast finds the first picture anyway.",
+  ],
   doubled_boundary: ["The first boundary comes twice", "Harmless: the empty part between is ignored."],
-  boundary_with_dashes: ["Dashes inside the boundary's name", "The header spells the boundary with its leading dashes. Framecast accepts both spellings."],
-  boundary_not_found: ["Parts are marked differently than announced", "The boundary in the header never occurs. Framecast cuts by the lengths and by the JPEG markers instead."],
-  no_content_length: ["Pictures come without a length", "Each picture ends only where the next begins, so it may arrive one interval late. A newer firmware usually sends the length."],
+  boundary_with_dashes: [
+    "Dashes inside the boundary's name",
+    "The header spells the boundary with its leading dashes. Framecast accepts both spellings.",
+  ],
+  boundary_not_found: [
+    "Parts are marked differently than announced",
+    "The boundary in the header never occurs. Framecast cuts by the lengths and by the JPEG markers instead.",
+  ],
+  no_content_length: [
+    "Pictures come without a length",
+    "Each picture ends only where the next begins, so it may arrive one interval late. A newer firmware usually sends the length.",
+  ],
   padded_content_length: ["The length is padded with spaces", "Harmless, and read correctly."],
-  wrong_content_length: ["The stated length is wrong", "Framecast finds the true end by the JPEG markers. A newer firmware usually mends it."],
+  wrong_content_length: [
+    "The stated length is wrong",
+    "Framecast finds the true end by the JPEG markers. A newer firmware usually mends it.",
+  ],
   no_timestamp: ["No time stamps", "Capture times are taken from the arrival, so network delays show in them."],
-  uptime_timestamp: ["Time stamps count from the device's start", "Harmless: Framecast maps them to the time of day and follows their drift."],
-  timestamp_jumped: ["Time stamps jumped", "The device's clock was set, or it restarted. Framecast began a new epoch."],
+  uptime_timestamp: [
+    "Time stamps count from the device's start",
+    "Harmless: Framecast maps them to the time of day and follows their drift.",
+  ],
+  timestamp_jumped: [
+    "Time stamps jumped",
+    "The device's clock was set, or it restarted. Framecast began a new epoch.",
+  ],
   http10: ["Speaks HTTP/1.0", "Harmless: the stream ends when the connection does."],
-  no_length_no_chunking: ["Neither length nor chunks", "The stream has no frame of its own in HTTP. Framecast reads it until the connection closes."],
-  text_part: ["Text between the pictures", "The device has no picture at the moment and says so in words. If it goes on, look at the camera module and its cable."],
+  no_length_no_chunking: [
+    "Neither length nor chunks",
+    "The stream has no frame of its own in HTTP. Framecast reads it until the connection closes.",
+  ],
+  text_part: [
+    "Text between the pictures",
+    "The device has no picture at the moment and says so in words. If it goes on, look at the camera module and its cable.",
+  ],
   lf_only: ["Short line ends", "Lines end without a carriage return. Accepted."],
-  padding_after_eoi: ["Bytes after the picture's end", "The firmware sends its whole buffer. Framecast trims what is not picture."],
-  exif_thumbnail: ["A small picture inside the picture", "An EXIF thumbnail has an end mark of its own. Framecast does not mistake it for the end."],
-  fragmented: ["Pictures come in many small pieces", "Each picture is split over dozens of messages. A larger buffer_size in the sketch costs the device less."],
-  framerate_constant: ["The stated frame rate never changes", "The header says the same whatever happens. Framecast measures instead."],
-  truncated: ["Cut-off pictures", "They ended early and were left out. Often weak Wi-Fi or a weak power supply: move the camera closer, or lower its size or quality."],
+  padding_after_eoi: [
+    "Bytes after the picture's end",
+    "The firmware sends its whole buffer. Framecast trims what is not picture.",
+  ],
+  exif_thumbnail: [
+    "A small picture inside the picture",
+    "An EXIF thumbnail has an end mark of its own. Framecast does not mistake it for the end.",
+  ],
+  fragmented: [
+    "Pictures come in many small pieces",
+    "Each picture is split over dozens of messages. A larger buffer_size in the sketch costs the device less.",
+  ],
+  framerate_constant: [
+    "The stated frame rate never changes",
+    "The header says the same whatever happens. Framecast measures instead.",
+  ],
+  truncated: [
+    "Cut-off pictures",
+    "They ended early and were left out. Often weak Wi-Fi or a weak power supply: move the camera closer, or lower its size or quality.",
+  ],
   not_jpeg: ["Not a picture", "What came was no JPEG. Check that the address is the stream itself and not a page."],
-  too_many_bytes: ["Pictures too large", "They exceed the size limit for one picture. Lower the size or quality, or raise the limit."],
-  too_many_pixels: ["Too many pixels", "They exceed the limit of pixels for one picture. Lower the frame size, or raise the limit."],
-  no_frame_header: ["Pictures without a header", "The part of the JPEG that states its size is missing; such pictures can't be shown and were left out."],
-  bad_marker: ["Damaged pictures", "Bytes inside were altered on the way and the pictures were left out. A lower clock (XCLK 10 MHz) or a better power supply helps."],
-  corrupt_scan: ["Pictures with torn content", "They look whole but do not decode, and were left out. A few in ten thousand are normal; more point to the power supply or an XCLK that is too high."],
-  content_length_wrapped: ["The sketch's length overflows", "It keeps the length in 16 bits, so pictures above 65 535 bytes can't be sent. Change that variable to size_t, or lower the quality."],
+  too_many_bytes: [
+    "Pictures too large",
+    "They exceed the size limit for one picture. Lower the size or quality, or raise the limit.",
+  ],
+  too_many_pixels: [
+    "Too many pixels",
+    "They exceed the limit of pixels for one picture. Lower the frame size, or raise the limit.",
+  ],
+  no_frame_header: [
+    "Pictures without a header",
+    "The part of the JPEG that states its size is missing; such pictures can't be shown and were left out.",
+  ],
+  bad_marker: [
+    "Damaged pictures",
+    "Bytes inside were altered on the way and the pictures were left out. A lower clock (XCLK 10 MHz) or a better power supply helps.",
+  ],
+  corrupt_scan: [
+    "Pictures with torn content",
+    "They look whole but do not decode, and were left out. A few in ten thousand are normal; more point to the power supply or an XCLK that is too high.",
+  ],
+  content_length_wrapped: [
+    "The sketch's length overflows",
+    "It keeps the length in 16 bits, so pictures above 65 535 bytes can't be sent. Change that variable to size_t, or lower the quality.",
+  ],
   stall: ["Pauses", "No picture for several seconds, then it went on. Usually Wi-Fi."],
-  hang: ["Hung connections", "The connection stayed open and nothing came, so Framecast reconnected. The firmware's server task is stuck: update it, or let it restart by a watchdog."],
+  hang: [
+    "Hung connections",
+    "The connection stayed open and nothing came, so Framecast reconnected. The firmware's server task is stuck: update it, or let it restart by a watchdog.",
+  ],
   reboot: ["Restarts", "The device started anew. If it happens often, look at the power supply first."],
-  refused: ["Turned away", "The camera refused the request. Check user name and password; many serve one viewer only."],
+  refused: [
+    "Turned away",
+    "The camera refused the request. Check user name and password; many serve one viewer only.",
+  ],
   unreachable: ["Out of reach", "No connection could be made. Check power, Wi-Fi and the address."],
-  bad_status: ["An error instead of a stream", "The camera answered with an HTTP error. Check the path of the address."],
-  replaced: ["Replaced by another sender", "Two devices push to the same camera, and the newer one wins. Give each its own."],
+  bad_status: [
+    "An error instead of a stream",
+    "The camera answered with an HTTP error. Check the path of the address.",
+  ],
+  replaced: [
+    "Replaced by another sender",
+    "Two devices push to the same camera, and the newer one wins. Give each its own.",
+  ],
   duplicate: ["The same picture again", "The device sent a picture twice; the copy was left out."],
 };
 

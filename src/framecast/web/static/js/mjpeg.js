@@ -1,0 +1,133 @@
+// The plain page: one camera on a canvas, a button and the live numbers. `?camera=ID` chooses; the first camera
+// by default.
+
+import { duration, bitrate, count, fps } from "./format.js";
+import { h, setAttribute, setText } from "./dom.js";
+import { bindKeys } from "./keys.js";
+import { Picture } from "./picture.js";
+import { keyPanel, markRights } from "./session.js";
+import { Dashboard } from "./socket.js";
+import { explain, lastPicture, stateName, stateOf } from "./words.js";
+
+const TICK_MS = 1_000;
+
+const find = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search).get("camera");
+const stage = find("stage");
+const choice = find("choice");
+
+let dashboard = null;
+let picture = null;
+let camera = null;
+// Of the second that runs.
+let bytes = 0;
+let painted = 0;
+let ages = [];
+let total = 0;
+
+function connect() {
+  dashboard = new Dashboard();
+  picture ??= new Picture(find("picture"), {
+    clock: { now: () => dashboard.clock.now() },
+    ack: (frame) => dashboard.ack(frame),
+    onpaint: (frame, ageMs) => {
+      bytes += frame.bytes;
+      ages.push(ageMs);
+      painted += 1;
+      total += 1;
+    },
+  });
+  dashboard.addEventListener("status", show);
+  dashboard.addEventListener("cameras", () => {
+    const wanted = choice.value || asked;
+    choice.replaceChildren(
+      ...[...dashboard.cameras.values()].map(({ id, name }) => h("option", { value: id }, name)),
+    );
+    choose(wanted);
+  });
+  for (const type of ["camera", "removed"]) dashboard.addEventListener(type, () => camera && choose(camera.id));
+  dashboard.start();
+  show();
+}
+
+function disconnect() {
+  dashboard.stop();
+  dashboard = null;
+  picture.clear();
+  show();
+}
+
+function choose(id) {
+  const chosen = dashboard.cameras.get(id) ?? (asked ? null : dashboard.cameras.values().next().value) ?? null;
+  if (camera && camera.id !== chosen?.id) dashboard.unwant(camera.id);
+  camera = chosen;
+  if (camera) {
+    choice.value = camera.id;
+    dashboard.want(camera.id, {}, (frame) => picture.push(frame));
+  }
+  show();
+}
+
+function say(title, text = "", state = null) {
+  setText(find("note-title"), title);
+  setText(find("note-why"), text);
+  setText(find("connection"), title);
+  setAttribute(find("connection"), "data-state", state);
+}
+
+function show() {
+  const status = dashboard?.status ?? "off";
+  find("connect").textContent = dashboard ? "Disconnect" : "Connect";
+  choice.disabled = status !== "open";
+  stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");
+  if (status === "off") say("Disconnected", "Press Connect.");
+  else if (status === "connecting") say("Connecting", "Waiting for the server.", "connecting");
+  else if (status === "gone") say("Server gone", "The server does not answer. This page returns by itself.", "gone");
+  else if (status === "denied") askKey();
+  else if (!camera)
+    say(
+      asked ? "No such camera" : "No camera yet",
+      asked ? `There is no camera with the id “${asked}”.` : "Add one on the wall.",
+    );
+  else {
+    const state = stateOf(camera);
+    say(stateName(state), camera.state === "live" ? "" : explain(camera, state).text, state);
+  }
+}
+
+function askKey() {
+  const panel = keyPanel(() => location.reload());
+  find("page").hidden = true;
+  find("instead").hidden = false;
+  find("instead").replaceChildren(panel);
+  panel.querySelector("input").focus();
+}
+
+function tick() {
+  const ageMs = picture?.shown && dashboard ? dashboard.clock.now() - picture.shown.capturedMs : null;
+  const middle = ages.sort((a, b) => a - b)[Math.floor(ages.length / 2)];
+  setText(find("fps"), fps(painted));
+  setText(find("frames"), count(total));
+  setText(find("bitrate"), bitrate((bytes * 8_000) / TICK_MS));
+  setText(find("latency"), duration(middle ?? ageMs));
+  setText(find("note-ago"), ageMs !== null && stage.classList.contains("not-live") ? lastPicture(ageMs) : "");
+  bytes = 0;
+  painted = 0;
+  ages = [];
+}
+
+const toggle = () => (dashboard ? disconnect() : connect());
+
+find("connect").addEventListener("click", toggle);
+choice.addEventListener("change", () => choose(choice.value));
+bindKeys([
+  { keys: ["c"], text: "Connect or disconnect", run: toggle },
+  {
+    keys: ["f"],
+    text: "Full screen",
+    run: () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()),
+  },
+]);
+setInterval(tick, TICK_MS);
+markRights();
+connect();
