@@ -115,8 +115,8 @@ class Table:
         methods = self._exact.get(path)
         if methods is not None:
             return methods, ""
-        at = path.find("/", 1)
-        while at > 0:
+        at = path.find("/")
+        while at >= 0:
             suffixes = self._prefixed.get(path[: at + 1])
             if suffixes is not None:
                 parameter, slash, rest = path[at + 1 :].partition("/")
@@ -190,11 +190,6 @@ class _Connection(RequestHandler):
             self._eager = True
             self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._eager and self.transport is not None and not self.transport.is_closing():
-            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[union-attr, arg-type]
-
     def _first_deadline(self) -> None:
         self._first_timer = None
         if self._request_count == 0:
@@ -209,6 +204,8 @@ class _Connection(RequestHandler):
                 super().data_received(data[:end])
                 data = data[end:]
         super().data_received(data)
+        if self._eager and self.transport is not None and not self.transport.is_closing():
+            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[union-attr, arg-type]
         if self._junk is not None and self._messages and not self._junk.done():
             self._junk.set_result(None)
 

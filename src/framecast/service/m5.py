@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from framecast.output.relay import relay
 from framecast.service.api.publish import publish_socket
@@ -32,16 +32,25 @@ def viewer_table(service: Service) -> Table:
 
     async def watch(call: Call) -> web.StreamResponse:
         camera = _camera(service, call, Right.WATCH)
-        socket = await open_socket(call.request, max_message_bytes=4096)
-        with admitted(service, camera, "relay", call.peer) as viewer:
-            sender = service.supervisor.spawn(
-                "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
-            )
-            try:
-                while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    pass
-            finally:
-                sender.cancel()
+        socket = await open_socket(service, call.request, max_message_bytes=4096)
+
+        def removed(gone: Camera) -> None:
+            if gone.camera_id == camera.camera_id:
+                service.supervisor.spawn("relay", _close(socket))
+
+        service.cameras.on_removed.append(removed)
+        try:
+            with admitted(service, camera, "relay", call.peer) as viewer:
+                sender = service.supervisor.spawn(
+                    "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
+                )
+                try:
+                    while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                        pass
+                finally:
+                    sender.cancel()
+        finally:
+            service.cameras.on_removed.remove(removed)
         return socket
 
     return _table(watch, Right.WATCH, "A viewer connects and gets each picture as one binary message.")
@@ -61,6 +70,10 @@ async def _send(sending: Coroutine[Any, Any, None]) -> None:
         await sending
     except ConnectionError:
         pass
+
+
+async def _close(socket: web.WebSocketResponse) -> None:
+    await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the camera was removed")
 
 
 def _camera(service: Service, call: Call, right: Right) -> Camera:

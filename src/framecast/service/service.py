@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar
+
+from aiohttp import WSCloseCode, web
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import ConfigError, Misuse
@@ -30,6 +33,7 @@ log = logging.getLogger("framecast.service")
 
 T = TypeVar("T")
 USES_PERIOD_S = 30.0
+FAREWELL_S = 1.0
 
 
 class Service:
@@ -66,6 +70,7 @@ class Service:
         self.started_ns = clock.now_ns()
         self.ready = False
         self.closing = False
+        self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[str], None]] = []
         self.hub = Hub()
         self.keyring = Keyring(state.tokens(), state.sessions())
@@ -101,7 +106,15 @@ class Service:
         self.ready = False
         self.closing = True
         await self.cameras.close()
+        await self._close_sockets()
         await self.blocking(self._state.touch_tokens, self.keyring.take_uses())
+
+    async def _close_sockets(self) -> None:
+        """Tell pages and devices that the server goes, so that they needn't find out by silence."""
+        farewells = [each.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops") for each in self.sockets]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.gather(*farewells, return_exceptions=True)
 
     # Cameras
 

@@ -37,7 +37,7 @@ def routes(service: Service) -> list[Route]:
     """The routes of this module."""
 
     async def dashboard(call: Call) -> web.StreamResponse:
-        socket = await open_socket(call.request, max_message_bytes=MAX_MESSAGE_BYTES)
+        socket = await open_socket(service, call.request, max_message_bytes=MAX_MESSAGE_BYTES)
         await Conversation(service, socket, call).run()
         return socket
 

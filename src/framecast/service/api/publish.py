@@ -163,7 +163,7 @@ def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamRes
 async def publish_socket(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
     """Take pictures from a device's WebSocket until it goes, falls silent or is replaced."""
     desk = desk_of(camera)
-    socket = await open_socket(call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
+    socket = await open_socket(service, call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
     identity = object()
     loop = asyncio.get_running_loop()
     farewell: list[tuple[int, str]] = []

@@ -6,13 +6,14 @@ from aiohttp import web
 
 from framecast.output.transport import tune
 from framecast.service.errors import bad_request
+from framecast.service.service import Service
 
 HEARTBEAT_S = 20.0
 CLOSE_TIMEOUT_S = 2.0
 
 
-async def open_socket(request: web.BaseRequest, *, max_message_bytes: int) -> web.WebSocketResponse:
-    """Complete the handshake.
+async def open_socket(service: Service, request: web.BaseRequest, *, max_message_bytes: int) -> web.WebSocketResponse:
+    """Complete the handshake; the service closes the socket when it stops.
 
     Raises:
         ApiError: This is no WebSocket request.
@@ -23,6 +24,7 @@ async def open_socket(request: web.BaseRequest, *, max_message_bytes: int) -> we
     if not socket.can_prepare(request).ok:
         raise bad_request("This address speaks WebSocket; send an Upgrade request", "websocket_only")
     await socket.prepare(request)
+    service.sockets.add(socket)
     if request.transport is not None:
         tune(request.transport)
         request.transport.set_write_buffer_limits(high=1, low=0)
