@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from framecast.core.fanout import GONE
 from framecast.core.meter import Percentiles
 from framecast.core.pacer import Pacer
 from framecast.core.packet import Packet
@@ -24,17 +25,50 @@ from framecast.wire import media
 from framecast.wire.wsframe import Opcode, server_header
 
 MOST_BUFFERED_BYTES = 64 * 1024
-"""A socket that holds more than this gets no further picture before the next one comes."""
+"""A socket that holds more than this gets no further picture until the page has acknowledged one of any camera."""
 DEFAULT_CREDIT = 2
 MOST_CREDIT = 30
+
+
+class Page:
+    """One page's socket, as its subscriptions share it.
+
+    Args:
+        write: Writes bytes to the socket's transport at once.
+        buffered: How many bytes the transport holds.
+    """
+
+    def __init__(self, write: Callable[[bytes], object], buffered: Callable[[], int]) -> None:
+        self.write = write
+        self._buffered = buffered
+        self._held: dict[Subscription, None] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the socket is to get no further picture for now."""
+        return self._buffered() > MOST_BUFFERED_BYTES
+
+    def hold(self, subscription: Subscription) -> None:
+        """Let ``subscription`` wait for room: its camera may not send another picture for a long time."""
+        self._held[subscription] = None
+
+    def forget(self, subscription: Subscription) -> None:
+        """Let it wait no longer."""
+        self._held.pop(subscription, None)
+
+    def release(self) -> None:
+        """The page has taken something: those that wait may go, in their order, while there is room."""
+        while self._held and not self.full:
+            subscription = next(iter(self._held))
+            del self._held[subscription]
+            subscription.pump()
 
 
 class Subscription:
     """One page's interest in one camera.
 
     Args:
-        write: Writes bytes to the socket's transport at once.
-        buffered: How many bytes the transport holds.
+        page: The socket.
         viewer: Counters to keep.
         credit: Most frames on the way without acknowledgement.
         fps: Most frames a second, 0 for all.
@@ -42,8 +76,7 @@ class Subscription:
 
     def __init__(
         self,
-        write: Callable[[bytes], object],
-        buffered: Callable[[], int],
+        page: Page,
         viewer: Viewer,
         *,
         credit: int = DEFAULT_CREDIT,
@@ -52,8 +85,7 @@ class Subscription:
         self.viewer = viewer
         self.channel: Channel | None = None
         self.ack_ms = Percentiles()
-        self._write = write
-        self._buffered = buffered
+        self._page = page
         self._credit = credit
         self._pacer = Pacer(fps) if fps else None
         self._on_the_way: deque[tuple[int, float]] = deque()
@@ -66,15 +98,16 @@ class Subscription:
         if self._pending is not None:
             self.viewer.count(drops=1)
         self._pending = packet
-        self._pump()
+        self.pump()
 
     def ack(self, frame_id: int) -> None:
-        """The page has painted this frame, and with it all earlier ones."""
+        """The page has painted this frame, and with it all earlier ones; ids it was never sent mean nothing."""
         now = time.monotonic()
         while self._on_the_way and self._on_the_way[0][0] <= frame_id:
-            self.ack_ms.add((now - self._on_the_way.popleft()[1]) * 1000)
-        self.viewer.acked = max(self.viewer.acked, frame_id)
-        self._pump()
+            self.viewer.acked, sent_at = self._on_the_way.popleft()
+            self.ack_ms.add((now - sent_at) * 1000)
+        self.pump()
+        self._page.release()
 
     def clear(self) -> None:
         """Forget the frame that waits."""
@@ -82,21 +115,32 @@ class Subscription:
 
     def leave(self) -> None:
         """Give the camera up. Safe to call twice."""
+        self._page.forget(self)
         if self.channel is not None:
             self.channel.remove(self)
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
+        """Send the frame that waits, if there is credit for it and room in the socket."""
         packet, channel = self._pending, self.channel
         if packet is None or channel is None:
             return
-        if len(self._on_the_way) >= self._credit or self._buffered() > MOST_BUFFERED_BYTES:
+        if len(self._on_the_way) >= self._credit:
             self.viewer.behind = True
             return
+        if self._page.full:
+            self.viewer.behind = True
+            self._page.hold(self)
+            return
         self._pending = None
+        try:
+            self._page.write(channel.message(packet))
+        except GONE:
+            # The socket's own task will notice soon; until then the other pages must not lose a frame by it.
+            self.leave()
+            return
         self.viewer.behind = False
         self.viewer.count(sent=1)
         self._on_the_way.append((packet.frame_id, time.monotonic()))
-        self._write(channel.message(packet))
 
 
 class Channel:
@@ -172,8 +216,7 @@ class Hub:
         key = (stream.camera_id, rendition)
         channel = self._channels.get(key)
         if channel is None:
-            channel = Channel(stream.number, stream.track(rendition), lambda: self._drop(key))
-            self._channels[key] = channel
+            channel = self._open(stream, key)
         channel.add(subscription)
 
     def forget(self, camera_id: str) -> None:
@@ -181,5 +224,12 @@ class Hub:
         for key in [key for key in self._channels if key[0] == camera_id]:
             del self._channels[key]
 
-    def _drop(self, key: tuple[str, Rendition]) -> None:
-        self._channels.pop(key, None)
+    def _open(self, stream: Stream, key: tuple[str, Rendition]) -> Channel:
+        def empty() -> None:
+            # A camera that was removed and added again has another channel under this key.
+            if self._channels.get(key) is channel:
+                del self._channels[key]
+
+        channel = Channel(stream.number, stream.track(key[1]), empty)
+        self._channels[key] = channel
+        return channel

@@ -22,13 +22,21 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
     if stream.video.latest is not None:
         mailbox.push(stream.video.latest)
     stream.video.attach(mailbox)
-    dropped = 0
+    counted = 0
+
+    def settle() -> None:
+        nonlocal counted
+        viewer.count(drops=mailbox.drops - counted)
+        counted = mailbox.drops
+
+    viewer.settle = settle
     try:
         async for packet in mailbox:
             viewer.behind = True
             await send(packet.payload)
             viewer.behind = False
-            viewer.count(sent=1, drops=mailbox.drops - dropped)
-            dropped = mailbox.drops
+            viewer.count(sent=1)
     finally:
         stream.video.detach(mailbox)
+        settle()
+        viewer.settle = None
