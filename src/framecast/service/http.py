@@ -149,7 +149,7 @@ class _Connection(RequestHandler):
         token: Name of the token that the latest request showed; empty for none.
     """
 
-    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "_socket", "local", "peer", "token")
+    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "local", "peer", "token")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -157,15 +157,13 @@ class _Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.token = ""
-        self._socket: socket.socket | None = None
-        self._eager = False
+        self._eager: socket.socket | None = None
         self._first_timer: asyncio.TimerHandle | None = None
         self._junk: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._socket = transport.get_extra_info("socket")
         self.peer = "local" if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
         if not self._front.opened(self.peer):
             cast(asyncio.Transport, transport).abort()
@@ -175,6 +173,9 @@ class _Connection(RequestHandler):
         if self._first_timer is not None:
             self._first_timer.cancel()
             self._first_timer = None
+        if self._eager is not None:
+            self._eager.detach()
+            self._eager = None
         if self.peer:
             self._front.closed(self.peer)
             self.peer = ""
@@ -186,9 +187,13 @@ class _Connection(RequestHandler):
         Simple firmwares leave Nagle's algorithm on: the end of a picture then waits for the acknowledgement of what
         went before, which the kernel delays by 40 ms. It forgets this again by itself, so it is asked at each read.
         """
-        if QUICK_ACK is not None and not self.local and self._socket is not None:
-            self._eager = True
-            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+        if QUICK_ACK is None or self.local or self._eager is not None or self.transport is None:
+            return
+        theirs = self.transport.get_extra_info("socket")
+        # The loop's own stand-in makes and closes a socket for each call. This one shares the descriptor, which stays
+        # the transport's: it is let go of in `connection_lost`.
+        self._eager = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+        self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
     def _first_deadline(self) -> None:
         self._first_timer = None
@@ -204,8 +209,8 @@ class _Connection(RequestHandler):
                 super().data_received(data[:end])
                 data = data[end:]
         super().data_received(data)
-        if self._eager and self.transport is not None and not self.transport.is_closing():
-            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[union-attr, arg-type]
+        if self._eager is not None and data and self.transport is not None and not self.transport.is_closing():
+            self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[arg-type]
         if self._junk is not None and self._messages and not self._junk.done():
             self._junk.set_result(None)
 
