@@ -1,0 +1,191 @@
+"""The server as a process: how it starts, what it says, how it stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from framecast.service.control import SOCKET_NAME
+from tests.service.serving import jpeg, serving, until
+from tests.service.watching import mjpeg
+
+READY = re.compile(r"Framecast is ready at http://127\.0\.0\.1:(\d+)/\n")
+
+
+class Process:
+    """One `framecast serve`, from when it is ready.
+
+    Attributes:
+        ready_s: From its start to the line that says so.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.log = folder / "log.txt"
+        began = time.monotonic()
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "framecast", "serve", "--port", "0", "--data", str(folder / "data"), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=folder,
+                env={key: value for key, value in os.environ.items() if not key.startswith(("FRAMECAST_", "STREAM_"))},
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.ready_s = time.monotonic() - began
+        match = READY.fullmatch(line)
+        assert match, (line, self.log.read_text())
+        self.port = int(match[1])
+
+    def connect(self, request: str = "", timeout_s: float = 10) -> socket.socket:
+        """A connection on which a request was sent."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout_s)
+        connection.sendall(request.replace("\n", "\r\n").encode())
+        return connection
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Exit status, and how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        status = self.process.wait(15)
+        return status, time.monotonic() - began
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str) -> Iterator[Process]:
+    """A server that is gone at the end."""
+    server = Process(folder, *arguments)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+
+STREAM = "GET /api/v1/cameras/cam/stream.mjpeg HTTP/1.1\nHost: localhost\n\n"
+UPGRADE = (
+    "GET {} HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade\n"
+    "Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> None:
+    """Viewers who read and who don't, pages, devices, half of a request, half of a body, and one who says nothing."""
+    arguments = ("--camera", "cam=mock:?fps=60", "--camera", "door=push:")
+    with serve(tmp_path, *arguments) as server:
+        connections = [
+            *(server.connect(STREAM) for _ in range(20)),
+            *(server.connect(UPGRADE.format("/api/v1/ws")) for _ in range(5)),
+            server.connect(UPGRADE.format("/api/v1/cameras/door/publish")),
+            server.connect("GET /api/v1/cam"),
+            server.connect("POST /api/v1/cameras/door/frames HTTP/1.1\nHost: localhost\nContent-Length: 5000\n\nabc"),
+            server.connect("GET /api/v1/cameras/door/snapshot.jpg HTTP/1.1\nHost: localhost\n\n"),
+            server.connect(),
+        ]
+        for connection in connections[:20]:
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+        for connection in connections[20:26]:
+            assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+        status, took_s = server.stop(number)
+        assert status == 0
+        assert took_s < 5
+        for connection in connections[:26]:
+            connection.settimeout(1)
+            try:
+                while connection.recv(1 << 20):
+                    pass
+            except ConnectionError:
+                pass
+            connection.close()
+        for connection in connections[26:]:
+            connection.close()
+        log = server.log.read_text()
+        assert "Traceback" not in log
+        assert " ERROR " not in log
+        assert "Server is ready!\n" in log
+        assert not (tmp_path / "data" / SOCKET_NAME).exists()
+
+
+@pytest.mark.anyio
+async def test_lines_that_people_are_told_to_look_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecast.service.server.REPORT_PERIOD_S", 0.3)
+    caplog.set_level(logging.INFO)
+
+    async def logged(pattern: str) -> str:
+        await until(lambda: re.search(pattern, caplog.text))
+        match = re.search(pattern, caplog.text)
+        assert match
+        return match[1] if match.groups() else ""
+
+    url = "mock:?fps=30&size=64x64"
+    async with serving(tmp_path, {"cam": url, "door": "push:"}) as server:
+        await logged(r"Background streaming thread started\n")
+        await logged(rf"Broadcaster ID created for: {re.escape(url)}\n")
+        async with mjpeg(server.port) as viewer:
+            await viewer.part()
+            await logged(rf"Connected to stream at {re.escape(url)}")
+            await logged(r"subscriber added \(total: 1\)")
+            await logged(r"Client \d+ connected\. Total active clients: 1\n")
+            await logged(r"Frame \d+ \| FPS: \d+\.\d \| Subs: 1R \+ 0D\n")
+            sent = await server.push(jpeg(1), "door")
+            async with mjpeg(server.port, "/api/v1/cameras/door/stream.mjpeg") as other:
+                number = await logged(
+                    r"subscriber added \(total: 1\)\. Client (\d+) connected\. Total active clients: 2\n"
+                )
+                await other.part()
+                await logged(rf"Client {number} heartbeat sent \(frame {sent['frame_id']}\)\n")
+
+
+def test_what_devices_and_viewers_say_makes_no_lines_of_its_own(tmp_path: Path) -> None:
+    with serve(tmp_path, "--camera", "door=push:") as server:
+        for target in ("/%0d%0aINJECTED", "/x?y=%0aINJECTED"):
+            with server.connect(f"GET {target} HTTP/1.1\nHost: a\x0bINJECTED\n\n") as connection:
+                connection.recv(1000)
+        assert server.stop()[0] == 0
+        assert "INJECTED" not in server.log.read_text()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "framecast", "serve", "--port", str(port), "--data", str(tmp_path / "data")]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert str(port) in ended.stderr
+    assert "in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_data_folder_is_for_one_server(tmp_path: Path) -> None:
+    with serve(tmp_path):
+        command = [sys.executable, "-m", "framecast", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "another Framecast is running with this data folder" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_it_is_ready_soon(tmp_path: Path) -> None:
+    with serve(tmp_path, "--camera", "cam=mock:") as server:
+        print(f"ready after {server.ready_s:.2f} s")
+        assert server.ready_s < 5, "1 s on a machine that does nothing else"
+        assert server.stop()[0] == 0
