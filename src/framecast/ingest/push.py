@@ -52,7 +52,6 @@ class Desk:
         self._capture = CaptureClock()
         self._heard_at = 0.0
         self._interval_s = 0.0
-        self._now = asyncio.get_running_loop().time
         self._quietly = Quietly()
         stream.set_state(State.OFFLINE, WAITING)
 
@@ -147,6 +146,10 @@ class Desk:
                 self.stream.set_state(State.STALLED, "The device pauses")
             elif state is State.STALLED and silent_s > max(self._stall_timeout_s, 4 * self._interval_s):
                 self._gone(f"Nothing came for {silent_s:.0f} s")
+
+    def _now(self) -> float:
+        """Seconds of the stream's clock."""
+        return self.stream.clock.now_ns() / 1e9
 
     def _gone(self, reason: str) -> None:
         self.last_error = reason

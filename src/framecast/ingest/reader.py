@@ -21,7 +21,7 @@ import logging
 from typing import Literal
 
 from framecast.core.clock import Clock
-from framecast.core.errors import BadStatus, DeviceError, Misuse, Replaced, Stalled
+from framecast.core.errors import BadStatus, DeviceError, Misuse, Replaced, Stalled, Unreachable
 from framecast.core.limits import Quietly
 from framecast.core.source import Source
 from framecast.core.stream import Publisher, State, Stream
@@ -94,6 +94,7 @@ class Reader:
         self._interval_s = 0.0
         self._good = 0
         self._resumed = False
+        self._answered = False
         self._wake = asyncio.Event()
         self._unwanted_since: float | None = None
         self._restart = False
@@ -115,6 +116,7 @@ class Reader:
         self.dialect = dialect
         self.address = address or self.address
         self.connects += 1
+        self._answered = True
         log.info("%s: Connected to stream at %s (%s)", self.stream.camera_id, self._label, dialect)
 
     def jpeg(self, payload: bytes, *, stamp_s: float | None = None, received_ns: int | None = None) -> bool:
@@ -140,6 +142,7 @@ class Reader:
             publisher.new_epoch()  # without stamps nobody can tell whether the device restarted meanwhile
         self._resumed = False
         self._heard()
+        self._answered = True
         self._good += 1
         if self.stream.state is not State.LIVE:
             self.stream.set_state(State.LIVE)
@@ -176,14 +179,16 @@ class Reader:
         return self._policy == "always" or self.stream.wanted
 
     def _demand(self, wanted: bool) -> None:
-        self._unwanted_since = None if wanted else asyncio.get_running_loop().time()
+        self._unwanted_since = None if wanted else self._now()
         self._wake.set()
 
     # The life of the reader.
 
     async def run(self) -> None:
-        """Read the camera until cancelled."""
+        """Read the camera until cancelled. May be called again after a failure."""
         log.info("%s: Background streaming thread started", self.stream.camera_id)
+        self.stream.on_demand = self._demand
+        state, reason = State.OFFLINE, "The reader failed and begins anew; the log says why"
         try:
             while True:
                 while not self.wanted:
@@ -192,10 +197,15 @@ class Reader:
                 pause_s = await self._attempt()
                 if pause_s is None:
                     continue
-                self.retry_at = asyncio.get_running_loop().time() + pause_s
+                if pause_s < float("inf"):
+                    self.retry_at = asyncio.get_running_loop().time() + pause_s
                 await self._woken(pause_s)
                 self.retry_at = None
+        except asyncio.CancelledError:
+            state, reason = State.IDLE, ""
+            raise
         finally:
+            self.stream.set_state(state, reason)
             self.stream.on_demand = None
             if self._publisher is not None:
                 self._publisher.close()
@@ -205,11 +215,13 @@ class Reader:
         """One session; returns the pause before the next one in seconds, None for no pause."""
         stream = self.stream
         self._good = 0
-        self._restart = False
-        if stream.state in (State.IDLE, State.FAILED):
+        if self._restart or stream.state is not State.OFFLINE:
             stream.set_state(State.CONNECTING)
+        self._restart = False
         try:
-            await self._run_session()
+            if not await self._run_session():
+                self.last_error = ""
+                return None
             reason = "The camera ended the stream"
         except Misuse as error:
             stream.set_state(State.FAILED, str(error))
@@ -241,14 +253,17 @@ class Reader:
         self.last_error = reason
         self.stream.set_state(state, reason)
 
-    async def _run_session(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _run_session(self) -> bool:
+        """One run of the source; whether it ended by itself, or for want of viewers."""
         self.sessions += 1
         if self._publisher is None or self._publisher.closed:
             self._publisher = self.stream.open_publisher(self._label)
         self._resumed = self.sessions > 1
-        self._heard_at = loop.time()
-        session = loop.create_task(self._source.run(self), name=f"session:{self.stream.camera_id}")
+        self._heard_at = self._now()
+        self._answered = False
+        session = asyncio.get_running_loop().create_task(
+            self._source.run(self), name=f"session:{self.stream.camera_id}"
+        )
         self._session = session
         try:
             while True:
@@ -256,9 +271,9 @@ class Reader:
                 if done:
                     if not session.cancelled():
                         session.result()
-                    return
-                if self._look(loop.time()):
-                    return
+                    return True
+                if self._look(self._now()):
+                    return False
         finally:
             self._session = None
             session.cancel()
@@ -270,18 +285,25 @@ class Reader:
             raise Replaced("Another publisher took this camera over")
         silent_s = now - self._heard_at
         if silent_s > self._stall_timeout_s:
+            if not self._answered:
+                raise Unreachable(f"The camera did not answer within {silent_s:.0f} s")
             raise Stalled(f"Nothing came for {silent_s:.0f} s although the connection is open", silent_s)
         if self._good and silent_s > max(SILENT_S, 3 * self._interval_s) and self.stream.state is State.LIVE:
             self.stream.refused["stall"] += 1
             self.stream.set_state(State.STALLED, "The camera pauses")
-        if self._policy == "always" or self.stream.wanted:
+        if self.wanted:
+            self._unwanted_since = None
             return False
         if self._unwanted_since is None:
             self._unwanted_since = now
         return now - self._unwanted_since >= self._grace_s
 
+    def _now(self) -> float:
+        """Seconds of the stream's clock."""
+        return self.clock.now_ns() / 1e9
+
     def _heard(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         gap = now - self._heard_at
         self._interval_s += (min(gap, 10.0) - self._interval_s) / 8 if self._interval_s else gap
         self._heard_at = now
