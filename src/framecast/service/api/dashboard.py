@@ -262,7 +262,8 @@ class Conversation:
 
     def _on_removed(self, camera: Camera) -> None:
         self._unsubscribe(camera.camera_id)
-        if self._may_watch(camera):
+        # A server that stops removes nothing: its pages keep what they show until it is back.
+        if not self._service.closing and self._may_watch(camera):
             self._removed[camera.camera_id] = camera.stream.number
         self._changed.discard(camera.camera_id)
         self._wake.set()

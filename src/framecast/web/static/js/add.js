@@ -199,6 +199,9 @@ class AddDialog {
       ? h("img", {
           class: "preview",
           alt: "Picture from this camera",
+          // The size is given, so that nothing moves when the picture is decoded.
+          width: result.width || 640,
+          height: result.height || 480,
           src: `data:image/jpeg;base64,${result.preview}`,
         })
       : null;

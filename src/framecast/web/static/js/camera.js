@@ -218,7 +218,7 @@ function showStatus() {
   const { status } = dashboard;
   setAttribute(document.documentElement, "data-server", status);
   find("gone").hidden = status !== "gone";
-  find("state").hidden = status === "gone";
+  find("state").hidden = status === "gone" || camera === null;
   stage.classList.toggle("not-live", status === "gone" || (camera !== null && camera.state !== "live"));
   if (status === "gone") {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());

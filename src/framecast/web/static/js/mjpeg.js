@@ -16,8 +16,17 @@ const asked = new URLSearchParams(location.search).get("camera");
 const stage = find("stage");
 const choice = find("choice");
 
-let dashboard = null;
-let picture = null;
+const dashboard = new Dashboard();
+const picture = new Picture(find("picture"), {
+  clock: dashboard.clock,
+  ack: (frame) => dashboard.ack(frame),
+  onpaint: (frame, ageMs) => {
+    bytes += frame.bytes;
+    ages.push(ageMs);
+    painted += 1;
+    total += 1;
+  },
+});
 let camera = null;
 // Of the second that runs.
 let bytes = 0;
@@ -25,36 +34,18 @@ let painted = 0;
 let ages = [];
 let total = 0;
 
-function connect() {
-  dashboard = new Dashboard();
-  picture ??= new Picture(find("picture"), {
-    clock: { now: () => dashboard.clock.now() },
-    ack: (frame) => dashboard.ack(frame),
-    onpaint: (frame, ageMs) => {
-      bytes += frame.bytes;
-      ages.push(ageMs);
-      painted += 1;
-      total += 1;
-    },
-  });
-  dashboard.addEventListener("status", show);
-  dashboard.addEventListener("cameras", () => {
-    const wanted = choice.value || asked;
-    choice.replaceChildren(
-      ...[...dashboard.cameras.values()].map(({ id, name }) => h("option", { value: id }, name)),
-    );
-    choose(wanted);
-  });
-  for (const type of ["camera", "removed"]) dashboard.addEventListener(type, () => camera && choose(camera.id));
-  dashboard.start();
-  show();
-}
+dashboard.addEventListener("status", show);
+for (const type of ["cameras", "camera", "removed"]) dashboard.addEventListener(type, list);
 
-function disconnect() {
-  dashboard.stop();
-  dashboard = null;
-  picture.clear();
-  show();
+function list() {
+  const wanted = choice.value || asked;
+  const names = [...dashboard.cameras.values()].map(({ id, name }) => [id, name]);
+  // Only when it differs: writing it anew would close the list under somebody's finger.
+  if (choice.dataset.names !== JSON.stringify(names)) {
+    choice.dataset.names = JSON.stringify(names);
+    choice.replaceChildren(...names.map(([value, name]) => h("option", { value }, name)));
+  }
+  choose(wanted);
 }
 
 function choose(id) {
@@ -76,8 +67,8 @@ function say(title, text = "", state = null) {
 }
 
 function show() {
-  const status = dashboard?.status ?? "off";
-  find("connect").textContent = dashboard ? "Disconnect" : "Connect";
+  const { status } = dashboard;
+  setText(find("connect"), status === "off" ? "Connect" : "Disconnect");
   choice.disabled = status !== "open";
   stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");
   if (status === "off") say("Disconnected", "Press Connect.");
@@ -104,7 +95,7 @@ function askKey() {
 }
 
 function tick() {
-  const ageMs = picture?.shown && dashboard ? dashboard.clock.now() - picture.shown.capturedMs : null;
+  const ageMs = picture.shown ? dashboard.clock.now() - picture.shown.capturedMs : null;
   const middle = ages.sort((a, b) => a - b)[Math.floor(ages.length / 2)];
   setText(find("fps"), fps(painted));
   setText(find("frames"), count(total));
@@ -116,7 +107,11 @@ function tick() {
   ages = [];
 }
 
-const toggle = () => (dashboard ? disconnect() : connect());
+function toggle() {
+  if (dashboard.status === "off") return dashboard.start();
+  dashboard.stop();
+  picture.clear();
+}
 
 find("connect").addEventListener("click", toggle);
 choice.addEventListener("change", () => choose(choice.value));
@@ -130,4 +125,4 @@ bindKeys([
 ]);
 setInterval(tick, TICK_MS);
 markRights();
-connect();
+dashboard.start();

@@ -26,8 +26,11 @@ export class Dashboard extends EventTarget {
   cameras = new Map();
   version = "";
 
-  /** "connecting" before the first answer, "open", "gone" (retryAt says when), "denied" (no right to watch). */
-  status = "connecting";
+  /**
+   * "off" until started and once stopped, "connecting" before the first answer, "open", "gone" (retryAt says when
+   * it is tried again), "denied" (no right to watch).
+   */
+  status = "off";
   retryAt = 0;
 
   #socket = null;
@@ -64,13 +67,16 @@ export class Dashboard extends EventTarget {
     this.#connect();
   }
 
-  /** Ends it for good; `start` begins anew. */
+  /** Ends it; `start` begins anew. */
   stop() {
     clearTimeout(this.#timer);
     clearTimeout(this.#pingTimer);
     const socket = this.#socket;
     this.#socket = null;
+    this.#told.clear();
+    this.#failures = 0;
     socket?.close();
+    this.#setStatus("off");
   }
 
   /** Asks for a camera's pictures; `sink(frame)` gets each, and must `ack` it when there is room for another. */
@@ -112,10 +118,8 @@ export class Dashboard extends EventTarget {
       if (typeof event.data === "string") this.#text(JSON.parse(event.data));
       else this.#binary(event.data);
     };
-    socket.onclose = (event) => {
-      if (this.#socket !== socket) return;
-      // 4401 and 4403 are our own codes for a right that was taken away while connected.
-      this.#lost(opened && event.code !== 4401 && event.code !== 4403);
+    socket.onclose = () => {
+      if (this.#socket === socket) this.#lost(opened);
     };
   }
 
@@ -129,18 +133,22 @@ export class Dashboard extends EventTarget {
     if (!wasOpen) {
       try {
         const { rights } = await session();
-        if (!rights.some((right) => right === "watch" || right === "operate")) return this.#setStatus("denied");
+        if (!rights.some((right) => right === "watch" || right === "operate")) return this.#deny();
       } catch (error) {
-        if (error.status === 401 || error.status === 403) return this.#setStatus("denied");
+        if (error.status === 401 || error.status === 403) return this.#deny();
       }
     }
-    if (this.#socket) return;
+    if (this.#socket || this.status === "off") return;
     // Up to a fifth more by chance, so that a hundred walls do not return in the same instant.
     const step = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
     const delayMs = step * (1 + Math.random() / 5);
     this.retryAt = performance.now() + delayMs;
     this.#setStatus("gone");
     this.#timer = setTimeout(() => this.#connect(), delayMs);
+  }
+
+  #deny() {
+    if (!this.#socket && this.status !== "off") this.#setStatus("denied");
   }
 
   #text(message) {

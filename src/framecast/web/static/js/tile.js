@@ -74,6 +74,7 @@ export class Tile extends HTMLElement {
     setText(this.#parts.state, stateName(state));
     setText(this.#parts.title, title);
     setText(this.#parts.why, text);
+    setText(this.#parts.fps, camera.state === "live" && camera.video ? fps(camera.video.fps) : "");
     setText(this.#parts.viewers, plural(camera.viewers, "viewer"));
     this.link.href = cameraPage(camera.id);
     this.refresh();
