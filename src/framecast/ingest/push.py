@@ -99,7 +99,7 @@ class Desk:
     def jpeg(self, payload: bytes, *, stamp_s: float | None = None) -> Packet | None:
         """Publish one candidate picture of whoever is checked in; None when it was refused."""
         publisher = self._publisher
-        if publisher is None:
+        if publisher is None or publisher.closed:
             return None
         stream = self.stream
         received_ns = stream.clock.now_ns()
