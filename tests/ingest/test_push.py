@@ -203,5 +203,6 @@ async def test_what_is_no_longer_the_publishers_is_not_published(office: Office)
     office.stream.open_publisher("somebody else")
     assert office.desk.jpeg(PICTURE) is None
     assert office.told == ["A"]
+    assert office.stream.state is State.OFFLINE
     office.connect("A")
     assert office.desk.jpeg(PICTURE) is not None
