@@ -176,7 +176,8 @@ function showFaults() {
 }
 
 async function showReaders() {
-  if (document.hidden || tab !== "numbers" || dashboard.status !== "open" || !camera) return;
+  const wanted = tab === "numbers" || tab === "faults";
+  if (!wanted || document.hidden || dashboard.status !== "open" || !camera) return;
   try {
     const { readers, counters, connection } = await request("GET", cameraApi(cameraId, "/stats"));
     camera = { ...camera, counters, connection };

@@ -1,0 +1,90 @@
+"""What a visitor sees who may not do everything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.web.conftest import Open, Start
+from tests.web.looking import wait_live
+
+REFUSED = ("401", "HTTP Authentication failed", "Unexpected response code", "403")
+
+
+def make_key(data: Path, name: str, right: str) -> str:
+    """A token for the server with this data folder."""
+    command = [
+        sys.executable,
+        "-m",
+        "framecast",
+        "token",
+        "create",
+        name,
+        "--right",
+        right,
+        "--data",
+        str(data),
+        "--json",
+    ]
+    secret: str = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["secret"]
+    return secret
+
+
+def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    key = make_key(data, "hall", "watch")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
+    page = open_page(server.url, expected=REFUSED).page
+    page.get_by_role("heading", name="An access key is needed").wait_for()
+    page.get_by_label("Access key").fill("fc_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    page.get_by_label("Access key").fill(key)
+    page.keyboard.press("Enter")
+    wait_live(page, 1)
+    # May watch, not change: what would be refused is not offered.
+    assert not page.get_by_role("button", name="Add camera").is_visible()
+    page.locator("fc-tile a").click()
+    page.locator("#state", has_text="Live").wait_for()
+    assert not page.get_by_role("tab", name="Settings").is_visible()
+    assert not page.get_by_role("button", name="Restart").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="An access key is needed").wait_for()
+
+
+def test_an_operator_is_offered_everything(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    key = make_key(data, "owner", "operate")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
+    page = open_page(server.url + "/cameras/door", expected=REFUSED).page
+    page.get_by_label("Access key").fill(key)
+    page.keyboard.press("Enter")
+    page.locator("#state", has_text="Live").wait_for()
+    assert page.get_by_role("tab", name="Settings").is_visible()
+
+
+def test_a_device_key_does_not_open_the_wall(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    key = make_key(data, "bell", "publish")
+    page = open_page(start("serve", data=data).url, expected=REFUSED).page
+    page.get_by_label("Access key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("does not allow watching")
+
+
+def test_a_revoked_key_closes_the_wall(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    key = make_key(data, "hall", "watch")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
+    page = open_page(server.url, expected=REFUSED).page
+    page.get_by_label("Access key").fill(key)
+    page.keyboard.press("Enter")
+    wait_live(page, 1)
+    command = [sys.executable, "-m", "framecast", "token", "revoke", "hall", "--data", str(data)]
+    subprocess.run(command, check=True, capture_output=True)
+    page.get_by_role("heading", name="An access key is needed").wait_for()

@@ -1,0 +1,87 @@
+"""The plain canvas page, the reference, and the files themselves."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from framecast import web
+from tests.web.conftest import Open, Process
+from tests.web.looking import wait_moving
+
+
+def test_the_canvas_page_connects_and_disconnects(demo: Process, open_page: Open) -> None:
+    page = open_page(demo.url + "/mjpeg?camera=robot").page
+    wait_moving(page, "#picture")
+    assert page.get_by_label("Camera").input_value() == "robot"
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#fps")).to_have_text(re.compile(r"1[0-9](\.\d)? fps"))
+    expect(page.locator("#latency")).to_have_text(re.compile(r"^\d+ ms$"))
+    expect(page.locator("#bitrate")).to_have_text(re.compile("bit/s$"))
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.locator("#connection")).to_have_text("Disconnected")
+    page.get_by_text("Last picture").wait_for()
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.evaluate("window.seen = undefined")
+    wait_moving(page, "#picture")
+    page.get_by_label("Camera").select_option("door")
+    expect(page.locator("#fps")).to_have_text(re.compile(r"^[4-6](\.\d)? fps"))
+
+
+def test_the_canvas_page_knows_what_is_not_there(demo: Process, open_page: Open) -> None:
+    page = open_page(demo.url + "/mjpeg?camera=nobody").page
+    expect(page.locator("#connection")).to_have_text("No such camera")
+
+
+def test_the_reference_lists_every_route(demo: Process, open_page: Open) -> None:
+    page = open_page(demo.url + "/docs").page
+    page.locator(".route").first.wait_for()
+    document = page.request.get(demo.url + "/api/openapi.json").json()
+    assert page.locator(".route").count() == sum(len(methods) for methods in document["paths"].values())
+    page.keyboard.press("/")
+    page.keyboard.type("snapshot jpg")
+    expect(page.locator(".route:visible h3").first).to_contain_text("/api/v1/cameras/{id}/snapshot.jpg")
+    page.get_by_label("Search").fill("there is nothing like it")
+    expect(page.get_by_role("status")).to_contain_text("Nothing has all of these words")
+
+
+def test_files_are_asked_for_once(demo: Process, open_page: Open) -> None:
+    page = open_page(demo.url).page
+    page.locator("fc-tile").first.wait_for()
+    statuses: list[int] = []
+    page.on("response", lambda response: statuses.append(response.status) if "/static/" in response.url else None)
+    answer = page.request.get(demo.url + "/static/js/wall.js")
+    again = page.request.get(demo.url + "/static/js/wall.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (answer.status, again.status) == (200, 304)
+
+
+def test_nothing_in_a_page_needs_a_looser_policy() -> None:
+    for path, asset in web.load().items():
+        if path.endswith(".html"):
+            text = asset.body.decode()
+            assert not re.search(r"\sstyle=|<style|\son\w+=|<script(?![^>]*\ssrc=)|https?://", text), path
+
+
+def test_everything_a_page_names_is_there() -> None:
+    assets = web.load()
+    assert set(web.PAGES.values()) <= assets.keys()
+    for path, asset in assets.items():
+        text = asset.body.decode()
+        folder = path.rpartition("/")[0]
+        if path.endswith(".js"):
+            names = re.findall(r'(?:from|import) "\./([^"]+)"', text)
+        elif path.endswith(".css"):
+            names = re.findall(r'url\("([^"]+)"\)', text)
+        else:
+            names, folder = re.findall(r'(?:src|href)="(?:\.\./)?(static/[^"]+)"', text), ""
+        for name in names:
+            assert f"{folder}/{name}".lstrip("/") in assets, f"{path} asks for {name}"
+
+
+def test_no_file_is_left_that_nothing_asks_for() -> None:
+    assets = web.load()
+    everything = "\n".join(asset.body.decode() for asset in assets.values())
+    for path in assets:
+        assert path in web.PAGES.values() or path.rsplit("/", 1)[1] in everything, path
