@@ -147,6 +147,11 @@ FAULTS: dict[str, Explanation] = {
         "Something else than JPEG comes as a picture",
         "It is not passed on. Set the sensor to PIXFORMAT_JPEG, or convert with frame2jpg.",
     ),
+    "not_multipart": Explanation(
+        "error",
+        "What comes is no stream of pictures",
+        "It is ignored, and the connection is given up when nothing else comes. Check the URL: is it a page, or sound?",
+    ),
     "too_many_bytes": Explanation(
         "warning",
         "Pictures are larger than allowed",
