@@ -228,6 +228,10 @@ class TestRenditions:
             camera.stream.track(SMALL)
         assert caught.value.limit == MOST_RENDITIONS
         assert "video/q1" in str(caught.value), "it says which may be had"
+        with pytest.raises(LimitReached):
+            camera.stream.check(SMALL)
+        camera.stream.check(qualities[3])
+        camera.stream.check(SOURCE)
         assert camera.stream.track(qualities[3]).wanted
 
     async def test_idle_ones_make_room(self, camera: Camera) -> None:
@@ -237,6 +241,10 @@ class TestRenditions:
         camera.stream.track(Rendition(quality=99))  # asked for, never watched
         camera.stream.track(SMALL).attach(Collector())
         assert camera.stream.renditions == [each.name for each in (*watched, SMALL)]
+
+    async def test_asking_whether_it_can_be_had_makes_nothing(self, camera: Camera) -> None:
+        camera.stream.check(SMALL)
+        assert camera.stream.renditions == []
 
     async def test_none_without_a_maker(self, camera: Camera) -> None:
         with pytest.raises(LimitReached):

@@ -258,6 +258,24 @@ class Stream:
         if self.viewers.pop(viewer.number, None) is not None:
             self.drops += viewer.drops
 
+    def check(self, rendition: Rendition) -> None:
+        """See whether ``rendition`` can be had now; nothing is made for it.
+
+        Raises:
+            LimitReached: Eight different renditions of this camera are being watched already.
+        """
+        if rendition.is_source or rendition in self._derived:
+            return
+        if self._make_worker is None:
+            raise LimitReached("this camera's pictures can't be changed here", 0)
+        watched = [each.name for each, worked in self._derived.items() if worked.out.wanted]
+        if len(watched) >= MOST_RENDITIONS:
+            raise LimitReached(
+                f"{MOST_RENDITIONS} different sizes and qualities of this camera are being watched already; "
+                f"ask for one of: {', '.join(watched)}",
+                MOST_RENDITIONS,
+            )
+
     def track(self, rendition: Rendition) -> Track:
         """The track that carries ``rendition``, made when somebody attaches to it, once for all who ask.
 
@@ -268,16 +286,10 @@ class Stream:
             return self.video
         worked = self._derived.get(rendition)
         if worked is None:
-            if self._make_worker is None:
-                raise LimitReached("this camera's pictures can't be changed here", 0)
+            self.check(rendition)
             self._evict_idle()
-            if len(self._derived) >= MOST_RENDITIONS:
-                raise LimitReached(
-                    f"{MOST_RENDITIONS} different sizes and qualities of this camera are being watched already; "
-                    "ask for one of: " + ", ".join(each.name for each in self._derived),
-                    MOST_RENDITIONS,
-                )
             make_worker = self._make_worker
+            assert make_worker is not None
             worked = WorkedTrack(
                 self.video,
                 Track(rendition.name, ring_packets=2),

@@ -153,7 +153,7 @@ class Output:
         Raises:
             LimitReached: The camera has too many renditions already.
         """
-        self.stream.track(rendition)
+        self.stream.check(rendition)
 
     def close(self) -> None:
         """Drop all viewers."""
