@@ -103,11 +103,17 @@ class Output:
         self._packages: dict[tuple[Rendition, bool, bool], Package] = {}
         self._connections: set[Takeover] = set()
         self._quietly = Quietly()
+        self._overruns = 0
 
     @property
     def fanouts(self) -> dict[FanoutKey, Fanout]:
         """The fan-outs there are, for statistics."""
         return self._fanouts
+
+    @property
+    def overruns(self) -> int:
+        """Frames that everybody missed because passes took longer than frames come."""
+        return self._overruns + sum(fanout.overruns for fanout in self._fanouts.values())
 
     async def serve(
         self,

@@ -42,7 +42,7 @@ def camera(item: Camera) -> Json:
             "refused": dict(stream.refused),
             "quirks": dict(stream.quirks),
             "drops": drops(item),
-            "overruns": overruns(item),
+            "overruns": item.output.overruns,
         },
         "latency_ms": latency_ms(item),
         "renditions": stream.renditions,
@@ -92,7 +92,7 @@ def numbers(item: Camera) -> Json:
         "frames": stream.published,
         "refused": sum(stream.refused.values()),
         "drops": drops(item),
-        "overruns": overruns(item),
+        "overruns": item.output.overruns,
         "reconnects": max(0, item.reader.connects - 1),
         "latency_ms": latency_ms(item),
     }
@@ -110,11 +110,6 @@ def latency_ms(item: Camera) -> Json:
 def drops(item: Camera) -> int:
     """Frames that viewers missed because they were behind, those of viewers long gone included."""
     return item.stream.drops + sum(each.drops for each in item.stream.viewers.values())
-
-
-def overruns(item: Camera) -> int:
-    """Frames that everybody missed because passes took longer than frames come, in the fan-outs there are now."""
-    return sum(fanout.overruns for fanout in item.output.fanouts.values())
 
 
 def reader(viewer: Viewer) -> Json:
