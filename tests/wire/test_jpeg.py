@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.wire.jpeg import EndFinder, Fault, Inspector, JpegError, find_end, read_header, verify_scan
+from framecast.wire.jpeg import MAX_SCANS, EndFinder, Fault, Inspector, JpegError, find_end, read_header, verify_scan
 from tests.data import FOLDER, frame
 from tests.data.pictures import with_segment
 
@@ -23,6 +23,20 @@ def fault_of(data: bytes, **limits: int) -> Fault:
 
 def sof_at(data: bytes) -> int:
     return data.index(b"\xff\xc0\x00\x11")
+
+
+def with_scans(count: int) -> bytes:
+    """A sound progressive picture whose last scan comes again until there are so many."""
+    data = frame("progressive")
+    at = data.rindex(b"\xff\xda")
+    return data[:-2] + data[at:-2] * (count - data.count(b"\xff\xda")) + data[-2:]
+
+
+def test_a_picture_of_many_scans_is_not_decoded() -> None:
+    # Each scan costs its sender 28 bytes and a decoder a walk over the whole picture.
+    assert Inspector().inspect(with_scans(MAX_SCANS))
+    assert fault_of(with_scans(MAX_SCANS + 1)) is Fault.TOO_MANY_SCANS
+    assert fault_of(with_scans(2000)) is Fault.TOO_MANY_SCANS
 
 
 def test_header() -> None:

@@ -162,6 +162,11 @@ FAULTS: dict[str, Explanation] = {
         "Pictures have more pixels than allowed",
         "They are not passed on: such a header can be an attack on whoever decodes it. Raise the limit if it is real.",
     ),
+    "too_many_scans": Explanation(
+        "warning",
+        "Progressive pictures are coded in too many passes",
+        "They are not passed on: no encoder does that, and it is an attack on whoever decodes them.",
+    ),
     "no_frame_header": Explanation("warning", "Pictures without a frame header", f"They are not passed on. {_WEAK}"),
     "bad_marker": Explanation("warning", "Pictures are damaged", f"They are not passed on. {_WEAK}"),
     "corrupt_scan": Explanation(

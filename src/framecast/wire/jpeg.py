@@ -21,6 +21,10 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_PIXELS = 4096 * 3072
 """Decoded to RGB this is 36 MiB: the most that one hostile header can make a decoder ask for."""
 
+MAX_SCANS = 32
+"""Progressive pictures are written in ten. Each scan has a decoder go over the whole picture again, and costs no more
+than 28 bytes: 400 of them in 60 KB took 0.7 s."""
+
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
 
@@ -49,6 +53,7 @@ class Fault(StrEnum):
     NO_FRAME_HEADER = "no_frame_header"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_SCANS = "too_many_scans"
     BAD_MARKER = "bad_marker"
     CORRUPT_SCAN = "corrupt_scan"
 
@@ -154,11 +159,11 @@ def find_end(data: bytes, scan_offset: int) -> int:
     """The offset behind the EOI of the picture whose first scan begins at ``scan_offset``.
 
     Raises:
-        JpegError: It ends before an EOI, or a marker stands where none may.
+        JpegError: It ends before an EOI, has too many scans, or a marker stands where none may.
     """
     size = len(data)
     at = scan_offset
-    while True:
+    for _ in range(MAX_SCANS):
         found = _MARKER_IN_SCAN.search(data, at)
         if found is None:
             raise JpegError(Fault.TRUNCATED, f"no end of image in {size} bytes")
@@ -185,6 +190,7 @@ def find_end(data: bytes, scan_offset: int) -> int:
                     break
                 at += 1
         at = _step(data, at, size)
+    raise JpegError(Fault.TOO_MANY_SCANS, f"more than {MAX_SCANS} scans")
 
 
 def _step(data: bytes, at: int, size: int) -> int:

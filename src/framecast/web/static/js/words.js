@@ -17,13 +17,11 @@ const STATES = {
 /** States that have a colour of their own. */
 export const STATE_NAMES = Object.keys(STATES);
 
-const REFUSALS = /\b(401|403|407|unauthori[sz]ed|forbidden|password|refused)\b/i;
+const REFUSALS = /\bstatus (401|403|407)\b/;
 
 /** The state to show: a failure that is a refusal has its own name, since the owner can mend it at once. */
 export function stateOf(camera) {
-  const said = `${camera.reason} ${camera.connection?.last_error ?? ""}`;
-  const password = REFUSALS.test(said) && !/connection refused/i.test(said);
-  return camera.state === "failed" && password ? "refused" : camera.state;
+  return camera.state === "failed" && REFUSALS.test(camera.reason) ? "refused" : camera.state;
 }
 
 /** One word for a state. */
@@ -97,6 +95,7 @@ const CODES = {
     "Pictures come in many small pieces",
     "Each picture is split over dozens of messages. A larger buffer_size in the sketch costs the device less.",
   ],
+  junk_header: ["Header lines that make no sense", "They are skipped."],
   framerate_constant: [
     "The stated frame rate never changes",
     "The header says the same whatever happens. Framecast measures instead.",
@@ -106,6 +105,15 @@ const CODES = {
     "They ended early and were left out. Often weak Wi-Fi or a weak power supply: move the camera closer, or lower its size or quality.",
   ],
   not_jpeg: ["Not a picture", "What came was no JPEG. Check that the address is the stream itself and not a page."],
+  not_multipart: [
+    "No stream of pictures",
+    "What came is ignored. Check the address: is it a page, or sound?",
+  ],
+  protocol_error: [
+    "Sent what could not be understood",
+    "Framecast connected anew. If it goes on, update the firmware.",
+  ],
+  device_error: ["Broke off", "Framecast connected anew. If it happens often, look at Wi-Fi and power."],
   too_many_bytes: [
     "Pictures too large",
     "They exceed the size limit for one picture. Lower the size or quality, or raise the limit.",
@@ -113,6 +121,10 @@ const CODES = {
   too_many_pixels: [
     "Too many pixels",
     "They exceed the limit of pixels for one picture. Lower the frame size, or raise the limit.",
+  ],
+  too_many_scans: [
+    "Coded in too many passes",
+    "No encoder does that, and showing them would cost far too much, so they were left out.",
   ],
   no_frame_header: [
     "Pictures without a header",
