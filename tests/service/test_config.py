@@ -217,6 +217,7 @@ def test_kept_changes_that_no_longer_fit_are_left_out_with_a_warning(tmp_path: P
         ('[cameras.door]\nurl = "ftp://x"\n', 2, "cameras.door.url", "ftp://x", "a camera URL: http://"),
         ('[cameras.door]\nurll = "push:"\n', 2, "cameras.door.urll", "push:", "did you mean url?"),
         ('[cameras.door]\nurl = "push:"\nmasks = [[0, 0, 2, 1]]\n', 3, "cameras.door.masks", None, "as fractions"),
+        ('[cameras.door]\nurl = "push:"\nmasks = [[0.5, 0, 0.6, 1]]\n', 3, "cameras.door.masks", None, "at most 1"),
         ('[cameras.door]\nurl = "push:"\npublish_from = ["x"]\n', 3, "cameras.door.publish_from", "x", "a network"),
         ("[server]\nport == 1\n", 2, "this", "port == 1", "it is not TOML: Invalid value"),
     ],

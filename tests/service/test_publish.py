@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from framecast.core.errors import Misuse
 from framecast.mock.device import FakeDevice
 from framecast.mock.push import client_frame
 from tests.data import frame
@@ -332,6 +333,21 @@ async def test_a_camera_that_changes_takes_its_device_along(server: Server) -> N
         await server.json("PATCH", "/api/v1/cameras/cam", json={"url": "mock:?size=64x64", "rotate": 0})
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
         await viewer.part()
+
+
+async def test_a_change_that_is_refused_leaves_the_camera_as_it_was(server: Server) -> None:
+    async with device_socket(server) as socket, mjpeg(server.port) as viewer:
+        await socket.send_bytes(jpeg(1))
+        await viewer.part()
+        beyond = {"masks": [[0.5, 0, 0.6, 1]], "policy": "always"}
+        await server.error("PATCH", "/api/v1/cameras/cam", 400, json=beyond)
+        await socket.send_bytes(jpeg(2))
+        assert (await viewer.part()).picture == jpeg(2)
+        with pytest.raises(Misuse, match="at most 1"):
+            config = server.camera().config.model_copy(update={"masks": [(0.5, 0.0, 0.6, 1.0)], "policy": "always"})
+            await server.service.cameras.change("cam", config, "config")
+        await socket.send_bytes(jpeg(3))
+        assert (await viewer.part()).picture == jpeg(3)
 
 
 async def test_a_removed_camera_lets_its_device_go(server: Server) -> None:

@@ -149,6 +149,7 @@ class Cameras:
         if len(self._cameras) >= limit:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
         source = self._open(camera_id, config, origin)
+        transform = self._parts.make_transform(config)
         stream = Stream(
             camera_id,
             self._number(camera_id),
@@ -158,7 +159,7 @@ class Cameras:
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
         )
-        camera = self._start(camera_id, config, origin, source, stream)
+        camera = self._start(camera_id, config, origin, source, transform, stream)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
         for listener in self.on_added:
@@ -178,8 +179,9 @@ class Cameras:
             camera = replace(old, config=config)
         else:
             source = self._open(camera_id, config, origin)
+            transform = self._parts.make_transform(config)
             await self._stop(old)
-            camera = self._start(camera_id, config, origin, source, old.stream, old.output)
+            camera = self._start(camera_id, config, origin, source, transform, old.stream, old.output)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
             listener(camera)
@@ -244,6 +246,7 @@ class Cameras:
         config: CameraConfig,
         origin: str,
         source: Source | None,
+        transform: Callable[[], Worker] | None,
         stream: Stream,
         output: Output | None = None,
     ) -> Camera:
@@ -268,7 +271,7 @@ class Cameras:
                 grace_s=options.grace_s,
                 stall_timeout_s=options.stall_timeout_s,
             )
-        stream.set_transform(self._parts.make_transform(config))
+        stream.set_transform(transform)
         output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
         task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
         return Camera(camera_id, config, options, origin, stream, output, reader, task)

@@ -59,8 +59,11 @@ def _origin(value: str) -> str:
 
 def _mask(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     x, y, width, height = value
-    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1):
-        raise ValueError("[x, y, width, height] as fractions of the picture, 0 to 1")
+    beyond = max(x + width, y + height) > 1 + 1e-6
+    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1) or beyond:
+        raise ValueError(
+            "[x, y, width, height] as fractions of the picture, 0 to 1, x + width and y + height at most 1"
+        )
     return value
 
 
