@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import re
 import time
 from pathlib import Path
@@ -355,6 +356,18 @@ async def test_turning_and_masking_leave_viewers_where_they_are(tmp_path: Path) 
                     pass
         answer = await server.json("GET", "/api/v1/cameras/cam")
         assert answer["transform"] == {"rotate": 0, "mirror": "none", "masks": []}
+
+
+@pytest.mark.parametrize("masks", [[], [[0, 0, 0.5, 1]]], ids=["open", "masked"])
+async def test_a_probe_does_not_show_what_a_mask_hides(tmp_path: Path, masks: list[list[float]]) -> None:
+    async with (
+        FakeDevice("espressif", fps=20) as device,
+        serving(tmp_path, {"cam": {"url": device.url, "masks": masks}}, options={"network.allow_loopback": True}) as at,
+    ):
+        async with at.client.post(at.url + "/api/v1/probe", json={"camera": "cam"}) as answer:
+            lines = [json.loads(line) async for line in answer.content]
+        assert lines[-1]["result"]["ok"]
+        assert (lines[-1]["result"]["preview"] is None) is bool(masks)
 
 
 # Small displays

@@ -72,7 +72,11 @@ def routes(service: Service) -> list[Route]:
         if probing.locked():
             raise ApiError(429, "busy", f"{PROBES_AT_A_TIME} cameras are being probed already; try again in a moment")
         async with probing:
-            return await _send_probe(call, lambda say: _probe(service, call, url, username, password, say))
+            # What a mask hides is not shown here either, and the device's own pictures are not masked.
+            masked = "camera" in fields and bool(service.camera(fields["camera"]).config.masks)
+            return await _send_probe(
+                call, lambda say: _probe(service, call, url, username, password, say, with_preview=not masked)
+            )
 
     watch, operate = Right.WATCH, Right.OPERATE
     one = "/api/v1/cameras/{id}"
@@ -120,7 +124,9 @@ Known = tuple[dict[str, Any], bytes | None]
 Say = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def _probe(service: Service, call: Call, url: str, username: str, password: str, say: Say) -> None:
+async def _probe(
+    service: Service, call: Call, url: str, username: str, password: str, say: Say, *, with_preview: bool
+) -> None:
     steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     check = None if call.grant.local else check_address(service.settings.network)
     task = asyncio.get_running_loop().create_task(
@@ -138,7 +144,8 @@ async def _probe(service: Service, call: Call, url: str, username: str, password
         while (step := await steps.get()) is not None:
             await say(step)
         result, preview = await task
-        await say({"result": {**result, "preview": base64.b64encode(preview).decode() if preview else None}})
+        shown = base64.b64encode(preview).decode() if preview and with_preview else None
+        await say({"result": {**result, "preview": shown}})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
