@@ -165,6 +165,19 @@ def test_passes_that_take_too_long_drop_the_oldest_for_all_and_count_it(tiny_sli
     assert stage.fanout.overruns == 2
 
 
+def test_who_had_nothing_yet_has_lost_nothing(tiny_slices: None) -> None:
+    stage = Stage()
+    stage.join(40)
+    stage.push()
+    blocked = Connection()
+    blocked.seat.pause()
+    stage.fanout.add(blocked.seat)
+    for _ in range(1 + MOST_WAITING + 2):
+        stage.push(settle=False)
+    stage.loop.settle()
+    assert blocked.counts == (0, 0, 0)
+
+
 def test_one_that_leaves_during_a_pass_gets_no_more(tiny_slices: None) -> None:
     stage = Stage()
     viewers = stage.join(40)

@@ -75,6 +75,20 @@ async def test_one_that_is_behind_gets_the_newest_and_its_drops_are_known_at_onc
     await asyncio.gather(watching.task, return_exceptions=True)
 
 
+async def test_a_camera_that_slept_shows_no_old_picture_for_these_messages_tell_no_time() -> None:
+    clock = ManualClock()
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor, clock=clock)
+        await publish(stream, b"old")
+        clock.advance(3600)
+        watching = Watching(stream)
+        await a_few_turns()
+        await publish(stream, b"new")
+        assert watching.got == [b"new"]
+        watching.task.cancel()
+        await asyncio.gather(watching.task, return_exceptions=True)
+
+
 async def test_it_ends_with_its_connection(stream: Stream) -> None:
     async def send(_: bytes) -> None:
         raise ConnectionResetError

@@ -330,7 +330,8 @@ class Fanout:
         self._waiting.popleft()
         self.overruns += 1
         for seat in self._seats:
-            seat.viewer.count(drops=1)
+            if seat.index != FRESH:
+                seat.viewer.count(drops=1)
 
     # The heartbeat. The timer is armed once and looks at the time when it fires, so that a frame costs no timer.
 

@@ -19,8 +19,9 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
         bound: Pictures kept for a viewer that is behind.
     """
     mailbox = Mailbox(bound=bound)
-    if stream.video.latest is not None:
-        mailbox.push(stream.video.latest)
+    latest = stream.video.latest
+    if latest is not None and stream.worth_showing(latest):
+        mailbox.push(latest)
     stream.video.attach(mailbox)
     counted = 0
 
