@@ -105,6 +105,24 @@ async def test_every_camera_those_to_come_too(server: Server) -> None:
         assert again["number"] == added["number"], "a camera that comes back keeps its number"
 
 
+@pytest.mark.parametrize(("wishes", "code"), [(["*"], "limit_reached"), (["nobody", "other"], "not_found")])
+async def test_one_camera_that_cannot_be_had_keeps_nobody_from_the_others(
+    tmp_path: Path, wishes: list[str], code: str
+) -> None:
+    limit = {"limits.max_viewers_per_camera": 1}
+    async with (
+        serving(tmp_path, {"cam": "push:", "other": "push:"}, options=limit) as server,
+        Page.opened(server.client, server.url) as first,
+        Page.opened(server.client, server.url) as page,
+    ):
+        await server.push(jpeg(1), "other")
+        await first.subscribe("cam")
+        await first.settle()
+        await page.subscribe(*wishes)
+        assert (await page.hear("error"))["code"] == code
+        assert (await page.see()).camera == server.camera("other").stream.number
+
+
 async def test_unsubscribing_ends_it(server: Server) -> None:
     for target in ("cam", "*"):
         async with Page.opened(server.client, server.url) as page:

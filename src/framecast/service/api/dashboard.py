@@ -146,7 +146,7 @@ class Conversation:
                 subscription.ack(frame_id)
         elif kind == "subscribe":
             for wish in self._wishes(message.get("cameras")):
-                self._follow_wish(wish)
+                await self._follow_wish(wish)
         elif kind == "unsubscribe":
             for camera_id in self._ids(message.get("cameras")):
                 if camera_id == EVERY_CAMERA:
@@ -168,18 +168,24 @@ class Conversation:
         else:
             raise Refusal("bad_type", "type is one of subscribe, unsubscribe, ack, stats, ping")
 
-    def _follow_wish(self, wish: dict[str, Any]) -> None:
+    async def _follow_wish(self, wish: dict[str, Any]) -> None:
+        """Subscribe to one camera or to all; one that can't be had keeps nobody from the others."""
         camera_id = wish.get("id")
+        named = self._service.cameras.get(camera_id) if isinstance(camera_id, str) else None
         if camera_id == EVERY_CAMERA:
             self._wish_for_all = {key: value for key, value in wish.items() if key != "id"}
-            for camera in self._service.cameras:
-                if self._may_watch(camera):
-                    self._subscribe(camera, self._wish_for_all)
+            cameras = [camera for camera in self._service.cameras if self._may_watch(camera)]
+        elif named is not None and self._may_watch(named):
+            cameras = [named]
+        else:
+            await self._say(Refusal("not_found", "There is no such camera", str(camera_id)[:63]).answer)
             return
-        named = self._service.cameras.get(camera_id) if isinstance(camera_id, str) else None
-        if named is None or not self._may_watch(named):
-            raise Refusal("not_found", "There is no such camera", str(camera_id)[:63])
-        self._subscribe(named, wish)
+        for camera in cameras:
+            try:
+                if camera.camera_id in self._service.cameras:  # still, after the word about another
+                    self._subscribe(camera, wish)
+            except Refusal as refusal:
+                await self._say(refusal.answer)
 
     def _subscribe(self, camera: Camera, wish: dict[str, Any]) -> None:
         texts = {
