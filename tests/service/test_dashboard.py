@@ -15,6 +15,7 @@ import pytest
 
 from framecast import __version__
 from framecast.mock.device import FakeDevice
+from framecast.service.api import board
 from framecast.wire import media
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page
@@ -205,6 +206,21 @@ async def test_statistics_come_as_often_as_asked(server: Server) -> None:
         await asyncio.sleep(0.5)
         await page.settle()
         assert not [text for text in page.texts if text["type"] == "stats"]
+
+
+async def test_what_all_pages_are_told_is_made_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "GOOD_FOR_S", 60.0)
+    shared, camera = board.Board(server.service.cameras), server.camera()
+    first = shared.numbers(camera)
+    assert shared.numbers(camera) is first
+    await server.push(jpeg(1))
+    assert shared.numbers(camera)["state"] == "live", "a change of state shows at once"
+    shown = shared.camera(camera)
+    assert shared.camera(camera) is shown
+    await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "Front door"})
+    assert shared.camera(server.camera())["name"] == "Front door", "and so does a change of the camera"
+    monkeypatch.setattr(board, "GOOD_FOR_S", 0.0)
+    assert shared.camera(server.camera()) is not shared.camera(server.camera())
 
 
 @pytest.mark.parametrize("stamp", [1, 2.5, "x", None])

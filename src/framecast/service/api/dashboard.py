@@ -20,6 +20,7 @@ from framecast.core.stream import Stream
 from framecast.output.dashboard import DEFAULT_CREDIT, MOST_CREDIT, Page, Subscription
 from framecast.service import views
 from framecast.service.api import query
+from framecast.service.api.board import Board
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
@@ -35,10 +36,11 @@ EVERY_CAMERA = "*"
 
 def routes(service: Service) -> list[Route]:
     """The routes of this module."""
+    board = Board(service.cameras)
 
     async def dashboard(call: Call) -> web.StreamResponse:
         socket = await open_socket(service, call.request, max_message_bytes=MAX_MESSAGE_BYTES)
-        await Conversation(service, socket, call).run()
+        await Conversation(service, board, socket, call).run()
         return socket
 
     return [
@@ -66,8 +68,9 @@ class Refusal(Exception):
 class Conversation:
     """One page's socket."""
 
-    def __init__(self, service: Service, socket: web.WebSocketResponse, call: Call) -> None:
+    def __init__(self, service: Service, board: Board, socket: web.WebSocketResponse, call: Call) -> None:
         self._service = service
+        self._board = board
         self._socket = socket
         self._grant: Grant = call.grant
         self._peer = call.peer
@@ -98,7 +101,7 @@ class Conversation:
                     "type": "hello",
                     "version": __version__,
                     "server_ns": self._service.clock.now_ns(),
-                    "cameras": [views.camera(camera) for camera in cameras if self._may_watch(camera)],
+                    "cameras": [self._board.camera(camera) for camera in cameras if self._may_watch(camera)],
                     "heartbeat_s": self._service.settings.stream.heartbeat_interval_s,
                 }
             )
@@ -300,16 +303,16 @@ class Conversation:
         for camera_id in changed:
             camera = self._service.cameras.get(camera_id)
             if camera is not None and self._may_watch(camera):
-                await self._say({"type": "camera", "camera": views.camera(camera)})
+                await self._say({"type": "camera", "camera": self._board.camera(camera)})
 
     async def _tell_numbers(self) -> None:
         cameras: dict[str, Any] = {}
         for camera in self._service.cameras:
             if self._may_watch(camera):
                 entry = self._subscriptions.get(camera.camera_id)
-                cameras[camera.camera_id] = views.numbers(camera)
-                if entry is not None:
-                    cameras[camera.camera_id]["mine"] = views.reader(entry[1].viewer)
+                numbers = self._board.numbers(camera)
+                mine = {} if entry is None else {"mine": views.reader(entry[1].viewer)}
+                cameras[camera.camera_id] = {**numbers, **mine}
         await self._say({"type": "stats", "server_ns": self._service.clock.now_ns(), "cameras": cameras})
 
     async def _say(self, message: dict[str, Any]) -> None:
