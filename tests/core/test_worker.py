@@ -203,6 +203,21 @@ async def test_restarting_one_that_rests_does_not_wake_it(supervisor: Supervisor
     assert not line.worked.working
 
 
+async def test_restarting_one_that_failed_begins_anew(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "next_s", lambda self: 60.0)
+    line = Line(supervisor)
+    reader = line.join()
+    line.shop.fail_at = 1
+    await a_few_turns()
+    line.source.publish(packet(1))
+    await until(lambda: not line.worked.working)
+    line.source.clear()
+    line.worked.restart()
+    await a_few_turns()
+    line.source.publish(packet(2))
+    await until(lambda: reader.numbers == [2])
+
+
 async def test_restarts_may_follow_each_other_at_once(supervisor: Supervisor) -> None:
     line = Line(supervisor)
     reader = line.join()

@@ -71,9 +71,10 @@ class WorkedTrack:
 
     def restart(self) -> None:
         """Throw away what is in the works and begin anew with a fresh worker, if anybody is attached."""
-        working = self.working
+        # One that failed does not work, and a timer is all there is to try it again.
+        resting = self._task is None and self._timer is None
         self._stop()
-        if working:
+        if not resting:
             self._demand(self.out.wanted)
 
     def close(self) -> None:
