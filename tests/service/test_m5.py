@@ -26,10 +26,11 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def m5(folder: Path, *, tokens: bool = False) -> AsyncIterator[tuple[Server, str, str]]:
+async def m5(folder: Path, *, tokens: bool = False, **limits: int) -> AsyncIterator[tuple[Server, str, str]]:
     """A server with both ports, and their addresses."""
     device, viewer = free_port(), free_port()
     options = {"compat.m5_device_port": device, "compat.m5_viewer_port": viewer}
+    options.update({f"limits.{name}": limit for name, limit in limits.items()})
     async with serving(folder, {"cam": "push:", "other": "push:"}, options=options, tokens=tokens) as server:
         yield server, f"ws://127.0.0.1:{device}", f"ws://127.0.0.1:{viewer}"
 
@@ -121,6 +122,18 @@ async def test_rights_hold_here_too(tmp_path: Path) -> None:
             assert await status(url + "/ghost", headers) == 403
             assert await status(url, headers) == 403
             assert await status(url + "/ghost", {"X-API-Key": secrets[right]}) == 404
+
+
+async def test_one_viewer_too_many_is_told_so(tmp_path: Path) -> None:
+    async with (
+        m5(tmp_path, max_viewers_per_camera=1) as (server, _, viewer_url),
+        server.client.ws_connect(viewer_url),
+    ):
+        await until(lambda: server.camera().stream.viewers)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            async with server.client.ws_connect(viewer_url):
+                pass
+        assert refusal.value.status == 503
 
 
 async def test_other_requests_are_refused(tmp_path: Path) -> None:

@@ -32,25 +32,24 @@ def viewer_table(service: Service) -> Table:
 
     async def watch(call: Call) -> web.StreamResponse:
         camera = _camera(service, call, Right.WATCH)
-        socket = await open_socket(service, call.request, max_message_bytes=4096)
+        # Before the handshake: afterwards a refusal could not be told.
+        with admitted(service, camera, "relay", call.peer) as viewer:
+            socket = await open_socket(service, call.request, max_message_bytes=4096)
 
-        def removed(gone: Camera) -> None:
-            if gone.camera_id == camera.camera_id:
-                service.supervisor.spawn("relay", _close(socket))
+            def removed(gone: Camera) -> None:
+                if gone.camera_id == camera.camera_id:
+                    service.supervisor.spawn("relay", _close(socket))
 
-        service.cameras.on_removed.append(removed)
-        try:
-            with admitted(service, camera, "relay", call.peer) as viewer:
-                sender = service.supervisor.spawn(
-                    "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
-                )
-                try:
-                    while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                        pass
-                finally:
-                    sender.cancel()
-        finally:
-            service.cameras.on_removed.remove(removed)
+            service.cameras.on_removed.append(removed)
+            sender = service.supervisor.spawn(
+                "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
+            )
+            try:
+                while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    pass
+            finally:
+                sender.cancel()
+                service.cameras.on_removed.remove(removed)
         return socket
 
     return _table(watch, Right.WATCH, "A viewer connects and gets each picture as one binary message.")
