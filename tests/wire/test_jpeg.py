@@ -221,3 +221,24 @@ def test_the_fast_path_is_fast() -> None:
     for _ in range(200):
         inspector.inspect(data)
     assert (time.perf_counter() - started) / 200 < 250e-6
+
+
+@pytest.mark.parametrize("piece", [b"\xff\xe0\x00\x02", b"\xff", b"\xff\xfe\x00\x03a"])
+def test_a_million_segments_are_not_walked(piece: bytes) -> None:
+    data = b"\xff\xd8" + piece * (4_000_000 // len(piece))
+    started = time.perf_counter()
+    with pytest.raises(JpegError) as refusal:
+        Inspector().inspect(data)
+    assert refusal.value.fault is Fault.BAD_MARKER
+    finder = EndFinder()
+    assert finder.find(data, 0, len(data)) == -1
+    assert finder.find(data + b"\xff\xd9", 0, len(data) + 2) == len(data) + 2
+    assert time.perf_counter() - started < 0.3
+
+
+def test_segments_between_scans_are_not_walked_for_ever() -> None:
+    scan = read_header(SMALL).scan_offset
+    data = SMALL[:scan] + b"\x00" + b"\xff\xe0\x00\x02" * 500_000 + b"\xff\xd9"
+    with pytest.raises(JpegError) as refusal:
+        find_end(data, scan)
+    assert refusal.value.fault is Fault.BAD_MARKER

@@ -15,6 +15,8 @@ from framecast.wire.multipart import boundary_of
 
 MAX_FIELDS = 32
 MAX_HEAD_BYTES = 4096
+MAX_FALSE_ENDS = 10_000
+"""Places in one field that look like its end and are none. A picture has none; a million took 2 s."""
 
 PICTURE_FIELDS = ("frame", "imageFile", "image")
 """Names under which devices post their picture, the most likely first."""
@@ -131,7 +133,10 @@ def _next_delimiter(body: bytes, delimiter: bytes, start: int) -> tuple[int, int
     at = start
     if body.startswith(delimiter, start):
         return start, start + len(delimiter)
-    while (at := body.find(delimiter, at)) >= 0:
+    for _ in range(MAX_FALSE_ENDS):
+        at = body.find(delimiter, at)
+        if at < 0:
+            return -1, -1
         behind = at + len(delimiter)
         if body[at - 1] == 0x0A and (behind >= size or body.startswith((b"--", b"\r\n", b"\n"), behind)):
             end = at - 1
@@ -139,7 +144,7 @@ def _next_delimiter(body: bytes, delimiter: bytes, start: int) -> tuple[int, int
                 end -= 1
             return end, behind
         at += 1
-    return -1, -1
+    raise FormError("bad_form", f"more than {MAX_FALSE_ENDS} places in a field look like its end")
 
 
 def _wrapped(body: bytes, fields: list[Field]) -> FormError:
