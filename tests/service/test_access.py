@@ -236,6 +236,34 @@ async def test_what_a_camera_opens(tmp_path: Path) -> None:
             await socket.send_bytes(jpeg(2))
 
 
+async def test_a_camera_that_closes_lets_nobody_stay(tmp_path: Path) -> None:
+    cameras = {"cam": {"url": "push:", "public": ["watch"], "publish_from": ["127.0.0.0/8"]}}
+    async with serving(tmp_path, cameras) as server:
+        operator = {"X-API-Key": (await tokens_of(server))["operator"]}
+        await server.push(jpeg(1))
+        async with (
+            Page.opened(server.client, server.url, headers=operator) as known,
+            server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish") as device,
+        ):
+            await known.hear("hello")
+            async with mjpeg(server.port) as viewer, Page.opened(server.client, server.url) as page:
+                await page.subscribe("cam")
+                await page.see()
+                await server.json("PATCH", "/api/v1/cameras/cam", json={"public": []}, headers=operator)
+                await viewer.ended()
+                with pytest.raises(EOFError):
+                    while True:
+                        await page.see()
+            assert (await device.receive(timeout=5)).type is not aiohttp.WSMsgType.BINARY
+            await known.settle()
+        async with server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish") as device:
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"publish_from": []}, headers=operator)
+            await device.receive(timeout=5)
+            assert device.closed
+        await server.error("GET", "/api/v1/cameras/cam/snapshot.jpg", 401)
+        await server.error("POST", "/api/v1/cameras/cam/frames", 401, data=jpeg(2))
+
+
 async def test_a_browser_exchanges_a_key_for_a_cookie(tmp_path: Path) -> None:
     async with serving(tmp_path, CAMERAS) as server:
         secrets = await tokens_of(server)

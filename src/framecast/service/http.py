@@ -316,11 +316,12 @@ class Front:
         return server
 
     def drop(self, token: str) -> None:
-        """Cut every connection that this token opened: it was revoked."""
+        """Cut every connection that this token opened, since it was revoked; with an empty name those without one."""
         for server in self._servers:
             for connection in server.connections:
-                if cast(_Connection, connection).token == token and connection.transport is not None:
-                    connection.transport.abort()
+                found = cast(_Connection, connection)
+                if found.token == token and not found.local and found.transport is not None:
+                    found.transport.abort()
 
     def opened(self, peer: str) -> bool:
         """Count a connection in; False when there are too many."""

@@ -34,6 +34,8 @@ log = logging.getLogger("framecast.service")
 T = TypeVar("T")
 USES_PERIOD_S = 30.0
 FAREWELL_S = 1.0
+NO_TOKEN = ""
+"""Name of the token of those who have none, and are here because a camera is open to them."""
 
 
 class Service:
@@ -163,7 +165,7 @@ class Service:
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
-            self._reload()
+            await self._reload()
         return camera
 
     async def change_camera(self, camera_id: str, changes: dict[str, Any], grant: Grant) -> Camera:
@@ -184,7 +186,7 @@ class Service:
                 grant,
                 trusted_url=camera.config.url,
             )
-            config = self._checked(fields, grant, trusted_url=camera.config.url)
+            before, config = camera.config, self._checked(fields, grant, trusted_url=camera.config.url)
             try:
                 camera = await self.cameras.change(
                     camera_id, config, camera.origin if "url" not in changes else _origin(grant)
@@ -192,7 +194,9 @@ class Service:
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
-            self._reload()
+            await self._reload()
+        if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
+            self._cut(NO_TOKEN)
         return camera
 
     async def remove_camera(self, camera_id: str) -> None:
@@ -208,7 +212,7 @@ class Service:
             await self.cameras.remove(camera_id)
             configured = f"cameras.{camera_id}.url" in self._base.given
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
-            self._reload()
+            await self._reload()
 
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.
@@ -242,9 +246,9 @@ class Service:
             candidate = f"{base}-{number}"
         return candidate
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         """Compute the effective settings anew after a change was kept."""
-        self.configuration = self._base.with_changes(self._state.changes())
+        self.configuration = self._base.with_changes(await self.blocking(self._state.changes))
         self.settings = self.configuration.settings
         self.cameras.settings = self.settings
         self.access = self._make_access()
@@ -275,8 +279,7 @@ class Service:
         """Make a token useless and cut whom it let in; False when there is none of this name."""
         found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
         await self._reload_tokens()
-        for listener in self.on_revoked:
-            listener(name)
+        self._cut(name)
         return found
 
     async def log_in(self, key: str) -> tuple[str, Grant] | None:
@@ -291,6 +294,12 @@ class Service:
     async def log_out(self, cookie: str) -> None:
         """End a session."""
         await self.blocking(self._state.delete_session, self.keyring.drop_session(cookie))
+
+    def _cut(self, token: str) -> None:
+        """Cut whom this token let in; those who still may come back by themselves."""
+        if not self.access.open:
+            for listener in self.on_revoked:
+                listener(token)
 
     async def _reload_tokens(self) -> None:
         self.keyring.replace(await self.blocking(self._state.tokens))
