@@ -239,13 +239,16 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        if status >= 500 and not isinstance(exc, ApiError):
+        if isinstance(exc, ConnectionError):
+            words = "The peer has gone"  # before the head of its answer was out: nobody is there to read this
+        elif status >= 500 and not isinstance(exc, ApiError):
             log.error("a request failed: %s %s", request.method, request.path, exc_info=exc)
             words = "Something went wrong here; the log says what"
         else:
             words = "This is not a request that can be read: " + (message or str(exc)).splitlines()[0][:200]
         response = error_response(status, "internal" if status >= 500 else "bad_request", words)
         response.force_close()
+        _see_that_none_has_begun(request, response)
         return response
 
 
@@ -360,10 +363,13 @@ class Front:
         except UnicodeError:
             response = error_response(400, "bad_request", "The request has bytes that are no text")
             response.force_close()
+        _see_that_none_has_begun(request, response)
         self.requests[response.status] += 1
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.version < HttpVersion10:
+            raise ApiError(400, "bad_request", "HTTP/1.0 and HTTP/1.1 are spoken here", close=True)
         connection = cast(_Connection, request.protocol)
         local, peer = connection.local, connection.peer
         access = self._access()
@@ -451,6 +457,12 @@ class Front:
             headers["Access-Control-Expose-Headers"] = "ETag, X-Frame-Id, X-Timestamp, X-Frame-Age"
             headers["Vary"] = "Origin"
         return headers
+
+
+def _see_that_none_has_begun(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Have the connection cut where an error comes too late to be told."""
+    if request.writer.output_size > 0 and not response.prepared:
+        raise ConnectionResetError("the answer had begun when it failed")
 
 
 def json_response(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from framecast.core.errors import Misuse
@@ -23,7 +24,7 @@ def check_address(network: NetworkSettings) -> CheckAddress:
     def check(host: str, address: str) -> None:
         refusal = address_refusal(address, network)
         if refusal:
-            raise Misuse(f"{host} is at {address}: {refusal}")
+            raise Misuse(f"{host if host == address else f'{host} is at {address}'}: {refusal}")
 
     return check
 
@@ -63,11 +64,17 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
     stream = camera.stream
     if camera.desk is None and stream.state not in (State.LIVE, State.STALLED):
         return None
-    from framecast.ingest.diagnosis import diagnose
+    from framecast.ingest.diagnosis import diagnose, explain
     from framecast.ingest.probe import ProbeResult
 
     shown = views.video(camera) or {}
     latest = stream.video.latest
+    problems = diagnose(stream.quirks, stream.refused)
+    if stream.state is State.OFFLINE:
+        route = f"/api/v1/cameras/{camera.id}/frames"
+        advice = f"It has to send to {route} of this server, with a token that may publish (docs/devices.md)."
+        title = "The device has stopped sending" if stream.published else "The device has sent nothing yet"
+        problems.insert(0, replace(explain("no_pictures", title=title), advice=advice))
     result = ProbeResult(
         ok=stream.state in (State.LIVE, State.STALLED),
         url=mask_url(camera.config.url),
@@ -78,6 +85,6 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
         fps=shown.get("fps", 0.0),
         bytes_per_frame=shown.get("bytes_per_frame", 0),
         frames=stream.published,
-        problems=diagnose(stream.quirks, stream.refused),
+        problems=problems,
     )
     return result.to_json(), latest.payload if latest is not None else None

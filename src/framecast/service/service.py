@@ -221,6 +221,8 @@ class Service:
             Misuse: It can't be opened, or the API may not reach there.
         """
         config = check_camera({"url": url})
+        if config.kind == "push":
+            raise Misuse("a camera that pushes can't be opened; it has to come by itself")
         refusal = "" if trusted else url_refusal(url, self.settings.network)
         if refusal:
             raise Misuse(refusal)

@@ -60,6 +60,8 @@ def video(item: Camera) -> Json | None:
     latest = stream.video.latest or stream.inlet.latest
     if latest is None:
         return None
+    # While nobody watches pictures are not masked or turned either; their age is the device's all the same.
+    newest = latest if stream.wanted else stream.inlet.latest or latest
     now_ns = stream.clock.now_ns()
     fps, bytes_per_s = stream.meter.rates(now_ns)
     return {
@@ -68,9 +70,9 @@ def video(item: Camera) -> Json | None:
         "fps": round(fps, 1),
         "bytes_per_frame": len(latest.payload),
         "bitrate_bps": round(bytes_per_s * 8),
-        "frame_id": latest.frame_id,
-        "age_s": round(max(0, now_ns - latest.pts_ns) / 1e9, 3),
-        "epoch": latest.epoch,
+        "frame_id": newest.frame_id,
+        "age_s": round(max(0, now_ns - newest.pts_ns) / 1e9, 3),
+        "epoch": newest.epoch,
     }
 
 

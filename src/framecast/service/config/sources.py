@@ -106,7 +106,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
     """Names and values of a ``.env`` file; empty when there is none.
 
     Understands ``NAME=value``, ``export NAME=value``, quotes, comments, and ``\\n`` within double quotes. There is
-    no interpolation.
+    no interpolation. Raises ConfigError for a setting of ours that stands in a line it can't understand.
     """
     try:
         text = path.read_text()
@@ -115,16 +115,22 @@ def read_dotenv(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), "file", str(path), f"it can't be read ({error})") from None
     found = {}
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), start=1):
         match = _DOTENV_LINE.fullmatch(line)
         if match:
             single, double, bare = match["single"], match["double"], match["bare"]
             if double is not None:
                 double = double.replace("\\n", "\n").replace('\\"', '"')
             found[match["name"]] = next(item for item in (single, double, bare, "") if item is not None)
+        elif match := _DOTENV_NAME.match(line):
+            name = match["name"]
+            if name.startswith("FRAMECAST_") or name in schema.environment_names():
+                value = line[match.end() :].strip()
+                raise ConfigError(f"{path}, line {number}", name, value, "NAME=value, with a quote at both ends or none")
     return found
 
 
+_DOTENV_NAME = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=")
 _DOTENV_LINE = re.compile(
     r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*
         (?:'(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>[^'"\s\#].*?)? )
