@@ -335,6 +335,19 @@ async def test_a_camera_that_changes_takes_its_device_along(server: Server) -> N
         await viewer.part()
 
 
+async def test_a_turned_camera_that_nobody_watches_does_not_grow_old(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": {"url": "push:", "rotate": 90}}) as server:
+        async with mjpeg(server.port) as viewer:
+            await server.push(jpeg(1))
+            await viewer.part()
+        await until(lambda: server.camera().stream.inlet.wanted is False)
+        sent = await server.push(jpeg(2))
+        video = (await server.json("GET", "/api/v1/cameras/cam"))["video"]
+        assert video["frame_id"] == sent["frame_id"]
+        assert video["age_s"] < 1
+        assert (video["width"], video["height"]) == (64, 96), "as viewers see it"
+
+
 async def test_a_change_that_is_refused_leaves_the_camera_as_it_was(server: Server) -> None:
     async with device_socket(server) as socket, mjpeg(server.port) as viewer:
         await socket.send_bytes(jpeg(1))
