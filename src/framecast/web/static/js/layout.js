@@ -48,9 +48,10 @@ export function plan(count, width, height, aspect, wished = 0) {
   return { columns, tilePx: widthFor(columns, width) };
 }
 
-/** The shape all tiles of a wall share: 16:9 when most cameras are wide, else 4:3. */
+/** The shape all tiles of a wall share: 16:9 when most cameras are wide, else 4:3; null while none is known. */
 export function sharedAspect(cameras) {
   const shapes = cameras.filter((camera) => camera.video).map(({ video }) => video.width / video.height);
+  if (shapes.length === 0) return null;
   return shapes.filter((shape) => shape > 1.5).length > shapes.length / 2 ? 16 / 9 : 4 / 3;
 }
 

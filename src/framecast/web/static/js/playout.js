@@ -7,9 +7,10 @@
 // and shown as it comes, since one bad link must not hold back the wall. A camera alone waits for nothing.
 
 export const CAP_MS = 150;
-const SAMPLES = 64;
-const ENOUGH = 8;
-const QUIET_MS = 3_000;
+// What is remembered of a camera: its delays of the last seconds, the newest SAMPLES of them.
+const WINDOW_MS = 8_000;
+const SAMPLES = 128;
+const ENOUGH = 4;
 const HEADROOM_MS = 3;
 // The delay rises at once, since a picture that is late is late, and comes down in steps, since each step
 // down shows some frame early: a fifth of the way, and at least EASE_MS.
@@ -21,25 +22,20 @@ const SLACK_MS = 8;
 
 class Member {
   #delays = new Float64Array(SAMPLES);
-  #count = 0;
-  lastMs = 0;
+  #times = new Float64Array(SAMPLES).fill(-Infinity);
+  #at = 0;
   inStep = false;
 
   add(delayMs, nowMs) {
-    this.#delays[this.#count % SAMPLES] = delayMs;
-    this.#count += 1;
-    this.lastMs = nowMs;
+    this.#delays[this.#at] = delayMs;
+    this.#times[this.#at] = nowMs;
+    this.#at = (this.#at + 1) % SAMPLES;
   }
 
   /** 90th percentile of the recent delays; null while there are too few to say. */
-  late() {
-    const known = Math.min(this.#count, SAMPLES);
-    if (known < ENOUGH) return null;
-    return this.#delays.slice(0, known).sort()[Math.floor(known * 0.9)];
-  }
-
-  forget() {
-    this.#count = 0;
+  late(nowMs) {
+    const recent = this.#delays.filter((_, index) => nowMs - this.#times[index] < WINDOW_MS).sort();
+    return recent.length < ENOUGH ? null : recent[Math.floor(recent.length * 0.9)];
   }
 }
 
@@ -116,11 +112,7 @@ export class Playout {
   #review(now) {
     this.#reviewedMs = now;
     const lates = new Map();
-    for (const [key, member] of this.#members) {
-      // A camera that fell silent neither holds the others back nor keeps its old delays for later.
-      if (now - member.lastMs > QUIET_MS) member.forget();
-      lates.set(key, member.late());
-    }
+    for (const [key, member] of this.#members) lates.set(key, member.late(now));
     const { delayMs, keys } = agree(lates);
     for (const [key, member] of this.#members) member.inStep = keys.has(key);
     if (delayMs === 0 || delayMs > this.delayMs) this.delayMs = delayMs;

@@ -60,6 +60,7 @@ export class Tile extends HTMLElement {
 
   /** Tells how wide the tile is drawn, in CSS pixels. */
   resized(widthPx) {
+    if (widthPx === this.#widthPx) return;
     this.#widthPx = widthPx;
     if (this.#visible) this.#subscribe();
   }
@@ -85,6 +86,10 @@ export class Tile extends HTMLElement {
   numbers(numbers) {
     if (numbers.state !== this.camera.state || numbers.reason !== this.camera.reason) {
       this.update({ ...this.camera, state: numbers.state, reason: numbers.reason ?? "" });
+    }
+    if (numbers.width && numbers.width !== this.camera.video?.width) {
+      this.camera.video = { ...this.camera.video, width: numbers.width, height: numbers.height };
+      if (this.#visible) this.#subscribe();
     }
     setText(this.#parts.fps, this.camera.state === "live" ? fps(numbers.fps) : "");
     setText(this.#parts.viewers, plural(numbers.viewers, "viewer"));

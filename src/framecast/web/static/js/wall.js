@@ -20,6 +20,7 @@ const RESIZE_MS = 150;
 // Pictures for a tile just below the fold are fetched before it is scrolled into view.
 const AHEAD = "160px";
 const COLUMNS_KEY = "framecast.columns";
+const ASPECT_KEY = "framecast.aspect";
 const MOST_COLUMNS = 10;
 
 const find = (id) => document.getElementById(id);
@@ -55,7 +56,6 @@ function addTile(camera) {
   const next = [...grid.children].find((other) => other.camera.number > camera.number);
   grid.insertBefore(tile, next ?? null);
   tile.hidden = hidden.has(camera.id);
-  tile.resized(tile.clientWidth);
   inView.observe(tile);
   sizes.observe(tile);
 }
@@ -78,12 +78,22 @@ function arrange() {
   const width = grid.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   const top = grid.getBoundingClientRect().top + window.scrollY;
   const height = window.innerHeight - top - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-  const aspect = sharedAspect(shown.map((tile) => tile.camera));
+  const aspect =
+    sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(localStorage.getItem(ASPECT_KEY)) || 4 / 3);
   const chosen = plan(shown.length, width, height, aspect, Math.min(wished, MOST_COLUMNS));
   columns = chosen.columns;
   grid.style.setProperty("--columns", columns);
   grid.style.setProperty("--tile", `${chosen.tilePx}px`);
   grid.style.setProperty("--aspect", aspect);
+  // At once, so that no tile asks for a picture of the wrong size first.
+  for (const tile of tiles.values()) tile.resized(chosen.tilePx);
+}
+
+// Cameras that rest have no shape yet when the page opens, and a wall must not change its shape afterwards: what
+// was learnt now is for the next time.
+function rememberShape() {
+  const aspect = sharedAspect([...tiles.values()].map((tile) => tile.camera));
+  if (aspect && aspect !== Number(localStorage.getItem(ASPECT_KEY))) localStorage.setItem(ASPECT_KEY, String(aspect));
 }
 
 function setColumns(count) {
@@ -209,12 +219,14 @@ dashboard.addEventListener("camera", ({ detail: camera }) => {
   }
 });
 dashboard.addEventListener("removed", ({ detail }) => {
+  hidden.delete(detail.id);
   removeTile(detail.id);
   changedSet();
 });
 dashboard.addEventListener("stats", ({ detail }) => {
   for (const [id, numbers] of Object.entries(detail)) tiles.get(id)?.numbers(numbers);
   summarise();
+  rememberShape();
 });
 dashboard.addEventListener("problem", ({ detail }) => toast(detail.message, { bad: true }));
 

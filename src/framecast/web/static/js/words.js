@@ -105,10 +105,7 @@ const CODES = {
     "They ended early and were left out. Often weak Wi-Fi or a weak power supply: move the camera closer, or lower its size or quality.",
   ],
   not_jpeg: ["Not a picture", "What came was no JPEG. Check that the address is the stream itself and not a page."],
-  not_multipart: [
-    "No stream of pictures",
-    "What came is ignored. Check the address: is it a page, or sound?",
-  ],
+  not_multipart: ["No stream of pictures", "What came is ignored. Check the address: is it a page, or sound?"],
   protocol_error: [
     "Sent what could not be understood",
     "Framecast connected anew. If it goes on, update the firmware.",
