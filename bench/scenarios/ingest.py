@@ -108,13 +108,16 @@ def _pulled(result: Result, pace: Pace) -> None:
             for name in urls:
                 product.call("PATCH", f"/api/v1/cameras/{name}", {"policy": "always"})
             time.sleep(3)
+            before = product.stats()
             for _ in range(pace.rounds):
                 product.drain()
-                accepted, cpu, from_s = product.accepted(), product.cpu_s(), time.monotonic()
                 time.sleep(pace.window_s / 2)
-                cpu, elapsed_s = product.cpu_s() - cpu, time.monotonic() - from_s
-                frames = product.accepted() - accepted
-                bursts.append({"per_s": frames / elapsed_s, "per_cpu_s": frames / cpu, "cpu_cores": cpu / elapsed_s})
+                asked_s = time.monotonic()
+                now = product.stats()
+                burst = _between(before, now)
+                burst["answer_s"] = time.monotonic() - asked_s
+                bursts.append(burst)
+                before = now
     result.raw["pulled"] = bursts
     rate = middle([one["per_s"] for one in bursts])
     result.measures.append(
@@ -127,3 +130,14 @@ def _pulled(result: Result, pace: Pace) -> None:
             rate >= PULLED_TARGET,
         )
     )
+    answer_s = middle([one["answer_s"] for one in bursts])
+    result.measures.append(Measure("the API's answer meanwhile, all of it busy reading cameras", f"{answer_s:.2f} s"))
+
+
+def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Rates between two answers of the statistics, each of one moment: a busy server answers late."""
+    frames = sum(int(camera["frames"]) for camera in after["cameras"].values())
+    frames -= sum(int(camera["frames"]) for camera in before["cameras"].values())
+    elapsed_s = float(after["uptime_s"]) - float(before["uptime_s"])
+    cpu = float(after["process"]["cpu_s"]) - float(before["process"]["cpu_s"])
+    return {"per_s": frames / elapsed_s, "per_cpu_s": frames / cpu, "cpu_cores": cpu / elapsed_s}
