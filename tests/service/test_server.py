@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from framecast.service.cameras import Camera
 from framecast.service.control import SOCKET_NAME
 from tests.service.serving import jpeg, serving, until
 from tests.service.watching import mjpeg
@@ -120,6 +122,19 @@ def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> N
         assert " ERROR " not in log
         assert "Server is ready!\n" in log
         assert not (tmp_path / "data" / SOCKET_NAME).exists()
+
+
+@pytest.mark.anyio
+async def test_nobody_comes_in_while_it_stops(tmp_path: Path) -> None:
+    tried: list[int] = []
+    async with serving(tmp_path) as server:
+
+        def come(_: Camera) -> None:
+            with socket.socket() as late:
+                tried.append(late.connect_ex(("127.0.0.1", server.port)))
+
+        server.service.cameras.on_removed.append(come)
+    assert tried == [errno.ECONNREFUSED]
 
 
 @pytest.mark.anyio

@@ -85,10 +85,14 @@ class Listeners:
                 await asyncio.get_running_loop().create_unix_server(self._handler(main, local=True), sock=listener)
             )
 
-    async def close(self) -> None:
-        """Close sockets and connections."""
+    def stop_listening(self) -> None:
+        """Take no further connections; those there are go on."""
         for server in self._servers:
             server.close()
+
+    async def close(self) -> None:
+        """Close sockets and connections."""
+        self.stop_listening()
         control.unlink(self._service.settings.server.data)
         await asyncio.gather(*(shutdown(SHUTDOWN_S) for shutdown in self._handlers))
 
@@ -128,6 +132,7 @@ async def running(service: Service) -> AsyncIterator[Listeners]:
         yield listeners
     finally:
         service.closing = True
+        listeners.stop_listening()
         await service.stop()
         await listeners.close()
         await service.supervisor.stop()
