@@ -372,6 +372,13 @@ def test_doctor_knows_no_such_camera(run: Run) -> None:
     assert "there is no camera door" in err
 
 
+def test_doctor_explains_an_address_of_no_camera(run: Run) -> None:
+    status, out, err = run("doctor", "ftp://192.168.1.20/")
+    assert status == 1
+    assert "ERROR: command line: url = 'ftp://192.168.1.20/' can't be used" in out
+    assert err == ""
+
+
 def test_mock_camera(run: Run) -> None:
     status, out, _ = run("mock-camera", "--listen", "0", "--duration", "0.2", "--fault", "truncate=0.5", "--static")
     assert status == 0

@@ -24,7 +24,7 @@ from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
 from framecast.service import logs
-from framecast.service.config import CameraConfig, Configuration, Settings
+from framecast.service.config import CameraConfig, Configuration, Settings, check_camera
 from framecast.service.config.models import CaptureSettings
 from framecast.service.probing import check_address
 from framecast.service.server import Listeners, announce, event_loop, run_until_signal
@@ -93,7 +93,7 @@ SOURCES: dict[str, Callable[[CameraConfig, Settings, str], Source]] = {
 
 def open_url(url: str) -> Source:
     """The source behind any camera URL, with default settings; for a look from the command line."""
-    config = CameraConfig(url=url)
+    config = check_camera({"url": url}, "command line")
     if config.kind not in SOURCES:
         raise Misuse("a camera that pushes can't be opened; it has to come by itself")
     return SOURCES[config.kind](config, Settings(), "command line")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from framecast.core import errors
-from framecast.core.errors import BadStatus, Misuse, ProtocolError
+from framecast.core.errors import BadStatus, Misuse, ProtocolError, Unreachable
 from framecast.ingest import codes, diagnosis, recognise
 from framecast.ingest.http_connection import ConnectFailed
 from framecast.mock.dialects import TABLE
@@ -56,6 +56,7 @@ def test_every_firmware_is_on_the_page() -> None:
         (ConnectFailed("x", "lost"), "lost"),
         (ConnectFailed("x", "silent"), "silent"),
         (ConnectFailed("x", "tls"), "tls"),
+        (Unreachable("x"), "unreachable"),
         (BadStatus("x", 401), "unauthorized"),
         (BadStatus("x", 403), "forbidden"),
         (BadStatus("x", 404), "not_found"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framecast.cli import console, doctor, options
-from framecast.cli.control import CommandError, Server
+from framecast.cli.control import CommandError, Server, elsewhere
 
 if TYPE_CHECKING:
     from framecast.service.config import Configuration
@@ -23,7 +23,8 @@ CameraId = Annotated[str, typer.Argument(metavar="ID", help="The camera's id.")]
 def list_(config: options.ConfigFile = None, data: options.DataFolder = None, as_json: options.AsJson = False) -> None:
     """List the cameras; with a server running, how they are doing as well."""
     configuration = options.load(config, data)
-    server = Server.find(configuration.settings.server.data)
+    folder = configuration.settings.server.data
+    server = Server.find(folder)
     if server is not None:
         cameras = server.call("GET", "/api/v1/cameras")["cameras"]
     else:
@@ -31,12 +32,13 @@ def list_(config: options.ConfigFile = None, data: options.DataFolder = None, as
     if as_json:
         console.as_json({"cameras": cameras})
     elif not cameras:
-        console.note("There are no cameras. Add one with: framecast cameras add door http://192.168.1.20:81/stream")
+        note = "There are no cameras." + ("" if server else elsewhere(folder))
+        console.note(f"{note}\nAdd one with: framecast cameras add door http://192.168.1.20:81/stream")
     elif server is None:
         console.table(
             ("ID", "NAME", "URL", "FROM"), [[item[key] for key in ("id", "name", "url", "origin")] for item in cameras]
         )
-        console.note("No server is running with this data folder.")
+        console.note("No server is running with this data folder." + elsewhere(folder))
     else:
         console.table(("ID", "NAME", "STATE", "FPS", "SIZE", "VIEWERS", "URL"), [_row(camera) for camera in cameras])
 

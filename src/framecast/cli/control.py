@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,21 @@ from framecast.service import control
 
 # A probe tries several addresses, some of which never answer.
 _TIMEOUT_S = 60.0
+
+
+def demo_folder() -> Path:
+    """The data folder of ``framecast demo``."""
+    import platformdirs
+
+    return platformdirs.user_data_path("framecast") / "demo"
+
+
+def elsewhere(folder: Path) -> str:
+    """A word on the demo that runs with its own data folder, where a command looked into ``folder`` in vain."""
+    demo = demo_folder()
+    if folder == demo or Server.find(demo) is None:
+        return ""
+    return f" The demo is running; to speak to it, add: --data {shlex.quote(str(demo))}"
 
 
 class CommandError(FramecastError):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from framecast.cli import console, options
-from framecast.cli.control import CommandError, Server
+from framecast.cli.control import CommandError, Server, elsewhere
 
 Add = Callable[[dict[str, Any]], None]
 
@@ -82,7 +82,8 @@ def _probe(target: str, config: Path | None, data: Path | None, add: Add) -> Non
         camera = configuration.settings.cameras.get(target)
         if camera is None:
             raise CommandError(
-                f"there is no camera {target}, and a bare name is no address: give http://{target}/ to probe it"
+                f"there is no camera {target}, and a bare name is no address: give http://{target}/ to probe it."
+                + elsewhere(folder)
             )
         url = camera.url
         user, password = camera.username, camera.password
@@ -100,9 +101,8 @@ async def _probe_here(url: str, user: str, password: str, add: Add) -> None:
 
 
 def _explain(result: dict[str, Any]) -> None:
-    print()
     if result.get("ok"):
-        print(f"{result['url']}  {result['dialect']}")
+        print(f"\n{result['url']}  {result['dialect']}")
         rate = f"{result['fps']:.1f} fps" if result.get("fps") else "fps unknown"
         print(f"{result['width']}x{result['height']}  {rate}  {round(result['bytes_per_frame'] / 1000)} KB a picture")
     problems = result.get("problems", [])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framecast.cli import options
+from framecast.cli.control import demo_folder
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,15 +85,13 @@ def demo(
 
     Neither a configuration file nor the environment is read.
     """
-    import platformdirs
-
     from framecast.service.config import defaults
 
     configuration = defaults(
         {
             "server.host": host,
             "server.port": port,
-            "server.data": data or platformdirs.user_data_path("framecast") / "demo",
+            "server.data": data or demo_folder(),
             "compat.m5_device_port": 8765 if m5_ports else 0,
             "compat.m5_viewer_port": 8766 if m5_ports else 0,
         }
@@ -113,4 +112,6 @@ def _listening(configuration: Configuration, run: Callable[[], int]) -> None:
         # asyncio puts the address in the text: ('127.0.0.1', 8080)
         other = next((address for address in others if f"'{address.host}', {address.port}" in str(error)), None)
         key, value = ("server.listen", str(other)) if other else ("server.port", main.port)
+        if key == "server.port" and error.errno == errno.EADDRNOTAVAIL:
+            key, value = "server.host", main.host
         raise ConfigError(configuration.origin(key), key, value, _REASONS[error.errno]) from error

@@ -282,7 +282,7 @@ TROUBLES: dict[str, Explanation] = {
     "unauthorized": Explanation(
         "error",
         "The camera asks for a user and password",
-        "Give them: http://USER:PASSWORD@ADDRESS/PATH, or in the fields for them.",
+        "Give them in the URL: http://USER:PASSWORD@ADDRESS/PATH, special characters percent-encoded.",
     ),
     "forbidden": Explanation(
         "error", "The camera forbids it", "Its own settings say who may watch: allow this server's address."
@@ -317,8 +317,8 @@ TROUBLES: dict[str, Explanation] = {
     "forbidden_address": Explanation(
         "error",
         "That address may not be used from here",
-        "Cameras added over the API may be in private networks only. The operator can allow more, or put the camera in "
-        "the configuration file.",
+        "Cameras added on the page or over the API may not be there, unless [network] in the configuration allows it. "
+        "On the server's computer, the command framecast cameras add ID URL takes any address.",
     ),
     "not_supported": Explanation(
         "error", "This kind of camera can't be probed here", "Install framecast[media] for rtsp:, file: and v4l2:."

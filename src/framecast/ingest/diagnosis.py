@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from framecast.core.errors import BadStatus, DeviceError, Misuse
+from framecast.core.errors import BadStatus, DeviceError, Misuse, Unreachable
 from framecast.ingest.codes import TABLE, Explanation, Severity
 from framecast.ingest.http_connection import ConnectFailed
 
@@ -74,6 +74,9 @@ def explain_error(error: DeviceError | Misuse) -> Problem:
         return explain("forbidden_address", title=text)
     if isinstance(error, ConnectFailed):
         return explain(_CODES.get(error.reason, error.reason), title=text)
+    if isinstance(error, Unreachable):
+        advice = "Check the address, and that the device is there, switched on and used by no other program."
+        return replace(explain("unreachable", title=text), severity="error", advice=advice)
     if isinstance(error, BadStatus):
         code = _STATUSES.get(error.status) or ("camera_error" if error.status >= 500 else "no_stream")
         return explain(code, title=text)

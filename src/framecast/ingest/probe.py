@@ -190,7 +190,7 @@ class _Probe:
                 if best is not None and target.path:
                     # The address that was given doesn't work, another does: worth a word, and no error.
                     found = f"{best.title}. Its pictures are at {place.url}"
-                    self._problems.append(replace(best, severity="warning", title=found))
+                    self._problems.append(replace(best, severity="warning", title=found, advice="Use that address."))
                 elif outcome.target.origin != place.origin:
                     self._problems.append(explain("redirected", title=f"The camera leads to {outcome.target.url}"))
                 return outcome
@@ -280,7 +280,8 @@ class _Probe:
         header = feed.header
         if not feed.frames or header is None:
             if not any(problem.severity == "error" for problem in problems):
-                problems.append(explain("no_pictures"))
+                refused = replace(explain("no_pictures"), advice="Something came and was refused: see below.")
+                problems.append(refused if feed.faults else explain("no_pictures"))
             self._say("frames", "No usable picture came", ok=False)
             self._say("done", "The camera gives no pictures", ok=False)
             return ProbeResult(False, url, feed.dialect, problems=sort(problems))
@@ -289,9 +290,8 @@ class _Probe:
         if feed.uneven:
             problems.append(explain("jitter"))
         size = f"{header.width_px} x {header.height_px}"
-        self._say(
-            "frames", f"{feed.frames} pictures, {size}, {feed.fps:.1f} fps, {feed.bytes_per_frame / 1000:.0f} KB each"
-        )
+        pictures = "1 picture" if feed.frames == 1 else f"{feed.frames} pictures"
+        self._say("frames", f"{pictures}, {size}, {feed.fps:.1f} fps, {feed.bytes_per_frame / 1000:.0f} KB each")
         problems = sort(problems)
         serious = sum(problem.severity != "info" for problem in problems)
         self._say(
@@ -315,7 +315,7 @@ class _Probe:
 
     def _failed(self, url: str, *problems: Problem) -> ProbeResult:
         found = sort([*self._problems, *problems])
-        self._say("done", found[0].title if found else "The camera gives no pictures", ok=False)
+        self._say("done", "No pictures", ok=False)
         return ProbeResult(False, url, problems=found)
 
     def _hear(self, step: str, text: str) -> None:

@@ -71,7 +71,7 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
     latest = stream.video.latest
     problems = diagnose(stream.quirks, stream.refused)
     if stream.state is State.OFFLINE:
-        route = f"/api/v1/cameras/{camera.id}/frames"
+        route = f"/api/v1/cameras/{camera.camera_id}/frames"
         advice = f"It has to send to {route} of this server, with a token that may publish (docs/devices.md)."
         title = "The device has stopped sending" if stream.published else "The device has sent nothing yet"
         problems.insert(0, replace(explain("no_pictures", title=title), advice=advice))
