@@ -239,6 +239,7 @@ def test_mistakes_elsewhere_name_the_variable_or_option(tmp_path: Path) -> None:
         ({"environ": {"STREAM_FPS": "fast"}}, "STREAM_FPS (environment)"),
         ({"environ": {"FRAMECAST_CAMERAS": "push:"}}, "FRAMECAST_CAMERAS (environment)"),
         ({"dotenv": "JPEG_QUALITY=0"}, f"JPEG_QUALITY in {tmp_path / '.env'}"),
+        ({"dotenv": 'OTHER="a\nFRAMECAST_PORT="80'}, f"{tmp_path / '.env'}, line 2"),
         ({"options": {"server.port": -1}}, "--port"),
         ({"options": {"log.level": "loud"}}, "--log-level"),
         ({"cameras": ["Door=push:"]}, "--camera"),

@@ -125,8 +125,10 @@ def read_dotenv(path: Path) -> dict[str, str]:
         elif match := _DOTENV_NAME.match(line):
             name = match["name"]
             if name.startswith("FRAMECAST_") or name in schema.environment_names():
-                value = line[match.end() :].strip()
-                raise ConfigError(f"{path}, line {number}", name, value, "NAME=value, with a quote at both ends or none")
+                # The value may be a secret.
+                began = f"{line[match.end() :].strip()[:1]}…"
+                accepted = "NAME=value, with a quote at both ends or none"
+                raise ConfigError(f"{path}, line {number}", name, began, accepted)
     return found
 
 
