@@ -229,6 +229,7 @@ class _Connection(RequestHandler):
 
     def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Give an answer, of whatever kind, the headers that every answer carries."""
+        response.headers["Server"] = "Framecast"  # and not which versions of what are behind it
         for name, value in self._front.common_headers(request).items():
             response.headers.setdefault(name, value)
 

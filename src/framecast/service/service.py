@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
+import unicodedata
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -15,7 +17,7 @@ from typing import Any, TypeVar
 from aiohttp import WSCloseCode, web
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.errors import ConfigError, Misuse
+from framecast.core.errors import ConfigError, LimitReached, Misuse
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
 from framecast.output.dashboard import Hub
@@ -162,6 +164,8 @@ class Service:
             config = self._checked(fields, grant)
             try:
                 camera = await self.cameras.add(camera_id, config, _origin(grant))
+            except LimitReached:
+                raise
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
@@ -240,8 +244,8 @@ class Service:
         return config
 
     def _free_id(self, name: str) -> str:
-        base = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")[:48]
-        base = base or "camera"
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        base = re.sub("[^a-z0-9]+", "-", plain)[:48].strip("-") or "camera"
         candidate, number = base, 1
         while candidate in self.cameras:
             number += 1

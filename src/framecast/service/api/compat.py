@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from framecast.service import views
+from framecast.service.api import query
 from framecast.service.api.publish import answer, hand_in, read_picture
 from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
 from framecast.service.cameras import Camera
@@ -83,7 +84,8 @@ def routes(service: Service) -> list[Route]:
     def route(method: str, path: str, right: Right, handler: Any, words: str, **more: Any) -> Route:
         return Route(method, path, right, handler, words, tag="compatibility", **more)
 
-    mjpeg = {"answer": "multipart/x-mixed-replace"}
+    mjpeg: dict[str, Any] = {"answer": "multipart/x-mixed-replace", "query": query.WATCH}
+    chosen = {"answer": mjpeg["answer"], "query": {**query.WATCH, "camera": "Id; default: the first."}}
     return [
         route(
             "POST",
@@ -109,8 +111,7 @@ def routes(service: Service) -> list[Route]:
             watch,
             broadcast,
             "Broadcast: MJPEG.",
-            query={"camera": "Id; default: the first."},
-            **mjpeg,
+            **chosen,
         ),
         route(
             "GET",
@@ -118,8 +119,7 @@ def routes(service: Service) -> list[Route]:
             watch,
             broadcast,
             "Broadcast: MJPEG; the plain picture, since this server detects nothing.",
-            query={"camera": "Id; default: the first."},
-            **mjpeg,
+            **chosen,
         ),
         route("GET", "/api/robot/stream", watch, robot_stream, "Robot: MJPEG.", **mjpeg),
         route("GET", "/api/robot/stream/stats", watch, robot_stats, "Robot: numbers."),
