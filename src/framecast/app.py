@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from framecast.demonstration import Demonstration
 
 DESCRIPTORS = 65_536
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
 
 def open_http(config: CameraConfig, settings: Settings, origin: str) -> Source:
@@ -149,6 +150,7 @@ def demo(configuration: Configuration, video: Path | None) -> int:
 def _run(configuration: Configuration, demonstration: Demonstration | None) -> None:
     logs.configure(configuration.settings.log.level, configuration.settings.log.format)
     _raise_descriptor_limit()
+    _steady_malloc()
     with asyncio.Runner(loop_factory=event_loop) as runner:
         runner.run(_serve(configuration, demonstration))
 
@@ -177,6 +179,23 @@ async def _serve(configuration: Configuration, demonstration: Demonstration | No
                     demonstration.start(listeners.addresses[0].port, supervisor)
 
             await run_until_signal(service, ready)
+
+
+def _steady_malloc() -> None:
+    """Keep glibc's heaps few and large pictures out of them, or memory creeps up as cameras and viewers come and go.
+
+    By default each thread may get a heap of its own, and the size from which a block is mapped by itself, and so given
+    back for certain, grows with the largest block that was freed. See mallopt(3).
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024)
+        mallopt(M_TRIM_THRESHOLD, 1024 * 1024)
 
 
 def _raise_descriptor_limit() -> None:

@@ -386,3 +386,11 @@ def test_a_camera_may_differ_from_the_rest(tmp_path: Path) -> None:
     assert (a.policy, a.grace_s, a.stall_timeout_s, a.fps) == ("always", 0, 20, 20)
     assert a.rendition == Rendition(width_px=1280, quality=90)
     assert (b.policy, b.grace_s, b.stall_timeout_s, b.fps, b.rendition) == ("on_demand", 9, 10, 5, SOURCE)
+
+
+def test_masks_that_are_no_longer_accepted_hide_everything() -> None:
+    """Forgetting them, as other stale changes are, would show what somebody wanted hidden."""
+    changes = Changes(cameras={"yard": {"url": "push:", "masks": [[0.5, 0.5, 3.0, 3.0]]}})
+    configuration = config.defaults().with_changes(changes)
+    assert configuration.settings.cameras["yard"].masks == [(0.0, 0.0, 1.0, 1.0)]
+    assert configuration.warnings

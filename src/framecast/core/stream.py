@@ -343,6 +343,11 @@ class Stream:
         self._derived.clear()
         if self._transform is not None:
             self._transform.close()
+        # Nothing may keep pictures of a camera that is gone, whoever still holds the stream.
+        self.inlet.clear()
+        self.video.clear()
+        self.on_state.clear()
+        self.on_demand = None
 
     def _demand(self, wanted: bool) -> None:
         if self.on_demand is not None:

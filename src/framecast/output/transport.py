@@ -14,7 +14,7 @@ from typing import cast
 
 from framecast.core.fanout import Seat
 
-NOTSENT_LOWAT_BYTES = 16 * 1024
+NOTSENT_LOWAT_BYTES = 8 * 1024
 """Most bytes the kernel takes beyond what is on its way. With its default of megabytes a slow link showed pictures
 5 s old; with this 0.3 s, and fast links lost nothing."""
 IDLE_CHATTER_BYTES = 64 * 1024

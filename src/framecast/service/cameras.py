@@ -215,7 +215,8 @@ class Cameras:
         """
         viewer = new_viewer(kind, address, self._clock, fps_limit=fps_limit, rendition=rendition)
         camera.stream.admit(viewer)
-        log.info(
+        log.log(
+            logging.DEBUG if kind == "snapshot" else logging.INFO,
             "%s: subscriber added (total: %d). Client %d connected. Total active clients: %d",
             camera.camera_id,
             len(camera.stream.viewers),
@@ -227,7 +228,8 @@ class Cameras:
     def dismiss(self, camera: Camera, viewer: Viewer) -> None:
         """Count a viewer out."""
         camera.stream.dismiss(viewer)
-        log.info(
+        log.log(
+            logging.DEBUG if viewer.kind == "snapshot" else logging.INFO,
             "%s: Client %d disconnected after %d frames, %d dropped. Total active clients: %d",
             camera.camera_id,
             viewer.number,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 _DASH = 0x2D
 _MAX_EXTRA_DASHES = 8
@@ -16,6 +17,7 @@ _PRINTABLE = re.compile(rb"[!-~][ -~]{0,199}")
 _PARAMETER = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.){0,200})\"|([^\s;\"]{1,200}))", re.I)
 
 
+@lru_cache(maxsize=64)
 def boundary_of(content_type: str) -> str | None:
     """The boundary that a Content-Type header names, quoted or not; None when it names none."""
     found = _PARAMETER.search(content_type)

@@ -8,6 +8,7 @@ times that) too early, without its closing boundary, and what follows would be r
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from framecast.wire.errors import FormError
@@ -155,6 +156,12 @@ def _wrapped(body: bytes, fields: list[Field]) -> FormError:
 
 
 def _field(head: bytes, value: bytes) -> Field:
+    return Field(*_described(head), value)
+
+
+@lru_cache(maxsize=256)
+def _described(head: bytes) -> tuple[str, str, str]:
+    """Name, file name and type from the lines above a value; a device writes the same ones for each picture."""
     name = filename = content_type = ""
     for line in head.split(b"\n"):
         key, _, rest = line.partition(b":")
@@ -168,4 +175,4 @@ def _field(head: bytes, value: bytes) -> Field:
                     filename = text
         elif key == b"content-type":
             content_type = rest.partition(b";")[0].strip().lower().decode("latin-1")
-    return Field(name, filename, content_type, value)
+    return name, filename, content_type

@@ -266,6 +266,8 @@ class Conversation:
                 self._changed.add(camera.camera_id)
 
     def _on_changed(self, camera: Camera) -> None:
+        if self._on_state not in camera.stream.on_state:
+            self._watch(camera)  # it may have become one that this page may watch
         self._changed.add(camera.camera_id)
         self._wake.set()
 

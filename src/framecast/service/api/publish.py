@@ -23,6 +23,8 @@ from framecast.wire.errors import FormError
 
 REPLACED_CODE = 4409
 """WebSocket close code: another device took the camera over (HTTP would say 409)."""
+GONE_CODE = 4404
+"""WebSocket close code: the camera is gone, or was changed into one that is fetched."""
 SILENT_CODE = 4408
 SILENT_S = 30.0
 TRUNCATED = "truncated"
@@ -33,8 +35,8 @@ def routes(service: Service) -> list[Route]:
     """The routes of this module."""
 
     async def post(call: Call) -> web.StreamResponse:
-        camera = service.camera(call.parameter)
-        posted = await read_picture(service, call, camera)
+        posted = await read_picture(service, call, service.camera(call.parameter))
+        camera = service.camera(call.parameter)  # as it is now: it may have been changed while the body came
         packet = await hand_in(call, camera, posted)
         return answer(packet, camera, packet.frame_id)
 
@@ -162,8 +164,13 @@ def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamRes
 
 async def publish_socket(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
     """Take pictures from a device's WebSocket until it goes, falls silent or is replaced."""
-    desk = desk_of(camera)
+    desk_of(camera)
     socket = await open_socket(service, call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
+    now = service.cameras.get(camera.camera_id)  # as it is now: it may have been changed during the handshake
+    if now is None or now.desk is None:
+        await _close(socket, GONE_CODE, "this camera takes no pictures any more")
+        return socket
+    desk = now.desk
     identity = object()
     loop = asyncio.get_running_loop()
     farewell: list[tuple[int, str]] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,11 @@ def _resolve(file: Path | None, below: tuple[Layer, ...], changes: Changes, abov
                 raise
             warnings.append(f"a change made by the API is ignored: {error}")
             for key in stale:
-                del changed[key]
+                if key.endswith(".masks"):
+                    # Somebody wanted something hidden. Rather all of it than none.
+                    changed[key] = replace(changed[key], value=[[0.0, 0.0, 1.0, 1.0]])
+                else:
+                    del changed[key]
 
 
 def _merge(
