@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 
@@ -67,6 +68,22 @@ async def test_stops_after_its_duration() -> None:
     printed = Printed()
     await asyncio.wait_for(play(DeviceOptions(port=0, duration_s=0.05, static=True), printed), 5)
     assert printed.lines[-1] == "0 frames sent"
+
+
+async def test_a_refused_push_is_told_at_the_end() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(EOFError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    printed = Printed()
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as peer:
+        to = f"http://127.0.0.1:{peer.sockets[0].getsockname()[1]}/frames"
+        options = DeviceOptions(dialect="post-raw", to=to, duration_s=0.5, static=True)
+        await asyncio.wait_for(play(options, printed), 5)
+    assert re.fullmatch(r"\d+ frames sent \| answers: 401 x \d+", printed.lines[-1])
 
 
 async def test_pushes_and_says_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ async def play(options: DeviceOptions, out: Callable[[str], None] = print) -> No
             async with asyncio.timeout(options.duration_s):
                 await _report(device, out)
         except TimeoutError:
-            out(f"{device.written.frames} frames sent")
+            out(f"{device.written.frames} frames sent{_answers(device)}")
 
 
 def pictures(options: DeviceOptions, fps: float) -> Pictures:
@@ -144,6 +144,14 @@ def pictures(options: DeviceOptions, fps: float) -> Pictures:
     )
 
 
+def _answers(device: FakeDevice) -> str:
+    """What the server said to a device that pushes."""
+    if not device.dialect.pushes:
+        return ""
+    answers = ", ".join(f"{status} x {count}" for status, count in sorted(device.statuses.items()))
+    return f" | answers: {answers or 'none'}"
+
+
 async def _report(device: FakeDevice, out: Callable[[str], None]) -> None:
     """Say every few seconds how it goes, as long as anything goes."""
     before = device.written
@@ -153,10 +161,6 @@ async def _report(device: FakeDevice, out: Callable[[str], None]) -> None:
         frames, size_bytes = now.frames - before.frames, now.size_bytes - before.size_bytes
         if frames:
             line = f"{frames / REPORT_EVERY_S:.1f} fps | {size_bytes / frames / 1000:.1f} kB a frame"
-            if device.dialect.pushes:
-                answers = ", ".join(f"{status} x {count}" for status, count in sorted(device.statuses.items()))
-                line += f" | answers: {answers or 'none'}"
-            else:
-                line += f" | {device.clients} watching"
+            line += _answers(device) if device.dialect.pushes else f" | {device.clients} watching"
             out(line)
         before = now
