@@ -205,6 +205,8 @@ class AddDialog {
           src: `data:image/jpeg;base64,${result.preview}`,
         })
       : null;
+    // The server would refuse these as it refused to look at them.
+    const hopeless = (result.problems ?? []).some(({ code }) => code === "forbidden_address" || code === "bad_url");
     const others = (result.candidates ?? []).filter((candidate) => candidate !== result.url);
     this.#found.replaceChildren(
       ...(result.ok ? [h("div", { class: "found-head" }, preview, this.#facts(result))] : []),
@@ -215,11 +217,11 @@ class AddDialog {
           ]
         : []),
       ...(others.length ? [h("p", { class: "quiet" }, `It can also be read at ${others.join(", ")}`)] : []),
-      ...(result.ok
+      ...(result.ok || hopeless
         ? []
         : [h("p", { class: "quiet" }, "It can be added all the same, for instance because it is switched off now.")]),
     );
-    this.#openNaming(result.url || address, result.ok ? "Add" : "Add anyway");
+    if (!hopeless) this.#openNaming(result.url || address, result.ok ? "Add" : "Add anyway");
   }
 
   #facts(result) {

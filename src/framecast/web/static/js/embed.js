@@ -65,7 +65,8 @@ export function embedPanel(camera) {
   const key = h(
     "p",
     { class: "quiet", "data-needs": "key" },
-    "This server asks for a key. Programs send it as the header “Authorization: Bearer KEY”.",
+    "This server asks for a key. Programs send it as the header “Authorization: Bearer KEY”; for those that can't, " +
+      "the camera's setting allow_query_key permits ?key=KEY at the end of the address.",
   );
   return h("div", { class: "stack" }, push, key, parts);
 }

@@ -11,7 +11,6 @@
 const QUEUE = 9;
 
 export class Picture {
-  #canvas;
   #context;
   #ack;
   #clock;
@@ -36,7 +35,6 @@ export class Picture {
    *   `playout`; `onpaint(frame, ageMs)` after each.
    */
   constructor(canvas, { clock, ack, playout = null, onpaint = null }) {
-    this.#canvas = canvas;
     this.#context = canvas.getContext("bitmaprenderer");
     this.#clock = clock;
     this.#ack = ack;
@@ -122,9 +120,6 @@ export class Picture {
     const { canvas } = this.#context;
     if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
     if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
-    // CSS letterboxes by the canvas's own size, which a bitmap handed over does not change.
-    if (this.#canvas.width !== bitmap.width) this.#canvas.width = bitmap.width;
-    if (this.#canvas.height !== bitmap.height) this.#canvas.height = bitmap.height;
     // Takes the bitmap over: nothing is left to close.
     this.#context.transferFromImageBitmap(bitmap);
     this.#onpaint?.(frame, ageMs);
