@@ -150,7 +150,8 @@ FAULTS: dict[str, Explanation] = {
     "not_multipart": Explanation(
         "error",
         "What comes is no stream of pictures",
-        "It is ignored, and the connection is given up when nothing else comes. Check the URL: is it a page, or sound?",
+        "It is ignored, and the connection is given up when nothing else comes. Check the URL: it may lead to a page, "
+        "or to sound.",
     ),
     "too_many_bytes": Explanation(
         "warning",
