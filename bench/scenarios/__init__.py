@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from bench.parts import Pace
 from bench.results import Result
-from bench.scenarios import fanout, ingest, many, peers, restart, scaling, slow, storm
+from bench.scenarios import browser, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm
 
 SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "fanout": fanout.run,
     "slow": slow.run,
     "ingest": ingest.run,
+    "nagle": nagle.run,
+    "browser": browser.run,
     "restart": restart.run,
     "storm": storm.run,
     "many": many.run,

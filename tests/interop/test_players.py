@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,32 +19,12 @@ import pytest
 from playwright.sync_api import Browser
 
 from framecast.wire import blockcode, multipart
+from tests.support.img import BLOCKCODE, SHOWN_BY_IMG
 
 MINUTE_S = 60.0
 FPS = 10
-SUPPORT = Path(__file__).parent.parent / "support"
 STREAM = "/api/v1/cameras/cam/stream.mjpeg"
 WALL_CAMERAS = 12
-
-SHOWN_BY_IMG = """
-async ([source, path, milliseconds]) => {
-  const code = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
-  const img = new Image();
-  img.src = path;
-  document.body.append(img);
-  const seen = new Map();
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end) {
-    await new Promise((resolve) => requestAnimationFrame(resolve));
-    if (!img.naturalWidth) continue;
-    const shown = code.readBlockCodeFrom(img, img.naturalWidth, img.naturalHeight);
-    if (shown && !seen.has(shown.frameId))
-      seen.set(shown.frameId, performance.timeOrigin + performance.now() - shown.timeMs);
-  }
-  img.remove();
-  return [...seen.entries()];
-}
-"""
 
 SAMPLE_WALL = """
 async ([source]) => {
@@ -166,7 +145,7 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
         "curl": Watching(lambda: play_curl(url)),
         "http.client": Watching(lambda: play_http_client(url)),
     }
-    source = (SUPPORT / "blockcode.js").read_text()
+    source = BLOCKCODE.read_text()
     # The page's own rules forbid scripts from blobs, and rightly; here one is let in to read the canvases.
     wall_page = chromium.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     complaints: list[str] = []
@@ -197,7 +176,7 @@ def test_chromium_paints_a_frame_when_it_is_sent(serve: Any, chromium: Browser, 
     server = serve("--camera", f"cam=mock:?fps={fps}")
     page = chromium.new_page()
     page.goto(server.url + "/healthz")
-    source = (SUPPORT / "blockcode.js").read_text()
+    source = BLOCKCODE.read_text()
     shown = page.evaluate(SHOWN_BY_IMG, [source, STREAM, 8000 if fps == 1 else 4000])
     ages_ms = [age_ms for _, age_ms in shown[1:]]
     assert len(ages_ms) >= 3
