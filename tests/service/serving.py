@@ -130,7 +130,7 @@ async def serving(
         assert not supervisor.failures, supervisor.failures
         for front in listeners.fronts:
             assert not any(status == 500 for status in front.requests), front.requests
-            assert front.connections == 0
+            assert front.places.taken == 0
 
 
 @functools.cache

@@ -15,8 +15,8 @@ import pytest
 
 from framecast.mock.device import FakeDevice
 from framecast.service.api.table import make_table
-from framecast.service.http import Route
 from framecast.service.rights import COOKIE, Right
+from framecast.service.routing import Route
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page, mjpeg
 

@@ -165,7 +165,7 @@ async def test_slow_heads_and_bodies_are_not_waited_for(watched: Watched) -> Non
 
     async with asyncio.timeout(5):
         await asyncio.gather(*(drip(*connection) for connection in connections))
-    await until(lambda: watched.server.listeners.fronts[0].connections == 1)
+    await until(lambda: watched.server.listeners.fronts[0].places.taken == 1)
 
 
 async def test_forms_that_are_bombs(watched: Watched) -> None:

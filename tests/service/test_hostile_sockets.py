@@ -194,7 +194,7 @@ async def test_two_thousand_idle_sockets(tmp_path: Path) -> None:
             await server.json("GET", "/healthz")
             async with mjpeg(server.port) as late:
                 await late.part()
-            await until(lambda: server.listeners.fronts[0].connections <= 4, 10)
+            await until(lambda: server.listeners.fronts[0].places.taken <= 4, 10)
             await watched.goes_on()
             for _, writer in idle:
                 writer.transport.abort()
@@ -202,18 +202,37 @@ async def test_two_thousand_idle_sockets(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_more_connections_than_allowed_are_turned_away(tmp_path: Path) -> None:
-    options = {"limits.max_connections_per_address": 20}
+@pytest.mark.parametrize("limit", ["limits.max_connections_per_address", "limits.max_connections"])
+async def test_idle_connections_make_room_for_those_who_ask(tmp_path: Path, limit: str) -> None:
     async with (
-        serving(tmp_path, {"cam": "mock:?fps=30&size=64x64"}, options=options) as server,
+        serving(tmp_path, {"cam": "mock:?fps=30&size=64x64"}, options={limit: 20}) as server,
         mjpeg(server.port) as viewer,
     ):
         watched = Watched(server, viewer)
-        many = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(40)]
-        await until(lambda: server.listeners.fronts[0].refused_connections >= 20)
-        assert server.listeners.fronts[0].connections <= 21
+        front = server.listeners.fronts[0]
+        many = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
+        await until(lambda: front.places.refused >= 41)
+        assert front.places.taken <= 20
         await watched.goes_on()
+        await server.json("GET", "/healthz")
+        async with mjpeg(server.port) as late:
+            await late.part()
         for _, writer in many:
             writer.transport.abort()
-        await until(lambda: server.listeners.fronts[0].connections == 1)
+        await until(lambda: front.places.taken == 2)  # the viewer, and the client's kept connection
+
+
+async def test_more_viewers_than_allowed_are_turned_away(tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"limits.max_connections": 16}) as server:
+        viewers = [mjpeg(server.port) for _ in range(16)]
+        for viewer in viewers:
+            await viewer.__aenter__()
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            await ends(reader)
+            writer.transport.abort()
+        assert len(server.camera().stream.viewers) == 16
+        for viewer in viewers:
+            await viewer.__aexit__(None, None, None)
+        await until(lambda: server.listeners.fronts[0].places.taken == 0)
         await server.json("GET", "/healthz")

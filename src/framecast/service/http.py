@@ -16,8 +16,8 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import HttpVersion10, web
@@ -26,7 +26,9 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from framecast.core.errors import LimitReached
 from framecast.core.limits import Quietly
 from framecast.service.errors import ApiError, not_found
+from framecast.service.places import LOCAL, Places
 from framecast.service.rights import CONTROL, Access, Decision, Grant, Right, credential, host_allowed, origin_allowed
+from framecast.service.routing import Call, Route, Table
 
 log = logging.getLogger("framecast.service.http")
 
@@ -36,97 +38,6 @@ MAX_LINE_BYTES = 8190
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 JUNK_WAIT_S = 0.25
 """How long what may follow a broken upload is waited for: a device sends its picture in one go."""
-
-Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row of the table.
-
-    Attributes:
-        method: ``GET`` answers HEAD as well.
-        path: With at most one ``{name}``; ``{name:path}`` swallows slashes.
-        right: What a caller needs.
-        handler: What answers.
-        summary: One line for the reference.
-        query: Query parameters and what they mean.
-        body: What the request's body is, in words; empty for none.
-        answer: What comes back, in words.
-        websocket: Whether it is one: pages of other origins are kept out.
-        tags: Group in the reference.
-    """
-
-    method: str
-    path: str
-    right: Right
-    handler: Handler
-    summary: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
-    answer: str = "application/json"
-    websocket: bool = False
-    tag: str = "api"
-
-
-@dataclass(slots=True)
-class Call:
-    """A request on its way to a handler.
-
-    Attributes:
-        request: aiohttp's.
-        route: Its row of the table.
-        parameter: What stands where the path has ``{name}``.
-        grant: What the caller may do.
-        peer: IP address of the caller; ``local`` for the control socket.
-        query: Query parameters, the last of each name.
-    """
-
-    request: web.BaseRequest
-    route: Route
-    parameter: str
-    grant: Grant
-    peer: str
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        """Query parameters."""
-        return self.request.query
-
-
-class Table:
-    """Finds the row for a path."""
-
-    def __init__(self, routes: list[Route]) -> None:
-        self.routes = routes
-        self._exact: dict[str, dict[str, Route]] = {}
-        self._prefixed: dict[str, dict[str, dict[str, Route]]] = {}
-        for route in routes:
-            prefix, brace, rest = route.path.partition("{")
-            if not brace:
-                self._exact.setdefault(route.path, {})[route.method] = route
-                continue
-            name, _, suffix = rest.partition("}")
-            key = "*" if name.endswith(":path") else suffix
-            self._prefixed.setdefault(prefix, {}).setdefault(key, {})[route.method] = route
-
-    def find(self, path: str) -> tuple[dict[str, Route], str] | None:
-        """The methods of a path and its parameter; None when nothing is there."""
-        methods = self._exact.get(path)
-        if methods is not None:
-            return methods, ""
-        at = path.find("/")
-        while at >= 0:
-            suffixes = self._prefixed.get(path[: at + 1])
-            if suffixes is not None:
-                parameter, slash, rest = path[at + 1 :].partition("/")
-                methods = suffixes.get(slash + rest)
-                if methods is not None and parameter:
-                    return methods, parameter
-                if "*" in suffixes:
-                    return suffixes["*"], path[at + 1 :]
-            at = path.find("/", at + 1)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +75,8 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self.peer = "local" if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
-        if not self._front.opened(self.peer):
+        self.peer = LOCAL if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
+        if not self._front.places.opened(self):
             cast(asyncio.Transport, transport).abort()
         self._first_timer = self._loop.call_later(self._front.rules.header_timeout_s, self._first_deadline)
 
@@ -176,10 +87,18 @@ class _Connection(RequestHandler):
         if self._eager is not None:
             self._eager.detach()
             self._eager = None
-        if self.peer:
-            self._front.closed(self.peer)
-            self.peer = ""
+        self._front.places.closed(self)
         super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was asked over it yet."""
+        return self._request_count == 0
+
+    def evict(self) -> None:
+        """Close it, since others need the room."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def acknowledge_at_once(self) -> None:
         """Have the kernel acknowledge what comes over this connection as it comes.
@@ -281,17 +200,10 @@ class Front:
         self.table = table
         self.rules = rules
         self.requests: Counter[int] = Counter()
-        self.refused_connections = 0
         self._access = access
-        self._per_address: Counter[str] = Counter()
-        self._connections = 0
+        self.places = Places(rules.max_connections, rules.max_connections_per_address)
         self._servers: list[_Server] = []
-        self._quietly = Quietly()
-
-    @property
-    def connections(self) -> int:
-        """Connections open now."""
-        return self._connections
+        self._refused_quietly = Quietly(10.0)
 
     def server(self, *, local: bool = False) -> web.Server:
         """What a listening socket calls for each connection.
@@ -326,26 +238,6 @@ class Front:
                 found = cast(_Connection, connection)
                 if found.token == token and not found.local and found.transport is not None:
                     found.transport.abort()
-
-    def opened(self, peer: str) -> bool:
-        """Count a connection in; False when there are too many."""
-        self._connections += 1
-        self._per_address[peer] += 1
-        if self._connections <= self.rules.max_connections and (
-            peer == "local" or self._per_address[peer] <= self.rules.max_connections_per_address
-        ):
-            return True
-        self.refused_connections += 1
-        if self._quietly.due():
-            log.warning("too many connections (%d, %d from %s)", self._connections, self._per_address[peer], peer)
-        return False
-
-    def closed(self, peer: str) -> None:
-        """Count a connection out."""
-        self._connections -= 1
-        self._per_address[peer] -= 1
-        if not self._per_address[peer]:
-            del self._per_address[peer]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -421,6 +313,8 @@ class Front:
         ):
             return decision.grant  # which camera it is stands in the body; the handler asks again
         if not decision.allow:
+            if need is Right.PUBLISH and self._refused_quietly.due():
+                log.warning("a device at %s may not push to %s: %s", peer, camera_id or request.path, decision.reason)
             headers = {"WWW-Authenticate": 'Basic realm="Framecast"'} if decision.status == 401 else {}
             raise ApiError(
                 decision.status,

@@ -12,8 +12,8 @@ from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.watch import allowed, named
 from framecast.service.cameras import Camera
-from framecast.service.http import Call, Handler, Route, Table
 from framecast.service.rights import Right
+from framecast.service.routing import Call, Handler, Route, Table
 from framecast.service.service import Service, admitted
 
 

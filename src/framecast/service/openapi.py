@@ -7,8 +7,8 @@ from typing import Any
 
 from framecast import __version__
 from framecast.service.config import CameraConfig
-from framecast.service.http import Route
 from framecast.service.rights import Right
+from framecast.service.routing import Route
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 

@@ -19,7 +19,8 @@ from typing import Any
 from framecast.service import control, m5, views
 from framecast.service.api.table import make_table
 from framecast.service.config import Address, Settings
-from framecast.service.http import Front, Rules, Table
+from framecast.service.http import Front, Rules
+from framecast.service.routing import Table
 from framecast.service.service import Service
 
 log = logging.getLogger("framecast.service.server")

@@ -13,9 +13,10 @@ from aiohttp import web
 from framecast.service import views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import Call, Route, json_response, read_json
+from framecast.service.http import json_response, read_json
 from framecast.service.probing import check_address, findings, probe_url
 from framecast.service.rights import Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 
 PROBES_AT_A_TIME = 4

@@ -24,8 +24,8 @@ from framecast.service.api.board import Board
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
-from framecast.service.http import Call, Route
 from framecast.service.rights import Grant, Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 
 MAX_MESSAGE_BYTES = 64 * 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from framecast.service.errors import not_found
-from framecast.service.http import Call, Route
 from framecast.service.rights import Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 from framecast.web import CONTENT_SECURITY_POLICY, PAGES, Asset
 

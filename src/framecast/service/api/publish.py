@@ -15,8 +15,9 @@ from framecast.ingest.push import Desk
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import Call, Route, is_followed_by_junk, read_body
+from framecast.service.http import is_followed_by_junk, read_body
 from framecast.service.rights import Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire import form
 from framecast.wire.errors import FormError

@@ -15,8 +15,9 @@ from framecast.core.stream import State
 from framecast.service import openapi, views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
-from framecast.service.http import Call, Route, json_response, read_json
+from framecast.service.http import json_response, read_json
 from framecast.service.rights import COOKIE, Grant, Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 from framecast.service.tokens import SESSION_LIFE_S
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framecast.service.api import cameras, compat, dashboard, pages, publish, system, watch
-from framecast.service.http import Route, Table
+from framecast.service.routing import Route, Table
 from framecast.service.service import Service
 
 

@@ -10,8 +10,8 @@ from framecast.output import mjpeg, snapshot
 from framecast.service.api import query
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
-from framecast.service.http import Call, Route
 from framecast.service.rights import Right
+from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
 
 SNAPSHOT_WAIT_S = 5.0

@@ -1,0 +1,97 @@
+"""How many connections there may be, in all and from one address, and who makes room when they are all taken."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from framecast.core.limits import Quietly
+
+log = logging.getLogger("framecast.service.places")
+
+LOCAL = "local"
+"""Peer of the control socket's connections, which count and are never turned away."""
+
+
+class Connection(Protocol):
+    """What is counted."""
+
+    peer: str
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was asked over it yet."""
+
+    def evict(self) -> None:
+        """Close it, since others need the room."""
+
+
+class Places:
+    """Counts connections, and turns those away that are too many.
+
+    Args:
+        most: Most connections at a time.
+        most_per_address: Most of them from one address.
+
+    Attributes:
+        taken: Connections open now.
+        refused: Connections turned away or evicted so far.
+    """
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self.taken = 0
+        self.refused = 0
+        self._most = most
+        self._most_per_address = most_per_address
+        self._open: dict[str, dict[Connection, None]] = {}
+        self._fresh: dict[str, dict[Connection, None]] = {}
+        self._quietly = Quietly()
+
+    def opened(self, connection: Connection) -> bool:
+        """Count a connection in; False when there are too many, and none that is idle could make room."""
+        peer = connection.peer
+        self.taken += 1
+        self._open.setdefault(peer, {})[connection] = None
+        self._fresh.setdefault(peer, {})[connection] = None
+        if self._has_room(peer) or self._make_room(connection):
+            return True
+        self.refused += 1
+        if self._quietly.due():
+            log.warning("too many connections (%d, %d from %s)", self.taken, len(self._open[peer]), peer)
+        return False
+
+    def closed(self, connection: Connection) -> None:
+        """Count a connection out. Safe to call twice."""
+        peer = connection.peer
+        if connection not in self._open.get(peer, ()):
+            return
+        self.taken -= 1
+        for those in (self._open, self._fresh):
+            of_peer = those.get(peer, {})
+            of_peer.pop(connection, None)
+            if not of_peer:
+                those.pop(peer, None)
+
+    def _has_room(self, peer: str) -> bool:
+        return peer == LOCAL or (self.taken <= self._most and len(self._open[peer]) <= self._most_per_address)
+
+    def _make_room(self, newcomer: Connection) -> bool:
+        """Close the oldest connection over which nothing was asked yet: who only holds places keeps nobody out.
+
+        It is one from the same address, or, when the server is full, from the address that has most of them.
+        """
+        peer = newcomer.peer
+        if len(self._open[peer]) <= self._most_per_address:
+            peer = max(self._fresh, key=lambda each: len(self._fresh[each]))
+        fresh = self._fresh.get(peer, {})
+        while fresh:
+            oldest = next(iter(fresh))
+            if oldest is newcomer:
+                break
+            del fresh[oldest]  # it is looked at once: whoever asked for something is not fresh any more
+            if oldest.idle:
+                self.closed(oldest)
+                oldest.evict()
+                self.refused += 1
+                return True
+        return False
