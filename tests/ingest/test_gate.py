@@ -88,6 +88,18 @@ def test_whether_scans_are_decoded_is_a_choice(stream: Stream, verify: Verify, p
     assert (Gate(stream, verify=verify).check(frame("corrupt")) is not None) is passes
 
 
+def test_large_progressive_pictures_are_not_decoded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = ScanBudget()
+    gate = Gate(stream, budget=budget)
+    assert gate.check(frame("progressive"))
+    assert (budget.covered, budget.passed) == (1, 0)
+    monkeypatch.setattr("framecast.ingest.gate.MOST_PROGRESSIVE_PIXELS", 100)
+    assert gate.check(frame("progressive"))
+    assert (budget.covered, budget.passed) == (1, 1)
+    assert gate.check(frame("small-0"))
+    assert (budget.covered, budget.passed) == (2, 1)
+
+
 def test_every_stored_picture_fares_as_its_manifest_says(stream: Stream) -> None:
     gate = Gate(stream, verify="always")
     stored = [each for kind in ("stream", "still", "request", "websocket") for each in samples(kind)]

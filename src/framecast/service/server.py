@@ -197,6 +197,7 @@ async def _report(service: Service) -> None:
     dropped: dict[str, int] = {}
     while True:
         await asyncio.sleep(REPORT_PERIOD_S)
+        known, dropped = dropped, {}
         for camera in service.cameras:
             stream = camera.stream
             if stream.viewers and stream.video.latest is not None and stream.state == "live":
@@ -209,10 +210,9 @@ async def _report(service: Service) -> None:
                     len(stream.viewers),
                 )
             drops = views.drops(camera)
-            if drops > dropped.get(camera.camera_id, 0):
-                log.info(
-                    "%s: slow viewers missed %d frames", camera.camera_id, drops - dropped.get(camera.camera_id, 0)
-                )
+            missed = drops - known.get(camera.camera_id, 0)
+            if missed > 0:
+                log.info("%s: slow viewers missed %d frames", camera.camera_id, missed)
             dropped[camera.camera_id] = drops
 
 
