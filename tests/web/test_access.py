@@ -15,7 +15,7 @@ from tests.web.looking import wait_live
 REFUSED = ("401", "HTTP Authentication failed", "Unexpected response code", "403")
 
 
-def make_key(data: Path, name: str, right: str) -> str:
+def make_token(data: Path, name: str, right: str) -> str:
     """A token for the server with this data folder."""
     command = [
         sys.executable,
@@ -36,14 +36,15 @@ def make_key(data: Path, name: str, right: str) -> str:
 
 def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "state"
-    key = make_key(data, "hall", "watch")
+    key = make_token(data, "hall", "watch")
     server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
     page = open_page(server.url, expected=REFUSED).page
-    page.get_by_role("heading", name="An access key is needed").wait_for()
-    page.get_by_label("Access key").fill("fc_wrong")
+    page.get_by_role("heading", name="A token is needed").wait_for()
+    expect(page.locator("form.panel")).to_contain_text("--right operate")
+    page.get_by_label("Token", exact=True).fill("fc_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("not known here")
-    page.get_by_label("Access key").fill(key)
+    page.get_by_label("Token", exact=True).fill(key)
     page.keyboard.press("Enter")
     wait_live(page, 1)
     # May watch, not change: what would be refused is not offered.
@@ -54,37 +55,45 @@ def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_pat
     assert not page.get_by_role("button", name="Restart").is_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Sign out").click()
-    page.get_by_role("heading", name="An access key is needed").wait_for()
+    page.get_by_role("heading", name="A token is needed").wait_for()
 
 
 def test_an_operator_is_offered_everything(start: Start, open_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "state"
-    key = make_key(data, "owner", "operate")
+    key = make_token(data, "owner", "operate")
     server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
     page = open_page(server.url + "/cameras/door", expected=REFUSED).page
-    page.get_by_label("Access key").fill(key)
+    page.get_by_label("Token", exact=True).fill(key)
     page.keyboard.press("Enter")
     page.locator("#state", has_text="Live").wait_for()
     assert page.get_by_role("tab", name="Settings").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Add camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The device sends by itself").click()
+    dialog.get_by_role("button", name="Add a camera that sends").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog).to_contain_text("framecast token create NAME --right publish")
+    expect(dialog).to_contain_text("/frames --token TOKEN")
 
 
 def test_a_device_key_does_not_open_the_wall(start: Start, open_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "state"
-    key = make_key(data, "bell", "publish")
+    key = make_token(data, "bell", "publish")
     page = open_page(start("serve", data=data).url, expected=REFUSED).page
-    page.get_by_label("Access key").fill(key)
+    page.get_by_label("Token", exact=True).fill(key)
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("does not allow watching")
 
 
 def test_a_revoked_key_closes_the_wall(start: Start, open_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "state"
-    key = make_key(data, "hall", "watch")
+    key = make_token(data, "hall", "watch")
     server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
     page = open_page(server.url, expected=REFUSED).page
-    page.get_by_label("Access key").fill(key)
+    page.get_by_label("Token", exact=True).fill(key)
     page.keyboard.press("Enter")
     wait_live(page, 1)
     command = [sys.executable, "-m", "framecast", "token", "revoke", "hall", "--data", str(data)]
     subprocess.run(command, check=True, capture_output=True)
-    page.get_by_role("heading", name="An access key is needed").wait_for()
+    page.get_by_role("heading", name="A token is needed").wait_for()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.web.conftest import PHONE, Open, Process, Start
 from tests.web.looking import wait_live, wait_moving
+from tests.web.test_access import REFUSED, make_token
 
 SYNTHETIC = "mock:?fps=10&size=640x480"
 
@@ -165,8 +167,48 @@ def test_embed_snippets_name_the_real_addresses(server: Process, open_page: Open
     assert f"{stream}?width=320&max_bytes=38000" in text
     assert f'cv2.VideoCapture("{stream}")' in text
     assert f"curl -o door.jpg {server.url}/api/v1/cameras/door/snapshot.jpg" in text
+    assert "TOKEN" not in text
     page.get_by_role("button", name="Copy VLC").click()
     expect(page.get_by_role("button", name="Copy VLC")).to_have_text("Copied")
+
+
+def test_embed_snippets_show_a_token_where_one_is_needed(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    token = make_token(data, "owner", "operate")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", "--camera", "bell=push:", data=data)
+    page = open_page(server.url + "/cameras/door", expected=REFUSED).page
+    page.get_by_label("Token", exact=True).fill(token)
+    page.keyboard.press("Enter")
+    page.locator("#state", has_text="Live").wait_for()
+    page.get_by_role("tab", name="Use it").click()
+    panel = page.get_by_role("tabpanel", name="Use it")
+    expect(panel).to_contain_text("framecast token create NAME --right watch")
+    text = panel.inner_text()
+    stream = f"{server.url}/api/v1/cameras/door/stream.mjpeg"
+    signed = stream.replace("http://", "http://any:TOKEN@")
+    assert f'<img src="{stream}?key=TOKEN" alt="door">' in text
+    assert "allow_query_key" in text
+    assert f"vlc {signed}" in text
+    assert f'cv2.VideoCapture("{signed}")' in text
+    assert f"-i {signed} -t 10" in text
+    assert "# Username\nany\n# Password\nTOKEN" in text
+    still = f"{server.url}/api/v1/cameras/door/snapshot.jpg"
+    assert f'curl -H "Authorization: Bearer TOKEN" -o door.jpg {still}' in text
+    # Each works as pasted, once it has the token.
+    for arguments in (["-H", f"Authorization: Bearer {token}", still], [signed_with(token, still)]):
+        got = subprocess.run(["curl", "-sf", *arguments], check=True, capture_output=True).stdout
+        assert got[:2] == b"\xff\xd8"
+    page.goto(server.url + "/cameras/bell")
+    page.get_by_role("tab", name="Use it").click()
+    expect(panel).to_contain_text("framecast token create NAME --right publish")
+    frames = f"{server.url}/api/v1/cameras/bell/frames"
+    expect(panel).to_contain_text(f"framecast mock-camera --to {frames} --token TOKEN")
+    expect(panel).to_contain_text('curl -H "Authorization: Bearer TOKEN" -H')
+
+
+def signed_with(token: str, address: str) -> str:
+    """The address with a login, as the pages write it."""
+    return address.replace("http://", f"http://any:{token}@")
 
 
 def test_the_arrow_keys_go_to_the_neighbours(server: Process, open_page: Open) -> None:

@@ -4,6 +4,7 @@ import "./copybox.js";
 import { cameraPage, lines, request, url } from "./api.js";
 import { h, setText } from "./dom.js";
 import { bitrate, bytes, fps, size } from "./format.js";
+import { markRights } from "./session.js";
 import { advise, apology } from "./words.js";
 
 const STEPS_SHOWN = 40;
@@ -293,7 +294,7 @@ class AddDialog {
         name: this.#name.value.trim(),
         policy: this.#always.checked ? "always" : "on_demand",
       });
-      if (camera.kind === "push") this.#showPush(camera);
+      if (camera.kind === "push") this.#showPush(camera, (await markRights()).open);
       else this.element.close();
     } catch (error) {
       setText(
@@ -305,40 +306,54 @@ class AddDialog {
     this.#add.disabled = false;
   }
 
-  #showPush(camera) {
+  #showPush(camera, open) {
     this.#naming.hidden = true;
     this.#found.replaceChildren(
       h("h3", {}, `${camera.name} waits for pictures`),
-      ...pushHelp(camera.id),
+      ...pushHelp(camera.id, open),
       h("p", {}, h("a", { href: cameraPage(camera.id) }, "Open its page")),
     );
     this.#found.scrollIntoView({ block: "nearest" });
   }
 }
 
-/** How a device sends to a camera of this id, as elements with commands to copy. */
-export function pushHelp(id) {
+/** The option that shows curl's token, where the server asks for one. */
+export function bearer(open) {
+  return open ? "" : '-H "Authorization: Bearer TOKEN" ';
+}
+
+/** What to do about the word TOKEN in what follows. */
+export function tokenNote(right) {
+  return h("p", { class: "quiet" }, `Put a token in place of TOKEN: framecast token create NAME --right ${right}`);
+}
+
+/**
+ * How a device sends to a camera of this id, as elements with commands to copy.
+ *
+ * @param open Whether the server asks nobody for a token.
+ */
+export function pushHelp(id, open) {
   const frames = url(`api/v1/cameras/${id}/frames`).href;
   const publish = url(`api/v1/cameras/${id}/publish`).href.replace(/^http/, "ws");
+  const header = open ? "" : ", with the header “Authorization: Bearer TOKEN”";
   return [
+    ...(open ? [] : [tokenNote("publish")]),
     h("p", { class: "quiet" }, "One picture by hand:"),
     h("fc-copy", {
       label: "the command",
-      text: `curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg ${frames}`,
+      text: `curl ${bearer(open)}-H 'Content-Type: image/jpeg' --data-binary @picture.jpg ${frames}`,
     }),
     h("p", { class: "quiet" }, "A device played by this command:"),
-    h("fc-copy", { label: "the command", text: `framecast mock-camera --to ${frames}` }),
+    h("fc-copy", {
+      label: "the command",
+      text: `framecast mock-camera --to ${frames}${open ? "" : " --token TOKEN"}`,
+    }),
     h(
       "p",
       { class: "quiet" },
-      "A sketch posts each JPEG there, raw or as form field “frame”; or sends each as one binary message to",
+      `A sketch posts each JPEG there, raw or as form field “frame”${header}; or sends each as one binary message to`,
     ),
     h("fc-copy", { label: "the address", text: publish }),
-    h(
-      "p",
-      { class: "quiet", "data-key-note": "" },
-      "Where keys are needed, the device sends one: framecast token create NAME --right publish",
-    ),
   ];
 }
 

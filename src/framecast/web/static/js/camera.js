@@ -240,13 +240,18 @@ function replacePage(panel) {
   panel.querySelector("input")?.focus();
 }
 
+async function showEmbed() {
+  const { open } = await markRights();
+  if (camera) find("panel-embed").replaceChildren(embedPanel(camera, open));
+}
+
 dashboard.addEventListener("status", showStatus);
 dashboard.addEventListener("cameras", () => {
   camera = dashboard.cameras.get(cameraId) ?? null;
   if (!camera) return missing();
   replacePage(null);
   showCamera();
-  find("panel-embed").replaceChildren(embedPanel(camera));
+  showEmbed();
   dashboard.want(cameraId, {}, (frame) => picture.push(frame));
   showReaders();
 });
@@ -309,7 +314,7 @@ function fullScreen() {
 }
 
 /** Asks before something that others notice; resolves to whether it was confirmed. */
-function ask(title, text, verb) {
+function ask(title, text, verb, look = "button-main") {
   return new Promise((resolve) => {
     const dialog = h(
       "dialog",
@@ -327,7 +332,7 @@ function ask(title, text, verb) {
           "div",
           { class: "row-end" },
           h("button", { class: "button", value: "no", autofocus: true }, "Cancel"),
-          h("button", { class: "button button-main", value: "yes" }, verb),
+          h("button", { class: `button ${look}`, value: "yes" }, verb),
         ),
       ),
     );
@@ -356,7 +361,7 @@ async function restart() {
 async function askRemove() {
   if (!camera) return;
   const text = `Its ${plural(numbers?.viewers ?? camera.viewers, "viewer")} will be disconnected. You can undo it for a few seconds.`;
-  if (!(await ask(`Remove ${camera.name}?`, text, "Remove"))) return;
+  if (!(await ask(`Remove ${camera.name}?`, text, "Remove", "button-danger"))) return;
   removeLater(camera);
   location.href = url("").href;
 }

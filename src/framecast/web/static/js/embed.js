@@ -2,24 +2,36 @@
 
 import { cameraApi, cameraPage, url } from "./api.js";
 import { h } from "./dom.js";
-import { pushHelp } from "./add.js";
+import { bearer, pushHelp, tokenNote } from "./add.js";
 
 // Displays that decode with TJpg_Decoder hold some 38 KB at most.
 const DISPLAY_BYTES = 38_000;
 
-function snippets(camera) {
-  const stream = url(cameraApi(camera.id, "/stream.mjpeg")).href;
-  const still = url(cameraApi(camera.id, "/snapshot.jpg")).href;
+/** An address with the login that programs without a field for headers understand. */
+function withLogin(address) {
+  const signed = new URL(address);
+  signed.username = "any";
+  signed.password = "TOKEN";
+  return signed.href;
+}
+
+function snippets(camera, open) {
+  const plainStream = url(cameraApi(camera.id, "/stream.mjpeg")).href;
+  const plainStill = url(cameraApi(camera.id, "/snapshot.jpg")).href;
+  const stream = open ? plainStream : withLogin(plainStream);
   const display = `${stream}?width=320&max_bytes=${DISPLAY_BYTES}`;
   const name = camera.name.replaceAll('"', "'");
   const alt = camera.name.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
   return [
     [
       "A web page",
-      "Live picture in any page. Add ?fps=5 or ?width=320 to save bandwidth.",
-      `<img src="${stream}" alt="${alt}">`,
+      open
+        ? "Live picture in any page. Add ?fps=5 or ?width=320 to save bandwidth."
+        : "Live picture in any page. An <img> can't send a token; with allow_query_key = true this camera takes one " +
+          "in the address. Add &fps=5 or &width=320 to save bandwidth.",
+      `<img src="${plainStream}${open ? "" : "?key=TOKEN"}" alt="${alt}">`,
     ],
-    ["curl", "The newest picture as a file.", `curl -o ${camera.id}.jpg ${still}`],
+    ["curl", "The newest picture as a file.", `curl ${bearer(open)}-o ${camera.id}.jpg ${plainStill}`],
     ["VLC", "", `vlc ${stream}`],
     [
       "ffmpeg",
@@ -33,8 +45,10 @@ function snippets(camera) {
     ],
     [
       "Home Assistant",
-      "Settings, Devices & services, Add integration, MJPEG IP Camera; then these two addresses.",
-      `# MJPEG URL\n${stream}\n# Still image URL\n${still}`,
+      open
+        ? "Settings, Devices & services, Add integration, MJPEG IP Camera; then these two addresses."
+        : "Settings, Devices & services, Add integration, MJPEG IP Camera; then these four.",
+      `# MJPEG URL\n${plainStream}\n# Still image URL\n${plainStill}${open ? "" : "\n# Username\nany\n# Password\nTOKEN"}`,
     ],
     [
       "Home Assistant, configuration.yaml",
@@ -50,9 +64,13 @@ function snippets(camera) {
   ];
 }
 
-/** The panel of snippets for one camera. */
-export function embedPanel(camera) {
-  const parts = snippets(camera).map(([title, text, code]) =>
+/**
+ * The panel of snippets for one camera.
+ *
+ * @param open Whether the server asks nobody for a token.
+ */
+export function embedPanel(camera, open) {
+  const parts = snippets(camera, open).map(([title, text, code]) =>
     h(
       "section",
       { class: "snippet" },
@@ -61,12 +79,6 @@ export function embedPanel(camera) {
       h("fc-copy", { label: title, text: code }),
     ),
   );
-  const push = camera.kind === "push" ? [h("h3", {}, "Sending to this camera"), ...pushHelp(camera.id)] : [];
-  const key = h(
-    "p",
-    { class: "quiet", "data-needs": "key" },
-    "This server asks for a key. Programs send it as the header “Authorization: Bearer KEY”; for those that can't, " +
-      "the camera's setting allow_query_key permits ?key=KEY at the end of the address.",
-  );
-  return h("div", { class: "stack" }, push, key, parts);
+  const push = camera.kind === "push" ? [h("h3", {}, "Sending to this camera"), ...pushHelp(camera.id, open)] : [];
+  return h("div", { class: "stack" }, push, open ? null : [push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")], parts);
 }

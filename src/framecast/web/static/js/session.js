@@ -1,4 +1,4 @@
-// Who is watching: what this browser's key allows, and the form that asks for a key.
+// Who is watching: what this browser's token allows, and the form that asks for one.
 
 import { request, session } from "./api.js";
 import { h, setText } from "./dom.js";
@@ -21,13 +21,13 @@ export async function markRights() {
   return state;
 }
 
-/** Gives the key back and starts over. */
+/** Gives the token back and starts over. */
 export async function signOut() {
   await request("DELETE", "api/v1/session");
   location.reload();
 }
 
-/** The panel for a visitor without the right to watch; `done()` is called once a key was accepted. */
+/** The panel for a visitor without the right to watch; `done()` is called once a token was accepted. */
 export function keyPanel(done) {
   const said = h("p", { class: "field-error", role: "alert", id: "key-error" });
   const input = h("input", {
@@ -47,15 +47,15 @@ export function keyPanel(done) {
     try {
       const { rights } = await request("POST", "api/v1/session", { key: input.value.trim() });
       if (!mayWatch(rights)) {
-        setText(said, "This key is valid, but does not allow watching. Ask for one with the right “watch”.");
+        setText(said, "This token is valid, but does not allow watching. Ask for one with the right “watch”.");
       } else {
         await markRights();
         done();
       }
     } catch (error) {
       if (error.status === 0) setText(said, "The server does not answer. Try again in a moment.");
-      else if (error.status === 429) setText(said, "Too many wrong keys. Wait a minute, then try again.");
-      else setText(said, "That key is not known here, or was revoked. Check that it was copied whole.");
+      else if (error.status === 429) setText(said, "Too many wrong tokens. Wait a minute, then try again.");
+      else setText(said, "That token is not known here, or was revoked. Check that it was copied whole.");
       input.select();
     }
     button.disabled = false;
@@ -63,12 +63,13 @@ export function keyPanel(done) {
   return h(
     "form",
     { class: "panel", submit },
-    h("h1", {}, "An access key is needed"),
-    h("p", {}, "This server shows its cameras only to those who hold a key."),
-    h("label", { for: "key" }, "Access key"),
+    h("h1", {}, "A token is needed"),
+    h("p", {}, "This server shows its cameras only to those who hold a token."),
+    h("label", { for: "key" }, "Token"),
     h("div", { class: "field-row" }, input, button),
     said,
     h("p", { class: "quiet" }, "The owner of the server makes one with"),
     h("fc-copy", { text: "framecast token create NAME --right watch" }),
+    h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
   );
 }

@@ -75,7 +75,7 @@ export class Settings {
       field(
         "Read the camera",
         this.#policy,
-        "Always gives a picture at once and keeps recordings whole; otherwise the camera rests when nobody watches.",
+        "Always gives a picture at once; otherwise the camera rests when nobody watches.",
       ),
       field("Turn the picture", this.#rotate),
       field("Mirror the picture", this.#mirror),
@@ -114,7 +114,7 @@ export class Settings {
     put(this.#mirror, camera.transform.mirror);
     this.#address.placeholder = camera.url;
     const where = {
-      config: "It comes from the configuration file.",
+      config: "It comes from the configuration.",
       "command line": "It was named on the command line.",
     };
     setText(this.#origin, where[camera.origin] ?? "A new address takes effect at once; viewers stay.");

@@ -105,7 +105,10 @@ const CODES = {
     "They ended early and were left out. Often weak Wi-Fi or a weak power supply: move the camera closer, or lower its size or quality.",
   ],
   not_jpeg: ["Not a picture", "What came was no JPEG. Check that the address is the stream itself and not a page."],
-  not_multipart: ["No stream of pictures", "What came is ignored. Check the address: is it a page, or sound?"],
+  not_multipart: [
+    "No stream of pictures",
+    "What comes is ignored, and the connection is given up when nothing else comes. Check the address: it may lead to a page, or to sound.",
+  ],
   protocol_error: [
     "Sent what could not be understood",
     "Framecast connected anew. If it goes on, update the firmware.",
@@ -174,7 +177,7 @@ export function advise(code) {
 /** What an ApiError means to the person who pressed the button. */
 export function apology(error) {
   if (error.status === 0) return "The server does not answer. Nothing was changed.";
-  if (error.status === 401) return "This needs an access key. Nothing was changed.";
-  if (error.status === 403) return "Your access key does not allow this. Nothing was changed.";
+  if (error.status === 401) return "This needs a token. Nothing was changed.";
+  if (error.status === 403) return "Your token does not allow this. Nothing was changed.";
   return error.message;
 }
