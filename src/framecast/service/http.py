@@ -148,9 +148,17 @@ class _Connection(RequestHandler):
 
     def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Give an answer, of whatever kind, the headers that every answer carries."""
-        response.headers["Server"] = "Framecast"  # and not which versions of what are behind it
-        for name, value in self._front.common_headers(request).items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        headers["Server"] = "Framecast"  # and not which versions of what are behind it
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        allowed = self._front.rules.allowed_origins
+        origin = request.headers.get("Origin") if allowed else None
+        if origin is not None and origin.lower().rstrip("/") in allowed:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Credentials"] = "true"
+            headers["Access-Control-Expose-Headers"] = "ETag, X-Frame-Id, X-Timestamp, X-Frame-Age"
+            headers["Vary"] = "Origin"
 
     def handle_error(
         self,
@@ -341,17 +349,6 @@ class Front:
                 "Access-Control-Max-Age": "600",
             },
         )
-
-    def common_headers(self, request: web.BaseRequest) -> dict[str, str]:
-        """Headers that every answer carries."""
-        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-        origin = request.headers.get("Origin")
-        if origin and self.rules.allowed_origins and origin.lower().rstrip("/") in self.rules.allowed_origins:
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Allow-Credentials"] = "true"
-            headers["Access-Control-Expose-Headers"] = "ETag, X-Frame-Id, X-Timestamp, X-Frame-Age"
-            headers["Vary"] = "Origin"
-        return headers
 
 
 def _see_that_none_has_begun(request: web.BaseRequest, response: web.StreamResponse) -> None:
