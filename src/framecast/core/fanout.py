@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -311,7 +310,7 @@ class Fanout:
                 self._pass = writes[done:]
                 self._loop.call_soon(self._slice)
                 return
-            for write in islice(writes, done, done + WRITES_PER_CLOCK_READ):
+            for write in writes[done : done + WRITES_PER_CLOCK_READ]:
                 try:
                     write(data)
                 except GONE:
