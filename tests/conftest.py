@@ -1,4 +1,4 @@
-"""What all tests share: the event loop they run on."""
+"""What all tests share: the event loop they run on, and how patient property tests are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import importlib.util
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("framecast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("framecast")
 
 Backend = tuple[str, dict[str, Any]]
 
