@@ -173,7 +173,7 @@ class _Connection(RequestHandler):
             log.error("a request failed: %s %s", request.method, request.path, exc_info=exc)
             words = "Something went wrong here; the log says what"
         else:
-            words = "This is not a request that can be read: " + (message or str(exc)).splitlines()[0][:200]
+            words = "This is not a request that can be read: " + (message or str(exc)).partition("\n")[0][:200]
         response = error_response(status, "internal" if status >= 500 else "bad_request", words)
         response.force_close()
         _see_that_none_has_begun(request, response)
