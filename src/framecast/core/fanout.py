@@ -1,12 +1,13 @@
 """The same bytes to many viewers, at the cost of one write each.
 
 Theory of operation. A fan-out is one sink of a track. For each packet it makes the bytes once (`package`) and calls
-``write`` of every viewer that is *in step*: it has had the packet before and its transport holds nothing. That call is
+``send`` of every viewer that is *in step*: it has had the packet before and its transport holds nothing. That call is
 all that is done per viewer and packet; what a viewer was sent follows from how long it has been in step.
 
-A viewer whose transport could not pass everything on is *behind* (its transport said `pause`, always from within
-``write``): it falls out of step, and gets the newest packet, not the next one, when its transport has drained
-(`resume`). So nobody waits for anybody, and a slow viewer sees fewer pictures, never old ones.
+What ``send`` leaves of the bytes goes to ``write``, and a viewer whose transport could not pass everything on is
+*behind* (its transport said `pause`, always from within ``write``): it falls out of step, and gets the newest packet,
+not the next one, when its transport has drained (`resume`). So nobody waits for anybody, and a slow viewer sees fewer
+pictures, never old ones.
 
 A pass over many viewers is cut into slices of about 2 ms, so that the loop can read from cameras in between. Packets
 that arrive during a pass wait for its end, as long as there are few; beyond that the oldest are dropped for all.
@@ -52,25 +53,26 @@ class Package(Protocol):
         """What a viewer gets that had something before."""
 
 
-def _write_nothing(data: bytes) -> None:
-    """Stands where a viewer left during a pass."""
-
-
 class Seat:
     """One viewer's place in a fan-out.
 
     Args:
         write: Takes bytes at once; what the kernel doesn't take stays in the transport, which then says `pause`.
         viewer: Its counters.
+        send: A shorter way for a connection that holds nothing: says how much of the bytes the kernel took, and raises
+            OSError when it took none. ``write`` gets the rest. All goes through ``write`` when left out.
 
     Attributes:
         index: Index of the last packet it was sent, as of the last `settle`.
     """
 
-    __slots__ = ("fanout", "index", "ready", "repeated", "repeated_index", "viewer", "write")
+    __slots__ = ("fanout", "index", "ready", "repeated", "repeated_index", "send", "viewer", "write")
 
-    def __init__(self, write: Callable[[bytes], object], viewer: Viewer) -> None:
+    def __init__(
+        self, write: Callable[[bytes], object], viewer: Viewer, send: Callable[[bytes], int] | None = None
+    ) -> None:
         self.write = write
+        self.send = send or self._write_all
         self.viewer = viewer
         self.ready = True
         self.index = FRESH
@@ -96,6 +98,20 @@ class Seat:
         """Give the place up. Safe to call twice."""
         if self.fanout is not None:
             self.fanout.remove(self)
+
+    def finish(self, data: bytes, taken: int) -> None:
+        """Have the transport take what ``send`` left of ``data``; a seat whose connection is gone is given up."""
+        try:
+            self.write(data[taken:] if taken else data)
+        except GONE:
+            self.leave()
+
+    def _write_all(self, data: bytes) -> int:
+        try:
+            self.write(data)
+        except GONE:
+            self.leave()
+        return len(data)
 
 
 class Fanout:
@@ -137,14 +153,14 @@ class Fanout:
         self._on_repeat = on_repeat
         self._loop = loop or asyncio.get_running_loop()
         self._seats: dict[Seat, None] = {}
-        self._in_step: dict[Seat, Callable[[bytes], object]] = {}
+        self._in_step: dict[Seat, None] = {}
         self._latest: Packet | None = None
         self._index = -1
         self._interval_s = 0.0
         self._pushed_at = 0.0
         self._measuring = False
         self._waiting: deque[Packet] = deque()
-        self._pass: list[Callable[[bytes], object]] = []
+        self._pass: list[Seat] = []
         self._passing = False
         self._pass_bytes = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -182,7 +198,7 @@ class Fanout:
         if seat.index != FRESH:
             seat.index = self._index
             if seat.ready:
-                self._in_step[seat] = seat.write
+                self._in_step[seat] = None
         elif self._latest is not None and seat.ready:
             self._send_first(seat, self._latest)
 
@@ -196,8 +212,6 @@ class Fanout:
         seat.viewer.settle = None
         del self._seats[seat]
         self._in_step.pop(seat, None)
-        if self._passing and seat.write in self._pass:
-            self._pass[self._pass.index(seat.write)] = _write_nothing
         seat.fanout = None
         if not self._seats:
             self._disarm()
@@ -245,7 +259,7 @@ class Fanout:
             return
         missed = self._index - seat.index
         seat.index = self._index
-        self._in_step[seat] = seat.write
+        self._in_step[seat] = None
         if packet is None:
             seat.viewer.count(drops=missed)
         elif missed:
@@ -261,20 +275,16 @@ class Fanout:
     def _send_first(self, seat: Seat, packet: Packet) -> None:
         seat.index = self._index
         seat.viewer.count(sent=1)
-        self._in_step[seat] = seat.write
+        self._in_step[seat] = None
         self._write(seat, self._package.first(packet))
 
     def _write(self, seat: Seat, data: bytes) -> None:
         try:
-            seat.write(data)
-        except GONE:
-            self.remove(seat)
-
-    def _lose(self, write: Callable[[bytes], object]) -> None:
-        """A connection turned out to be gone in the middle of a pass: that is its viewer's affair alone."""
-        for seat in tuple(self._seats):
-            if seat.write == write:
-                self.remove(seat)
+            taken = seat.send(data)
+        except OSError:
+            taken = 0
+        if taken != len(data):
+            seat.finish(data, taken)
 
     def _settle(self, seat: Seat) -> None:
         """Count what a viewer was sent while it was in step, or has missed while it was not."""
@@ -293,7 +303,7 @@ class Fanout:
         self._latest = packet
         self._index += 1
         self._passing = True
-        self._pass = list(self._in_step.values())
+        self._pass = list(self._in_step)
         if len(self._in_step) < len(self._seats):
             self._begin_with_newcomers(packet)
 
@@ -303,18 +313,23 @@ class Fanout:
                 self._send_first(seat, packet)
 
     def _slice(self) -> None:
-        data, writes = self._pass_bytes, self._pass
+        data, seats = self._pass_bytes, self._pass
+        size = len(data)
         end = perf_counter() + SLICE_S
-        for done in range(0, len(writes), WRITES_PER_CLOCK_READ):
+        for done in range(0, len(seats), WRITES_PER_CLOCK_READ):
             if done and perf_counter() > end:
-                self._pass = writes[done:]
+                self._pass = seats[done:]
                 self._loop.call_soon(self._slice)
                 return
-            for write in writes[done : done + WRITES_PER_CLOCK_READ]:
+            for seat in seats[done : done + WRITES_PER_CLOCK_READ]:
+                if seat.fanout is not self:
+                    continue  # it left during the pass
                 try:
-                    write(data)
-                except GONE:
-                    self._lose(write)
+                    taken = seat.send(data)
+                except OSError:  # full, or gone: the transport finds out which
+                    taken = 0
+                if taken != size:
+                    seat.finish(data, taken)
         self._pass = []
         self._pass_bytes = b""
         self._passing = False
