@@ -155,6 +155,31 @@ def test_a_remembered_header_does_not_hide_a_fault() -> None:
         inspector.inspect(SMALL[:offset])
 
 
+def test_a_comment_that_changes_is_no_changed_header() -> None:
+    inspector = Inspector()
+    headers = [inspector.inspect(with_segment(SMALL, 0xFE, b"at 12:00:%02d" % second))[0] for second in range(3)]
+    assert headers[0] is headers[1] is headers[2]
+    assert headers[0] == Inspector().inspect(with_segment(SMALL, 0xFE, b"at 12:00:00"))[0]
+    longer = with_segment(SMALL, 0xFE, b"at 12:00:00 and a bit")
+    assert inspector.inspect(longer)[0].scan_offset == headers[0].scan_offset + 10
+    assert inspector.inspect(with_segment(frame("qvga"), 0xFE, b"at 12:00:03"))[0].width_px == 320
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 0x7FFF, 0xFFFF])
+def test_a_comment_of_any_length_is_judged_as_without_memory(length: int) -> None:
+    inspector = Inspector()
+    inspector.inspect(with_segment(SMALL, 0xFE, b""))
+    inspector.inspect(with_segment(SMALL, 0xFE, b"at 12:00:00"))
+    claimed = b"\xff\xd8\xff\xfe" + length.to_bytes(2, "big") + SMALL[2:]
+    try:
+        expected = Inspector().inspect(claimed)[0]
+    except JpegError as error:
+        with pytest.raises(JpegError, match=error.fault):
+            inspector.inspect(claimed)
+    else:
+        assert inspector.inspect(claimed)[0] == expected
+
+
 def test_fill_bytes_before_markers() -> None:
     filled = SMALL[:2] + b"\xff\xff\xff" + SMALL[2:-2] + b"\xff\xff" + SMALL[-2:]
     assert Inspector().inspect(filled)[1] is filled

@@ -273,7 +273,8 @@ class Inspector:
     """Checks one camera's pictures without decoding them.
 
     Devices send the same tables and sizes with every picture, so the header bytes of the last one are remembered and
-    an unchanged header costs one compare. The scan is searched once for markers.
+    an unchanged header costs one compare. A comment in front of them may differ, as long as it is as long as the last
+    one: several makes put the time or a serial number there. The scan is searched once for markers.
 
     Args:
         max_bytes: The largest picture let through.
@@ -284,6 +285,7 @@ class Inspector:
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
         self._prefix: bytes | None = None
+        self._prefix_at = 0
         self._header: Header | None = None
 
     def inspect(self, data: bytes) -> tuple[Header, bytes]:
@@ -296,12 +298,25 @@ class Inspector:
         if size > self.max_bytes:
             raise JpegError(Fault.TOO_MANY_BYTES, f"{size} bytes where {self.max_bytes} are allowed")
         header = self._header
-        if header is None or self._prefix is None or not data.startswith(self._prefix):
-            header = read_header(data, max_pixels=self.max_pixels)
-            self._header = header
-            self._prefix = data[: header.scan_offset]
+        at = _behind_comment(data)
+        if header is None or self._prefix is None or at != self._prefix_at or not data.startswith(self._prefix, at):
+            header = self._read(data)
         end = find_end(data, header.scan_offset)
         return header, data if end == size else data[:end]
+
+    def _read(self, data: bytes) -> Header:
+        header = read_header(data, max_pixels=self.max_pixels)
+        self._header = header
+        self._prefix_at = _behind_comment(data)
+        self._prefix = data[self._prefix_at : header.scan_offset]
+        return header
+
+
+def _behind_comment(data: bytes) -> int:
+    """Where the first segment begins that is not a comment right behind SOI; 0 when there is no such comment."""
+    if data.startswith(b"\xff\xd8\xff\xfe") and len(data) > 6:
+        return 4 + (data[4] << 8 | data[5])
+    return 0
 
 
 def verify_scan(data: bytes) -> None:
