@@ -69,6 +69,13 @@ def seeds() -> dict[str, list[bytes]]:
     small = [frame(name) for name in ("small-0", "grey", "progressive", "restarts", "thumbnail", "corrupt")]
     digest = b'Digest realm="a@b", qop="auth,auth-int", algorithm=%b, nonce="7ypf/xlj9X", opaque="FQ\\"he"'
     media = [pack_header(camera=3, frame_id=9, pts_ns=10**18, epoch=1, kind=kind) + b"payload" for kind in (1, 2, 3)]
+    media += [
+        pack_header(camera=3, frame_id=9, pts_ns=1, kind=1, codec=2, key=False, width_px=640, height_px=480)
+        + b"\0\0\0\1",
+        pack_header(camera=3, frame_id=9, pts_ns=1, kind=2, codec=3, sample_rate_hz=48_000, channels=2) + bytes(8),
+        pack_header(camera=3, frame_id=0, pts_ns=1, kind=4, codec=4, init=True) + b"\0\0\0\x08ftyp",
+        pack_header(camera=0, frame_id=0, pts_ns=0, kind=5, codec=0, key=False) + bytes(40),
+    ]
     return {
         "multipart": multipart,
         "form": [form, form.replace(b"\r\n", b"\n"), b"--" + B + b"\r\n\r\nx\r\n--" + B + b"--"],

@@ -258,11 +258,14 @@ def media(data: bytes) -> Hashable:
         epoch=message.epoch,
         frame_id=message.frame_id,
         pts_ns=message.pts_ns,
+        init=message.init,
+        sample_rate_hz=message.sample_rate_hz,
+        channels=message.channels,
     )
-    mended = data[:3] + bytes((data[3] & 1,)) + data[4:10] + b"\x00\x00" + data[12:]
+    mended = data[:3] + bytes((data[3] & 3,)) + data[4:10] + b"\x00\x00" + data[12:]
     require(packed + message.payload == mended, "it is written otherwise than it was read")
     require(len(message.payload) == len(data) - HEADER_BYTES, "the payload lost bytes")
-    return (message.kind, message.codec, message.key)
+    return (message.kind, message.codec, message.key, message.init)
 
 
 def wsframe(data: bytes) -> Hashable:

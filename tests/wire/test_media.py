@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,15 @@ def test_the_layout_is_the_documented_one() -> None:
     assert len(header) == HEADER_BYTES == 32
 
 
+def test_the_layout_of_sound_and_of_an_initialisation_segment() -> None:
+    sound = pack_header(
+        camera=3, frame_id=7, pts_ns=5, kind=Kind.AUDIO, codec=Codec.PCM_S16LE, sample_rate_hz=16_000, channels=1
+    )
+    assert sound == bytes((1, 2, 3, 1)) + struct.pack("<HHHHIQq", 3, 16_000, 1, 0, 0, 7, 5)
+    init = pack_header(camera=3, frame_id=0, pts_ns=5, kind=Kind.FRAGMENT, codec=Codec.FMP4, key=False, init=True)
+    assert init == bytes((1, 4, 4, 2)) + struct.pack("<HHHHIQq", 3, 0, 0, 0, 0, 0, 5)
+
+
 @given(
     st.builds(
         Message,
@@ -30,9 +40,14 @@ def test_the_layout_is_the_documented_one() -> None:
         frame_id=st.integers(0, 2**64 - 1),
         pts_ns=st.integers(-(2**63), 2**63 - 1),
         payload=st.binary(max_size=50),
+        init=st.booleans(),
+        sample_rate_hz=st.integers(0, 0xFFFF),
+        channels=st.integers(0, 0xFFFF),
     )
 )
 def test_there_and_back(message: Message) -> None:
+    sound = message.kind is Kind.AUDIO
+    message = replace(message, **({"width_px": 0, "height_px": 0} if sound else {"sample_rate_hz": 0, "channels": 0}))
     header = pack_header(
         kind=message.kind,
         codec=message.codec,
@@ -43,6 +58,9 @@ def test_there_and_back(message: Message) -> None:
         epoch=message.epoch,
         frame_id=message.frame_id,
         pts_ns=message.pts_ns,
+        init=message.init,
+        sample_rate_hz=message.sample_rate_hz,
+        channels=message.channels,
     )
     assert unpack(header + message.payload) == message
 
