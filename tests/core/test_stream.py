@@ -11,10 +11,12 @@ import pytest
 from framecast.core.clock import ManualClock
 from framecast.core.errors import LimitReached
 from framecast.core.fanout import Fanout
+from framecast.core.frameids import ASK_AGAIN, FrameIds
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
+from framecast.core.publisher import Publisher
 from framecast.core.rendition import SOURCE, Rendition
-from framecast.core.stream import ASK_AGAIN, MOST_RENDITIONS, FrameIds, Publisher, State, Stream
+from framecast.core.stream import MOST_RENDITIONS, State, Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.viewer import new_viewer
 

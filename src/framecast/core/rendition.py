@@ -30,16 +30,20 @@ def snap_max_bytes(max_bytes: int) -> int:
     return SIZES_BYTES[index] if index >= 0 else max_bytes
 
 
+SOUND_CODECS = frozenset({"aac", "opus"})
+
+
 @dataclass(frozen=True, slots=True)
 class Rendition:
     """What a viewer wants to be different from the source; zero and empty mean: as the source.
 
     Attributes:
-        codec: FFmpeg's name of the result.
+        codec: FFmpeg's name of the result: ``mjpeg``, ``h264``; of the camera's sound ``aac``, ``opus``.
         width_px: Width; the height follows, nothing is ever enlarged.
-        quality: JPEG quality, 1-100.
+        quality: 1-100, as of a JPEG; encoders of other codecs map it.
         overlay: What is burnt in: ``frame-id``, ``detections``.
         max_bytes: Largest payload, for displays with little memory.
+        fps: Most pictures a second.
     """
 
     codec: str = "mjpeg"
@@ -47,11 +51,22 @@ class Rendition:
     quality: int = 0
     overlay: frozenset[str] = frozenset()
     max_bytes: int = 0
+    fps: int = 0
 
     @property
     def is_source(self) -> bool:
         """Whether this asks for nothing but the camera's own pictures."""
         return self == SOURCE
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether this is made of the camera's sound."""
+        return self.codec in SOUND_CODECS
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything but the codec is as the camera sends it."""
+        return self == Rendition(self.codec)
 
     @property
     def name(self) -> str:
@@ -61,6 +76,8 @@ class Rendition:
             parts.append(str(self.width_px))
         if self.quality:
             parts.append(f"q{self.quality}")
+        if self.fps:
+            parts.append(f"{self.fps}fps")
         parts.extend(sorted(self.overlay))
         if self.max_bytes:
             parts.append(f"{self.max_bytes}B")
@@ -68,3 +85,6 @@ class Rendition:
 
 
 SOURCE = Rendition()
+H264 = Rendition("h264")
+AAC = Rendition("aac")
+OPUS = Rendition("opus")

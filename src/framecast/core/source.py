@@ -29,6 +29,59 @@ class Feed(Protocol):
             address: ``host:port`` or path it was found at.
         """
 
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether anybody needs JPEGs of a source that sends H.264 itself."""
+
+    def access_unit(
+        self,
+        payload: bytes,
+        *,
+        key: bool,
+        width_px: int,
+        height_px: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> int | None:
+        """One H.264 access unit of a source that codes by itself, in the order in which it is shown.
+
+        Args:
+            payload: Annex B; parameter sets stand in front of each key picture.
+            key: An IDR: decodable without anything before it.
+            width_px: Of the picture.
+            height_px: Of the picture.
+            stamp_s: As for `jpeg`.
+            received_ns: As for `jpeg`.
+
+        Returns:
+            The id it got; `picture_of` takes it. None when it went nowhere.
+        """
+
+    def picture_of(self, frame_id: int, payload: bytes) -> None:
+        """The JPEG that an access unit decodes to, when `wants_pictures`; ids that are not recent mean nothing."""
+
+    def codes_itself(self, yes: bool) -> None:
+        """Say, before the first picture, whether access units will come."""
+
+    def sound(
+        self,
+        payload: bytes,
+        *,
+        sample_rate_hz: int,
+        channels: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> None:
+        """One block of sound.
+
+        Args:
+            payload: Interleaved s16le.
+            sample_rate_hz: Samples a second, of each channel.
+            channels: 1 or 2.
+            stamp_s: The device's stamp of the first sample, of the same clock as the pictures'.
+            received_ns: When its last byte came; now when left out.
+        """
+
     def jpeg(self, payload: bytes, *, stamp_s: float | None = None, received_ns: int | None = None) -> bool:
         """One whole candidate picture.
 

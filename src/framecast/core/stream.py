@@ -1,9 +1,12 @@
 """One camera: its tracks, its state, its viewers. It outlives every connection to the device.
 
-    publisher -> [inlet] -> (transform) -> video -> (workers) -> video/320, …
+    publisher -> [inlet] -> (transform) -> video -> (workers) -> video/320, h264, …
+              -> native --------------------------------------> h264
+              -> audio ------------------------> (workers) ---> aac, opus
 
-Without a transform the inlet is the video track itself. Viewers attach to tracks, so a device that reboots, changes
-its firmware or is replaced comes back under the same viewers, as a new epoch.
+Without a transform the inlet is the video track itself. A source that sends H.264 itself publishes its access units to
+`native`; they are handed on untouched, unless a transform has to see the pictures first. Viewers attach to tracks, so a
+device that reboots, changes its firmware or is replaced comes back under the same viewers, as a new epoch.
 """
 
 from __future__ import annotations
@@ -11,23 +14,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import LimitReached
+from framecast.core.frameids import FrameIds
+from framecast.core.mailbox import Mailbox, Policy
 from framecast.core.meter import Meter
 from framecast.core.packet import Format, Packet
-from framecast.core.rendition import Rendition
+from framecast.core.publisher import Publisher
+from framecast.core.rendition import H264, Rendition
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.core.worker import WorkedTrack, Worker
+from framecast.core.worker import Passthrough, WorkedTrack, Worker
 
 MOST_RENDITIONS = 8
+"""Of a camera's pictures, beside the source's own and its plain H.264."""
+SOUND_CHUNKS = 100
+"""Blocks of sound kept for newcomers; a worker may be as far behind."""
+CODED_PACKETS, CODED_BYTES = 600, 8 << 20
+"""Most of a coded track that is kept since its last key packet."""
 STALE_S = 10.0
 """A camera that was asleep shows newcomers its last picture only when it is younger than this."""
 TRANSFORM_GRACE_S = 2.0
-ASK_AGAIN = 256
-"""Fewest ids given before a reservation that was not answered is asked for again."""
+UNSHOWN_S = 2.0
+"""Longest time without a picture that can be turned and masked before the camera counts as stalled."""
+UNSHOWN = "Its pictures are damaged: they can't be turned or masked, so none is shown"
 
 
 class State(StrEnum):
@@ -45,96 +58,6 @@ class State(StrEnum):
     """Can't work as configured; trying again is no use before something is changed."""
 
 
-class FrameIds:
-    """Frame ids that rise by one and go on rising when the server restarts.
-
-    Ids are reserved in blocks on disk before they are used, so that a power cut skips ids and never repeats one.
-
-    Args:
-        first: The first id to give.
-        reserved: The first id that is not reserved.
-        reserve: Called when half of what was reserved is used; answers by calling `extend`, soon. Called again, as
-            what is left shrinks, for as long as it does not answer (the disk is full).
-    """
-
-    def __init__(
-        self, first: int = 1, reserved: int = 1 << 62, reserve: Callable[[FrameIds], None] | None = None
-    ) -> None:
-        self.next = first
-        self._reserve = reserve
-        self._reserved = reserved
-        self.extend(reserved)
-
-    def extend(self, reserved: int) -> None:
-        """Everything below ``reserved`` may now be given."""
-        self._reserved = max(reserved, self._reserved)
-        self._ask_at = self.next + (self._reserved - self.next) // 2
-
-    def take(self) -> int:
-        """The next id."""
-        frame_id = self.next
-        self.next = frame_id + 1
-        if frame_id >= self._ask_at and self._reserve is not None:
-            self._ask_at = frame_id + max((self._reserved - frame_id) // 2, ASK_AGAIN)
-            self._reserve(self)
-        return frame_id
-
-
-class Publisher:
-    """The right to publish one camera's pictures, held by one connection at a time.
-
-    A new epoch begins with its first picture (not before: a camera that is tried in vain has not restarted).
-
-    Attributes:
-        closed: Whether another publisher has taken over, or this one was closed.
-    """
-
-    def __init__(self, stream: Stream, name: str, on_replaced: Callable[[], None] | None) -> None:
-        self.name = name
-        self.closed = False
-        self._stream = stream
-        self._on_replaced = on_replaced
-        self._last_pts_ns = 0
-        self._epoch = 0
-
-    def new_epoch(self) -> None:
-        """The device has restarted: its clock begins anew."""
-        self._epoch = self._stream.begin_epoch()
-        self._last_pts_ns = 0
-
-    def publish(
-        self, payload: bytes, form: Format, pts_ns: int, received_ns: int, *, key: bool = True
-    ) -> Packet | None:
-        """Give one picture to everyone; None when this publisher was replaced.
-
-        Stamps that do not rise within the epoch are pushed on by a microsecond.
-        """
-        if self.closed:
-            return None
-        if pts_ns <= self._last_pts_ns:
-            pts_ns = self._last_pts_ns + 1_000
-        self._last_pts_ns = pts_ns
-        stream = self._stream
-        if not self._epoch:
-            self._epoch = stream.begin_epoch()
-        packet = Packet(payload, form, stream.frame_ids.take(), stream.published, self._epoch, pts_ns, received_ns, key)
-        stream.published += 1
-        stream.meter.add(len(payload), received_ns)
-        stream.inlet.publish(packet)
-        return packet
-
-    def close(self) -> None:
-        """Give the right back. Safe to call twice."""
-        self.closed = True
-        self._stream.publisher_closed(self)
-
-    def replace(self) -> None:
-        """Another one takes over."""
-        self.closed = True
-        if self._on_replaced is not None:
-            self._on_replaced()
-
-
 class Stream:
     """A camera.
 
@@ -150,6 +73,8 @@ class Stream:
     Attributes:
         video: What everybody sees.
         inlet: Where the publisher's pictures go in; not for viewers, it is before the privacy masks.
+        native: Access units of a source that sends H.264 itself; not for viewers either, for the same reason.
+        audio: The device's sound, PCM as it was sent.
         state: What the camera is doing; `reason` says why, in words.
         refused: Pictures refused or lost, by cause.
         quirks: What the firmware does oddly, by code.
@@ -174,6 +99,10 @@ class Stream:
         self.viewer_limit = viewer_limit
         self.video = Track("video")
         self.inlet = self.video
+        self.native = Track(
+            "native", ring_packets=CODED_PACKETS, ring_bytes=CODED_BYTES, on_demand=self._demand, since_key=True
+        )
+        self.audio = Track("audio", ring_packets=SOUND_CHUNKS, on_demand=self._demand)
         self.state = State.IDLE
         self.reason = ""
         self.state_since_ns = clock.now_ns()
@@ -192,6 +121,11 @@ class Stream:
         self._derived: dict[Rendition, WorkedTrack] = {}
         self._transform: WorkedTrack | None = None
         self._publisher: Publisher | None = None
+        self._codes_itself = False
+        self._was_wanted = False
+        self._sounds = 0
+        self._obstacle = ""
+        self._obstructed: Packet | None = None
         self.video.on_demand = self._demand
 
     # The device's side.
@@ -220,8 +154,44 @@ class Stream:
         self.epoch += 1
         return self.epoch
 
+    def publish_sound(self, payload: bytes, form: Format, pts_ns: int, received_ns: int) -> Packet:
+        """Give one block of sound to everyone.
+
+        Args:
+            payload: Interleaved s16le, whole samples.
+            form: ``pcm_s16le``, with rate and channels.
+            pts_ns: Capture time of its first sample, Unix ns of our clock.
+            received_ns: When its last byte was here.
+        """
+        packet = Packet(payload, form, self._sounds, self._sounds, max(self.epoch, 1), pts_ns, received_ns)
+        self._sounds += 1
+        self.audio.publish(packet)
+        return packet
+
+    def set_native(self, codes_itself: bool) -> None:
+        """Say whether the source sends H.264 itself from now on; plain H.264 is then its own, if nothing is masked."""
+        if codes_itself == self._codes_itself:
+            return
+        self._codes_itself = codes_itself
+        if not codes_itself:
+            self.native.clear()
+        self._remake_plain_h264()
+
+    @property
+    def passes_native(self) -> bool:
+        """Whether plain H.264 is the source's own, untouched."""
+        return self._codes_itself and self._transform is None
+
     def set_state(self, state: State, reason: str = "") -> None:
-        """Enter a state; listeners are told when it, or the reason, is another one."""
+        """Enter a state; listeners are told when it, or the reason, is another one.
+
+        A camera whose pictures the transform can't use is not live but stalled, until one comes out again.
+        """
+        if self._obstacle and state is State.LIVE:
+            if self.video.latest is self._obstructed:
+                state, reason = State.STALLED, self._obstacle
+            else:
+                self._obstacle = ""
         if state is self.state and reason == self.reason:
             return
         if state is not self.state:
@@ -231,12 +201,26 @@ class Stream:
         for listener in tuple(self.on_state):
             listener(self)
 
+    def count_fault(self, cause: str) -> None:
+        """Count a picture that a worker could make nothing of."""
+        self.refused[cause] += 1
+
+    def count_transform_fault(self, cause: str) -> None:
+        """Count a picture that can't be shown, since it can't be turned or masked; when none can, say so."""
+        self.refused[cause] += 1
+        newest, shown = self.inlet.latest, self.video.latest
+        if newest is None or (shown is not None and newest.pts_ns - shown.pts_ns < UNSHOWN_S * 1e9):
+            return
+        self._obstacle, self._obstructed = UNSHOWN, shown
+        if self.state is State.LIVE:
+            self.set_state(State.LIVE)
+
     # The viewers' side.
 
     @property
     def wanted(self) -> bool:
         """Whether anybody is attached to anything of this camera."""
-        return self.video.wanted
+        return self.video.wanted or self.inlet.wanted or self.native.wanted or self.audio.wanted
 
     def worth_showing(self, packet: Packet) -> bool:
         """Whether ``packet``, which came before, may be shown to a newcomer while the next one is on its way."""
@@ -266,9 +250,11 @@ class Stream:
         """
         if rendition.is_source or rendition in self._derived:
             return
+        if _is_free(rendition) and self._make_worker is not None:
+            return
         if self._make_worker is None:
             raise LimitReached("this camera's pictures can't be changed here", 0)
-        watched = [each.name for each, worked in self._derived.items() if worked.out.wanted]
+        watched = [each.name for each, worked in self._derived.items() if worked.out.wanted and not _is_free(each)]
         if len(watched) >= MOST_RENDITIONS:
             raise LimitReached(
                 f"{MOST_RENDITIONS} different sizes and qualities of this camera are being watched already; "
@@ -288,19 +274,38 @@ class Stream:
         if worked is None:
             self.check(rendition)
             self._evict_idle()
-            make_worker = self._make_worker
-            assert make_worker is not None
-            worked = WorkedTrack(
-                self.video,
-                Track(rendition.name, ring_packets=2),
-                lambda: make_worker(rendition),
-                self._supervisor,
-                grace_s=self._grace_s,
-                worth_making=self.worth_showing,
-                on_idle=lambda: self._drop_rendition(rendition),
-            )
-            self._derived[rendition] = worked
+            worked = self._derived[rendition] = self._work(rendition, _track_of(rendition))
         return worked.out
+
+    def _work(self, rendition: Rendition, out: Track) -> WorkedTrack:
+        make_worker = self._make_worker
+        assert make_worker is not None
+        source = self.video
+        mailbox: Callable[[], Mailbox] = Mailbox
+        make: Callable[[], Worker] = partial(make_worker, rendition)
+        if rendition.is_sound:
+            source, mailbox = self.audio, partial(Mailbox, SOUND_CHUNKS, Policy.DROP_OLDEST)
+        elif rendition == H264 and self.passes_native:
+            source, mailbox = self.native, partial(Mailbox, CODED_PACKETS, Policy.SKIP_TO_KEY)
+            make = Passthrough
+        return WorkedTrack(
+            source,
+            out,
+            make,
+            self._supervisor,
+            grace_s=self._grace_s,
+            make_mailbox=mailbox,
+            worth_making=self.worth_showing,
+            on_idle=lambda: self._drop_rendition(rendition),
+        )
+
+    def _remake_plain_h264(self) -> None:
+        """Its source is another one now."""
+        worked = self._derived.get(H264)
+        if worked is not None:
+            worked.close()
+            worked.out.clear()
+            self._derived[H264] = self._work(H264, worked.out)
 
     @property
     def renditions(self) -> list[str]:
@@ -315,13 +320,16 @@ class Stream:
         if self._transform is not None:
             self._transform.close()
             self._transform = None
+        self._obstacle = ""
         self.video.clear()
-        for worked in self._derived.values():
-            worked.restart()
-            worked.out.clear()
+        for rendition, worked in self._derived.items():
+            if not rendition.is_sound:
+                worked.restart()
+                worked.out.clear()
         if make_worker is None:
             self.inlet = self.video
             self.video.on_demand = self._demand
+            self._remake_plain_h264()
             return
         self.inlet = Track("inlet", ring_packets=2, on_demand=self._demand)
         self._transform = WorkedTrack(
@@ -332,6 +340,7 @@ class Stream:
             grace_s=TRANSFORM_GRACE_S,
             worth_making=self.worth_showing,
         )
+        self._remake_plain_h264()
 
     def close(self) -> None:
         """End all derived tracks; whoever publishes is shut out."""
@@ -344,14 +353,17 @@ class Stream:
         if self._transform is not None:
             self._transform.close()
         # Nothing may keep pictures of a camera that is gone, whoever still holds the stream.
-        self.inlet.clear()
-        self.video.clear()
+        for track in (self.inlet, self.video, self.native, self.audio):
+            track.clear()
         self.on_state.clear()
         self.on_demand = None
 
-    def _demand(self, wanted: bool) -> None:
-        if self.on_demand is not None:
-            self.on_demand(wanted)
+    def _demand(self, _: bool) -> None:
+        wanted = self.wanted
+        if wanted != self._was_wanted:
+            self._was_wanted = wanted
+            if self.on_demand is not None:
+                self.on_demand(wanted)
 
     def _evict_idle(self) -> None:
         for rendition, worked in tuple(self._derived.items()):
@@ -364,3 +376,16 @@ class Stream:
         worked = self._derived.pop(rendition, None)
         if worked is not None:
             worked.close()
+
+
+def _is_free(rendition: Rendition) -> bool:
+    """Whether it does not count among the renditions there may be: one of each is enough for any number of viewers."""
+    return rendition.is_sound or rendition == H264
+
+
+def _track_of(rendition: Rendition) -> Track:
+    if rendition.codec == "mjpeg":
+        return Track(rendition.name, ring_packets=2)
+    if rendition.is_sound:
+        return Track(rendition.name, ring_packets=SOUND_CHUNKS)
+    return Track(rendition.name, ring_packets=CODED_PACKETS, ring_bytes=CODED_BYTES, since_key=True)

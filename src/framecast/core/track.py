@@ -17,9 +17,12 @@ class Track:
         ring_packets: Most packets in the ring.
         ring_bytes: Most payload bytes in the ring; the newest packet stays whatever its size.
         on_demand: Called with True when the first sink attaches, with False when the last one leaves.
+        since_key: The ring begins with the last packet that can be decoded alone (coded video).
 
     Attributes:
         latest: The newest packet, None before the first.
+        on_key_wanted: Called when a reader needs a packet that can be decoded alone; set by who makes the packets, and
+            None where that can't be asked for. It is called often: limiting the rate is the maker's business.
     """
 
     def __init__(
@@ -29,10 +32,13 @@ class Track:
         ring_packets: int = 30,
         ring_bytes: int = 2 << 20,
         on_demand: Callable[[bool], None] | None = None,
+        since_key: bool = False,
     ) -> None:
         self.name = name
         self.latest: Packet | None = None
         self.on_demand = on_demand
+        self.on_key_wanted: Callable[[], None] | None = None
+        self._since_key = since_key
         self._ring: deque[Packet] = deque()
         self._ring_packets = ring_packets
         self._ring_bytes = ring_bytes
@@ -43,6 +49,13 @@ class Track:
     def ring(self) -> tuple[Packet, ...]:
         """The packets kept, oldest first."""
         return tuple(self._ring)
+
+    @property
+    def backlog(self) -> tuple[Packet, ...]:
+        """What a newcomer needs to show the newest packet: all since the last key packet, or just the newest."""
+        if self._since_key:
+            return self.ring
+        return () if self.latest is None else (self.latest,)
 
     @property
     def ring_bound(self) -> int:
@@ -74,12 +87,23 @@ class Track:
     def publish(self, packet: Packet) -> None:
         """Give ``packet`` to everyone. Never waits, and never raises because of a reader."""
         ring = self._ring
+        if self._since_key and packet.key:
+            ring.clear()
+            self._held_bytes = 0
         ring.append(packet)
         self._held_bytes += len(packet.payload)
         while len(ring) > self._ring_packets or (self._held_bytes > self._ring_bytes and len(ring) > 1):
             self._held_bytes -= len(ring.popleft().payload)
+        if self._since_key and not ring[0].key:
+            ring.clear()  # its beginning did not fit: the rest can't be decoded
+            self._held_bytes = 0
         self.latest = packet
         deliver(self._sinks, packet, self.detach)
+
+    def want_key(self) -> None:
+        """Ask for a packet that can be decoded alone, soon."""
+        if self.on_key_wanted is not None:
+            self.on_key_wanted()
 
     def clear(self) -> None:
         """Forget all packets here and in the sinks (a privacy mask was set: no earlier picture may be shown)."""

@@ -19,6 +19,15 @@ class Worker(Protocol):
         """Read ``source`` until it ends and publish to ``out``; keeps frame_id, epoch, pts_ns and received_ns."""
 
 
+class Passthrough:
+    """Hands on what is right already."""
+
+    async def run(self, source: Mailbox, out: Track) -> None:
+        """See `Worker`."""
+        async for packet in source:
+            out.publish(packet)
+
+
 class WorkedTrack:
     """Runs a worker between two tracks while the second one is wanted, and for a grace after.
 
@@ -32,6 +41,7 @@ class WorkedTrack:
         make_worker: Makes a fresh worker each time work starts.
         supervisor: Owner of the task.
         grace_s: How long to go on with nobody attached.
+        make_mailbox: Makes the worker's mailbox; one place, the newest wins, when left out.
         worth_making: Whether the source's latest packet, when work begins, is still worth anything; always when left
             out.
         on_idle: Called when work has ended for want of readers.
@@ -45,6 +55,7 @@ class WorkedTrack:
         supervisor: Supervisor,
         *,
         grace_s: float = 5.0,
+        make_mailbox: Callable[[], Mailbox] = Mailbox,
         worth_making: Callable[[Packet], bool] | None = None,
         on_idle: Callable[[], None] | None = None,
     ) -> None:
@@ -53,6 +64,7 @@ class WorkedTrack:
         self._make_worker = make_worker
         self._supervisor = supervisor
         self._grace_s = grace_s
+        self._make_mailbox = make_mailbox
         self._worth_making = worth_making
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
@@ -97,16 +109,18 @@ class WorkedTrack:
             self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._idle)
 
     async def _work(self) -> None:
-        mailbox = Mailbox(bound=1)
+        mailbox = self._make_mailbox()
         self._before = self.out.latest
         latest = self.source.latest
         if latest is not None and (self._worth_making is None or self._worth_making(latest)):
-            mailbox.push(latest)
+            for packet in self.source.backlog:
+                mailbox.push(packet)
         self.source.attach(mailbox)
         try:
             await self._make_worker().run(mailbox, self.out)
         finally:
             self.source.detach(mailbox)
+            self.out.on_key_wanted = None
             if self._task is asyncio.current_task():
                 self._task = None
 

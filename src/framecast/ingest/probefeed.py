@@ -30,6 +30,7 @@ class ProbeFeed:
         faults: Losses by cause.
         frames: Good pictures so far.
         first: Set with the first good picture.
+        sound_format: Rate in Hz and channels of the sound, if there is any.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, clock: Clock = SYSTEM) -> None:
@@ -41,6 +42,8 @@ class ProbeFeed:
         self.faults: Counter[str] = Counter()
         self.frames = 0
         self.first = asyncio.Event()
+        self.sound_format: tuple[int, int] | None = None
+        self._stamp: tuple[float | None, int | None] = (None, None)
         self._bytes = 0
         self._arrivals_ns: list[int] = []
         self._inspector = Inspector(max_bytes=max_bytes)
@@ -78,6 +81,42 @@ class ProbeFeed:
         self.preview = picture
         self.first.set()
         return True
+
+    wants_pictures = True
+    """It looks at the pictures, whatever the source codes."""
+
+    def codes_itself(self, yes: bool) -> None:
+        """Say whether access units will come."""
+
+    def access_unit(
+        self,
+        payload: bytes,
+        *,
+        key: bool,
+        width_px: int,
+        height_px: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> int:
+        """One access unit; its picture is what counts."""
+        self._stamp = (stamp_s, received_ns)
+        return self.next_frame_id
+
+    def picture_of(self, frame_id: int, payload: bytes) -> None:
+        """The JPEG of an access unit."""
+        self.jpeg(payload, stamp_s=self._stamp[0], received_ns=self._stamp[1])
+
+    def sound(
+        self,
+        payload: bytes,
+        *,
+        sample_rate_hz: int,
+        channels: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> None:
+        """One block of sound: remembered for the report."""
+        self.sound_format = (sample_rate_hz, channels)
 
     def alive(self) -> None:
         """The device answers and has nothing new."""

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from framecast.core.errors import Replaced
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
-from framecast.core.stream import Publisher, State, Stream
+from framecast.core.publisher import Publisher
+from framecast.core.stream import State, Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
 

@@ -23,8 +23,10 @@ from typing import Literal
 from framecast.core.clock import Clock
 from framecast.core.errors import BadStatus, DeviceError, Misuse, Replaced, Stalled, Unreachable
 from framecast.core.limits import Quietly
+from framecast.core.packet import Format, Packet
+from framecast.core.publisher import Publisher
 from framecast.core.source import Source
-from framecast.core.stream import Publisher, State, Stream
+from framecast.core.stream import State, Stream
 from framecast.core.supervise import Backoff
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
@@ -35,6 +37,8 @@ LOOK_S = 0.25
 """Pause between two looks at a session."""
 SILENT_S = 2.0
 """Silence that shows as `stalled`, at least; slow cameras get three of their intervals."""
+CODED_KEPT = 64
+"""Access units whose pictures may still be in the works."""
 DENIED = frozenset({401, 403})
 DENIED_RETRY_S = 30.0
 
@@ -90,6 +94,7 @@ class Reader:
         self._backoff = backoff or Backoff(first_s=0.25, cap_s=5.0)
         self._publisher: Publisher | None = None
         self._capture = CaptureClock()
+        self._coded: dict[int, Packet] = {}
         self._heard_at = 0.0
         self._interval_s = 0.0
         self._good = 0
@@ -132,6 +137,74 @@ class Reader:
                 log.info("%s: refused pictures so far: %s", self.stream.camera_id, dict(self.stream.refused))
             return False
         form, jpeg = checked
+        publisher.publish(jpeg, form, self._captured(publisher, received_ns, stamp_s), received_ns)
+        return True
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether anybody needs JPEGs of a source that sends H.264 itself."""
+        return self.stream.inlet.wanted
+
+    def codes_itself(self, yes: bool) -> None:
+        """Say whether access units will come."""
+        self._coded.clear()
+        self.stream.set_native(yes)
+
+    def access_unit(
+        self,
+        payload: bytes,
+        *,
+        key: bool,
+        width_px: int,
+        height_px: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> int | None:
+        """One access unit; see `core.source.Feed`."""
+        publisher = self._publisher
+        if publisher is None or publisher.closed:
+            return None
+        if received_ns is None:
+            received_ns = self.clock.now_ns()
+        form = Format("h264", width_px, height_px)
+        pts_ns = self._captured(publisher, received_ns, stamp_s)
+        packet = publisher.publish_coded(payload, form, pts_ns, received_ns, key=key)
+        if packet is None:
+            return None
+        self._coded[packet.frame_id] = packet
+        while len(self._coded) > CODED_KEPT:
+            del self._coded[next(iter(self._coded))]
+        return packet.frame_id
+
+    def picture_of(self, frame_id: int, payload: bytes) -> None:
+        """The JPEG of an access unit; see `core.source.Feed`."""
+        coded, publisher = self._coded.get(frame_id), self._publisher
+        checked = self._gate.check(payload) if coded is not None else None
+        if coded is not None and checked is not None and publisher is not None:
+            publisher.publish_picture_of(coded, checked[1], checked[0])
+
+    def sound(
+        self,
+        payload: bytes,
+        *,
+        sample_rate_hz: int,
+        channels: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> None:
+        """One block of sound; see `core.source.Feed`."""
+        if received_ns is None:
+            received_ns = self.clock.now_ns()
+        if stamp_s is None:
+            samples = len(payload) // (2 * channels)
+            pts_ns = received_ns - samples * 1_000_000_000 // sample_rate_hz
+        else:
+            pts_ns = self._capture.map(received_ns, stamp_s).pts_ns
+        form = Format("pcm_s16le", sample_rate_hz=sample_rate_hz, channels=channels)
+        self.stream.publish_sound(payload, form, pts_ns, received_ns)
+
+    def _captured(self, publisher: Publisher, received_ns: int, stamp_s: float | None) -> int:
+        """When a picture was taken, Unix ns of our clock. Whatever a picture says about the camera is noted."""
         capture = self._capture.map(received_ns, stamp_s)
         for quirk in capture.quirks:
             self.stream.quirks[quirk] += 1
@@ -146,8 +219,7 @@ class Reader:
         self._good += 1
         if self.stream.state is not State.LIVE:
             self.stream.set_state(State.LIVE)
-        publisher.publish(jpeg, form, capture.pts_ns, received_ns)
-        return True
+        return capture.pts_ns
 
     def alive(self) -> None:
         """The device answers and has nothing new."""

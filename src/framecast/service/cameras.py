@@ -12,9 +12,10 @@ from typing import Protocol
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import LimitReached
+from framecast.core.frameids import FrameIds
 from framecast.core.rendition import Rendition
 from framecast.core.source import Source
-from framecast.core.stream import FrameIds, Stream
+from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.viewer import Viewer, new_viewer
 from framecast.core.worker import Worker
@@ -27,6 +28,8 @@ from framecast.service.config import CameraConfig, Settings, StreamOptions, mask
 log = logging.getLogger("framecast.service.cameras")
 
 MOST_NUMBERS = 65_535
+OnFault = Callable[[str], object]
+"""Told on the loop why a picture was skipped: a cause of docs/devices.md."""
 
 
 class Parts(Protocol):
@@ -35,10 +38,10 @@ class Parts(Protocol):
     def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
         """The source behind a camera's URL."""
 
-    def make_worker(self, rendition: Rendition) -> Worker:
+    def make_worker(self, rendition: Rendition, on_fault: OnFault) -> Worker:
         """What makes a rendition."""
 
-    def make_transform(self, config: CameraConfig) -> Callable[[], Worker] | None:
+    def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
 
 
@@ -149,16 +152,16 @@ class Cameras:
         if len(self._cameras) >= limit:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
         source = self._open(camera_id, config, origin)
-        transform = self._parts.make_transform(config)
         stream = Stream(
             camera_id,
             self._number(camera_id),
             self._supervisor,
-            make_worker=self._parts.make_worker,
+            make_worker=lambda rendition: self._parts.make_worker(rendition, stream.count_fault),
             clock=self._clock,
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
         )
+        transform = self._parts.make_transform(config, stream.count_transform_fault)
         camera = self._start(camera_id, config, origin, source, transform, stream)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
@@ -175,11 +178,11 @@ class Cameras:
         old = self._cameras[camera_id]
         if _is_read_alike(old, config, origin):
             if _transform_of(config) != _transform_of(old.config):
-                old.stream.set_transform(self._parts.make_transform(config))
+                old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
             camera = replace(old, config=config)
         else:
             source = self._open(camera_id, config, origin)
-            transform = self._parts.make_transform(config)
+            transform = self._parts.make_transform(config, old.stream.count_transform_fault)
             await self._stop(old)
             camera = self._start(camera_id, config, origin, source, transform, old.stream, old.output)
         self._cameras[camera_id] = camera
@@ -256,7 +259,7 @@ class Cameras:
         limits = self.settings.limits
         gate = Gate(
             stream,
-            limits=Limits(limits.max_frame_bytes, limits.max_pixels),
+            limits=Limits(limits.max_frame_bytes, limits.max_pixels, limits.max_fps_per_camera),
             verify=options.verify,
             budget=self.budget,
         )
