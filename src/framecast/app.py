@@ -24,6 +24,7 @@ from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
 from framecast.service import logs
+from framecast.service.cameras import OnFault
 from framecast.service.config import CameraConfig, Configuration, Settings, check_camera
 from framecast.service.config.models import CaptureSettings
 from framecast.service.probing import check_address
@@ -115,14 +116,14 @@ class Parts:
         """The source behind a camera's URL."""
         return SOURCES[config.kind](config, settings, origin)
 
-    def make_worker(self, rendition: Rendition) -> Worker:
+    def make_worker(self, rendition: Rendition, on_fault: OnFault) -> Worker:
         """What makes a rendition."""
-        return make_worker(rendition, self.codecs, self._count)
+        return make_worker(rendition, self.codecs, self._count, on_fault)
 
-    def make_transform(self, config: CameraConfig) -> Callable[[], Worker] | None:
+    def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
         spec = Transform.of(config.rotate, config.mirror, config.masks)
-        return None if spec.is_identity else partial(make_transform_worker, spec, self.codecs, self._count)
+        return None if spec.is_identity else partial(make_transform_worker, spec, self.codecs, self._count, on_fault)
 
     def close(self) -> None:
         """Let go of the threads."""
