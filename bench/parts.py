@@ -121,7 +121,9 @@ class Product(Server):
         for camera, url in cameras.items():
             command += ["--camera", f"{camera}={url}"]
         started = time.monotonic()
-        super().__init__([*command, *arguments], core=cores()[1], log=LOGS / "framecast.log")
+        # What one core can take is asked here, not what one camera may send.
+        env = {"FRAMECAST_LIMITS_MAX_FPS_PER_CAMERA": "0"}
+        super().__init__([*command, *arguments], core=cores()[1], log=LOGS / "framecast.log", env=env)
         match = READY.search(self.line_with("Framecast is ready", 20))
         assert match is not None
         self.ready_after_s = time.monotonic() - started

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from framecast.core.clock import ManualClock
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.ingest.gate import Gate, Limits, ScanBudget, Verify
@@ -57,6 +58,25 @@ def test_limits_are_those_of_the_header(stream: Stream) -> None:
     assert Gate(stream, limits=Limits(max_pixels=320 * 240), verify="never").check(jpeg)
     assert Gate(stream, limits=Limits(max_pixels=320 * 240 - 1), verify="never").check(jpeg) is None
     assert stream.refused == {"too_many_bytes": 1, "too_many_pixels": 1}
+
+
+def test_pictures_beyond_the_rate_are_refused_before_their_scan_is_decoded() -> None:
+    clock = ManualClock(1_700_000_000_000_000_000)
+    stream, budget = Stream("door", 1, Supervisor(), clock=clock), ScanBudget(share=1.0, burst_s=60.0)
+    gate = Gate(stream, limits=Limits(max_fps=10), budget=budget)
+    jpeg = frame("small-0")
+    assert sum(gate.check(jpeg) is not None for _ in range(50)) == 10, "a second's worth at once"
+    assert stream.refused == {"too_many_pictures": 40}
+    assert budget.covered + budget.passed == 10
+    passed = 0
+    for _ in range(1000):
+        clock.advance(0.01)
+        passed += gate.check(jpeg) is not None
+    assert passed == 100, "ten in each of ten seconds"
+    clock.advance(3600)
+    assert gate.check(jpeg[:-2]) is None
+    assert stream.refused["truncated"] == 1, "what is no picture is told its own cause"
+    assert sum(gate.check(jpeg) is not None for _ in range(50)) == 10, "no more is saved up"
 
 
 @pytest.mark.parametrize("padding", [b"\0" * 5, b"\r\n", b"\xff" * 100])

@@ -225,6 +225,16 @@ async def test_bad_pictures_are_refused_and_counted(server: Server) -> None:
     await server.error("POST", "/api/v1/cameras/nobody/frames", 404, "not_found", data=jpeg(1))
 
 
+async def test_pictures_beyond_the_rate_are_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"limits.max_fps_per_camera": 1}) as server:
+        await server.push(jpeg(1))
+        headers = {"Content-Type": "image/jpeg"}
+        async with server.client.post(server.url + FRAMES, data=jpeg(2), headers=headers) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+            assert (await answer.json())["error"]["code"] == "too_many_pictures"
+        assert server.camera().stream.refused == {"too_many_pictures": 1}
+
+
 async def test_a_camera_that_is_fetched_takes_none(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": "mock:"}) as server:
         await server.error("POST", FRAMES, 409, "not_a_push_camera", data=jpeg(1))

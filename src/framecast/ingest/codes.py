@@ -163,6 +163,11 @@ FAULTS: dict[str, Explanation] = {
         "Pictures have more pixels than allowed",
         "They are not passed on: such a header can be an attack on whoever decodes it. Raise the limit if it is real.",
     ),
+    "too_many_pictures": Explanation(
+        "warning",
+        "More pictures come in a second than allowed",
+        "What is beyond the limit is not passed on. Lower the camera's frame rate, or raise limits.max_fps_per_camera.",
+    ),
     "too_many_scans": Explanation(
         "warning",
         "Progressive pictures are coded in too many passes",

@@ -3,7 +3,7 @@
 One broken picture can end a browser's `<img>` for good, so every cause is checked before fan-out and counted:
 markers, end and size on every frame (a few microseconds), and the entropy-coded data itself by decoding it at an eighth
 of its size, as far as a budget of CPU allows (about 10 us a kilobyte). A frame that the budget did not cover passes
-on its markers.
+on its markers. Between the two stands the bound on pictures a second: what comes beyond it costs nothing more.
 """
 
 from __future__ import annotations
@@ -65,10 +65,31 @@ class ScanBudget:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a picture may be: bytes, and pixels by its header."""
+    """What a picture may be: bytes, and pixels by its header; and how many may come a second (0: any number)."""
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
+    max_fps: int = 0
+
+
+class Rate:
+    """Whole pictures a second, with a second's worth let through at once: links that stuttered deliver in bursts.
+
+    Args:
+        fps: Most pictures a second, above 0.
+    """
+
+    def __init__(self, fps: int) -> None:
+        self._interval_ns = 1_000_000_000 // fps
+        self._due_ns = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Whether the picture that comes at ``now_ns`` may pass."""
+        due_ns = max(self._due_ns, now_ns - 1_000_000_000) + self._interval_ns
+        if due_ns > now_ns:
+            return False
+        self._due_ns = due_ns
+        return True
 
 
 class Gate:
@@ -94,6 +115,7 @@ class Gate:
         self._inspector = Inspector(max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
         self._verify = verify
         self._budget = budget or ScanBudget()
+        self._rate = Rate(limits.max_fps) if limits.max_fps else None
         self._header: Header | None = None
         self._format = Format("mjpeg")
 
@@ -101,6 +123,9 @@ class Gate:
         """The picture's format and its bytes without padding; None when it is refused."""
         try:
             header, jpeg = self._inspector.inspect(payload)
+            if self._rate is not None and not self._rate.take(self._stream.clock.now_ns()):
+                self._stream.refused["too_many_pictures"] += 1
+                return None
             if self._verify == "auto" and not _takes_long(header):
                 began = self._budget.begin()
                 if began is not None:

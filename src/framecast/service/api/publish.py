@@ -142,6 +142,9 @@ async def hand_in(call: Call, camera: Camera, posted: Posted) -> Packet:
             refused[TRUNCATED] -= 1
             refused += Counter({WRAPPED: 1})  # drops what is back at 0
             raise _wrapped()
+        if cause == "too_many_pictures":
+            words = "More pictures come in a second than one camera may send (limits.max_fps_per_camera)"
+            raise ApiError(429, cause, words, headers={"Retry-After": "1"})
         raise bad_request(f"The picture is refused: {cause}", cause, close=cause == TRUNCATED)
     return packet
 

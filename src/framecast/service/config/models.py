@@ -123,6 +123,12 @@ class LimitSettings(Section):
     max_pixels: int = _setting(
         25_000_000, "Largest picture taken from a device, in pixels (width x height).", ge=10_000, le=400_000_000
     )
+    max_fps_per_camera: int = _setting(
+        240,
+        "Pictures a second taken from one camera; a second's worth may come at once. 0: any number.",
+        ge=0,
+        le=100_000,
+    )
     max_cameras: int = _setting(256, "Cameras there may be at a time.", ge=1, le=10_000)
     max_viewers_per_camera: int = _setting(4096, "Viewers one camera may have.", ge=1, le=100_000)
     max_connections: int = _setting(8192, "Connections the server keeps open at a time.", ge=16, le=1_000_000)

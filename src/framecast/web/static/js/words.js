@@ -122,6 +122,10 @@ const CODES = {
     "Too many pixels",
     "They exceed the limit of pixels for one picture. Lower the frame size, or raise the limit.",
   ],
+  too_many_pictures: [
+    "Too many pictures a second",
+    "They exceed the limit for one camera, and the rest was left out. Lower its frame rate, or raise the limit.",
+  ],
   too_many_scans: [
     "Coded in too many passes",
     "No encoder does that, and showing them would cost far too much, so they were left out.",
