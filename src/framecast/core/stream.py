@@ -220,7 +220,7 @@ class Stream:
     @property
     def wanted(self) -> bool:
         """Whether anybody is attached to anything of this camera."""
-        return self.video.wanted or self.inlet.wanted or self.native.wanted or self.audio.wanted
+        return self.video.wanted or self.native.wanted or self.audio.wanted
 
     def worth_showing(self, packet: Packet) -> bool:
         """Whether ``packet``, which came before, may be shown to a newcomer while the next one is on its way."""
