@@ -131,6 +131,7 @@ class Fanout:
     """
 
     bulk = True
+    most_waiting = MOST_WAITING
 
     def __init__(
         self,
@@ -229,7 +230,7 @@ class Fanout:
         self._measuring = True
         self._pushed_at = now
         if self._passing:
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= self.most_waiting:
                 self._drop_for_all()
             self._waiting.append(packet)
         else:
