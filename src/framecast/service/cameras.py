@@ -169,6 +169,15 @@ class Cameras:
             listener(camera)
         return camera
 
+    def check(self, camera_id: str, config: CameraConfig, origin: str) -> None:
+        """See whether a camera could be configured so; nothing is begun.
+
+        Raises:
+            Misuse: Its URL can't be opened here, or its pictures not be changed so.
+        """
+        self._open(camera_id, config, origin)
+        self._parts.make_transform(config, str)
+
     async def change(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
         """Give a camera another configuration. Its viewers stay, and so does the device where it is read as before.
 

@@ -7,7 +7,7 @@ class ApiError(Exception):
     """Becomes ``{"error": {"code", "message"}}`` with its status.
 
     Args:
-        status: HTTP status, 4xx or 503.
+        status: HTTP status, 4xx, 503 or 507.
         code: Short name for programs.
         message: What happened, why, and what to do, for people.
         close: Whether the connection can't be used for another request.

@@ -23,7 +23,7 @@ from typing import Any, cast
 from aiohttp import HttpVersion10, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from framecast.core.errors import LimitReached
+from framecast.core.errors import LimitReached, StateError
 from framecast.core.limits import Quietly
 from framecast.service.errors import ApiError, not_found
 from framecast.service.places import LOCAL, Places
@@ -255,6 +255,10 @@ class Front:
             response = error_response(error.status, error.code, error.message, error.headers)
             if error.close:
                 response.force_close()
+        except StateError as error:
+            log.error("%s %s: %s", request.method, request.path, error)
+            words = f"It could not be kept, so nothing is changed: {error}"
+            response = error_response(507 if "full" in str(error) else 503, "not_kept", words)
         except LimitReached as error:
             response = error_response(503, "limit_reached", str(error), {"Retry-After": "10"})
         except web.HTTPException as error:

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 from aiohttp import WSCloseCode, web
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.errors import ConfigError, LimitReached, Misuse
+from framecast.core.errors import ConfigError, LimitReached, Misuse, StateError
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
 from framecast.output.dashboard import Hub
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
-from framecast.service.config import CAMERA_ID, Configuration, check_camera
+from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
 from framecast.service.errors import ApiError, not_found
 from framecast.service.reach import url_refusal
 from framecast.service.rights import Access, Grant
@@ -35,6 +35,8 @@ log = logging.getLogger("framecast.service")
 
 T = TypeVar("T")
 USES_PERIOD_S = 30.0
+PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
+"""Where a setting is given that wins over changes by the API."""
 FAREWELL_S = 1.0
 NO_TOKEN = ""
 """Name of the token of those who have none, and are here because a camera is open to them."""
@@ -111,7 +113,7 @@ class Service:
         self.closing = True
         await self.cameras.close()
         await self._close_sockets()
-        await self.blocking(self._state.touch_tokens, self.keyring.take_uses())
+        await self._keep_uses_now()
 
     async def _close_sockets(self) -> None:
         """Tell pages and devices that the server goes, so that they needn't find out by silence."""
@@ -168,7 +170,11 @@ class Service:
                 raise
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
-            await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
+            try:
+                await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
+            except StateError:
+                await self.cameras.remove(camera_id)
+                raise
             await self._reload()
         return camera
 
@@ -182,26 +188,47 @@ class Service:
             camera = self.camera(camera_id)
             if "id" in changes and changes["id"] != camera_id:
                 raise ApiError(400, "bad_id", "The id of a camera stays; add another one and remove this one")
+            before = camera.config
             changes = {key: value for key, value in changes.items() if key != "id"}
-            fields = {**camera.config.model_dump(mode="json", exclude_defaults=True), **changes}
-            fields = {key: value for key, value in fields.items() if value is not None}
-            self._checked(
-                {key: value for key, value in fields.items() if key in changes or key == "url"},
-                grant,
-                trusted_url=camera.config.url,
-            )
-            before, config = camera.config, self._checked(fields, grant, trusted_url=camera.config.url)
+            if changes.get("url") == before.url:
+                del changes["url"]  # it stays whoever gave it
+            self._check_changes(camera, changes, grant)
+            kept = await self.blocking(self._state.changes)
+            planned = self._base.with_changes(kept.with_camera(camera_id, changes, trusted=grant.local))
+            config = planned.settings.cameras.get(camera_id)
+            if config is None:
+                raise ApiError(400, "bad_value", "url: a camera that stands in no configuration file needs one")
+            origin = planned.camera_origin(camera_id)
             try:
-                camera = await self.cameras.change(
-                    camera_id, config, camera.origin if "url" not in changes else _origin(grant)
-                )
+                self.cameras.check(camera_id, config, origin)
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             await self._reload()
+            camera = await self.cameras.change(camera_id, config, origin)
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self._cut(NO_TOKEN)
         return camera
+
+    def _check_changes(self, camera: Camera, changes: dict[str, Any], grant: Grant) -> None:
+        """See that these fields of a camera may be changed, and to that; None takes one back to what is configured.
+
+        Raises:
+            ApiError: One is unknown, can't be used, or is given where it wins over any change.
+        """
+        for name, value in changes.items():
+            given = self.configuration.given.get(f"cameras.{camera.camera_id}.{name}")
+            if given is not None and given.origin in PINS and value != getattr(camera.config, name):
+                words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
+                raise ApiError(409, "pinned", words)
+        # What is put back is checked by its name alone.
+        empty = {
+            key: CameraConfig.model_fields[key].get_default(call_default_factory=True)
+            for key in changes
+            if changes[key] is None and key in CameraConfig.model_fields and key != "url"
+        }
+        url = camera.config.url
+        self._checked({**changes, **empty, "url": changes.get("url") or url}, grant, trusted_url=url)
 
     async def remove_camera(self, camera_id: str) -> None:
         """Remove a camera for the API, for good.
@@ -210,13 +237,14 @@ class Service:
             ApiError: There is no such camera.
         """
         async with self._changing:
-            camera = self.camera(camera_id)
-            if camera.origin == "command line":
-                raise ApiError(409, "command_line", "This camera was named on the command line; leave it out there")
-            await self.cameras.remove(camera_id)
+            self.camera(camera_id)
+            given = self.configuration.given[f"cameras.{camera_id}.url"]
+            if given.origin in PINS:
+                raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
             configured = f"cameras.{camera_id}.url" in self._base.given
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()
+            await self.cameras.remove(camera_id)
 
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.
@@ -314,9 +342,15 @@ class Service:
     async def _keep_uses(self) -> None:
         while True:
             await asyncio.sleep(USES_PERIOD_S)
-            uses = self.keyring.take_uses()
-            if uses:
+            await self._keep_uses_now()
+
+    async def _keep_uses_now(self) -> None:
+        uses = self.keyring.take_uses()
+        if uses:
+            try:
                 await self.blocking(self._state.touch_tokens, uses)
+            except StateError as error:
+                log.warning("when tokens were last used is not kept: %s", error)
 
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""

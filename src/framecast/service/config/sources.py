@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,15 @@ class Changes:
     cameras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     trusted: frozenset[str] = frozenset()
+
+    def with_camera(self, camera_id: str, fields: Mapping[str, Any], *, trusted: bool) -> Changes:
+        """The same with these fields of a camera besides those before, as ``State.save_camera`` keeps them."""
+        merged = {**self.cameras.get(camera_id, {}), **fields}
+        cameras = {**self.cameras, camera_id: {name: value for name, value in merged.items() if value is not None}}
+        if "url" not in fields:
+            return replace(self, cameras=cameras)
+        whose = self.trusted | {camera_id} if trusted else self.trusted - {camera_id}
+        return replace(self, cameras=cameras, trusted=whose)
 
 
 def read_toml(path: Path) -> Layer:

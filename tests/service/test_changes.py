@@ -1,0 +1,118 @@
+"""Changes of cameras through the API, as they hold now and after a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framecast.service.state import FILE_NAME
+from tests.service.serving import Server, jpeg, serving
+
+pytestmark = pytest.mark.anyio
+
+CAMERA = "/api/v1/cameras/cam"
+HALF, QUARTER = [[0.0, 0.0, 0.5, 1.0]], [[0.0, 0.0, 0.5, 0.5]]
+CONFIGURED = {"cam": {"url": "push:", "name": "Door", "rotate": 90, "masks": HALF, "policy": "always"}}
+
+
+async def shown(server: Server, **change: Any) -> tuple[Any, ...]:
+    """Name, turn, masks and policy of the camera, after a change if one is given."""
+    if change:
+        camera = await server.json("PATCH", CAMERA, json=change)
+        assert camera == {**await server.json("GET", CAMERA), "since": camera["since"]}
+    camera = await server.json("GET", CAMERA)
+    return camera["name"], camera["transform"]["rotate"], camera["transform"]["masks"], camera["policy"]
+
+
+async def test_null_is_what_the_file_says_at_once_and_later(tmp_path: Path) -> None:
+    nothing = {"name": None, "rotate": None, "masks": None, "policy": None}
+    async with serving(tmp_path, CONFIGURED) as server:
+        assert await shown(server) == ("Door", 90, HALF, "always")
+        changed = {"name": "Gate", "rotate": 0, "masks": QUARTER, "policy": "on_demand"}
+        assert await shown(server, **changed) == ("Gate", 0, QUARTER, "on_demand")
+        assert await shown(server, masks=None) == ("Gate", 0, HALF, "on_demand")
+        assert server.camera().config.masks == [(0.0, 0.0, 0.5, 1.0)]
+        assert await shown(server, masks=[]) == ("Gate", 0, [], "on_demand"), "no mask is something else than null"
+        assert await shown(server, **nothing) == ("Door", 90, HALF, "always")
+        await server.error("PATCH", CAMERA, 400, "bad_value", json={"nope": None})
+        await server.error("PATCH", CAMERA, 400, "bad_value", json={"policy": "never", "masks": None})
+        assert await shown(server) == ("Door", 90, HALF, "always")
+    async with serving(tmp_path, CONFIGURED) as server:
+        assert await shown(server) == ("Door", 90, HALF, "always")
+
+
+async def test_null_is_the_default_where_no_file_says_anything(tmp_path: Path) -> None:
+    async with serving(tmp_path, {}) as server:
+        body = {"id": "cam", "url": "push:", "name": "Yard", "masks": HALF}
+        await server.json("POST", "/api/v1/cameras", status=201, json=body)
+        assert await shown(server, masks=None, name=None) == ("cam", 0, [], "on_demand")
+        await server.error("PATCH", CAMERA, 400, "bad_value", json={"url": None})
+    async with serving(tmp_path, {}) as server:
+        assert await shown(server) == ("cam", 0, [], "on_demand")
+
+
+async def test_an_address_goes_back_to_the_files(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": "mock:?size=64x64"}) as server:
+        changed = await server.json("PATCH", CAMERA, json={"url": "push:"})
+        assert (changed["url"], changed["origin"]) == ("push:", "api")
+        await server.push(jpeg(1))
+        back = await server.json("PATCH", CAMERA, json={"url": None})
+        assert (back["url"], back["origin"]) == ("mock:?size=64x64", "config")
+
+
+async def test_what_the_command_line_says_is_not_changed_in_vain(tmp_path: Path) -> None:
+    options = {"cameras.cam.url": "push:"}
+    async with serving(tmp_path, {"cam": {"url": "mock:", "name": "Door"}}, options=options) as server:
+        assert (await server.json("GET", CAMERA))["url"] == "push:"
+        message = await server.error("PATCH", CAMERA, 409, "pinned", json={"url": "mock:?fps=1", "name": "Gate"})
+        assert "--url" in message
+        assert "there" in await server.error("PATCH", CAMERA, 409, "pinned", json={"url": None})
+        assert (await server.json("GET", CAMERA))["name"] == "Door"
+        assert (await server.json("PATCH", CAMERA, json={"url": "push:", "name": "Gate"}))["name"] == "Gate"
+        await server.error("DELETE", CAMERA, 409, "pinned")
+        await server.push(jpeg(1))
+
+
+@contextmanager
+def locked(folder: Path, server: Server) -> Iterator[None]:
+    """While nothing can be written."""
+    server.service._state._connection.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(folder / "data" / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_what_cannot_be_kept_is_not_done(tmp_path: Path) -> None:
+    async with serving(tmp_path, CONFIGURED) as server:
+        with locked(tmp_path, server):
+            await server.error("PATCH", CAMERA, 503, "not_kept", json={"name": "Gate", "masks": []})
+            await server.error("PATCH", CAMERA, 503, "not_kept", json={"url": "mock:"})
+            await server.error("DELETE", CAMERA, 503, "not_kept")
+            await server.error("POST", "/api/v1/cameras", 503, "not_kept", json={"id": "new", "url": "push:"})
+            await server.error("POST", "/api/v1/tokens", 503, "not_kept", json={"name": "a", "rights": ["watch"]})
+            assert await shown(server) == ("Door", 90, HALF, "always")
+        assert [camera.camera_id for camera in server.service.cameras] == ["cam"]
+        assert server.camera().config.kind == "push"
+        assert await shown(server, name="Gate") == ("Gate", 90, HALF, "always")
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        connection = server.service._state._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        statuses = []
+        for number in range(100):
+            body = {"id": f"c{number}", "url": "push:", "masks": [[0.123456789, 0.1, 0.1, 0.1]] * 32}
+            async with server.client.post(server.url + "/api/v1/cameras", json=body) as answer:
+                statuses.append(answer.status)
+                if answer.status != 201:
+                    break
+        assert statuses[-1] == 507
+        assert len(server.service.cameras) == len(statuses), "the one that was there, and those that could be kept"
