@@ -15,7 +15,7 @@ import asyncio
 import socket
 from typing import cast
 
-from framecast.core.fanout import Seat
+from framecast.core.fanout import FRESH, Seat
 
 NOTSENT_LOWAT_BYTES = 8 * 1024
 """Most bytes the kernel takes beyond what is on its way. With its default of megabytes a slow link showed pictures
@@ -79,6 +79,11 @@ class Takeover(asyncio.Protocol):
         transport.set_write_buffer_limits(high=1 if self._socket is None else 0, low=0)
         if transport.get_write_buffer_size() and seat.ready:
             seat.pause()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the viewer has had anything."""
+        return self._seat.index != FRESH
 
     def close(self) -> None:
         """Drop the connection without waiting for what it has not taken."""

@@ -20,7 +20,9 @@ from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import ConfigError, LimitReached, Misuse, StateError
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
+from framecast.output.coded import Mp4Output
 from framecast.output.dashboard import Hub
+from framecast.output.fragments import FragmentHub
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
@@ -79,6 +81,8 @@ class Service:
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[str], None]] = []
         self.hub = Hub()
+        self.fragments = FragmentHub()
+        self.mp4 = Mp4Output()
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
         self._parts = parts
@@ -86,8 +90,13 @@ class Service:
         self._executor = state_executor
         self._changing = asyncio.Lock()
         self.cameras = Cameras(self.settings, parts, supervisor, frame_ids=state, executor=state_executor, clock=clock)
-        self.cameras.on_removed.append(lambda camera: self.hub.forget(camera.camera_id))
+        self.cameras.on_removed.append(self._forget_outputs)
         self.access = self._make_access()
+
+    def _forget_outputs(self, camera: Camera) -> None:
+        self.hub.forget(camera.camera_id)
+        self.mp4.close(camera.camera_id)
+        self.fragments.forget(camera.camera_id)
 
     async def start(self) -> None:
         """Start all configured cameras; one that can't be started stops the server, with a clear line.
