@@ -22,7 +22,7 @@ def rows() -> dict[str, str]:
 def test_every_dialect_has_its_row(dialect: Dialect, rows: dict[str, str]) -> None:
     row = rows[dialect.name]
     assert dialect.title in row and dialect.about in row and f"{dialect.fps:g} fps" in row
-    for path in (dialect.path, *dialect.streams, *dialect.stills):
+    for path in (dialect.path, *dialect.streams, *dialect.stills, *dialect.sounds):
         assert f"`{path}`" in row
 
 

@@ -17,6 +17,7 @@ from framecast.core.errors import Misuse
 from framecast.mock import damage, stamp
 from framecast.mock.device import FakeDevice
 from framecast.mock.faults import FAULTS, KINDS, Value, Verdict, parse
+from framecast.mock.microphone import SoundOptions
 from framecast.wire.jpeg import Inspector, JpegError, verify_scan
 from tests.support import raw
 
@@ -321,7 +322,7 @@ async def test_every_fault_can_be_had_by_name_alone(kind: object) -> None:
     assert fault.login or fault.value == kind.default
     assert kind.about and (kind.listens or kind.pushes)
     if kind.listens:
-        async with FakeDevice(faults=[kind.name]):
+        async with FakeDevice(faults=[kind.name], audio=SoundOptions() if kind.sound else None):
             pass
 
 

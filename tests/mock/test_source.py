@@ -21,6 +21,7 @@ class Listener:
     next_frame_id: int = 100
     dialect: str = ""
     frames: list[tuple[bytes, float | None]] = field(default_factory=list)
+    sounds: list[tuple[bytes, int, int, float]] = field(default_factory=list)
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connected(self, dialect: str, address: str = "") -> None:
@@ -32,6 +33,9 @@ class Listener:
         if len(self.frames) == self.wanted:
             self.enough.set()
         return True
+
+    def sound(self, payload: bytes, *, sample_rate_hz: int, channels: int, stamp_s: float, received_ns: int = 0) -> None:
+        self.sounds.append((payload, sample_rate_hz, channels, stamp_s))
 
     def alive(self) -> None: ...
 
@@ -64,7 +68,8 @@ def test_everything_has_a_default() -> None:
 
 
 def test_a_url_is_read_whole() -> None:
-    url = "mock:?fps=12.5&size=800x600&audio=1&show_frame_id=true&quality=90&name=Front+door&hue=200"
+    url = "mock:?fps=12.5&size=800x600&audio=1&rate=48000&channels=2&clock_ppm=-200&show_frame_id=true&quality=90"
+    url += "&name=Front+door&hue=200"
     assert parse_url(url) == MockOptions(
         fps=12.5,
         width_px=800,
@@ -74,6 +79,9 @@ def test_a_url_is_read_whole() -> None:
         name="Front door",
         hue_deg=200,
         audio=True,
+        sample_rate_hz=48_000,
+        channels=2,
+        clock_ppm=-200,
     )
 
 
@@ -89,6 +97,9 @@ def test_a_url_is_read_whole() -> None:
         ("mock:?size=640x99999", "size = '640x99999'"),
         ("mock:?quality=0", "quality='0' can't be used: a number from 1 to 100"),
         ("mock:?show_frame_id=maybe", "show_frame_id='maybe' can't be used: 1 or 0"),
+        ("mock:?rate=100", "rate='100' can't be used: a number from 8000 to 48000"),
+        ("mock:?channels=3", "channels='3' can't be used: a number from 1 to 2"),
+        ("mock:?clock_ppm=1e9", "clock_ppm='1e9'"),
         ("mock:?fsp=30", "doesn't know fsp='30': it takes fps, size"),
         ("mock://host/x", "is no mock camera: expected mock:"),
         ("http://host/", "is no mock camera"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from framecast.mock.audio import Audio, stream_wav
 from framecast.mock.controls import FAILED, NOT_FOUND, Answer, EspressifControls
 from framecast.mock.dialects import Dialect, WhenFull
 from framecast.mock.framing import Multipart, bent, with_faults
@@ -31,6 +32,7 @@ class Asked(Protocol):
     viewers: list[Line]
     max_clients: int
     room: asyncio.Condition
+    audio: Audio | None
 
     async def next_frame(self) -> Frame:
         """The next picture."""
@@ -103,6 +105,10 @@ class Conversations:
             return False
         if request.method == "GET" and _asked(request, device.dialect.stills):
             return await self._still(line)
+        if request.method == "GET" and device.audio is not None and _asked(request, device.dialect.sounds):
+            audio, chunked = device.audio, self._stream is not None and self._stream.chunked
+            await _until_gone(line, lambda: stream_wav(line, audio, chunked=chunked))
+            return False
         answer = self._controls.answer(request.path, request.query) if self._controls else NOT_FOUND
         await self._whole(line, answer)
         return True

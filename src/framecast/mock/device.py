@@ -15,20 +15,27 @@ holds them all. Every task belongs to the device's task group and ends with it.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.mock.asked import Conversations
-from framecast.mock.faults import Fault, Value, Verdict
+from framecast.mock.audio import Audio
+from framecast.mock.clap import Claps
+from framecast.mock.devicetime import DeviceTime
+from framecast.mock.faults import Fault, Verdict
 from framecast.mock.line import Line, Link
+from framecast.mock.microphone import Microphone, SoundOptions
 from framecast.mock.picture import Pictures
-from framecast.mock.setup import bound, checked, find, target
+from framecast.mock.pushing import Target, dial
+from framecast.mock.setup import bound, checked, dialled, find, sound_target, target
 from framecast.mock.shutter import Frame, Shutter
+from framecast.mock.speaker import Speaker
+from framecast.mock.troubles import suffer
 
 STALL_S = 4.4
 """The longest pause seen in a camera that then went on."""
@@ -79,6 +86,9 @@ class FakeDevice:
         down_s: How long the device is away when a fault makes it reboot or lose its network.
         retry_s: How long a device that pushes waits before it dials again.
         answer_s: How long it waits for an answer.
+        audio: Its sound; None = none.
+        clock_ppm: By how many millionths its clock is fast (positive) or slow.
+        speaker: WAV file for what its speaker plays; None = no speaker.
         log: Gets a line for people now and then.
 
     Attributes:
@@ -87,6 +97,7 @@ class FakeDevice:
         connections: Connections accepted or made since the start.
         statuses: Answers to pushes by HTTP status, WebSocket close codes among them.
         last_answer: Body of the latest answer to a push.
+        audio: Its microphone, and what was sent of it.
 
     Raises:
         Misuse: No such dialect or fault, or a fault that the dialect can't have.
@@ -116,10 +127,13 @@ class FakeDevice:
         down_s: float = 1.0,
         retry_s: float = 1.0,
         answer_s: float = 10.0,
+        audio: SoundOptions | None = None,
+        clock_ppm: float = 0.0,
+        speaker: Path | None = None,
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.dialect = find(dialect)
-        self._faults = checked(self.dialect, faults)
+        self._faults = checked(self.dialect, faults, sound=audio is not None)
         self.faults = frozenset(self._faults)
         self.login = next((fault.login for fault in self._faults.values() if fault.login), "")
         self.max_clients = self.dialect.max_clients if max_clients is None else max_clients
@@ -136,15 +150,19 @@ class FakeDevice:
         self.room = asyncio.Condition()
         if self.dialect.pushes:
             self.target = target(to, self.dialect)
+        self._time = DeviceTime(clock, clock_ppm, _UPTIME_AT_START_S)
+        claps = None if audio is None else Claps()
+        self.audio: Audio | None = None
+        if audio is not None and claps is not None:
+            microphone = Microphone(audio, self._time, claps, self._faults.values(), seed)
+            self.audio = Audio(microphone, sound_target(self.target, self.dialect) if self.dialect.pushes else None)
+        self.speaker = None if speaker is None else Speaker(speaker)
         self._host, self._port = host, port
-        self._stall_s, self._down_s, self._retry_s = stall_s, down_s, retry_s
-        self._clock = clock
-        self._booted_ns = clock.now_ns() - round(_UPTIME_AT_START_S * 1e9)
-        self._jumped_s = 0.0
+        self.stall_s, self.down_s, self._retry_s = stall_s, down_s, retry_s
         self._link = Link(bytes_per_s=self._faults["slow"].value if "slow" in self._faults else 0.0)
         self._link.flowing.set()
         self._talks: dict[Line, asyncio.Task[None]] = {}
-        self._pushing: asyncio.Task[None] | None = None
+        self._dialled: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._online = asyncio.Event()
         self._first_sent = asyncio.Event()
@@ -159,6 +177,8 @@ class FakeDevice:
             seed=seed,
             clock=clock,
             first_frame_id=first_frame_id,
+            time=self._time,
+            claps=claps,
         )
         self._conversations = Conversations(self)
 
@@ -172,10 +192,11 @@ class FakeDevice:
         await self._group.__aenter__()
         self._tasks = {self._start(self._shutter.run())}
         if "refuse" not in self._faults:
-            await self._go_online()
-        if self.dialect.pushes:
-            self._tasks.add(self._start(self._push()))
-        self._tasks.update(self._start(self._suffer(fault)) for fault in self._faults.values())
+            await self.go_online()
+        self._tasks.update(self._start(self._keep_dialling(talk)) for talk in dialled(self, self.dialect))
+        if self.audio is not None:
+            self._tasks.add(self._start(self.audio.microphone.run()))
+        self._tasks.update(self._start(suffer(self, fault, self._first_sent)) for fault in self._faults.values())
         return self
 
     async def __aexit__(
@@ -191,6 +212,8 @@ class FakeDevice:
             if not self.dialect.pushes:
                 self._socket.close()
             self._shutter.close()
+            if self.speaker is not None:
+                self.speaker.close()
 
     @property
     def url(self) -> str:
@@ -237,9 +260,9 @@ class FakeDevice:
         self._link.freezing = False
         self._link.flowing.set()
 
-    def jump(self, seconds: float) -> None:
-        """Move the device's own clock."""
-        self._jumped_s += seconds
+    def jump(self, seconds: float | None = None) -> None:
+        """Move the device's own clock; by chance where nothing is said."""
+        self._time.jump(self._shutter.jump_s() if seconds is None else seconds)
 
     def drop(self) -> None:
         """Lose every connection at once, without a word."""
@@ -247,15 +270,15 @@ class FakeDevice:
         for line, task in talks.items():
             line.drop()
             task.cancel()
-        if self._pushing is not None:
-            self._pushing.cancel()
+        for task in self._dialled:
+            task.cancel()
 
     async def leave(self, down_s: float) -> None:
         """Lose the network for ``down_s`` seconds: connections drop, and nobody answers (new ones are refused)."""
         self._go_offline()
         if down_s:
             await asyncio.sleep(down_s)
-        await self._go_online()
+        await self.go_online()
 
     async def reboot(self, down_s: float = 0.0) -> None:
         """Lose every connection, be away for ``down_s`` seconds, and begin with an uptime of 0 and in good health."""
@@ -263,8 +286,14 @@ class FakeDevice:
         self.recover()
         if down_s:
             await asyncio.sleep(down_s)
-        self._booted_ns, self._jumped_s = self._clock.now_ns(), 0.0
-        await self._go_online()
+        self._time.begin()
+        await self.go_online()
+
+    async def go_online(self) -> None:
+        """Answer, or dial, from now on."""
+        self._online.set()
+        if not self.dialect.pushes and self._server is None:
+            self._server = await asyncio.start_server(self._accept, sock=self._socket)
 
     # What its conversations and its push dialect use
 
@@ -274,7 +303,11 @@ class FakeDevice:
 
     def uptime_s(self, frame: Frame) -> float:
         """When ``frame`` was taken, on the device's own clock."""
-        return max(0.0, (frame.taken_ns - self._booted_ns) / 1e9 + self._jumped_s)
+        return self.stamp_s(self._time.at_s(frame.taken_ns))
+
+    def stamp_s(self, moment_s: float) -> float:
+        """How the device writes a moment of its own clock."""
+        return self._time.stamp_s(moment_s)
 
     def record(self, frame: Frame, line: Line) -> None:
         """``frame`` is written whole."""
@@ -293,29 +326,19 @@ class FakeDevice:
         self.statuses[status] += 1
         self.last_answer = body
 
-    async def dial(self) -> Line:
-        """A new connection to the target."""
-        secure = ssl.create_default_context() if self.target.scheme in ("https", "wss") else None
-        if secure is not None:
-            # Small firmwares don't check certificates.
-            secure.check_hostname = False
-            secure.verify_mode = ssl.CERT_NONE
-        reader, writer = await asyncio.open_connection(self.target.host, self.target.port, ssl=secure)
-        line = Line(reader, writer, self._link)
+    async def dial(self, target: Target | None = None) -> Line:
+        """A new connection to ``target``, or to the one it pushes to."""
+        line = await dial(target or self.target, self._link)
         self.connections += 1
-        assert self._pushing is not None
-        self._talks[line] = self._pushing
+        task = asyncio.current_task()
+        assert task is not None
+        self._talks[line] = task
         return line
 
     # Inside
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
-
-    async def _go_online(self) -> None:
-        self._online.set()
-        if not self.dialect.pushes and self._server is None:
-            self._server = await asyncio.start_server(self._accept, sock=self._socket)
 
     def _go_offline(self) -> None:
         self._online.clear()
@@ -340,50 +363,21 @@ class FakeDevice:
             self._talks.pop(line, None)
             line.close()
 
-    async def _push(self) -> None:
+    async def _keep_dialling(self, talk: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._online.wait()
-            self._pushing = self._start(self._push_once())
-            await asyncio.wait({self._pushing})
+            task = self._start(self._dial_once(talk))
+            self._dialled.add(task)
+            await asyncio.wait({task})
+            self._dialled.discard(task)
 
-    async def _push_once(self) -> None:
-        assert self.dialect.push is not None
+    async def _dial_once(self, talk: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self.dialect.push(self)
+            await talk()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self.log(f"Connection to {self.target.host}:{self.target.port} lost ({error or type(error).__name__})")
             await asyncio.sleep(self._retry_s)
         finally:
-            talks, self._talks = self._talks, {}
-            for line in talks:
+            for line in [line for line, task in self._talks.items() if task is asyncio.current_task()]:
+                del self._talks[line]
                 line.close()
-
-    async def _suffer(self, fault: Fault) -> None:
-        """Let a fault that has its time befall the device."""
-        if fault.name == "refuse":
-            await asyncio.sleep(fault.value)
-            await self._go_online()
-            return
-        if fault.kind.value not in (Value.AFTER_S, Value.EVERY_S):
-            return
-        await self._first_sent.wait()
-        while True:
-            await asyncio.sleep(fault.value)
-            self.log(f"Fault: {fault.name}")
-            match fault.name:
-                case "stall":
-                    self.hang()
-                    await asyncio.sleep(self._stall_s)
-                    self.recover()
-                case "hang":
-                    self.hang()
-                case "freeze-mid-frame":
-                    self.freeze()
-                case "jump":
-                    self.jump(self._shutter.jump_s())
-                case "wifi-loop":
-                    await self.leave(self._down_s)
-                case "reboot":
-                    await self.reboot(self._down_s)
-            if fault.kind.value is Value.AFTER_S:
-                return

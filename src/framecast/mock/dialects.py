@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from framecast.mock import push
+from framecast.mock import audio, push
 from framecast.mock.controls import EspressifControls
 from framecast.mock.framing import Multipart
-from framecast.mock.push import Pushing
+from framecast.mock.pushing import Pushing
 
 B = "123456789000000000000987654321"
 TASMOTA_BOUNDARY = "e8b8c539-047d-4777-a985-fbba6edff11e"
@@ -47,6 +47,8 @@ class Dialect:
         push: One connection's life, for a device that pushes; None for one that is asked.
         scheme: What it pushes over.
         fps: Its usual rate.
+        sounds: Every path that gives its sound as endless WAV, where it is asked.
+        push_sound: One connection's life for its sound; None for a device that sends it otherwise, or has none.
     """
 
     name: str
@@ -64,11 +66,18 @@ class Dialect:
     push: Callable[[Pushing], Awaitable[None]] | None = None
     scheme: str = "http"
     fps: float = 12.5
+    sounds: tuple[str, ...] = ()
+    push_sound: Callable[[Pushing], Awaitable[None]] | None = None
 
     @property
     def pushes(self) -> bool:
         """Whether the device dials and pushes, rather than being asked."""
         return self.push is not None
+
+    @property
+    def sends_sound(self) -> bool:
+        """Whether it can have a microphone."""
+        return bool(self.sounds) or self.push_sound is not None or self.scheme == "ws"
 
 
 def _chunked_head(more: str = "") -> str:
@@ -92,6 +101,7 @@ TABLE: tuple[Dialect, ...] = (
         "Chunked, three chunks a frame; the boundary comes before the part; X-Timestamp is uptime",
         "/stream",
         streams=("/stream",),
+        sounds=("/audio",),
         stills=("/capture",),
         stream=Multipart(
             _chunked_head(f"{_ANYONE}X-Framerate: 60\r\n"),
@@ -109,6 +119,7 @@ TABLE: tuple[Dialect, ...] = (
         "HTTP/1.0, not chunked, no timestamp; says `No frames send.` in a text part",
         "/",
         streams=("/",),
+        sounds=("/audio",),
         stream=Multipart(
             f"HTTP/1.0 200 OK\r\n{_ANYONE}Connection: close\r\n"
             f"Content-Type: multipart/x-mixed-replace;boundary={B}\r\n\r\n",
@@ -131,6 +142,7 @@ TABLE: tuple[Dialect, ...] = (
         "As Espressif's, without X-Timestamp; known to freeze in mid-frame",
         "/stream",
         streams=("/stream",),
+        sounds=("/audio",),
         stills=("/capture",),
         stream=Multipart(_chunked_head(_ANYONE), B, chunked=True, before=f"\r\n--{B}\r\n"),
         still=f"{_STILL}{_ANYONE}\r\n",
@@ -142,6 +154,7 @@ TABLE: tuple[Dialect, ...] = (
         "HTTP/1.1 with neither length nor chunks; /cam.jpg streams as well",
         "/stream",
         streams=("/stream", "/cam.mjpeg", "/cam.jpg"),
+        sounds=("/audio",),
         stills=("/snapshot.jpg", "/wc.jpg"),
         stream=Multipart(
             f"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary={TASMOTA_BOUNDARY}\r\n\r\n",
@@ -158,6 +171,7 @@ TABLE: tuple[Dialect, ...] = (
         "As tasmota, but the body starts without a boundary",
         "/stream",
         streams=("/stream", "/cam.mjpeg", "/cam.jpg"),
+        sounds=("/audio",),
         stills=("/snapshot.jpg", "/wc.jpg"),
         stream=Multipart(
             f"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary={TASMOTA_BOUNDARY}\r\n\r\n",
@@ -173,6 +187,7 @@ TABLE: tuple[Dialect, ...] = (
         "Chunked; the body starts at Content-Type, without a boundary; the first frames are stale",
         "/api/v1/stream",
         streams=("/api/v1/stream",),
+        sounds=("/audio",),
         stills=("/api/v1/capture",),
         stream=Multipart(_chunked_head(), B, chunked=True, after=f"\r\n--{B}\r\n"),
         still=f"{_STILL}\r\n",
@@ -184,6 +199,7 @@ TABLE: tuple[Dialect, ...] = (
         "Content-Length padded with spaces; two viewers at most",
         "/sustain?stream=0",
         streams=("/sustain?stream=0", "/sustain?video=1"),
+        sounds=("/sustain?audio=1",),
         stills=("/control?still=1",),
         stream=Multipart(
             _chunked_head(_ANYONE),
@@ -202,6 +218,7 @@ TABLE: tuple[Dialect, ...] = (
         "Body image/jpeg, one connection kept alive",
         "/api/v1/cameras/mock/frames",
         push=push.post_raw,
+        push_sound=audio.post,
         fps=10.0,
     ),
     Dialect(
@@ -210,6 +227,7 @@ TABLE: tuple[Dialect, ...] = (
         "Multipart field imageFile, written in 1 KB pieces",
         "/api/v1/cameras/mock/frames",
         push=push.post_multipart,
+        push_sound=audio.post,
         fps=10.0,
     ),
     Dialect(
@@ -218,6 +236,7 @@ TABLE: tuple[Dialect, ...] = (
         "Multipart frame, device_id, frame_id, timestamp; 5 fps",
         "/api/v1/devices/doorbell/camera-stream",
         push=push.doorbell,
+        push_sound=audio.post_doorbell,
         fps=5.0,
     ),
     Dialect(

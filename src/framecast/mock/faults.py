@@ -1,7 +1,7 @@
 """What a fake device can do wrong: one table, and how it is written on a command line.
 
 A fault is ``NAME`` or ``NAME=VALUE``. The value's meaning is in the table: a share of frames or requests (0 to 1), a
-number of seconds, bytes a second, or ``user:password``.
+number of seconds, bytes a second, samples a second, or ``user:password``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Value(StrEnum):
     EVERY_S = "seconds between occurrences"
     FOR_S = "seconds from the start"
     BYTES_PER_S = "bytes a second"
+    HZ = "samples a second, 4000 to 96000"
     LOGIN = "user:password"
     NONE = "no value"
 
@@ -48,6 +49,7 @@ class Kind:
         code: The quirk or fault Framecast counts it as (docs/devices.md); empty where it is none.
         listens: A device that is asked can have it.
         pushes: A device that pushes can have it.
+        sound: Only a device with sound can have it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Kind:
     code: str = ""
     listens: bool = True
     pushes: bool = True
+    sound: bool = False
 
 
 _BAD, _DOUBTFUL = Verdict.BAD, Verdict.DOUBTFUL
@@ -127,11 +130,25 @@ KINDS: tuple[Kind, ...] = (
     Kind("http-500", "Answers 500", Value.SHARE, 0.5, code="bad_status", pushes=False),
     Kind("auth", "Asks for a user and password (Basic)", Value.LOGIN, code="bad_status", pushes=False),
     Kind("auth-digest", "Asks for a user and password (Digest)", Value.LOGIN, code="bad_status", pushes=False),
+    # The sound
+    Kind("sound-lost", "A chunk of sound is lost", Value.SHARE, 0.05, sound=True),
+    Kind("sound-doubled", "A chunk of sound comes twice", Value.SHARE, 0.05, sound=True, listens=False),
+    Kind(
+        "sound-reordered",
+        "A chunk of sound comes after the one that follows it",
+        Value.SHARE,
+        0.05,
+        sound=True,
+        listens=False,
+    ),
+    Kind("sound-odd", "A chunk of sound lacks its last byte", Value.SHARE, 0.05, sound=True, listens=False),
+    Kind("sound-rate", "The sound has another rate than the one declared", Value.HZ, 15_625.0, sound=True),
 )
 
 FAULTS: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 
 DEFAULT_LOGIN = "user:password"
+_BOUNDS = {Value.SHARE: (0.0, 1.0), Value.BYTES_PER_S: (1.0, 1e9), Value.HZ: (4_000.0, 96_000.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +192,7 @@ def parse(text: str) -> Fault:
         number = float(value)
     except ValueError:
         number = -1.0
-    high = 1.0 if kind.value is Value.SHARE else 1e9
-    low = 1.0 if kind.value is Value.BYTES_PER_S else 0.0
+    low, high = _BOUNDS.get(kind.value, (0.0, 1e9))
     if kind.value is Value.NONE or not low <= number <= high:
         raise Misuse(f"fault {name}={value!r} can't be used: {kind.value.value}")
     return Fault(kind, number)

@@ -16,6 +16,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from framecast.mock.clap import PATCH
 from framecast.mock.palette import Palette, for_name, palette
 from framecast.mock.text import Glyphs
 from framecast.wire import blockcode
@@ -35,12 +36,14 @@ class Label:
         time_us: Send time for the block code, Unix microseconds.
         elapsed_s: Since the camera started.
         fps: Measured rate; 0 while it is unknown.
+        flash: This picture is a clap's (`clap`).
     """
 
     frame_id: int
     time_us: int
     elapsed_s: float = 0.0
     fps: float = 0.0
+    flash: bool = False
 
 
 class Pictures(Protocol):
@@ -109,6 +112,8 @@ class Synthetic:
         self._draw_backdrop(moment_s)
         for shape in self._shapes:
             shape.draw(self._planes, moment_s)
+        if label.flash:
+            draw_flash(self._planes)
         self._caption.draw(self._planes, label)
         if self._block_code:
             draw_code(self._planes, label)
@@ -188,6 +193,14 @@ def draw_code(planes: tuple[Plane, ...], label: Label) -> None:
     width_px, height_px = blockcode.size(planes[0].shape[1])
     for plane in planes[1:]:
         plane[: (height_px + 1) // 2, : (width_px + 1) // 2] = 128
+
+
+def draw_flash(planes: tuple[Plane, ...]) -> None:
+    """Draw a clap's white patch into YCbCr planes (4:2:0), in place."""
+    left, top, right, bottom = PATCH
+    for plane, value in zip(planes, (255, 128, 128), strict=True):
+        height_px, width_px = plane.shape
+        plane[int(height_px * top) : int(height_px * bottom), int(width_px * left) : int(width_px * right)] = value
 
 
 def encode(planes: tuple[Plane, ...], quality: int) -> bytes:

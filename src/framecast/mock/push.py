@@ -8,75 +8,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import re
 import struct
-from dataclasses import dataclass
-from typing import Protocol
 
+from framecast.mock.audio import Audio, tagged
 from framecast.mock.framing import bent
 from framecast.mock.line import Line
+from framecast.mock.pushing import Pushing, read_reply, write_request
 from framecast.mock.shutter import Frame
 
 _PIECE_BYTES = 1024
 _FINGERPRINT = "5ca1ab1e-0000-4000-8000-00000000cafe"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to push to.
-
-    Attributes:
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
-        host: Name or address.
-        port: Port.
-        path: With the query.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """``host:port``, the port left out where it is the scheme's own."""
-        usual = 443 if self.scheme in ("https", "wss") else 80
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == usual else f"{host}:{self.port}"
-
-
-class Pushing(Protocol):
-    """The device, as its push dialect sees it."""
-
-    target: Target
-    device_id: str
-    token: str
-    faults: frozenset[str]
-    answer_s: float
-
-    async def dial(self) -> Line:
-        """A new connection to the target."""
-
-    async def next_frame(self) -> Frame:
-        """The next picture."""
-
-    def uptime_s(self, frame: Frame) -> float:
-        """When ``frame`` was taken, on the device's own clock."""
-
-    def record(self, frame: Frame, line: Line) -> None:
-        """``frame`` is written whole."""
-
-    def answered(self, status: int, body: bytes) -> None:
-        """The peer answered a request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A peer's answer."""
-
-    status: int
-    body: bytes
-    keeps_open: bool
 
 
 async def post_raw(device: Pushing) -> None:
@@ -188,29 +129,11 @@ async def _posted(
     """Send one request and read its answer; whether the connection can carry another."""
     length = sum(map(len, body))
     declared = length & 0xFFFF if "length-wrap" in device.faults else length + frame.length_error
-    if authorise and device.token:
-        head += f"Authorization: Bearer {device.token}\r\n"
-    head += f"Content-Length: {declared}\r\n\r\n"
-    await line.send(bent(head, device.faults).encode(), *body)
+    await write_request(device, line, head, body, declared, authorise=authorise)
     device.record(frame, line)
-    async with asyncio.timeout(device.answer_s):
-        reply = await _reply(line.reader)
+    reply = await read_reply(device, line)
     device.answered(reply.status, reply.body)
-    if not reply.keeps_open:
-        line.close()
     return reply.keeps_open
-
-
-async def _reply(reader: asyncio.StreamReader) -> Reply:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status = int(head.split(" ", 2)[1])
-    length = re.search(r"(?im)^content-length:\s*(\d+)", head)
-    closes = head.startswith("HTTP/1.0") or re.search(r"(?im)^connection:\s*close", head) is not None
-    if length:
-        body = await reader.readexactly(int(length[1]))
-    else:
-        body, closes = await reader.read(), True
-    return Reply(status, body, not closes)
 
 
 async def _upgraded(device: Pushing, agent: str) -> Line:
@@ -234,37 +157,52 @@ async def _upgraded(device: Pushing, agent: str) -> Line:
 
 
 async def _messages(device: Pushing, line: Line, piece_bytes: int) -> None:
-    """Send pictures until the peer closes; answer its pings."""
-    sending = asyncio.ensure_future(_send_messages(device, line, piece_bytes))
-    listening = asyncio.ensure_future(_listen(device, line))
+    """Send pictures, and sound where there is any, until the peer closes; answer its pings."""
+    whole = asyncio.Lock()  # one message after another, whatever pieces it is sent in
+    works = [_send_pictures(device, line, piece_bytes, whole), _listen(device, line)]
+    if device.audio is not None:
+        works.append(_send_sound(device, device.audio, line, piece_bytes, whole))
+    tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (sending, listening):
+        for task in tasks:
             task.cancel()
-        results = await asyncio.gather(sending, listening, return_exceptions=True)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         line.close()
     for result in results:
         if isinstance(result, Exception):
             raise result
 
 
-async def _send_messages(device: Pushing, line: Line, piece_bytes: int) -> None:
+async def _send_pictures(device: Pushing, line: Line, piece_bytes: int, whole: asyncio.Lock) -> None:
     while True:
         frame = await device.next_frame()
-        size = piece_bytes or max(1, len(frame.payload))
-        pieces = list(_pieces(frame.payload, size)) or [b""]
-        await line.send(
-            *(
-                client_frame(0 if number else 2, piece, last=number == len(pieces) - 1)
-                for number, piece in enumerate(pieces)
-            )
-        )
+        async with whole:
+            await line.send(*_fragments(frame.payload, piece_bytes))
         device.record(frame, line)
 
 
+async def _send_sound(device: Pushing, audio: Audio, line: Line, piece_bytes: int, whole: asyncio.Lock) -> None:
+    with audio.microphone.listen() as ear:
+        while True:
+            chunk = await ear.next()
+            async with whole:
+                await line.send(*_fragments(tagged(chunk, audio.microphone.options), piece_bytes))
+            audio.record(chunk)
+
+
+def _fragments(message: bytes, piece_bytes: int) -> list[bytes]:
+    """The frames of a binary message; 0 = one frame."""
+    pieces = _pieces(message, piece_bytes or max(1, len(message))) or [b""]
+    return [
+        client_frame(0 if number else 2, piece, last=number == len(pieces) - 1) for number, piece in enumerate(pieces)
+    ]
+
+
 async def _listen(device: Pushing, line: Line) -> None:
-    """Read what the peer says until it closes; pings are answered, a close code is reported as an answer."""
+    """Read what the peer says until it closes: pings are answered, sound is played, a close code is an answer."""
+    message = bytearray()
     while True:
         first, second = await line.reader.readexactly(2)
         length = second & 0x7F
@@ -279,6 +217,12 @@ async def _listen(device: Pushing, line: Line) -> None:
         elif opcode == 8:
             device.answered(int.from_bytes(payload[:2], "big"), payload[2:])
             return
+        elif opcode in (0, 2):
+            message += payload
+            if first & 0x80:
+                if device.speaker is not None:
+                    device.speaker.message(bytes(message))
+                message.clear()
 
 
 def _pieces(data: bytes, size: int = _PIECE_BYTES) -> list[bytes]:

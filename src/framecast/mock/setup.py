@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from framecast.core.errors import Misuse
+from framecast.mock.audio import sound_path, speaker_path
 from framecast.mock.dialects import DIALECTS, Dialect
 from framecast.mock.faults import Fault, parse
-from framecast.mock.push import Target
+from framecast.mock.pushing import Pushing, Target
+from framecast.mock.speaker import fetch
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -26,16 +30,18 @@ def find(name: str) -> Dialect:
     return dialect
 
 
-def checked(dialect: Dialect, faults: Iterable[str | Fault]) -> dict[str, Fault]:
+def checked(dialect: Dialect, faults: Iterable[str | Fault], *, sound: bool = False) -> dict[str, Fault]:
     """The faults by name, each one that the dialect can have.
 
     Raises:
-        Misuse: No such fault, or the dialect can't have it.
+        Misuse: No such fault, or the dialect can't have it, or it needs sound and there is none.
     """
     parsed = [parse(fault) if isinstance(fault, str) else fault for fault in faults]
     for fault in parsed:
         if not (fault.kind.pushes if dialect.pushes else fault.kind.listens):
             raise Misuse(f"{dialect.name} can't have the fault {fault.name}: it {_way(dialect)}")
+        if fault.kind.sound and not sound:
+            raise Misuse(f"the fault {fault.name} needs sound: --audio")
     named = {fault.name: fault for fault in parsed}
     if dialect.name == "prusaconnect":
         named.setdefault("bogus-exif", parse("bogus-exif"))  # its firmware always writes it
@@ -58,6 +64,30 @@ def target(to: str, dialect: Dialect) -> Target:
     path = dialect.path if parts.path in ("", "/") else parts.path
     query = f"?{parts.query}" if parts.query else ""
     return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], path + query)
+
+
+def sound_target(pictures: Target, dialect: Dialect) -> Target | None:
+    """Where a device that pushes POSTs its sound to; None for one that sends it beside its pictures.
+
+    Raises:
+        Misuse: The dialect has no sound, or it can't be told where to.
+    """
+    if not dialect.sends_sound:
+        raise Misuse(f"{dialect.name} has no sound")
+    return replace(pictures, path=sound_path(pictures.path)) if dialect.push_sound is not None else None
+
+
+def dialled(device: Pushing, dialect: Dialect) -> list[Callable[[], Awaitable[None]]]:
+    """What a device that pushes dials for, each one connection's life."""
+    talks: list[Callable[[], Awaitable[None]]] = []
+    if dialect.push is not None:
+        talks.append(partial(dialect.push, device))
+    if dialect.push_sound is not None and device.audio is not None:
+        talks.append(partial(dialect.push_sound, device))
+    if dialect.push_sound is not None and device.speaker is not None:
+        path = speaker_path(device.target.path, device.device_id)
+        talks.append(partial(fetch, device, replace(device.target, path=path)))
+    return talks
 
 
 def bound(host: str, port: int) -> socket.socket:

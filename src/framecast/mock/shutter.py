@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from time import monotonic_ns
 
 from framecast.core.clock import Clock
 from framecast.mock import damage, stamp
+from framecast.mock.clap import Claps
+from framecast.mock.devicetime import DeviceTime
 from framecast.mock.faults import Fault, Verdict
 from framecast.mock.framing import wrong_length
 from framecast.mock.picture import Label, Pictures, Synthetic
@@ -57,6 +59,8 @@ class Shutter:
         seed: Of all chance.
         clock: For stamps and the block code.
         first_frame_id: What the first one is called.
+        time: The device's clock, by which it claps.
+        claps: Shared with the microphone; None = no flashes.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class Shutter:
         seed: int,
         clock: Clock,
         first_frame_id: int,
+        time: DeviceTime,
+        claps: Claps | None = None,
     ) -> None:
         self.clock = clock
         self.taken = 0
@@ -79,6 +85,9 @@ class Shutter:
         self._pictures = pictures
         self._interval_s = 1 / fps
         self._ready_made = None if pictures else _ready_made(*size_px, quality, name)
+        self._flashing = None if pictures or claps is None else _ready_made(*size_px, quality, name, flash=True)
+        self._time = time
+        self._claps = claps
         self._faults = {fault.name: fault for fault in faults}
         self._frame_bytes = max(frame_bytes, _WRAP_BYTES if "length-wrap" in self._faults else 0)
         self._chance = random.Random(seed)
@@ -120,10 +129,13 @@ class Shutter:
                     await asyncio.sleep(wait_s)
                 self.fps = rate.tick(loop.time())
                 frame_id, taken_ns = self._number(), self.clock.now_ns()
+                flash = self._claps is not None and self._claps.picture(self._time.at_s(taken_ns))
                 drawn: bytes | None = None
                 if self._pictures is not None:
-                    label = Label(frame_id, taken_ns // 1000, (taken_ns - start_ns) / 1e9, self.fps)
+                    label = Label(frame_id, taken_ns // 1000, (taken_ns - start_ns) / 1e9, self.fps, flash)
                     drawn = await loop.run_in_executor(executor, self._pictures.draw, label)
+                elif flash and self._flashing is not None:
+                    drawn = self._flashing[frame_id % len(self._flashing)]
                 self._hand_out(self._damaged(frame_id, taken_ns, drawn))
 
     def close(self) -> None:
@@ -156,7 +168,7 @@ class Shutter:
         if drawn is None:
             assert self._ready_made is not None
             drawn = self._ready_made[frame_id % len(self._ready_made)]
-        payload = stamp.add(drawn, frame_id, time.monotonic_ns())
+        payload = stamp.add(drawn, frame_id, monotonic_ns())
         if self._frame_bytes > len(payload):
             payload = damage.enlarge(payload, self._frame_bytes)
         verdict, length_error = Verdict.GOOD, 0
@@ -177,9 +189,9 @@ class Shutter:
 
 
 @lru_cache(maxsize=16)
-def _ready_made(width_px: int, height_px: int, quality: int, name: str) -> tuple[bytes, ...]:
+def _ready_made(width_px: int, height_px: int, quality: int, name: str, *, flash: bool = False) -> tuple[bytes, ...]:
     """A few pictures, half a second apart."""
     pictures = Synthetic(
         width_px, height_px, fps=2.0, quality=quality, name=name, show_frame_id=False, block_code=False
     )
-    return tuple(pictures.draw(Label(0, 0, pictures.advance())) for _ in range(_STATIC_PICTURES))
+    return tuple(pictures.draw(Label(0, 0, pictures.advance(), flash=flash)) for _ in range(_STATIC_PICTURES))

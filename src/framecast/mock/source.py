@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from framecast.core.errors import Misuse
 from framecast.core.source import Feed
+from framecast.mock.clap import MAX_RATE_HZ, MIN_RATE_HZ, Claps
+from framecast.mock.devicetime import MOST_PPM, DeviceTime
 
 if TYPE_CHECKING:
     from framecast.mock.picture import Synthetic
@@ -21,6 +23,7 @@ MAX_PX = 4096
 
 MIN_FPS = 0.1
 MAX_FPS = 240.0
+_KEYS = ("fps", "size", "quality", "show_frame_id", "name", "hue", "audio", "rate", "channels", "clock_ppm")
 _CATCH_UP_S = 0.5
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -37,7 +40,10 @@ class MockOptions:
         show_frame_id: Write the frame id into the picture as text.
         name: Written into the picture; settles its colours.
         hue_deg: Colours to take instead, 0 to 360; None = those of the name.
-        audio: Accepted, and without effect until there is sound.
+        audio: With sound: a soft tone and claps (`clap`).
+        sample_rate_hz: Samples of sound a second.
+        channels: Of the sound.
+        clock_ppm: By how many millionths its clock is fast (positive) or slow.
     """
 
     fps: float = 30.0
@@ -48,6 +54,9 @@ class MockOptions:
     name: str = "mock"
     hue_deg: float | None = None
     audio: bool = False
+    sample_rate_hz: int = 16_000
+    channels: int = 1
+    clock_ppm: float = 0.0
 
 
 def parse_url(url: str) -> MockOptions:
@@ -60,11 +69,10 @@ def parse_url(url: str) -> MockOptions:
     if parts.scheme != "mock" or parts.netloc or parts.path:
         raise Misuse(f"{url!r} is no mock camera: expected mock: or mock:?fps=30&size=640x480")
     values = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(set(values) - {"fps", "size", "audio", "show_frame_id", "quality", "name", "hue"})
+    unknown = sorted(set(values) - set(_KEYS))
     if unknown:
         raise Misuse(
-            f"mock: doesn't know {unknown[0]}={values[unknown[0]]!r}: "
-            "it takes fps, size, quality, show_frame_id, name, hue and audio"
+            f"mock: doesn't know {unknown[0]}={values[unknown[0]]!r}: it takes {', '.join(_KEYS[:-1])} and {_KEYS[-1]}"
         )
     width_px, height_px = parse_size(values.get("size", "640x480"))
     hue = values.get("hue", "")
@@ -77,6 +85,9 @@ def parse_url(url: str) -> MockOptions:
         name=values.get("name", "mock"),
         hue_deg=_number(values, "hue", 0, 0, 360) if hue else None,
         audio=_flag(values, "audio"),
+        sample_rate_hz=int(_number(values, "rate", 16_000, MIN_RATE_HZ, MAX_RATE_HZ)),
+        channels=int(_number(values, "channels", 1, 1, 2)),
+        clock_ppm=_number(values, "clock_ppm", 0.0, -MOST_PPM, MOST_PPM),
     )
 
 
@@ -111,6 +122,9 @@ class MockSource:
         """Feed for ever; drawing happens in a thread of its own."""
         options = self.options
         loop = asyncio.get_running_loop()
+        # Unix time, off by as much as its crystal makes it from here on.
+        time = DeviceTime(feed.clock, options.clock_ppm, feed.clock.now_ns() / 1e9)
+        claps = Claps()
         with ThreadPoolExecutor(1, thread_name_prefix="mock") as executor:
             pictures = await loop.run_in_executor(executor, _pictures, options)
             from framecast.mock.picture import Label
@@ -118,19 +132,24 @@ class MockSource:
             feed.connected("Synthetic camera", options.name)
             schedule = Schedule(feed.clock.now_ns() / 1e9)
             rate = Rate()
-            while True:
-                wait_s = schedule.wait_s(pictures.advance(), feed.clock.now_ns() / 1e9)
-                if wait_s > 0:
-                    await asyncio.sleep(wait_s)
-                now_ns = feed.clock.now_ns()
-                label = Label(
-                    frame_id=feed.next_frame_id,
-                    time_us=now_ns // 1000,
-                    elapsed_s=now_ns / 1e9 - schedule.start_s,
-                    fps=rate.tick(now_ns / 1e9),
-                )
-                jpeg = await loop.run_in_executor(executor, pictures.draw, label)
-                feed.jpeg(jpeg, stamp_s=now_ns / 1e9)
+            async with asyncio.TaskGroup() as tasks:
+                if options.audio:
+                    tasks.create_task(_sound(feed, options, time, claps))
+                while True:
+                    wait_s = schedule.wait_s(pictures.advance(), feed.clock.now_ns() / 1e9)
+                    if wait_s > 0:
+                        await asyncio.sleep(wait_s)
+                    now_ns = feed.clock.now_ns()
+                    taken_s = time.at_s(now_ns)
+                    label = Label(
+                        frame_id=feed.next_frame_id,
+                        time_us=now_ns // 1000,
+                        elapsed_s=now_ns / 1e9 - schedule.start_s,
+                        fps=rate.tick(now_ns / 1e9),
+                        flash=options.audio and claps.picture(taken_s),
+                    )
+                    jpeg = await loop.run_in_executor(executor, pictures.draw, label)
+                    feed.jpeg(jpeg, stamp_s=taken_s)
 
 
 class Schedule:
@@ -166,6 +185,24 @@ class Rate:
             self._times_s.popleft()
         span_s = now_s - self._times_s[0]
         return (len(self._times_s) - 1) / span_s if span_s > 0 else 0.0
+
+
+async def _sound(feed: Feed, options: MockOptions, time: DeviceTime, claps: Claps) -> None:
+    """Feed sound for ever, in chunks as a doorbell sends them."""
+    from framecast.mock.microphone import Microphone, SoundOptions
+
+    microphone = Microphone(SoundOptions(options.sample_rate_hz, options.channels), time, claps)
+    with microphone.listen() as ear:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(microphone.run())
+            while True:
+                chunk = await ear.next()
+                feed.sound(
+                    chunk.payload,
+                    sample_rate_hz=options.sample_rate_hz,
+                    channels=options.channels,
+                    stamp_s=chunk.start_s,
+                )
 
 
 def _pictures(options: MockOptions) -> Synthetic:

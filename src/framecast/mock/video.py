@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framecast.core.errors import Misuse
-from framecast.mock.picture import Caption, Label, Plane, draw_code, encode
+from framecast.mock.picture import Caption, Label, Plane, draw_code, draw_flash, encode
 from framecast.wire import blockcode
 
 
@@ -69,6 +69,8 @@ class Video:
 
     def draw(self, label: Label) -> bytes:
         """The current picture as a JPEG."""
+        if label.flash:
+            draw_flash(self._planes)
         if self._caption is not None:
             self._caption.draw(self._planes, label)
         if self._block_code:
