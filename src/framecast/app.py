@@ -21,6 +21,7 @@ from framecast.ingest.http_client import Options
 from framecast.ingest.http_pull import HttpPull
 from framecast.mock.source import MockSource
 from framecast.process.factories import make_transform_worker, make_worker
+from framecast.process.options import H264Options
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
 from framecast.service import logs
@@ -104,11 +105,15 @@ def open_url(url: str) -> Source:
 class Parts:
     """The parts that the service is given, so that it needs to know none of them.
 
+    Args:
+        settings: What holds; the defaults when left out.
+
     Attributes:
         encodes: Pictures encoded here so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._h264 = H264Options(**(settings or Settings()).h264.model_dump())
         self.encodes = 0
         self.codecs = codec_executor()
 
@@ -118,7 +123,7 @@ class Parts:
 
     def make_worker(self, rendition: Rendition, on_fault: OnFault) -> Worker:
         """What makes a rendition."""
-        return make_worker(rendition, self.codecs, self._count, on_fault)
+        return make_worker(rendition, self.codecs, self._count, on_fault, self._h264)
 
     def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
@@ -157,7 +162,7 @@ def _run(configuration: Configuration, demonstration: Demonstration | None) -> N
 
 
 async def _serve(configuration: Configuration, demonstration: Demonstration | None) -> None:
-    parts = Parts()
+    parts = Parts(configuration.settings)
     with (
         closing(parts),
         ThreadPoolExecutor(1, thread_name_prefix="state") as state_thread,

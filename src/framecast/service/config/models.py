@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from framecast.core.rendition import SOURCE, Rendition, snap_quality, snap_width
 from framecast.service.config.addresses import Address, is_loopback, parse_address, parse_host
+from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.presets import PRESETS, PresetName
 from framecast.service.config.urls import check_camera_url, url_kind
 
@@ -67,12 +68,31 @@ def _mask(value: tuple[float, float, float, float]) -> tuple[float, float, float
     return value
 
 
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        raise ValueError('an IP address such as "192.168.1.10"') from None
+
+
+def _port_range(value: str) -> str:
+    match = re.fullmatch(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})", value.strip())
+    if not value.strip():
+        return ""
+    if match is None or not 1024 <= int(match[1]) <= int(match[2]) <= 65_535:
+        raise ValueError('UDP ports such as "50000-50199", from 1024 to 65535, or empty')
+    return f"{int(match[1])}-{int(match[2])}"
+
+
 CameraId = Annotated[str, AfterValidator(_camera_id)]
 Host = Annotated[str, AfterValidator(parse_host)]
 AddressText = Annotated[str, AfterValidator(_address_text)]
 Network = Annotated[str, AfterValidator(_network)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+IceServerText = Annotated[str, AfterValidator(check_ice_server)]
+PortRange = Annotated[str, AfterValidator(_port_range)]
 CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
 
 
@@ -201,6 +221,64 @@ class CaptureSettings(Section):
     quality: int = _setting(85, "JPEG quality of whatever is encoded here.", env=("JPEG_QUALITY",), ge=1, le=100)
 
 
+class H264Settings(Section):
+    """How H.264 is made of JPEGs; a camera's own H.264 is not concerned."""
+
+    encoder: Literal["auto", "software", "libx264", "h264_nvenc", "h264_qsv", "h264_videotoolbox", "h264_v4l2m2m"] = (
+        _setting(
+            "auto",
+            "`auto`: the first hardware encoder that opens and gives each picture back at once, else `software` (x264).",
+        )
+    )
+    bitrate_kbps: int = _setting(
+        0,
+        "Bit rate to hold at full size, in kbit/s; smaller renditions get less. 0: constant quality.",
+        ge=0,
+        le=200_000,
+    )
+    max_bitrate_kbps: int = _setting(
+        0,
+        "What constant quality may not exceed at full size, in kbit/s. 0: 2,500 for 640x480, by size for others.",
+        ge=0,
+        le=200_000,
+    )
+    crf: int = _setting(23, "Constant quality on x264's scale; lower is better and larger.", ge=14, le=45)
+    gop_s: float = _setting(2.0, "Longest time between keyframes, in s.", ge=0.5, le=2)
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = _setting(
+        "superfast", "How much work x264 does for fewer bits."
+    )
+
+
+class WebrtcSettings(Section):
+    """Watching over WebRTC (WHEP); needs the extra `webrtc`."""
+
+    enabled: bool = _setting(True, "Let viewers come over WebRTC.")
+    ice_servers: list[IceServerText] = _setting(
+        list,
+        "STUN and TURN servers, for the players and for this server: `stun:HOST:PORT`, "
+        "`turn:NAME:SECRET@HOST:PORT?transport=udp`. Every viewer gets to see them, secrets too.",
+        max_length=8,
+    )
+    addresses: list[IpAddress] = _setting(
+        list, "Local addresses that WebRTC's UDP ports are opened at; empty: all but loopback.", max_length=16
+    )
+    public_addresses: list[IpAddress] = _setting(
+        list,
+        "Addresses by which this machine is known outside, where the router passes the UDP ports on as they are.",
+        max_length=4,
+    )
+    udp_ports: PortRange = _setting(
+        "", "UDP ports to use, as `FIRST-LAST`; each viewer takes one at each local address. Empty: any."
+    )
+    max_peers: int = _setting(256, "WebRTC viewers there may be at a time, of all cameras.", ge=1, le=10_000)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """First and last UDP port, (0, 0) for any."""
+        first, _, last = self.udp_ports.partition("-")
+        return (int(first), int(last)) if first else (0, 0)
+
+
 class NetworkSettings(Section):
     """Which camera URLs the API takes. The configuration file and the command line may name any."""
 
@@ -294,6 +372,8 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     stream: StreamSettings = StreamSettings()
     capture: CaptureSettings = CaptureSettings()
+    h264: H264Settings = H264Settings()
+    webrtc: WebrtcSettings = WebrtcSettings()
     network: NetworkSettings = NetworkSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()
