@@ -163,6 +163,19 @@ class CaptureClock:
         self._pts_ns = pts_ns
         return Capture(pts_ns)
 
+    def at(self, stamp_s: float) -> int | None:
+        """When something else was captured that the same clock stamped (sound), Unix ns of the server's clock.
+
+        Nothing is learned from it. None while the stamps of the pictures tell nothing.
+
+        Args:
+            stamp_s: In the unit of the pictures' stamps.
+        """
+        if self._last_stamp_ns is None or self._ignoring or not 0.0 <= stamp_s < 1e18:
+            return None
+        stamp_ns = int(stamp_s * self._unit) + self._wrapped_ns
+        return stamp_ns + int(self._line_ns + self._drift * (stamp_ns - self._origin_ns))
+
     def _arrival(self, received_ns: int) -> int:
         self._last_received_ns = received_ns
         self._pts_ns = max(received_ns, self._pts_ns + US_NS)
