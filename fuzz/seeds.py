@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.data import frame, samples
 
+from framecast.wire import aac, fmp4, h264, mpegts
 from framecast.wire.media import pack_header
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -18,6 +19,8 @@ OTHER = bytes.fromhex(
     "ffd8 ffe10008ffd8ffd900ff ffc2000b0800200010 01011100 ffda0008 0101 00003f00 11"
     "ffc40004ffd9 ffda0008 0101 00003f00 77 ffd9"
 )
+SPS, PPS = bytes.fromhex("6742c00bda0a3684000003000400000300f23c50aa80"), bytes.fromhex("68ce023c80")
+HIGH_SPS = bytes.fromhex("67640015acd9429b42000003000200000300793e28532c")  # interlaced
 
 
 def part(body: bytes, *lines: str, eol: str = "\r\n", boundary: bytes = B) -> bytes:
@@ -92,7 +95,31 @@ def seeds() -> dict[str, list[bytes]]:
             digest % b"SHA-256" + b", " + digest % b"MD5-sess" + b', Basic realm="y", NTLM abc==',
             b'Digest realm=x,nonce="y"',
         ],
+        **coded(),
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
+    }
+
+
+def coded() -> dict[str, list[bytes]]:
+    """Those of coded media."""
+    sets = h264.ParameterSets(SPS, (PPS,))
+    picture = h264.join([b"\x09\xf0", SPS, PPS, b"\x06\x05\x01\x00\x80", b"\x65\x88\x84" + bytes(range(40))])
+    later = h264.join([b"\x41\x9a" + bytes(range(1, 60)), b"\x41\x9b" + bytes(range(9, 30))])
+    frames = b"".join(aac.adts(bytes(range(size)), 16_000, 1) for size in (5, 40, 1))
+    video = fmp4.TrackRun(
+        1, 90_000, [fmp4.Sample(h264.to_avcc(picture), 3000), fmp4.Sample(b"\x00\x00\x00\x01A", 3, False)]
+    )
+    sound = fmp4.TrackRun(2, 1 << 40, [fmp4.Sample(b"sound", 1024, True, -3)])
+    return {
+        "h264": [picture, later, picture + later, picture.replace(h264.START_CODE, b"\x00\x00\x01")],
+        "avcc": [h264.avcc(sets), h264.to_avcc(picture, parameter_sets=True), SPS, HIGH_SPS],
+        "aac": [frames, b"\x14\x08", aac.specific_config(12_345, 2)],
+        "fmp4": [
+            fmp4.fragment(1, [video]),
+            fmp4.fragment(2, [video, sound]),
+            fmp4.init_segment(fmp4.VideoTrack(sets), None),
+        ],
+        "mpegts": [picture, later, b"\xff" + picture + later, mpegts.Muxer().video(picture, 0, key=True)],
     }
 
 

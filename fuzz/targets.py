@@ -7,12 +7,9 @@ on the input alone, so that a finding can be replayed.
 
 from __future__ import annotations
 
-import itertools
-import random
 import re
 import zlib
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 
@@ -25,60 +22,15 @@ from framecast.wire.jpeg import EndFinder, Inspector, JpegError, verify_scan
 from framecast.wire.media import HEADER_BYTES, MediaError, pack_header, unpack
 from framecast.wire.multipart import MAX_LINE_BYTES, Parser, Part, boundary_of
 from framecast.wire.wsframe import close_payload, server_frame, server_header
+from fuzz import coded
+from fuzz.target import Broken, Target, pieces, require
+
+__all__ = ["TARGETS", "Broken", "Target"]
 
 BOUNDARY = "123456789000000000000987654321"
 PART_LIMIT = 3000
 _SECRET = 'päss,"word'  # noqa: S105  (nobody's)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Broken(AssertionError):
-    """A property that must hold for any input does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One parser.
-
-    Attributes:
-        name: For the command line, the corpus folder and the counts.
-        run: Takes an input; see the module's docstring.
-        tokens: What to damage inputs with.
-        kinds: Samples of tests/data that are seeds too.
-        base_s: CPU time any input may take.
-        per_byte_s: CPU time each byte may take on top.
-        share: Of the time of a run, compared with the others.
-    """
-
-    name: str
-    run: Callable[[bytes], Hashable]
-    tokens: tuple[bytes, ...] = (b"\x00", b"\xff")
-    kinds: tuple[str, ...] = ()
-    base_s: float = 0.02
-    per_byte_s: float = 5e-6
-    share: float = 1.0
-
-
-def require(holds: bool, what: str) -> None:
-    """Raises:
-    Broken: It does not hold.
-    """
-    if not holds:
-        raise Broken(what)
-
-
-def pieces(data: bytes) -> Iterator[bytes]:
-    """The input in pieces that its own bytes settle: mostly a few, sometimes of a byte or two where it is short."""
-    rng = random.Random(zlib.crc32(data))
-    size = len(data)
-    if size < 600 and rng.random() < 0.15:
-        edges = list(range(0, size, 1 + int(rng.random() * 2)))
-    elif rng.random() < 0.15:
-        edges = list(range(0, size, (64, 200, 1460)[int(rng.random() * 3)]))
-    else:
-        edges = [0, *sorted(int(rng.random() * size) for _ in range(1 + int(rng.random() * 8)))]
-    for at, end in itertools.pairwise((*edges, size)):
-        yield data[at:end]
 
 
 def _multipart_once(boundary: str | None, chunks: Iterator[bytes]) -> tuple[list[Part], Parser]:
@@ -353,5 +305,6 @@ TARGETS = {
         Target("wsframe", wsframe, share=0.4),
         Target("httpauth", httpauth, _AUTH),
         Target("blockcode", code, base_s=0.05),
+        *coded.TARGETS,
     )
 }
