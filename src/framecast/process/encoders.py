@@ -67,14 +67,16 @@ class Encoder:
     """One encoder and how to tell it what to do.
 
     Attributes:
-        name: FFmpeg's.
+        name: As in the configuration.
         pixel_format: What it takes.
         options: What it is told for a job.
+        codec: FFmpeg's name, where it is another.
     """
 
     name: str
     pixel_format: str
     options: Callable[[Job], dict[str, str]]
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def open_encoder(encoder: Encoder, job: Job) -> Any:
     Raises:
         FFmpegError: It can't be had for this.
     """
-    context = CodecContext.create(encoder.name, "w")
+    context = CodecContext.create(encoder.codec or encoder.name, "w")
     context.width, context.height = job.width_px, job.height_px
     context.pix_fmt = encoder.pixel_format
     context.time_base = TIME_BASE
@@ -237,12 +239,10 @@ class Encoders:
 
 def probe(encoder: Encoder) -> Probed:
     """Open ``encoder`` and let it encode a few pictures."""
-    name = encoder.name
-    if name not in codecs_available:
-        return Probed(name, False, "not in this FFmpeg")
+    name, codec = encoder.name, encoder.codec or encoder.name
     width, height = _PROBE_PX
     try:
-        if not Codec(name, "w").is_encoder:
+        if codec not in codecs_available or not Codec(codec, "w").is_encoder:
             return Probed(name, False, "not in this FFmpeg")
         context = open_encoder(encoder, Job(width, height))
         for number in range(_PROBE_PICTURES):

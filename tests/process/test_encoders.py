@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from framecast.core.errors import Misuse
+from framecast.core.rendition import Rendition
+from framecast.process.encoders import ENCODERS, SOFTWARE, Encoder, Encoders, Job, open_encoder, probe
+from framecast.process.h264 import H264Maker
+from framecast.process.options import H264Options
+from framecast.wire import h264
+
+from .test_h264 import picture, shown, steady
+
+SOFT = ENCODERS[SOFTWARE]
+
+
+class Failing:
+    """x264 that opens a number of times, and then refuses: a driver that goes away."""
+
+    def __init__(self, opens: int) -> None:
+        self.opens = opens
+
+    def __call__(self, job: Job) -> dict[str, str]:
+        self.opens -= 1
+        return SOFT.options(job) if self.opens >= 0 else {"preset": "none of these"}
+
+
+def test_software_is_always_there() -> None:
+    assert probe(SOFT).works
+    assert Encoders().choose("software") is SOFT
+
+
+def test_every_encoder_is_reported_with_a_reason() -> None:
+    found = Encoders().report()
+    assert [each.name for each in found] == list(ENCODERS)
+    assert all(each.note for each in found)
+
+
+def test_one_that_holds_pictures_back_is_not_used() -> None:
+    late = Encoder("late", "yuv420p", lambda job: {"preset": "medium"}, SOFTWARE)
+    assert probe(late).note == "gives pictures back late"
+    assert Encoders({"late": late, SOFTWARE: SOFT}).choose() is SOFT
+
+
+def test_the_first_that_works_is_taken_and_tried_once(caplog: pytest.LogCaptureFixture) -> None:
+    opens = Failing(1)
+    card = Encoder("card", "yuv420p", opens, SOFTWARE)
+    encoders = Encoders({"missing": Encoder("missing", "nv12", SOFT.options), "card": card, SOFTWARE: SOFT})
+    with caplog.at_level(logging.INFO):
+        assert encoders.choose() is card
+        assert encoders.choose() is card
+    assert opens.opens == 0
+    assert [record.message for record in caplog.records] == ["H.264 is encoded by card (missing: not in this FFmpeg)"]
+
+
+def test_one_that_was_asked_for_and_fails_is_replaced_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    encoders = Encoders({"card": Encoder("card", "yuv420p", Failing(0), SOFTWARE), SOFTWARE: SOFT})
+    assert encoders.choose("card") is SOFT
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    with pytest.raises(Misuse, match="auto, software, card"):
+        encoders.choose("disc")
+
+
+def test_software_takes_over_from_one_that_breaks() -> None:
+    encoders = Encoders({"card": Encoder("card", "nv12", Failing(2), SOFTWARE), SOFTWARE: SOFT})
+    maker = H264Maker(Rendition("h264"), H264Options(gop_s=1.0), encoders)
+    packets = [*steady(3, 10), picture(3, 0.4, width=160, height=120), picture(4, 0.5, width=160, height=120)]
+    units = [maker.make(packet) for packet in packets]
+    assert [unit.key for unit in units] == [True, False, False, True, False]
+    assert encoders.choose() is SOFT
+    assert len(shown(units[3:])) == 2
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "level"),
+    [(320, 240, 31), (1280, 720, 31), (1600, 1200, 40), (1920, 1080, 40), (2592, 1944, 51)],
+)
+def test_the_level_allows_size_and_rate(width: int, height: int, level: int) -> None:
+    maker = H264Maker(Rendition("h264"))
+    sets = h264.parameter_sets(maker.make(picture(1, width=width, height=height)).payload)
+    assert sets is not None
+    assert h264.parse_sps(sets.sps).level == level
+
+
+def test_an_encoder_is_open_when_it_is_handed_out() -> None:
+    assert open_encoder(SOFT, Job(64, 48)).is_open
