@@ -37,6 +37,8 @@ CODED_PACKETS, CODED_BYTES = 600, 8 << 20
 """Most of a coded track that is kept since its last key packet."""
 STALE_S = 10.0
 """A camera that was asleep shows newcomers its last picture only when it is younger than this."""
+STALL_TIMEOUT_S = 60.0
+"""How long a viewer that is behind may go without taking a byte."""
 TRANSFORM_GRACE_S = 2.0
 UNSHOWN_S = 2.0
 """Longest time without a picture that can be turned and masked before the camera counts as stalled."""
@@ -78,6 +80,7 @@ class Stream:
         state: What the camera is doing; `reason` says why, in words.
         refused: Pictures refused or lost, by cause.
         quirks: What the firmware does oddly, by code.
+        viewers_cut: Viewers that took nothing for `viewer_stall_timeout_s`.
     """
 
     def __init__(
@@ -112,6 +115,8 @@ class Stream:
         self.refused: Counter[str] = Counter()
         self.quirks: Counter[str] = Counter()
         self.drops = 0
+        self.viewer_stall_timeout_s = STALL_TIMEOUT_S
+        self.viewers_cut = 0
         self.viewers: dict[int, Viewer] = {}
         self.on_state: list[Callable[[Stream], None]] = []
         self.on_demand: Callable[[bool], None] | None = None

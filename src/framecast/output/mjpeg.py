@@ -136,7 +136,7 @@ class Output:
         key = (rendition, chunked, advance, fps)
         fanout = self._fanout(key)
         seat = Seat(transport.write, viewer)
-        connection = Takeover(seat, transport)
+        connection = Takeover(seat, transport, self.stream)
         self._connections.add(connection)
         try:
             transport.write(Package(chunked=chunked, advance=advance).opening())

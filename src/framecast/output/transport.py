@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import cast
 
 from framecast.core.fanout import FRESH, Seat
+from framecast.core.stream import STALL_TIMEOUT_S, Stream
+from framecast.output.stall import StallWatch, unsent_bytes
 
 NOTSENT_LOWAT_BYTES = 8 * 1024
 """Most bytes the kernel takes beyond what is on its way. With its default of megabytes a slow link showed pictures
@@ -57,11 +60,14 @@ class Takeover(asyncio.Protocol):
 
     The transport must not be closing: over TLS its protocol is told of the end only once, and may have been already.
 
+    Args:
+        stream: What it watches: says how long a viewer may go without taking a byte, and counts those cut for it.
+
     Attributes:
         ended: Resolves when the connection is gone.
     """
 
-    def __init__(self, seat: Seat, transport: asyncio.Transport) -> None:
+    def __init__(self, seat: Seat, transport: asyncio.Transport, stream: Stream | None = None) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket = share(transport)
         if self._socket is not None:
@@ -69,6 +75,9 @@ class Takeover(asyncio.Protocol):
         self._seat = seat
         self._transport = transport
         self._heard_bytes = 0
+        self._stream = stream
+        timeout_s = stream.viewer_stall_timeout_s if stream is not None else STALL_TIMEOUT_S
+        self._watch = StallWatch(partial(unsent_bytes, transport), self._cut, timeout_s)
         self._previous = cast(asyncio.Protocol, transport.get_protocol())
         transport.set_protocol(self)
         tune(transport)
@@ -78,7 +87,7 @@ class Takeover(asyncio.Protocol):
         # byte may wait unnoticed; over TLS, which has no `send`, a mark of 0 would be reached by nothing at all.
         transport.set_write_buffer_limits(high=1 if self._socket is None else 0, low=0)
         if transport.get_write_buffer_size() and seat.ready:
-            seat.pause()
+            self.pause_writing()
 
     @property
     def begun(self) -> bool:
@@ -90,10 +99,17 @@ class Takeover(asyncio.Protocol):
         self._transport.abort()
 
     def pause_writing(self) -> None:
+        self._watch.pause()
         self._seat.pause()
 
     def resume_writing(self) -> None:
+        self._watch.resume()
         self._seat.resume()
+
+    def _cut(self) -> None:
+        if self._stream is not None:
+            self._stream.viewers_cut += 1
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._heard_bytes += len(data)
@@ -105,6 +121,7 @@ class Takeover(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._seat.leave()
+        self._watch.close()
         if self._socket is not None:
             self._socket.detach()  # before the transport closes it, which it does right after this
         if not self.ended.done():

@@ -161,6 +161,7 @@ class Cameras:
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
         )
+        stream.viewer_stall_timeout_s = self.settings.limits.viewer_stall_timeout_s
         transform = self._parts.make_transform(config, stream.count_transform_fault)
         camera = self._start(camera_id, config, origin, source, transform, stream)
         self._cameras[camera_id] = camera

@@ -70,6 +70,7 @@ class ServiceCollector(Collector):
         drops = CounterMetricFamily(
             "framecast_drops", "Pictures that viewers missed because they were behind.", labels=_CAMERA
         )
+        cut = CounterMetricFamily("framecast_viewers_cut", "Viewers cut since they took nothing.", labels=_CAMERA)
         connects = CounterMetricFamily("framecast_connects", "Times the device was connected.", labels=_CAMERA)
         viewers = GaugeMetricFamily("framecast_viewers", "Viewers now.", labels=_CAMERA)
         fps = GaugeMetricFamily("framecast_fps", "Pictures a second over the last seconds.", labels=_CAMERA)
@@ -89,6 +90,7 @@ class ServiceCollector(Collector):
             for quirk, count in stream.quirks.items():
                 quirks.add_metric([name, quirk], count)
             drops.add_metric([name], views.drops(camera))
+            cut.add_metric([name], stream.viewers_cut)
             connects.add_metric([name], camera.reader.connects)
             viewers.add_metric([name], len(stream.viewers))
             shown = views.video(camera)
@@ -99,7 +101,7 @@ class ServiceCollector(Collector):
                 state.add_metric([name, each.value], float(each is stream.state))
             for quantile, value_ms in views.latency_ms(camera).items():
                 latency.add_metric([name, quantile], value_ms / 1000)
-        yield from (frames, size, refused, quirks, drops, connects, viewers, fps, age, state, latency)
+        yield from (frames, size, refused, quirks, drops, cut, connects, viewers, fps, age, state, latency)
 
 
 def exposition(service: Service, cameras: Iterable[Camera]) -> bytes:

@@ -43,6 +43,7 @@ def camera(item: Camera) -> Json:
             "quirks": dict(stream.quirks),
             "drops": drops(item),
             "overruns": item.output.overruns,
+            "viewers_cut": stream.viewers_cut,
         },
         "latency_ms": latency_ms(item),
         "renditions": stream.renditions,
