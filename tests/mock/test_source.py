@@ -34,7 +34,7 @@ class Listener:
             self.enough.set()
         return True
 
-    def sound(self, payload: bytes, *, sample_rate_hz: int, channels: int, stamp_s: float, received_ns: int = 0) -> None:
+    def sound(self, payload: bytes, *, sample_rate_hz: int, channels: int, stamp_s: float) -> None:
         self.sounds.append((payload, sample_rate_hz, channels, stamp_s))
 
     def alive(self) -> None: ...

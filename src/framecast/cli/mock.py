@@ -9,6 +9,8 @@ import typer
 
 from framecast.cli import console
 from framecast.core.errors import Misuse
+from framecast.mock.clap import MAX_RATE_HZ, MIN_RATE_HZ
+from framecast.mock.devicetime import MOST_PPM
 
 DEFAULT = "espressif"
 _PUSHING = {"http": "post-raw", "https": "post-raw", "ws": "websocket", "wss": "websocket"}
@@ -47,6 +49,20 @@ def mock_camera(
     ] = False,
     show_frame_id: Annotated[bool, typer.Option(help="Write the frame id into the picture.")] = True,
     block_code: Annotated[bool, typer.Option(help="Draw the code that measuring programs read.")] = True,
+    audio: Annotated[
+        bool, typer.Option("--audio", help="With sound: a tone, and a click with each flash of the picture.")
+    ] = False,
+    rate: Annotated[
+        int, typer.Option("--rate", min=MIN_RATE_HZ, max=MAX_RATE_HZ, help="Samples of sound a second.")
+    ] = 16_000,
+    channels: Annotated[int, typer.Option("--channels", min=1, max=2, help="Channels of the sound.")] = 1,
+    clock_ppm: Annotated[
+        float, typer.Option("--clock-ppm", min=-MOST_PPM, max=MOST_PPM, help="How much too fast its clock runs.")
+    ] = 0.0,
+    speaker: Annotated[
+        Path | None,
+        typer.Option("--speaker", dir_okay=False, help="WAV file for what its speaker plays (where it pushes)."),
+    ] = None,
     clients: Annotated[
         int | None, typer.Option("--clients", min=1, help="Viewers it serves. [as the firmware]")
     ] = None,
@@ -69,6 +85,7 @@ def mock_camera(
         return
     import asyncio
 
+    from framecast.mock.microphone import SoundOptions
     from framecast.mock.play import DeviceOptions, play
     from framecast.mock.source import parse_size
 
@@ -91,6 +108,9 @@ def mock_camera(
             frame_bytes=frame_bytes,
             max_clients=clients,
             token=token,
+            audio=SoundOptions(rate, channels) if audio else None,
+            clock_ppm=clock_ppm,
+            speaker=speaker,
             duration_s=duration,
             seed=seed,
         )

@@ -28,7 +28,8 @@ class Audio:
     Attributes:
         microphone: Where it comes from.
         target: Where it is POSTed to; None for a device that is asked, or sends it on its WebSocket.
-        sent: Numbers of the chunks that were written whole, oldest first (the last 65,536).
+        written: How many chunks were written whole.
+        sent: Numbers of these, oldest first (the last 65,536).
         statuses: Answers to pushes of sound by HTTP status.
         last_answer: Body of the latest one.
     """
@@ -38,10 +39,12 @@ class Audio:
     sent: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     statuses: Counter[int] = field(default_factory=Counter)
     last_answer: bytes = b""
+    written: int = 0
 
     def record(self, chunk: Chunk) -> None:
         """``chunk`` is written whole."""
         self.sent.append(chunk.number)
+        self.written += 1
 
 
 def sound_path(path: str) -> str:

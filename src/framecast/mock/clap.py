@@ -36,10 +36,14 @@ _REMEMBERED = 64
 
 
 class Claps:
-    """Settles when a device claps. Times are seconds of the device's clock; pure."""
+    """Settles when a device claps. Times are seconds of the device's clock; pure.
+
+    Attributes:
+        instants: The latest 64.
+    """
 
     def __init__(self) -> None:
-        self._instants: deque[float] = deque(maxlen=_REMEMBERED)
+        self.instants: deque[float] = deque(maxlen=_REMEMBERED)
         self._pictured_s = -math.inf
 
     def picture(self, taken_s: float) -> bool:
@@ -47,7 +51,7 @@ class Claps:
         before_s = self._pictured_s
         self._pictured_s = taken_s
         if taken_s < before_s:  # the device has started again
-            self._instants.clear()
+            self.instants.clear()
             return False
         if before_s == -math.inf or math.floor(taken_s) == math.floor(before_s):
             return False
@@ -58,10 +62,10 @@ class Claps:
         whole_s = math.ceil(start_s)
         if whole_s < end_s and not whole_s - _ALONE_S <= self._pictured_s <= end_s:
             self._clap(float(whole_s))
-        return [instant for instant in self._instants if start_s <= instant < end_s]
+        return [instant for instant in self.instants if start_s <= instant < end_s]
 
     def _clap(self, instant_s: float) -> bool:
-        if self._instants and 0 <= instant_s - self._instants[-1] < _APART_S:
+        if self.instants and 0 <= instant_s - self.instants[-1] < _APART_S:
             return False
-        self._instants.append(instant_s)
+        self.instants.append(instant_s)
         return True

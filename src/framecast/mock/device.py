@@ -32,9 +32,8 @@ from framecast.mock.line import Line, Link
 from framecast.mock.microphone import Microphone, SoundOptions
 from framecast.mock.picture import Pictures
 from framecast.mock.pushing import Target, dial
-from framecast.mock.setup import bound, checked, dialled, find, sound_target, target
+from framecast.mock.setup import bound, checked, dialled, find, make_speaker, sound_target, target
 from framecast.mock.shutter import Frame, Shutter
-from framecast.mock.speaker import Speaker
 from framecast.mock.troubles import suffer
 
 STALL_S = 4.4
@@ -98,6 +97,7 @@ class FakeDevice:
         statuses: Answers to pushes by HTTP status, WebSocket close codes among them.
         last_answer: Body of the latest answer to a push.
         audio: Its microphone, and what was sent of it.
+        claps: When it clapped.
 
     Raises:
         Misuse: No such dialect or fault, or a fault that the dialect can't have.
@@ -151,12 +151,12 @@ class FakeDevice:
         if self.dialect.pushes:
             self.target = target(to, self.dialect)
         self._time = DeviceTime(clock, clock_ppm, _UPTIME_AT_START_S)
-        claps = None if audio is None else Claps()
+        self.claps = Claps()
         self.audio: Audio | None = None
-        if audio is not None and claps is not None:
-            microphone = Microphone(audio, self._time, claps, self._faults.values(), seed)
-            self.audio = Audio(microphone, sound_target(self.target, self.dialect) if self.dialect.pushes else None)
-        self.speaker = None if speaker is None else Speaker(speaker)
+        if audio is not None:
+            microphone = Microphone(audio, self._time, self.claps, self._faults.values(), seed)
+            self.audio = Audio(microphone, sound_target(self.target if self.dialect.pushes else None, self.dialect))
+        self.speaker = None if speaker is None else make_speaker(speaker, self.dialect)
         self._host, self._port = host, port
         self.stall_s, self.down_s, self._retry_s = stall_s, down_s, retry_s
         self._link = Link(bytes_per_s=self._faults["slow"].value if "slow" in self._faults else 0.0)
@@ -178,7 +178,7 @@ class FakeDevice:
             clock=clock,
             first_frame_id=first_frame_id,
             time=self._time,
-            claps=claps,
+            claps=self.claps if audio is not None else None,
         )
         self._conversations = Conversations(self)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from framecast.core.errors import Misuse
 from framecast.mock.device import FakeDevice
+from framecast.mock.microphone import SoundOptions
 from framecast.mock.picture import Pictures, Synthetic
 from framecast.mock.setup import find
 from framecast.mock.video import Video
@@ -39,6 +40,9 @@ class DeviceOptions:
         frame_bytes: Pad pictures to this many bytes; 0 = as they are.
         max_clients: Viewers at a time; None = as many as the firmware serves.
         token: Sent along when pushing.
+        audio: Its sound; None = none.
+        clock_ppm: By how many millionths its clock is fast (positive) or slow.
+        speaker: WAV file for what its speaker plays; None = no speaker.
         duration_s: Stop after this long; None = never.
         seed: Of all chance.
     """
@@ -59,6 +63,9 @@ class DeviceOptions:
     frame_bytes: int = 0
     max_clients: int | None = None
     token: str = ""
+    audio: SoundOptions | None = None
+    clock_ppm: float = 0.0
+    speaker: Path | None = None
     duration_s: float | None = None
     seed: int = 0
 
@@ -95,6 +102,9 @@ async def play(options: DeviceOptions, out: Callable[[str], None] = print) -> No
         token=options.token,
         max_clients=options.max_clients,
         seed=options.seed,
+        audio=options.audio,
+        clock_ppm=options.clock_ppm,
+        speaker=options.speaker,
         log=out,
     )
     async with device:
@@ -106,6 +116,8 @@ async def play(options: DeviceOptions, out: Callable[[str], None] = print) -> No
             out(f"Listening on {device.url}")
             for still in dialect.stills:
                 out(f"Stills at {device.base_url}{still}")
+            for sound in dialect.sounds if device.audio is not None else ():
+                out(f"Sound at {device.base_url}{sound}")
         for fault in options.faults:
             out(f"With the fault {fault}")
         try:
@@ -162,5 +174,9 @@ async def _report(device: FakeDevice, out: Callable[[str], None]) -> None:
         if frames:
             line = f"{frames / REPORT_EVERY_S:.1f} fps | {size_bytes / frames / 1000:.1f} kB a frame"
             line += _answers(device) if device.dialect.pushes else f" | {device.clients} watching"
+            if device.audio is not None:
+                line += f" | {device.audio.written} chunks of sound"
+            if device.speaker is not None:
+                line += f" | {device.speaker.size_bytes / 1000:.0f} kB played"
             out(line)
         before = now

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from framecast.core.errors import Misuse
@@ -13,7 +14,7 @@ from framecast.mock.audio import sound_path, speaker_path
 from framecast.mock.dialects import DIALECTS, Dialect
 from framecast.mock.faults import Fault, parse
 from framecast.mock.pushing import Pushing, Target
-from framecast.mock.speaker import fetch
+from framecast.mock.speaker import Speaker, fetch
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -66,15 +67,28 @@ def target(to: str, dialect: Dialect) -> Target:
     return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], path + query)
 
 
-def sound_target(pictures: Target, dialect: Dialect) -> Target | None:
-    """Where a device that pushes POSTs its sound to; None for one that sends it beside its pictures.
+def sound_target(pictures: Target | None, dialect: Dialect) -> Target | None:
+    """Where a device that POSTs its pictures to ``pictures`` POSTs its sound to; None for one that sends it otherwise.
 
     Raises:
         Misuse: The dialect has no sound, or it can't be told where to.
     """
     if not dialect.sends_sound:
         raise Misuse(f"{dialect.name} has no sound")
-    return replace(pictures, path=sound_path(pictures.path)) if dialect.push_sound is not None else None
+    if pictures is None or dialect.push_sound is None:
+        return None
+    return replace(pictures, path=sound_path(pictures.path))
+
+
+def make_speaker(path: Path, dialect: Dialect) -> Speaker:
+    """A speaker that writes to ``path``.
+
+    Raises:
+        Misuse: The dialect has none, or the file can't be written.
+    """
+    if not dialect.pushes or not dialect.sends_sound:
+        raise Misuse(f"{dialect.name} has no speaker: take a dialect that pushes its sound")
+    return Speaker(path)
 
 
 def dialled(device: Pushing, dialect: Dialect) -> list[Callable[[], Awaitable[None]]]:
