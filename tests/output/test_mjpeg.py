@@ -305,3 +305,15 @@ async def test_the_stamp_is_the_capture_time_for_all_and_in_repeats(house: House
 
 
 SMALL = Rendition(width_px=320)
+
+
+async def test_a_viewer_that_comes_after_the_end_is_hung_up_on(house: House) -> None:
+    house.publish()
+    house.output.close()
+    wire, serving = await house.join()
+    assert wire.closing
+    async with asyncio.timeout(5):
+        await serving
+    assert wire.written == b""
+    assert (house.output.fanouts, house.output._connections) == ({}, set())
+    assert not house.stream.wanted

@@ -104,6 +104,7 @@ class Output:
         self._connections: set[Takeover] = set()
         self._quietly = Quietly()
         self._overruns = 0
+        self._closed = False
 
     @property
     def fanouts(self) -> dict[FanoutKey, Fanout]:
@@ -128,9 +129,13 @@ class Output:
     ) -> None:
         """Serve a viewer whose response head is out, until its connection ends (at once when it has ended already).
 
+        One that comes after `close`, its camera removed while the head was on its way, is hung up on.
+
         Raises:
             LimitReached: The camera has too many renditions already; nothing was written.
         """
+        if self._closed:
+            transport.abort()
         if transport.is_closing():
             return
         key = (rendition, chunked, advance, fps)
@@ -162,7 +167,8 @@ class Output:
         self.stream.check(rendition)
 
     def close(self) -> None:
-        """Drop all viewers."""
+        """Drop all viewers; none is served any more."""
+        self._closed = True
         for connection in tuple(self._connections):
             connection.close()
 
