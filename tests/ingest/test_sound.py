@@ -161,7 +161,8 @@ class Room:
         self.clock = ManualClock(START_NS)
         self.pictures = CaptureClock()
         self.stream = Stream("door", 1, supervisor, clock=self.clock)
-        self.microphone = Microphone(self.stream, lambda: self.pictures)
+        self.microphone = Microphone(self.stream)
+        self.microphone.follow(self.pictures)
 
     def send(
         self, number: int | None = None, *, payload: bytes = b"", after_s: float = CHUNK_S, **more: object

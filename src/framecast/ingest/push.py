@@ -19,6 +19,7 @@ from framecast.core.publisher import Publisher
 from framecast.core.stream import State, Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
+from framecast.ingest.sound import Microphone
 
 log = logging.getLogger("framecast.ingest.push")
 
@@ -35,9 +36,12 @@ class Desk:
         stream: The camera.
         gate: What pictures must pass.
         stall_timeout_s: Silence after which the device counts as gone.
+        microphone: Takes the device's sound; one of its own when left out.
     """
 
-    def __init__(self, stream: Stream, gate: Gate, *, stall_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, stream: Stream, gate: Gate, *, stall_timeout_s: float = 10.0, microphone: Microphone | None = None
+    ) -> None:
         self.stream = stream
         self.dialect = ""
         self.address = ""
@@ -51,6 +55,8 @@ class Desk:
         self._identity: object = None
         self._replaced: dict[object, float] = {}
         self._capture = CaptureClock()
+        self.microphone = microphone or Microphone(stream)
+        self.microphone.follow(self._capture)
         self._heard_at = 0.0
         self._interval_s = 0.0
         self._quietly = Quietly()
@@ -86,6 +92,7 @@ class Desk:
         self.address = address
         self._identity = identity
         self._capture = CaptureClock()
+        self.microphone.follow(self._capture)
         self._publisher = self.stream.open_publisher(address, on_replaced)
         log.info("%s: %s publishes (%s)", self.stream.camera_id, address, dialect)
 

@@ -30,6 +30,8 @@ from framecast.core.stream import State, Stream
 from framecast.core.supervise import Backoff
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
+from framecast.ingest.sound import Microphone
+from framecast.wire.pcm import PcmError
 
 log = logging.getLogger("framecast.ingest.reader")
 
@@ -55,6 +57,7 @@ class Reader:
         label: The URL as people may see it, without secrets.
         policy: Fetch always, or while somebody is attached and `grace_s` after.
         stall_timeout_s: Silence after which the connection is given up.
+        microphone: Takes the sound that comes with the pictures; one of its own when left out.
 
     Attributes:
         dialect: What the device speaks, as far as known.
@@ -76,6 +79,7 @@ class Reader:
         grace_s: float = 30.0,
         stall_timeout_s: float = 10.0,
         backoff: Backoff | None = None,
+        microphone: Microphone | None = None,
     ) -> None:
         self.stream = stream
         self.clock: Clock = stream.clock
@@ -94,6 +98,8 @@ class Reader:
         self._backoff = backoff or Backoff(first_s=0.25, cap_s=5.0)
         self._publisher: Publisher | None = None
         self._capture = CaptureClock()
+        self.microphone = microphone or Microphone(stream)
+        self.microphone.follow(self._capture)
         self._coded: dict[int, Packet] = {}
         self._heard_at = 0.0
         self._interval_s = 0.0
@@ -193,15 +199,13 @@ class Reader:
         received_ns: int | None = None,
     ) -> None:
         """One block of sound; see `core.source.Feed`."""
-        if received_ns is None:
-            received_ns = self.clock.now_ns()
-        if stamp_s is None:
-            samples = len(payload) // (2 * channels)
-            pts_ns = received_ns - samples * 1_000_000_000 // sample_rate_hz
-        else:
-            pts_ns = self._capture.map(received_ns, stamp_s).pts_ns
-        form = Format("pcm_s16le", sample_rate_hz=sample_rate_hz, channels=channels)
-        self.stream.publish_sound(payload, form, pts_ns, received_ns)
+        try:
+            self.microphone.check_in(self, address=self._label, ordered=True)
+            self.microphone.chunk(
+                payload, sample_rate_hz=sample_rate_hz, channels=channels, stamp_s=stamp_s, received_ns=received_ns
+            )
+        except (PcmError, Replaced):
+            return  # counted there
 
     def _captured(self, publisher: Publisher, received_ns: int, stamp_s: float | None) -> int:
         """When a picture was taken, Unix ns of our clock. Whatever a picture says about the camera is noted."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from framecast.core.errors import Replaced
@@ -55,7 +54,6 @@ class Microphone:
 
     Args:
         stream: The camera.
-        pictures: The clock that maps the stamps of the camera's pictures, as it is now.
 
     Attributes:
         muted: What is published is silence of the same length: somebody talks to the device.
@@ -66,7 +64,7 @@ class Microphone:
         replaced: Times that another device took over.
     """
 
-    def __init__(self, stream: Stream, pictures: Callable[[], CaptureClock | None] = lambda: None) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.muted = False
         self.address = ""
@@ -74,7 +72,7 @@ class Microphone:
         self.meter = Meter()
         self.published = 0
         self.replaced = 0
-        self._pictures = pictures
+        self._pictures: CaptureClock | None = None
         self._counts: Counter[str] = Counter()
         self._identity: object = None
         self._replaced: tuple[object, int] = (None, 0)
@@ -121,6 +119,10 @@ class Microphone:
     def active(self) -> bool:
         """Whether sound is coming."""
         return self.published > 0 and self.stream.clock.now_ns() - self._heard_ns < ACTIVE_NS
+
+    def follow(self, pictures: CaptureClock) -> None:
+        """Map the stamps of chunks as the stamps of the pictures are mapped from now on."""
+        self._pictures = pictures
 
     def check_in(self, identity: object, *, address: str = "", ordered: bool = False) -> None:
         """Make ``identity`` the one whose sound is taken, if it isn't already.
@@ -234,8 +236,7 @@ class Microphone:
         """When its last sample was recorded, by the pictures' clock; None when that knows nothing."""
         if chunk.stamp_s is None:
             return None
-        pictures = self._pictures()
-        first_ns = pictures.at(chunk.stamp_s) if pictures is not None else None
+        first_ns = self._pictures.at(chunk.stamp_s) if self._pictures is not None else None
         if first_ns is None:
             return None
         end_ns = first_ns + chunk.samples * S_NS // chunk.form.sample_rate_hz
