@@ -71,7 +71,8 @@ def test_every_parameter_is_documented() -> None:
 
 
 def test_every_message_of_the_dashboard_is_documented() -> None:
-    source = (ROOT / "src" / "framecast" / "service" / "api" / "dashboard.py").read_text()
+    folder = ROOT / "src" / "framecast" / "service" / "api"
+    source = "".join((folder / name).read_text() for name in ("dashboard.py", "interest.py"))
     kinds = set(re.findall(r'"type": "(\w+)"', source)) | set(re.findall(r'kind == "(\w+)"', source))
     assert kinds == set(re.findall(r'"type": "(\w+)"', PROTOCOL))
 

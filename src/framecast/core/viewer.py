@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from framecast.core.clock import Clock
+from framecast.core.ladder import Choice
 
 
 class Viewer:
@@ -23,6 +24,7 @@ class Viewer:
         repeats: Heartbeats written.
         behind: Whether it has not yet taken what was last written.
         acked: Last frame id it acknowledged, for those who do.
+        choice: The quality it gets and why, for those who can ask for one by name.
         settle: Brings `sent` and `drops` up to date. A fan-out that keeps its viewers in step does not count for each
             of them at each frame; it counts when somebody asks.
     """
@@ -33,6 +35,7 @@ class Viewer:
         "acked",
         "address",
         "behind",
+        "choice",
         "fps_limit",
         "kind",
         "number",
@@ -60,6 +63,7 @@ class Viewer:
         self.repeats = 0
         self.behind = False
         self.acked = 0
+        self.choice: Choice | None = None
         self.settle: Callable[[], None] | None = None
         self._sent = 0
         self._drops = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from framecast.core.ladder import Choice
 from framecast.core.viewer import Viewer
 from framecast.service.cameras import Camera
 from framecast.service.config import mask_url
@@ -42,8 +43,8 @@ def camera(item: Camera) -> Json:
             "refused": dict(stream.refused),
             "quirks": dict(stream.quirks),
             "drops": drops(item),
-            "overruns": item.output.overruns,
             "viewers_cut": stream.viewers_cut,
+            "overruns": item.output.overruns,
         },
         "latency_ms": latency_ms(item),
         "renditions": stream.renditions,
@@ -129,6 +130,18 @@ def reader(viewer: Viewer) -> Json:
         "fps_limit": viewer.fps_limit or None,
         "rendition": viewer.rendition,
         "acked_frame_id": viewer.acked or None,
+        "quality": None if viewer.choice is None else quality(viewer.choice),
+    }
+
+
+def quality(choice: Choice) -> Json:
+    """What a viewer gets, and why."""
+    return {
+        "asked": choice.asked or None,
+        "level": choice.level or None,
+        "width": choice.width_px or None,
+        "fps": choice.fps or None,
+        "reason": choice.reason,
     }
 
 

@@ -8,6 +8,7 @@ ids, not as a queue of messages, so a page that is slow hears the newest state o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from typing import Any, cast
@@ -16,17 +17,18 @@ from aiohttp import WSMsgType, web
 
 from framecast import __version__
 from framecast.core.errors import LimitReached
+from framecast.core.fanout import GONE
 from framecast.core.stream import Stream
-from framecast.output.dashboard import DEFAULT_CREDIT, MOST_CREDIT, Page, Subscription
-from framecast.service import views
-from framecast.service.api import query
+from framecast.output.dashboard import Page
 from framecast.service.api.board import Board
+from framecast.service.api.interest import Interest, check_wish
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
 from framecast.service.rights import Grant, Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
+from framecast.wire.wsframe import Opcode, server_frame
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MOST_CAMERAS = 256
@@ -78,8 +80,8 @@ class Conversation:
         assert transport is not None
         writer = cast(asyncio.WriteTransport, transport)
         self._page = Page(writer.write, writer.get_write_buffer_size)
-        self._subscriptions: dict[str, tuple[Camera, Subscription]] = {}
-        self._by_number: dict[int, Subscription] = {}
+        self._interests: dict[str, Interest] = {}
+        self._by_number: dict[int, Interest] = {}
         self._wish_for_all: dict[str, Any] | None = None
         self._changed: set[str] = set()
         self._removed: dict[str, int] = {}
@@ -116,7 +118,7 @@ class Conversation:
             for camera in cameras:
                 if self._on_state in camera.stream.on_state:
                     camera.stream.on_state.remove(self._on_state)
-            for camera_id in tuple(self._subscriptions):
+            for camera_id in tuple(self._interests):
                 self._unsubscribe(camera_id)
 
     # What the page says.
@@ -144,9 +146,13 @@ class Conversation:
             number, frame_id = message.get("camera"), message.get("frame")
             if type(number) is not int or type(frame_id) is not int:
                 raise Refusal("bad_value", "ack takes camera (its number) and frame (its id)")
-            subscription = self._by_number.get(number)
-            if subscription is not None:
-                subscription.ack(frame_id)
+            interest = self._by_number.get(number)
+            if interest is not None:
+                interest.ack(frame_id)
+        elif kind == "key":
+            interest = self._by_number.get(_number(message.get("camera")))
+            if interest is not None:
+                interest.restart()
         elif kind == "subscribe":
             for wish in self._wishes(message.get("cameras")):
                 await self._follow_wish(wish)
@@ -154,7 +160,7 @@ class Conversation:
             for camera_id in self._ids(message.get("cameras")):
                 if camera_id == EVERY_CAMERA:
                     self._wish_for_all = None
-                    for each in tuple(self._subscriptions):
+                    for each in tuple(self._interests):
                         self._unsubscribe(each)
                 self._unsubscribe(camera_id)
         elif kind == "stats":
@@ -169,7 +175,7 @@ class Conversation:
                 raise Refusal("bad_value", "t is a number or a text")
             await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
         else:
-            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, ack, stats, ping")
+            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, ack, key, stats, ping")
 
     async def _follow_wish(self, wish: dict[str, Any]) -> None:
         """Subscribe to one camera or to all; one that can't be had keeps nobody from the others."""
@@ -191,41 +197,23 @@ class Conversation:
                 await self._say(refusal.answer)
 
     def _subscribe(self, camera: Camera, wish: dict[str, Any]) -> None:
-        texts = {
-            key: str(value)
-            for key, value in wish.items()
-            if key in query.WATCH and value not in (None, 0) and isinstance(value, (int, float, str))
-        }
-        credit = wish.get("credit", DEFAULT_CREDIT)
-        if type(credit) is not int or not 1 <= credit <= MOST_CREDIT:
-            raise Refusal("bad_value", f"credit is a whole number from 1 to {MOST_CREDIT}", camera.camera_id)
         try:
-            asked = query.wish(texts, camera.options)
+            checked = check_wish(wish, camera)
             self._unsubscribe(camera.camera_id)
-            viewer = self._service.cameras.admit(
-                camera, "websocket", self._peer, fps_limit=asked.fps, rendition=asked.rendition.name
-            )
+            interest = Interest(self._service, camera, self._page, checked, self._peer, self._tell)
+            interest.begin()
         except ApiError as error:
             raise Refusal(error.code, error.message, camera.camera_id) from None
         except LimitReached as error:
             raise Refusal("limit_reached", str(error), camera.camera_id) from None
-        subscription = Subscription(self._page, viewer, credit=credit, fps=asked.fps)
-        try:
-            self._service.hub.subscribe(camera.stream, asked.rendition, subscription)
-        except LimitReached as error:
-            self._service.cameras.dismiss(camera, viewer)
-            raise Refusal("limit_reached", str(error), camera.camera_id) from None
-        self._subscriptions[camera.camera_id] = (camera, subscription)
-        self._by_number[camera.stream.number] = subscription
+        self._interests[camera.camera_id] = interest
+        self._by_number[camera.stream.number] = interest
 
     def _unsubscribe(self, camera_id: str) -> None:
-        entry = self._subscriptions.pop(camera_id, None)
-        if entry is None:
-            return
-        camera, subscription = entry
-        self._by_number.pop(camera.stream.number, None)
-        subscription.leave()
-        self._service.cameras.dismiss(camera, subscription.viewer)
+        interest = self._interests.pop(camera_id, None)
+        if interest is not None:
+            self._by_number.pop(interest.camera.stream.number, None)
+            interest.end()
 
     def _wishes(self, value: object) -> list[dict[str, Any]]:
         if (
@@ -311,14 +299,29 @@ class Conversation:
         cameras: dict[str, Any] = {}
         for camera in self._service.cameras:
             if self._may_watch(camera):
-                entry = self._subscriptions.get(camera.camera_id)
+                interest = self._interests.get(camera.camera_id)
                 numbers = self._board.numbers(camera)
-                mine = {} if entry is None else {"mine": views.reader(entry[1].viewer)}
+                mine = {} if interest is None else {"mine": interest.numbers()}
                 cameras[camera.camera_id] = {**numbers, **mine}
         await self._say({"type": "stats", "server_ns": self._service.clock.now_ns(), "cameras": cameras})
 
     async def _say(self, message: dict[str, Any]) -> None:
-        await self._socket.send_str(json.dumps(message, separators=(",", ":")))
+        await self._socket.send_str(_text(message))
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Say something right now, so that it stands before the picture it is about."""
+        with contextlib.suppress(*GONE):
+            self._page.write(server_frame(Opcode.TEXT, _text(message).encode()))
+
+
+def _text(message: dict[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"))
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise Refusal("bad_value", "camera is a camera's number")
+    return value
 
 
 def _is_odd(value: object) -> bool:

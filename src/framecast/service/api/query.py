@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from framecast.core.ladder import AUTO, NAMED, Choice, Level
 from framecast.core.rendition import Rendition, snap_max_bytes, snap_quality, snap_width
 from framecast.service.config import StreamOptions
 from framecast.service.errors import bad_request
+
+N = TypeVar("N", int, float)
 
 OVERLAYS = ("frame-id", "detections")
 MOST_FPS = 240.0
@@ -18,7 +22,8 @@ MAX_BYTES = (1_000, 16_000_000)
 WATCH = {
     "fps": f"Most frames a second, above 0 and up to {MOST_FPS:g}, evenly spaced. Default: all.",
     "width": f"Width in pixels, {WIDTH_PX[0]} to {WIDTH_PX[1]}; snaps up to a ladder, nothing is enlarged.",
-    "quality": "JPEG quality, 1 to 100; snaps up to a ladder.",
+    "quality": "1 to 100, snapping up to a ladder; or source, high, medium or low: size, quality and rate together; or "
+    "auto: whichever of these the connection carries.",
     "overlay": "What is burnt in, comma-separated: frame-id.",
     "max_bytes": f"Largest picture in bytes, {MAX_BYTES[0]} to {MAX_BYTES[1]}, for displays with little memory.",
 }
@@ -26,10 +31,44 @@ WATCH = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a viewer asked for: a rendition and a frame rate (0 for all)."""
+    """What a viewer asked for.
+
+    Attributes:
+        rendition: Of which pictures.
+        fps: Most of them a second, 0 for all.
+        quality: Name of the level asked for, ``auto``, or empty where none was.
+    """
 
     rendition: Rendition
     fps: float
+    quality: str = ""
+
+    @property
+    def auto(self) -> bool:
+        """Whether the level is to follow the connection."""
+        return self.quality == AUTO
+
+    @property
+    def choice(self) -> Choice:
+        """This in words."""
+        rendition = self.rendition
+        asked = self.quality or (str(rendition.quality) if rendition.quality else "")
+        level = "source" if self.auto else self.quality
+        reason = f"{self.quality} was asked for" if level and not self.auto else ""
+        return Choice(asked, level, rendition.width_px, self.fps, reason)
+
+    def at(self, level: Level) -> Wish:
+        """The same, and no more than ``level`` allows."""
+        rendition = replace(
+            self.rendition,
+            width_px=_lesser(self.rendition.width_px, level.width_px),
+            quality=_lesser(self.rendition.quality, level.quality),
+        )
+        return replace(self, rendition=rendition, fps=_lesser(self.fps, level.fps))
+
+    def coded(self, codec: str) -> Rendition:
+        """The rendition of coded video: the rate is the encoder's, since coded pictures can't be left out later."""
+        return replace(self.rendition, codec=codec, fps=math.ceil(self.fps))
 
 
 def wish(query: Mapping[str, str], options: StreamOptions) -> Wish:
@@ -40,13 +79,15 @@ def wish(query: Mapping[str, str], options: StreamOptions) -> Wish:
     """
     base = options.rendition
     width = whole(query, "width", *WIDTH_PX)
-    quality = whole(query, "quality", 1, 100)
+    named = query.get("quality", "")
+    level = NAMED.get(named)
+    quality = 0 if level is not None or named == AUTO else _quality(query)
     max_bytes = whole(query, "max_bytes", *MAX_BYTES)
     overlay = _overlay(query.get("overlay", ""))
     fps = number(query, "fps", 0.01, MOST_FPS)
     if options.fps:
         fps = min(fps or options.fps, options.fps)
-    return Wish(
+    asked = Wish(
         Rendition(
             width_px=snap_width(width) if width else base.width_px,
             quality=snap_quality(quality) if quality else base.quality,
@@ -54,7 +95,21 @@ def wish(query: Mapping[str, str], options: StreamOptions) -> Wish:
             max_bytes=snap_max_bytes(max_bytes) if max_bytes else 0,
         ),
         fps,
+        "" if quality else named,
     )
+    return asked if level is None else asked.at(level)
+
+
+def _quality(query: Mapping[str, str]) -> int:
+    text = query.get("quality", "1")
+    if not text[:1].isdigit():
+        raise bad_request(f"quality has to be 1 to 100, {AUTO}, or one of {', '.join(NAMED)}", "bad_value")
+    return whole(query, "quality", 1, 100)
+
+
+def _lesser(one: N, other: N) -> N:
+    """The smaller one, 0 standing for no limit."""
+    return min(one, other) if one and other else one or other
 
 
 def whole(query: Mapping[str, str], name: str, least: int, most: int) -> int:

@@ -1,0 +1,182 @@
+"""One page's interest in one camera: what it wished for, what it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from framecast.core.errors import LimitReached
+from framecast.output.dashboard import (
+    CODED_CREDIT,
+    DEFAULT_CREDIT,
+    MOST_CREDIT,
+    CodedSubscription,
+    Form,
+    Page,
+    SoundSubscription,
+    Subscription,
+)
+from framecast.service import views
+from framecast.service.api import query
+from framecast.service.cameras import Camera
+from framecast.service.errors import ApiError, bad_request
+from framecast.service.service import Service
+
+FORMS = ("jpeg", "h264", "mp4")
+PCM = Form("pcm")
+
+
+@dataclass(frozen=True, slots=True)
+class PageWish:
+    """What a page asks for of one camera."""
+
+    form: str
+    asked: query.Wish
+    audio: bool
+    credit: int
+
+    def carried(self, asked: query.Wish) -> Form:
+        """What the channel has to carry for this wish at some level."""
+        if self.form == "jpeg":
+            return Form(rendition=asked.rendition)
+        return Form("mp4" if self.form == "mp4" else "", asked.coded("h264"), self.form == "mp4" and self.audio)
+
+
+def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
+    """What ``wish`` asks for.
+
+    Raises:
+        ApiError: It makes no sense.
+    """
+    form = wish.get("form", "jpeg")
+    if form not in FORMS:
+        raise bad_request(f"form is one of {', '.join(FORMS)}", "bad_value")
+    audio = wish.get("audio", False)
+    if type(audio) is not bool:
+        raise bad_request("audio is true or false", "bad_value")
+    credit = wish.get("credit", DEFAULT_CREDIT if form == "jpeg" else CODED_CREDIT)
+    if type(credit) is not int or not 1 <= credit <= MOST_CREDIT:
+        raise bad_request(f"credit is a whole number from 1 to {MOST_CREDIT}", "bad_value")
+    texts = {
+        key: str(value)
+        for key, value in wish.items()
+        if key in query.WATCH and value not in (None, 0) and isinstance(value, (int, float, str))
+    }
+    asked = query.wish(texts, camera.options)
+    if form != "jpeg" and (asked.rendition.overlay or asked.rendition.max_bytes):
+        raise bad_request("overlay and max_bytes are for form jpeg", "not_available")
+    return PageWish(form, asked, audio, credit)
+
+
+class Interest:
+    """One page's interest in one camera.
+
+    Args:
+        service: Where cameras and channels are.
+        camera: The camera.
+        page: The socket.
+        wish: What is asked for.
+        peer: The page's address.
+        tell: Says something to the page at once, before what is written next.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        camera: Camera,
+        page: Page,
+        wish: PageWish,
+        peer: str,
+        tell: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.camera = camera
+        self._service = service
+        self._page = page
+        self._wish = wish
+        self._peer = peer
+        self._tell = tell
+        self._subscription: Subscription | None = None
+        self._sound: SoundSubscription | None = None
+
+    def begin(self) -> None:
+        """Subscribe.
+
+        Raises:
+            LimitReached: The camera has as many viewers, or renditions, as it may.
+            ApiError: The form can't be had here.
+        """
+        wish, stream = self._wish, self.camera.stream
+        asked = wish.asked
+        carried = wish.carried(asked)
+        viewer = self._service.cameras.admit(
+            self.camera, "websocket", self._peer, fps_limit=asked.fps, rendition=carried.rendition.name
+        )
+        viewer.choice = asked.choice
+        if wish.form == "jpeg":
+            subscription = Subscription(self._page, viewer, credit=wish.credit, fps=asked.fps)
+        else:
+            subscription = CodedSubscription(self._page, viewer, credit=wish.credit)
+        self._subscription = subscription
+        subscription.on_form = self._tell_form
+        try:
+            channel = self._service.hub.channel(stream, carried)
+            if wish.form == "jpeg":
+                self._tell_form()
+            channel.add(subscription)
+        except (LimitReached, ApiError):
+            self.end()
+            raise
+        if wish.audio and wish.form != "mp4":
+            self._sound = SoundSubscription(self._page, subscription.late_s)
+            self._service.hub.channel(stream, PCM).add(self._sound)
+
+    def end(self) -> None:
+        """Give everything up. Safe to call twice."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.leave()
+            self._service.cameras.dismiss(self.camera, subscription.viewer)
+        if self._sound is not None:
+            self._sound.leave()
+            self._sound = None
+
+    def ack(self, frame_id: int) -> None:
+        """The page has shown this frame and all before it."""
+        if self._subscription is not None:
+            self._subscription.ack(frame_id)
+        if self._sound is not None:
+            self._sound.pump()
+
+    def restart(self) -> None:
+        """The page can't go on without a key picture."""
+        if isinstance(self._subscription, CodedSubscription):
+            self._subscription.restart()
+
+    def numbers(self) -> dict[str, Any]:
+        """This page as a reader of the camera."""
+        subscription, sound = self._subscription, self._sound
+        if subscription is None:
+            return {}
+        heard = {} if sound is None else {"sound": {"sent": sound.sent, "drops": sound.drops}}
+        return {**views.reader(subscription.viewer), **heard}
+
+    def _tell_form(self) -> None:
+        subscription = self._subscription
+        if subscription is None:
+            return
+        channel, choice = subscription.channel, subscription.viewer.choice
+        assert choice is not None
+        codec = "" if channel is None else channel.codec
+        mime = {"jpeg": "image/jpeg", "h264": "video/h264"}.get(self._wish.form)
+        self._tell(
+            {
+                "type": "form",
+                "id": self.camera.camera_id,
+                "camera": self.camera.stream.number,
+                "form": self._wish.form,
+                "mime": mime or ("" if channel is None else channel.mime),
+                "codec": codec,
+                "quality": views.quality(choice),
+            }
+        )
