@@ -157,7 +157,7 @@ class _Connection(RequestHandler):
         if origin is not None and origin.lower().rstrip("/") in allowed:
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Credentials"] = "true"
-            headers["Access-Control-Expose-Headers"] = "ETag, X-Frame-Id, X-Timestamp, X-Frame-Age"
+            headers["Access-Control-Expose-Headers"] = "ETag, Link, Location, X-Frame-Id, X-Timestamp, X-Frame-Age"
             headers["Vary"] = "Origin"
 
     def handle_error(

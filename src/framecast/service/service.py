@@ -27,6 +27,7 @@ from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
 from framecast.service.errors import ApiError, not_found
+from framecast.service.peering import Peering
 from framecast.service.reach import url_refusal
 from framecast.service.rights import Access, Grant
 from framecast.service.state import State
@@ -91,11 +92,14 @@ class Service:
         self._changing = asyncio.Lock()
         self.cameras = Cameras(self.settings, parts, supervisor, frame_ids=state, executor=state_executor, clock=clock)
         self.cameras.on_removed.append(self._forget_outputs)
+        self.peering = Peering(self.settings.webrtc, self.cameras, supervisor)
+        self.on_revoked.append(self.peering.drop)
         self.access = self._make_access()
 
     def _forget_outputs(self, camera: Camera) -> None:
         self.hub.forget(camera.camera_id)
         self.mp4.close(camera.camera_id)
+        self.peering.forget(camera)
         self.fragments.forget(camera.camera_id)
 
     async def start(self) -> None:

@@ -282,6 +282,14 @@ class WebrtcSettings(Section):
         return (int(first), int(last)) if first else (0, 0)
 
 
+class SoundSettings(Section):
+    """Sound, and talking back."""
+
+    talk_duplex: Literal["half", "full"] = _setting(
+        "half", "`half` mutes a camera's own sound while somebody talks to it, so that nobody hears an echo."
+    )
+
+
 class NetworkSettings(Section):
     """Which camera URLs the API takes. The configuration file and the command line may name any."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from framecast.service.config import schema
+from framecast.service.config.iceurls import mask_ice_server
 from framecast.service.config.models import Settings
 from framecast.service.config.resolve import Configuration
 from framecast.service.config.urls import mask_url
@@ -38,6 +39,8 @@ def effective(configuration: Configuration) -> list[Effective]:
             value = "***"
         elif name == "url":
             value = mask_url(value)
+        elif name == "ice_servers":
+            value = [mask_ice_server(text) for text in value]
         rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))
     return rows
 

@@ -162,6 +162,8 @@ def _accepted_list(item: Any) -> str:
         "_address_text": 'addresses such as "127.0.0.1:5000" or "[::1]:5000"',
         "_network": 'networks such as "192.168.1.0/24"',
         "_origin": 'origins such as "https://example.org"',
+        "_ip_address": 'IP addresses such as "192.168.1.10"',
+        "check_ice_server": 'servers such as "stun:stun.example.org:3478"',
     }
     return f"a list of {kinds.get(validator, 'texts')}"
 
@@ -170,6 +172,8 @@ def _accepted_text(field: FieldInfo) -> str:
     names = {getattr(getattr(item, "func", None), "__name__", "") for item in field.metadata}
     if "_camera_id" in names:
         return "a camera id, or empty"
+    if "_port_range" in names:
+        return 'ports such as "50000-50199", or empty'
     if "parse_host" in names:
         return "an IP address or a host name"
     longest = next((item.max_length for item in field.metadata if hasattr(item, "max_length")), None)

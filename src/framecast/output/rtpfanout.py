@@ -1,0 +1,326 @@
+"""Coded packets to many WebRTC peers: cut into RTP payloads once, addressed and encrypted for each.
+
+Theory of operation. `RtpFanout` is a sink of a track of H.264 or Opus. A packet becomes a batch of payloads; these
+are sent in steps of a few payloads to every seat in turn, so that a keyframe neither floods a peer's link nor holds the
+loop: between steps others run. A seat without a beginning waits for a key packet. A seat whose socket is full, or whose
+fan-out is more than `MOST_BATCHES` behind, loses everything up to the next key packet. Nobody waits for a seat.
+
+Wishes for a key packet, of newcomers, of those who lost something, of peers that send PLI or FIR, are one wish: it goes
+to the track at most once in `KEY_INTERVAL_S`, and not again while the answer is on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from framecast.core.packet import Packet
+from framecast.core.track import Track
+from framecast.core.viewer import Viewer
+from framecast.wire import rtp
+
+STEP_PACKETS = 12
+"""Packets of one batch that each seat gets in one go: about 14 KB, what a Wi-Fi radio sends as one."""
+STEP_S = 0.001
+SLICE_S = 0.002
+"""How long one pass may hold the loop."""
+MOST_BATCHES = 8
+HISTORY_PACKETS = 512
+"""Sent packets of a seat that can be sent again: a second of 4 Mbit/s."""
+MOST_RESENT_PER_S = 300
+KEY_INTERVAL_S = 0.5
+KEY_PATIENCE_S = 2.0
+"""How long the answer to a wish for a key packet may take before the wish is repeated."""
+
+
+class RtpSeat:
+    """One peer's place: numbers, counters, and what it may ask for again.
+
+    Args:
+        payload_type: As agreed with the peer.
+        clock_hz: Of the RTP stamps.
+        write: Encrypts and sends one packet. Never raises.
+        full: Whether the peer's socket takes no more.
+        viewer: Counted in for each packet of the track; None for sound, which is not counted.
+        rtx: Payload type under which lost packets are sent again; None: as they were.
+
+    Attributes:
+        waiting: Whether it waits for a key packet.
+        packets: RTP packets sent, those sent again left out.
+        octets: Bytes of their payloads.
+    """
+
+    def __init__(
+        self,
+        payload_type: int,
+        clock_hz: int,
+        write: Callable[[bytes], None],
+        full: Callable[[], bool],
+        viewer: Viewer | None = None,
+        *,
+        rtx: int | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.SystemRandom()
+        self.payload_type = payload_type
+        self.clock_hz = clock_hz
+        self.write = write
+        self.full = full
+        self.viewer = viewer
+        self.rtx = rtx
+        self.ssrc = rng.randrange(1, 1 << 32)
+        self.rtx_ssrc = rng.randrange(1, 1 << 32)
+        self.offset = rng.randrange(1 << 32)
+        self.waiting = True
+        self.packets = 0
+        self.octets = 0
+        self.resent = 0
+        # The lower half: SRTP's receivers count turns from the first packet they see, which may not be the first sent.
+        self._sequence = rng.randrange(1 << 15)
+        self._rtx_sequence = rng.randrange(1 << 15)
+        self._history: list[tuple[int, int, bool, bytes] | None] = [None] * HISTORY_PACKETS
+        self._budget: float = MOST_RESENT_PER_S
+        self._budget_at = 0.0
+
+    def stamp(self, pts_ns: int) -> int:
+        """The RTP time of a moment of our clock."""
+        return (rtp.stamp_of(pts_ns, self.clock_hz) + self.offset) & 0xFFFFFFFF
+
+    def send(self, payload: bytes, stamp: int, marker: bool) -> None:
+        """Send one payload."""
+        sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFFFF
+        self._history[sequence % HISTORY_PACKETS] = (sequence, stamp, marker, payload)
+        self.packets += 1
+        self.octets += len(payload)
+        self.write(rtp.packet(self.payload_type, marker, sequence, stamp, self.ssrc, payload))
+
+    def resend(self, sequence: int, now: float) -> None:
+        """Send again what the peer has lost, as far as it is still here and the budget lasts."""
+        self._budget = min(MOST_RESENT_PER_S, self._budget + (now - self._budget_at) * MOST_RESENT_PER_S)
+        self._budget_at = now
+        kept = self._history[sequence % HISTORY_PACKETS]
+        if kept is None or kept[0] != sequence or self._budget < 1:
+            return
+        self._budget -= 1
+        self.resent += 1
+        _, stamp, marker, payload = kept
+        if self.rtx is None:
+            self.write(rtp.packet(self.payload_type, marker, sequence, stamp, self.ssrc, payload))
+            return
+        again = sequence.to_bytes(2, "big") + payload
+        self.write(rtp.packet(self.rtx, marker, self._rtx_sequence, stamp, self.rtx_ssrc, again))
+        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+
+    def report(self, now_ns: int, cname: str) -> bytes:
+        """A sender report as of now."""
+        return rtp.sender_report(self.ssrc, now_ns, self.stamp(now_ns), self.packets, self.octets, cname)
+
+
+@dataclass(slots=True)
+class _Batch:
+    packet: Packet
+    payloads: list[bytes]
+    stamp: int
+    seats: list[RtpSeat]
+    at: int = 0
+    """Payloads that all seats have."""
+    seat: int = 0
+    """Seats that have the step after those."""
+
+
+class RtpFanout:
+    """All peers of one track.
+
+    Args:
+        track: H.264 access units, or Opus packets.
+        cut: Makes payloads of a packet's.
+        clock_hz: Of the RTP stamps.
+        on_empty: Called when the last seat has left; the fan-out is off its track then.
+
+    Attributes:
+        key_requests: Wishes for a key packet that came in.
+        keys_asked: Those that went on to the track.
+        overruns: Batches that were given up because passes took longer than packets come.
+    """
+
+    bulk = True
+
+    def __init__(
+        self,
+        track: Track,
+        cut: Callable[[bytes], list[bytes]],
+        clock_hz: int,
+        *,
+        on_empty: Callable[[], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.track = track
+        self.clock_hz = clock_hz
+        self.key_requests = 0
+        self.keys_asked = 0
+        self.overruns = 0
+        self._cut = cut
+        self._on_empty = on_empty
+        self._monotonic = monotonic
+        self._seats: list[RtpSeat] = []
+        self._queue: deque[_Batch] = deque()
+        self._timer: asyncio.Handle | None = None
+        self._asked_at = -KEY_PATIENCE_S
+        self._answered = True
+        self._retry: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def add(self, seat: RtpSeat) -> None:
+        """Let a peer have everything from the next key packet on.
+
+        Where a key packet can't be had for the asking (the camera's own H.264), it gets what there was since the last.
+        """
+        first = not self._seats
+        self._seats.append(seat)
+        if first:
+            self.track.attach(self)
+        if self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
+            for packet in self.track.ring:
+                self._send_whole(seat, packet)
+            seat.waiting = False
+        elif seat.waiting:
+            self.want_key()
+
+    def remove(self, seat: RtpSeat) -> None:
+        """Let a peer go. Safe to call twice."""
+        if seat not in self._seats:
+            return
+        self._seats.remove(seat)
+        for batch in self._queue:
+            if seat in batch.seats:
+                index = batch.seats.index(seat)
+                del batch.seats[index]
+                batch.seat -= index < batch.seat
+        if not self._seats:
+            self._stop()
+            self.track.detach(self)
+            if self._on_empty is not None:
+                self._on_empty()
+
+    def want_key(self) -> None:
+        """Ask for a key packet, unless one is on its way."""
+        self.key_requests += 1
+        self._ask()
+
+    def push(self, packet: Packet) -> None:
+        """See `Sink`."""
+        if packet.key:
+            self._answered = True
+        if len(self._queue) >= MOST_BATCHES:
+            self._give_up()
+        seats = [seat for seat in self._seats if self._takes(seat, packet)]
+        if not seats:
+            return
+        payloads = self._cut(packet.payload)
+        if not payloads:
+            return
+        self._queue.append(_Batch(packet, payloads, rtp.stamp_of(packet.pts_ns, self.clock_hz), seats))
+        if self._timer is None:
+            self._pump()
+
+    def clear(self) -> None:
+        """See `Sink`."""
+        self._queue.clear()
+        for seat in self._seats:
+            seat.waiting = True
+
+    def _takes(self, seat: RtpSeat, packet: Packet) -> bool:
+        if seat.full():
+            seat.waiting = True
+            self._ask()
+        elif packet.key:
+            seat.waiting = False
+        if seat.waiting and seat.viewer is not None:
+            seat.viewer.count(drops=1)
+        if seat.viewer is not None:
+            seat.viewer.behind = seat.waiting
+        return not seat.waiting
+
+    def _pump(self) -> None:
+        self._timer = None
+        began = self._monotonic()
+        while self._queue:
+            batch = self._queue[0]
+            end = min(batch.at + STEP_PACKETS, len(batch.payloads))
+            last = len(batch.payloads) - 1
+            while batch.seat < len(batch.seats):
+                seat = batch.seats[batch.seat]
+                batch.seat += 1
+                stamp = (batch.stamp + seat.offset) & 0xFFFFFFFF
+                for index in range(batch.at, end):
+                    seat.send(batch.payloads[index], stamp, index == last)
+                if end > last and seat.viewer is not None:
+                    seat.viewer.count(sent=1)
+                if self._monotonic() - began > SLICE_S and self._queue and batch.seat < len(batch.seats):
+                    self._timer = asyncio.get_running_loop().call_soon(self._pump)
+                    return
+            if not self._queue or self._queue[0] is not batch:
+                continue  # a send ended a peer, and with it everything
+            batch.at, batch.seat = end, 0
+            if end > last:
+                self._queue.popleft()
+            if self._queue:
+                delay_s = STEP_S if end <= last else 0
+                self._timer = asyncio.get_running_loop().call_later(delay_s, self._pump)
+                return
+
+    def _send_whole(self, seat: RtpSeat, packet: Packet) -> None:
+        payloads = self._cut(packet.payload)
+        stamp = seat.stamp(packet.pts_ns)
+        for index, payload in enumerate(payloads):
+            seat.send(payload, stamp, index == len(payloads) - 1)
+        if seat.viewer is not None:
+            seat.viewer.count(sent=1)
+
+    def _give_up(self) -> None:
+        self.overruns += len(self._queue)
+        for batch in self._queue:
+            for seat in batch.seats:
+                if seat.viewer is not None and not seat.waiting:
+                    seat.viewer.count(drops=1)
+                seat.waiting = True
+        self._queue.clear()
+        self._ask()
+
+    def _ask(self) -> None:
+        now = self._monotonic()
+        wait_s = KEY_INTERVAL_S - (now - self._asked_at)
+        if not self._answered and now - self._asked_at < KEY_PATIENCE_S:
+            return
+        if wait_s > 0:
+            if self._retry is None:
+                self._retry = asyncio.get_running_loop().call_later(wait_s, self._ask_again)
+            return
+        self._asked_at = now
+        self._answered = False
+        self.keys_asked += 1
+        self.track.want_key()
+
+    def _ask_again(self) -> None:
+        self._retry = None
+        if self._seats:
+            self._ask()
+
+    def _stop(self) -> None:
+        self._queue.clear()
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._retry = None
+
+
+def whole(payload: bytes) -> list[bytes]:
+    """The payloads of a packet that is small enough for one."""
+    return [payload]

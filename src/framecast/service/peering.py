@@ -1,0 +1,176 @@
+"""WebRTC peers of all cameras: who comes in, under which path each is found, and who goes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from framecast.core.errors import LimitReached
+from framecast.core.rendition import Rendition
+from framecast.core.supervise import Supervisor
+from framecast.output import webrtc
+from framecast.service.cameras import Camera, Cameras
+from framecast.service.config.iceurls import IceServer, parse_ice_server
+from framecast.service.config.models import WebrtcSettings
+from framecast.service.errors import ApiError
+from framecast.wire import sdp
+
+if TYPE_CHECKING:
+    from framecast.output.icedtls import IceOptions, Identity
+
+log = logging.getLogger("framecast.service.webrtc")
+
+
+class Peering:
+    """All peers, by the unguessable end of their resource's path.
+
+    Args:
+        settings: ``[webrtc]``.
+    """
+
+    def __init__(self, settings: WebrtcSettings, cameras: Cameras, supervisor: Supervisor) -> None:
+        self.settings = settings
+        self.ice_servers: list[IceServer] = [parse_ice_server(text) for text in settings.ice_servers]
+        self.connect_timeout_s = webrtc.CONNECT_TIMEOUT_S
+        self._cameras = cameras
+        self._supervisor = supervisor
+        self._outputs: dict[str, webrtc.Output] = {}
+        self._peers: dict[str, tuple[Camera, webrtc.Peer, str]] = {}
+        self._opening = 0
+        self._opened = 0
+        self._library: ModuleType | None = None
+        self._identity: Identity | None = None
+        self._options: IceOptions | None = None
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def output(self, camera: Camera) -> webrtc.Output:
+        """The camera's; made when first asked for."""
+        found = self._outputs.get(camera.camera_id)
+        if found is None:
+            found = self._outputs[camera.camera_id] = webrtc.Output(camera.stream)
+        return found
+
+    def known(self, camera: Camera) -> webrtc.Output | None:
+        """The camera's, if it ever had a peer."""
+        return self._outputs.get(camera.camera_id)
+
+    def find(self, token: str) -> tuple[Camera, webrtc.Peer] | None:
+        """The peer whose path ends like this, and its camera."""
+        found = self._peers.get(token)
+        return None if found is None else found[:2]
+
+    def of(self, camera: Camera) -> Iterator[webrtc.Peer]:
+        """The camera's peers."""
+        output = self._outputs.get(camera.camera_id)
+        return iter(()) if output is None else iter(tuple(output.peers))
+
+    async def open(
+        self, camera: Camera, offer: str, rendition: Rendition, *, address: str, token: str
+    ) -> tuple[webrtc.Peer, str]:
+        """Take a peer in; the answer to its offer is the second of what is returned.
+
+        Args:
+            address: Of the peer, for the owner's eyes.
+            token: Name of the token that let it in.
+
+        Raises:
+            ApiError: Its offer can't be answered, or WebRTC can't be had here.
+            LimitReached: There are as many as the operator allows.
+        """
+        if not self.settings.enabled:
+            raise ApiError(501, "webrtc_off", "WebRTC is switched off here (webrtc.enabled)")
+        output = self.output(camera)
+        try:
+            plan = webrtc.plan(sdp.parse_offer(offer), profile=output.profile)
+        except sdp.SdpError as error:
+            raise ApiError(400, "bad_sdp", f"This offer can't be answered: {error}") from None
+        except webrtc.Unacceptable as error:
+            raise ApiError(406, "not_acceptable", f"This offer can't be answered: {error}") from None
+        camera.stream.check(rendition)
+        limit = self.settings.max_peers
+        if len(self._peers) + self._opening >= limit:
+            raise LimitReached(f"there are {limit} WebRTC viewers already (webrtc.max_peers)", limit)
+        self._opening += 1
+        try:
+            return await self._open(camera, output, plan, rendition, address, token)
+        finally:
+            self._opening -= 1
+
+    def drop(self, token: str) -> None:
+        """Let those go whom this token let in."""
+        for _, peer, name in tuple(self._peers.values()):
+            if name == token:
+                peer.end()
+
+    def forget(self, camera: Camera) -> None:
+        """The camera is gone, and so are its peers."""
+        output = self._outputs.pop(camera.camera_id, None)
+        if output is not None:
+            output.close()
+
+    async def _open(
+        self, camera: Camera, output: webrtc.Output, plan: webrtc.Plan, rendition: Rendition, address: str, token: str
+    ) -> tuple[webrtc.Peer, str]:
+        library = await self._load()
+        assert self._identity is not None and self._options is not None
+        self._opened += 1
+        viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name)
+        link = None
+        try:
+            link = library.Link(plan.transport, self._options, self._identity.certificate, first_port=self._opened)
+            candidates = await link.gather()
+            if not candidates:
+                raise ApiError(503, "no_network", "No UDP port could be opened for WebRTC (webrtc.udp_ports)")
+            if self._cameras.get(camera.camera_id) is None:
+                raise ApiError(404, "not_found", "The camera has been removed")
+            peer = webrtc.Peer(output, viewer, link, plan, rendition)
+        except BaseException:
+            self._cameras.dismiss(camera, viewer)
+            if link is not None:
+                await link.close()
+            raise
+        self._peers[peer.token] = (camera, peer, token)
+
+        def gone() -> None:
+            self._peers.pop(peer.token, None)
+            self._cameras.dismiss(camera, viewer)
+
+        self._supervisor.spawn(f"webrtc:{camera.camera_id}", peer.run(gone, connect_timeout_s=self.connect_timeout_s))
+        return peer, peer.answer(candidates, self._identity.fingerprint)
+
+    async def _load(self) -> Any:
+        """The libraries, imported on a thread when first needed."""
+        if self._library is None:
+            try:
+                library = await asyncio.to_thread(importlib.import_module, "framecast.output.icedtls")
+            except (ImportError, OSError) as error:
+                log.warning("WebRTC can't be had: %s", error)
+                raise ApiError(
+                    501, "webrtc_missing", "WebRTC needs further packages here: pip install 'framecast[webrtc]'"
+                ) from None
+            self._identity = library.Identity()
+            self._options = self._ice_options(library)
+            self._library = library
+        return self._library
+
+    def _ice_options(self, library: Any) -> Any:
+        stun = next((each for each in self.ice_servers if each.scheme == "stun"), None)
+        turn = next((each for each in self.ice_servers if each.scheme in ("turn", "turns")), None)
+        settings = self.settings
+        return library.IceOptions(
+            stun=(stun.host, stun.port) if stun else None,
+            turn=(turn.host, turn.port) if turn else None,
+            turn_tcp=turn is not None and turn.transport == "tcp",
+            turn_tls=turn is not None and turn.scheme == "turns",
+            username=turn.username if turn else "",
+            credential=turn.credential if turn else "",
+            addresses=tuple(settings.addresses),
+            public_addresses=tuple(settings.public_addresses),
+            ports=settings.ports,
+        )
