@@ -90,6 +90,10 @@ class Response:
             raise connection.error
         return connection.complete
 
+    def await_bytes(self, count: int) -> None:
+        """Within `pump`: ``sink`` can do nothing before so many bytes more have come."""
+        self._connection.await_bytes(count)
+
     async def body(self, most_bytes: int) -> bytes:
         """The whole body.
 

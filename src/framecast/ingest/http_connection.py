@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -22,6 +24,13 @@ MAX_BURST_BYTES = 256 * 1024
 """Most bytes taken from one device before others have their turn."""
 BURST_PERIOD_S = 0.002
 """A longer pause between two reads ends a burst."""
+
+
+MOST_AWAITED_BYTES = 64 * 1024
+"""The kernel makes the receive buffer twice as large as what is awaited."""
+RELAX_S = 0.25
+AWAITS = sys.platform == "linux"
+"""Elsewhere the kernel may be asked too, but does not hold a poll back."""
 
 
 class ConnectFailed(Unreachable):
@@ -52,6 +61,11 @@ class Connection(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._paused = False
+        self._socket: socket.socket | None = None
+        self._can_await = AWAITS
+        self._awaited = self._wanted = 1
+        self._heard_at = 0.0
+        self._relaxer: asyncio.TimerHandle
         self._now = loop.time
         self._burst_at = 0.0
         self._burst_bytes = 0
@@ -77,9 +91,16 @@ class Connection(asyncio.Protocol):
                     self.head.set_result(event)
             elif type(event) is http1.End:
                 self._end(event)
+        if self._wanted != self._awaited:
+            self._await_wanted()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.keep_alive = False
+        self._can_await = False
+        if self._socket is not None:
+            self._relaxer.cancel()
+            self._socket.detach()  # before the transport closes it
+            self._socket = None
         if self.done.done():
             return
         self.data_received(b"")  # an error that the parser kept back behind what came before it
@@ -122,6 +143,29 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
+    def await_bytes(self, count: int) -> None:
+        """Don't be woken before ``count`` bytes have come, or a silence of `RELAX_S`, or the end of the connection."""
+        self._wanted = min(count, MOST_AWAITED_BYTES)
+
+    def _await_wanted(self) -> None:
+        if not self._can_await:
+            return
+        if self._socket is None:
+            self._socket = _share(self.transport)
+            if self._socket is None:
+                self._can_await = False
+                return
+            self._relaxer = asyncio.get_running_loop().call_later(RELAX_S, self._relax, self._heard_at)
+        self._awaited = self._wanted
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._awaited)
+
+    def _relax(self, heard_at: float) -> None:
+        """Have what there is, when nothing came for a while: the device has stopped, or counts otherwise."""
+        if self._heard_at == heard_at and self._awaited > 1:
+            self._wanted = 1
+            self._await_wanted()
+        self._relaxer = asyncio.get_running_loop().call_later(RELAX_S, self._relax, self._heard_at)
+
     def abort(self) -> None:
         """Drop the connection now."""
         self._sink = None
@@ -134,7 +178,7 @@ class Connection(asyncio.Protocol):
         The transport reads up to 32 times in a row: fifty cameras that send as fast as they can would otherwise hold
         the loop for seconds.
         """
-        now = self._now()
+        now = self._heard_at = self._now()
         if now - self._burst_at > BURST_PERIOD_S:
             self._burst_at, self._burst_bytes = now, 0
         self._burst_bytes += size_bytes
@@ -168,6 +212,14 @@ class Connection(asyncio.Protocol):
         if not self.done.done():
             self.done.set_result(None)
         self.abort()
+
+
+def _share(transport: asyncio.Transport | None) -> socket.socket | None:
+    """The TCP socket below, whose descriptor stays the transport's; None over TLS, which reads by itself."""
+    if transport is None or transport.is_closing() or transport.get_extra_info("ssl_object") is not None:
+        return None
+    theirs = transport.get_extra_info("socket")
+    return None if theirs is None else socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
 
 
 def explain(error: BaseException, target: Target, timeout_s: float) -> ConnectFailed:

@@ -221,6 +221,7 @@ class _Stream:
             self._give(parts)
         if self._parser.quirks or self._parser.faults:
             self._count()
+        self._response.await_bytes(self._parser.awaited_bytes)
 
     def _give(self, parts: list[multipart.Part]) -> None:
         feed = self._feed
