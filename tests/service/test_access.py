@@ -18,7 +18,7 @@ from framecast.service.api.table import make_table
 from framecast.service.rights import COOKIE, Right
 from framecast.service.routing import Route
 from tests.service.serving import Server, jpeg, serving, until
-from tests.service.watching import Page, mjpeg
+from tests.service.watching import STREAM, Page, mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +262,78 @@ async def test_a_camera_that_closes_lets_nobody_stay(tmp_path: Path) -> None:
             assert device.closed
         await server.error("GET", "/api/v1/cameras/cam/snapshot.jpg", 401)
         await server.error("POST", "/api/v1/cameras/cam/frames", 401, data=jpeg(2))
+
+
+async def test_a_camera_that_takes_keys_in_addresses_no_more_lets_nobody_stay(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": {"url": "push:", "allow_query_key": True}}) as server:
+        secrets = await tokens_of(server)
+        operator = {"X-API-Key": secrets["operator"]}
+        await server.json("POST", "/api/v1/cameras/cam/frames", data=jpeg(1), headers={"token": secrets["publisher"]})
+        key = f"?key={secrets['watcher']}"
+        async with (
+            mjpeg(server.port, headers=f"X-API-Key: {secrets['watcher']}\r\n") as known,
+            mjpeg(server.port, STREAM + key) as one,
+            mjpeg(server.port, STREAM + key) as other,
+            server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish?key={secrets['publisher']}") as device,
+        ):
+            for viewer in (known, one, other):
+                await viewer.part()
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"allow_query_key": False}, headers=operator)
+            await one.ended()
+            await other.ended()
+            await device.receive(timeout=5)
+            assert device.closed
+            await server.json(
+                "POST", "/api/v1/cameras/cam/frames", data=jpeg(2), headers={"token": secrets["publisher"]}
+            )
+            assert (await known.part()).picture == jpeg(2)
+        await server.error("GET", STREAM + key, 401)
+
+
+async def test_a_revoked_token_lets_nobody_stay_who_showed_it_in_an_address(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": {"url": "push:", "allow_query_key": True}}) as server:
+        secrets = await tokens_of(server)
+        async with mjpeg(server.port, f"{STREAM}?key={secrets['watcher']}") as viewer:
+            await server.service.revoke_token("watcher", forget=False)
+            await viewer.ended()
+
+
+async def test_the_first_token_closes_what_was_open(server: Server) -> None:
+    """But the one who makes it gets to see it."""
+    await server.push(jpeg(1))
+    async with mjpeg(server.port) as viewer, Page.opened(server.client, server.url) as page:
+        await viewer.part()
+        await page.subscribe("cam")
+        await page.see()
+        body = {"name": "first", "rights": ["operate"]}
+        made = await server.json("POST", "/api/v1/tokens", status=201, json=body)
+        await viewer.ended()
+        with pytest.raises(EOFError):
+            while True:
+                await page.see()
+        headers = bearer(made["secret"])
+        async with mjpeg(server.port, headers=f"X-API-Key: {made['secret']}\r\n") as known:
+            await known.part()
+            await server.json("POST", "/api/v1/tokens", status=201, headers=headers, json={**body, "name": "second"})
+            await server.json("GET", "/api/v1/session", headers=headers)
+            assert server.camera().stream.viewers, "a further one changes nothing for those who are in"
+        await server.json("DELETE", "/api/v1/tokens/first", status=204, headers=headers)
+        await server.error("GET", "/api/v1/tokens", 401, headers=headers)
+
+
+async def test_logging_out_with_any_cookie_writes_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        secrets = await tokens_of(server)
+        async with asked(server, "POST", "/api/v1/session", json={"key": secrets["watcher"]}) as response:
+            known = response.cookies[COOKIE].value
+        connection = server.service._state._connection
+        before = connection.total_changes
+        for cookie in ("nonsense", "x" * 4000, known + "x"):
+            await server.json("DELETE", "/api/v1/session", status=204, headers={"Cookie": f"{COOKIE}={cookie}"})
+        assert connection.total_changes == before
+        assert len(server.service._state.sessions()) == 1
+        await server.json("DELETE", "/api/v1/session", status=204, headers={"Cookie": f"{COOKIE}={known}"})
+        assert len(server.service._state.sessions()) == 0
 
 
 async def test_a_browser_exchanges_a_key_for_a_cookie(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from framecast.core.errors import ConfigError, Misuse, StateError
 from framecast.service.rights import Right
 from framecast.service.state import FILE_NAME, FRAME_ID_BLOCK, State
-from framecast.service.tokens import SESSION_LIFE_S, digest
+from framecast.service.tokens import MOST_SESSIONS, SESSION_LIFE_S, digest
 
 
 def test_files_are_ours_alone(tmp_path: Path) -> None:
@@ -174,3 +174,15 @@ def test_failed_writes_are_told_and_change_nothing(tmp_path: Path) -> None:
         limit.close()
         state.save_settings({"stream.buffer": 7})
         assert state.changes().settings == {"stream.fps": 5, "stream.buffer": 7}
+
+
+def test_sessions_of_one_token_are_bounded(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        token, _ = state.create_token("a", frozenset({Right.WATCH}))
+        other, _ = state.create_token("b", frozenset({Right.WATCH}))
+        kept = state.create_session(other.id, now_s=0)[0]
+        made = [state.create_session(token.id, now_s=1.0 + number)[0] for number in range(MOST_SESSIONS + 3)]
+        assert {session.digest for session in state.sessions(now_s=2.0)} == {
+            kept.digest,
+            *(session.digest for session in made[3:]),
+        }

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from framecast.service.rights import Credential, Right
-from framecast.service.tokens import LAST_USED_STEP_S, Keyring, Session, Token, digest, new_secret, new_session_id
+from framecast.service.tokens import (
+    LAST_USED_STEP_S,
+    MOST_SESSIONS,
+    Keyring,
+    Session,
+    Token,
+    digest,
+    new_secret,
+    new_session_id,
+)
 
 
 def token(number: int, secret: str, **more: object) -> Token:
@@ -58,3 +67,13 @@ def test_last_use_is_noted_now_and_then() -> None:
     keyring.token("a", 1000.0 + LAST_USED_STEP_S + 1)
     assert keyring.take_uses() == {1: 1000.0 + LAST_USED_STEP_S}
     assert keyring.take_uses() == {}
+
+
+def test_sessions_of_one_token_are_bounded() -> None:
+    keyring = Keyring([token(1, "a"), token(2, "b")], [Session(digest("other"), 2, 1.0)])
+    for number in range(MOST_SESSIONS + 5):
+        keyring.add_session(Session(digest(f"s{number}"), 1, 1000.0 + number))
+    good = [number for number in range(MOST_SESSIONS + 5) if keyring.session_token(f"s{number}", 0)]
+    assert good == list(range(5, MOST_SESSIONS + 5)), "the oldest went"
+    assert keyring.session_token("other", 0), "another token's stay"
+    assert keyring.drop_session("s0") is None

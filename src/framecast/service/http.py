@@ -58,9 +58,10 @@ class _Connection(RequestHandler):
 
     Attributes:
         token: Name of the token that the latest request showed; empty for none.
+        changing: The task that handles its latest request that may change something.
     """
 
-    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "local", "peer", "token")
+    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "changing", "local", "peer", "token")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -68,6 +69,7 @@ class _Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.token = ""
+        self.changing: asyncio.Task[Any] | None = None
         self._eager: socket.socket | None = None
         self._first_timer: asyncio.TimerHandle | None = None
         self._junk: asyncio.Future[None] | None = None
@@ -240,11 +242,17 @@ class Front:
         return server
 
     def drop(self, token: str) -> None:
-        """Cut every connection that this token opened, since it was revoked; with an empty name those without one."""
+        """Cut every connection that this token opened, since it was revoked; with an empty name those without one.
+
+        But not the one that is asking for it just now: it is to get its answer.
+        """
+        asking = asyncio.current_task()
         for server in self._servers:
             for connection in server.connections:
                 found = cast(_Connection, connection)
-                if found.token == token and not found.local and found.transport is not None:
+                if found.token != token or found.local or found.transport is None:
+                    continue
+                if found.changing is None or found.changing is not asking:
                     found.transport.abort()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -305,6 +313,7 @@ class Front:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, peer)
             connection.token = grant.name
+            connection.changing = asyncio.current_task() if method != "GET" else None
             if (method != "GET" or route.websocket) and not origin_allowed(
                 request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
             ):

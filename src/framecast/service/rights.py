@@ -21,6 +21,8 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 COOKIE = "framecast_session"
+BY_QUERY = "?key"
+"""Ends the name of a grant that was shown in an address: no token's name holds it."""
 
 
 class Right(StrEnum):
@@ -39,7 +41,7 @@ class Grant:
     Attributes:
         rights: As given to the token.
         cameras: Ids they hold for; None is every camera, those to come too.
-        name: The token's name, for logs.
+        name: The token's name, for logs; with `BY_QUERY` behind it where it was shown in an address.
         local: Whether the caller sits at this machine's control socket: URLs may then point anywhere.
     """
 
@@ -216,7 +218,9 @@ class Access:
         if grant.cameras is not None:
             cameras &= grant.cameras
         rights = grant.rights & {Right.WATCH, Right.PUBLISH}
-        return replace(grant, rights=rights, cameras=frozenset(cameras)) if cameras and rights else None
+        if not cameras or not rights:
+            return None
+        return replace(grant, rights=rights, cameras=frozenset(cameras), name=grant.name + BY_QUERY)
 
     def _opens(self, need: Right, camera_id: str, peer: str) -> bool:
         camera = self._cameras.get(camera_id)

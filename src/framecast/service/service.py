@@ -29,7 +29,7 @@ from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Ori
 from framecast.service.errors import ApiError, not_found
 from framecast.service.peering import Peering
 from framecast.service.reach import url_refusal
-from framecast.service.rights import Access, Grant
+from framecast.service.rights import BY_QUERY, Access, Grant
 from framecast.service.state import State
 from framecast.service.tokens import Keyring
 from framecast.web import Asset
@@ -232,6 +232,9 @@ class Service:
         for name, value in changes.items():
             given = self.configuration.given.get(f"cameras.{camera.camera_id}.{name}")
             if given is not None and given.origin in PINS and value != getattr(camera.config, name):
+        if before.allow_query_key and not config.allow_query_key:
+            for token in await self.blocking(self._state.tokens):
+                self._cut(token.name + BY_QUERY)
                 words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
                 raise ApiError(409, "pinned", words)
         # What is put back is checked by its name alone.
@@ -326,7 +329,10 @@ class Service:
         """Make a token useless and cut whom it let in; False when there is none of this name."""
         found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
         await self._reload_tokens()
+        was_open = self.access.open
         self._cut(name)
+        if was_open:
+            self._cut(NO_TOKEN)
         return found
 
     async def log_in(self, key: str) -> tuple[str, Grant] | None:
@@ -338,9 +344,12 @@ class Service:
         self.keyring.add_session(session)
         return cookie, token.grant
 
+        self._cut(name + BY_QUERY)
     async def log_out(self, cookie: str) -> None:
-        """End a session."""
-        await self.blocking(self._state.delete_session, self.keyring.drop_session(cookie))
+        """End a session; nothing is done for a cookie that is none."""
+        known = self.keyring.drop_session(cookie)
+        if known is not None:
+            await self.blocking(self._state.delete_session, known)
 
     def _cut(self, token: str) -> None:
         """Cut whom this token let in; those who still may come back by themselves."""

@@ -246,11 +246,16 @@ class State:
         return [Session(bytes(row[0]), row[1], row[2]) for row in rows]
 
     def create_session(self, token_id: int, *, now_s: float | None = None) -> tuple[Session, str]:
-        """A new session for a token, and the value of its cookie."""
+        """A new session for a token, and the value of its cookie; the oldest ends where there are too many."""
         session_id = tokens.new_session_id()
         start_s = time.time() if now_s is None else now_s
         session = Session(tokens.digest(session_id), token_id, start_s + tokens.SESSION_LIFE_S)
         with self._write() as connection:
+            connection.execute(
+                "DELETE FROM sessions WHERE token_id = ?1 AND digest NOT IN"
+                " (SELECT digest FROM sessions WHERE token_id = ?1 ORDER BY expires_s DESC LIMIT ?2)",
+                (token_id, tokens.MOST_SESSIONS - 1),
+            )
             connection.execute(
                 "INSERT INTO sessions (digest, token_id, expires_s) VALUES (?, ?, ?)",
                 (session.digest, session.token_id, session.expires_s),

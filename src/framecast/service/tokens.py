@@ -16,6 +16,8 @@ from framecast.service.rights import Credential, Grant, Right
 
 PREFIX = "fc_"
 SESSION_LIFE_S = 30 * 86_400
+MOST_SESSIONS = 100
+"""Of one token; the oldest ends when another one begins."""
 LAST_USED_STEP_S = 60
 """How exactly the last use of a token is kept, in s: not every request is worth a write."""
 
@@ -134,14 +136,17 @@ class Keyring:
     def add_session(self, session: Session) -> None:
         """Accept this session from now on, if its token is good."""
         token = self._by_id.get(session.token_id)
-        if token is not None and token.revoked_s is None:
-            self._sessions[session.digest] = session
+        if token is None or token.revoked_s is not None:
+            return
+        others = [each for each in self._sessions.values() if each.token_id == session.token_id]
+        if len(others) >= MOST_SESSIONS:
+            del self._sessions[min(others, key=lambda each: each.expires_s).digest]
+        self._sessions[session.digest] = session
 
-    def drop_session(self, session_id: str) -> bytes:
-        """Forget a session; returns its digest, for the state to do the same."""
-        key = digest(session_id)
-        self._sessions.pop(key, None)
-        return key
+    def drop_session(self, session_id: str) -> bytes | None:
+        """Forget a session; returns its digest, for the state to do the same, or None when there is no such one."""
+        session = self._sessions.pop(digest(session_id), None)
+        return session.digest if session is not None else None
 
     def take_uses(self) -> dict[int, float]:
         """Token ids and Unix seconds of their last use since the last call, for ``State.touch_tokens``."""

@@ -16,7 +16,7 @@ from framecast.service import openapi, views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
 from framecast.service.http import json_response, read_json
-from framecast.service.rights import COOKIE, Grant, Right
+from framecast.service.rights import BY_QUERY, COOKIE, Grant, Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 from framecast.service.tokens import SESSION_LIFE_S
@@ -147,7 +147,7 @@ def _session(service: Service, grant: Grant) -> dict[str, Any]:
         "open": service.access.open,
         "rights": sorted(right.value for right in Right if right is not Right.PUBLIC and grant.has(right)),
         "cameras": None if grant.cameras is None else sorted(grant.cameras),
-        "name": grant.name,
+        "name": grant.name.removesuffix(BY_QUERY),
     }
 
 
