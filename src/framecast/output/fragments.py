@@ -72,7 +72,7 @@ class Fragments:
         self._audio = audio
         self._video: Track | None = None
         self._sound: Track | None = None
-        self._ear = _Ear(self._hear)
+        self._ear = Ear(self._hear)
         self._sets: h264.ParameterSets | None = None
         self._sound_form: Format | None = None
         self._last_video_ns = 0
@@ -230,8 +230,8 @@ class Fragments:
         self.track.publish(replace(packet, payload=payload, format=form, seq=self._sequence))
 
 
-class _Ear:
-    """The sink for the sound."""
+class Ear:
+    """A sink for sound, beside the one for pictures."""
 
     bulk = True
 

@@ -1,12 +1,20 @@
-"""Plain WebSocket viewers: each picture one binary message, nothing to acknowledge."""
+"""Plain WebSocket viewers: each picture one binary message, nothing to acknowledge.
+
+As JPEGs, or as the packets of a transport stream, which may be joined end to end and played.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from framecast.core.mailbox import Mailbox
+from framecast.core.mailbox import Mailbox, Policy
 from framecast.core.stream import Stream
+from framecast.core.track import Track
 from framecast.core.viewer import Viewer
+from framecast.wire.mpegts import discontinuity
+
+MOST_BEHIND = 60
+"""Pieces of a transport stream that may wait for one viewer."""
 
 
 async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitable[None]], *, bound: int = 1) -> None:
@@ -41,3 +49,35 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
         stream.video.detach(mailbox)
         settle()
         viewer.settle = None
+
+
+async def relay_coded(track: Track, viewer: Viewer, send: Callable[[bytes], Awaitable[None]]) -> None:
+    """Send a transport stream until cancelled, or until ``send`` raises; who is behind goes on at a key picture.
+
+    Args:
+        track: Of a `TransportStream`.
+        viewer: Counters to keep.
+        send: As for `relay`.
+    """
+    mailbox = Mailbox(bound=MOST_BEHIND, policy=Policy.SKIP_TO_KEY)
+    track.attach(mailbox)
+    for packet in track.backlog:
+        mailbox.push(packet)
+    if not mailbox:
+        track.want_key()
+    counted = 0
+    try:
+        async for packet in mailbox:
+            unit = packet.payload
+            if mailbox.drops != counted and packet.key:
+                viewer.count(drops=mailbox.drops - counted)
+                counted = mailbox.drops
+                unit = discontinuity(unit) + unit
+            viewer.behind = True
+            await send(unit)
+            viewer.behind = False
+            viewer.count(sent=1)
+            if mailbox.drops != counted:
+                track.want_key()
+    finally:
+        track.detach(mailbox)
