@@ -221,6 +221,9 @@ class Service:
             camera = await self.cameras.change(camera_id, config, origin)
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self._cut(NO_TOKEN)
+        if before.allow_query_key and not config.allow_query_key:
+            for token in await self.blocking(self._state.tokens):
+                self._cut(token.name + BY_QUERY)
         return camera
 
     def _check_changes(self, camera: Camera, changes: dict[str, Any], grant: Grant) -> None:
@@ -232,9 +235,6 @@ class Service:
         for name, value in changes.items():
             given = self.configuration.given.get(f"cameras.{camera.camera_id}.{name}")
             if given is not None and given.origin in PINS and value != getattr(camera.config, name):
-        if before.allow_query_key and not config.allow_query_key:
-            for token in await self.blocking(self._state.tokens):
-                self._cut(token.name + BY_QUERY)
                 words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
                 raise ApiError(409, "pinned", words)
         # What is put back is checked by its name alone.
@@ -318,7 +318,10 @@ class Service:
             made = await self.blocking(tokenapi.create, self._state, body)
         except Misuse as error:
             raise ApiError(400, "bad_token", str(error)) from None
+        was_open = self.access.open
         await self._reload_tokens()
+        if was_open:
+            self._cut(NO_TOKEN)
         return made
 
     async def tokens(self) -> list[dict[str, Any]]:
@@ -329,10 +332,8 @@ class Service:
         """Make a token useless and cut whom it let in; False when there is none of this name."""
         found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
         await self._reload_tokens()
-        was_open = self.access.open
         self._cut(name)
-        if was_open:
-            self._cut(NO_TOKEN)
+        self._cut(name + BY_QUERY)
         return found
 
     async def log_in(self, key: str) -> tuple[str, Grant] | None:
@@ -344,7 +345,6 @@ class Service:
         self.keyring.add_session(session)
         return cookie, token.grant
 
-        self._cut(name + BY_QUERY)
     async def log_out(self, cookie: str) -> None:
         """End a session; nothing is done for a cookie that is none."""
         known = self.keyring.drop_session(cookie)
