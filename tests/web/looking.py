@@ -5,11 +5,13 @@ from __future__ import annotations
 from playwright.sync_api import Page
 
 FINGERPRINT = """
-(canvas) => {
+(shown) => {
+  const picture = shown.surface === undefined ? shown : shown.surface;
+  if (!picture) return null;
   const copy = document.createElement("canvas");
   copy.width = copy.height = 32;
   const pen = copy.getContext("2d", { willReadFrequently: true });
-  pen.drawImage(canvas, 0, 0, 32, 32);
+  pen.drawImage(picture, 0, 0, 32, 32);
   return Array.from(pen.getImageData(0, 0, 32, 32).data).join();
 }
 """
@@ -22,14 +24,15 @@ def wait_live(page: Page, count: int) -> None:
     page.wait_for_function(LIVE, arg=count)
 
 
-def wait_moving(page: Page, selector: str = "fc-tile canvas") -> None:
-    """Until the picture on every canvas has changed, seen as 32 x 32 pixels."""
+def wait_moving(page: Page, selector: str = "fc-tile framecast-player") -> None:
+    """Until the picture of every canvas or player has changed, seen as 32 x 32 pixels."""
     page.wait_for_function(
         f"""(selector) => {{
           const look = {FINGERPRINT};
           const all = [...document.querySelectorAll(selector)];
-          window.seen ??= new Map(all.map((canvas) => [canvas, look(canvas)]));
-          return all.length > 0 && all.every((canvas) => look(canvas) !== window.seen.get(canvas));
+          window.seen ??= new Map(all.map((shown) => [shown, look(shown)]));
+          const moved = (now, before) => now !== null && now !== before;
+          return all.length > 0 && all.every((shown) => moved(look(shown), window.seen.get(shown)));
         }}""",
         arg=selector,
         polling=100,

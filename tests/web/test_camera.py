@@ -35,7 +35,7 @@ def camera(page: Page, server: Process, name: str = "door") -> dict[str, Any]:
 def wait_open(page: Page) -> None:
     """Until the picture is live and moving."""
     page.locator("#state", has_text="Live").wait_for()
-    wait_moving(page, "#picture")
+    wait_moving(page, "#player")
 
 
 def test_shows_the_picture_and_its_numbers(server: Process, open_page: Open) -> None:
@@ -50,7 +50,7 @@ def test_shows_the_picture_and_its_numbers(server: Process, open_page: Open) -> 
     assert page.locator("fc-plot").count() == 3
     for plot in page.locator("fc-plot").all():
         expect(plot).to_have_attribute("aria-label", re.compile("now .* in two minutes"))
-    assert page.evaluate("() => document.getElementById('picture').width") == 640
+    assert page.evaluate("() => document.getElementById('player').surface.width") == 640
 
 
 def test_saves_a_snapshot(server: Process, open_page: Open) -> None:
@@ -70,7 +70,7 @@ def test_renames_and_turns(server: Process, open_page: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("heading", level=1)).to_have_text("Front door")
     page.get_by_label("Turn the picture").select_option("90")
-    page.wait_for_function("() => document.getElementById('picture').width === 480")
+    page.wait_for_function("() => document.getElementById('player').surface.width === 480")
     described = camera(page, server)
     assert described["name"] == "Front door"
     assert described["transform"]["rotate"] == 90
@@ -97,7 +97,7 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(server: Process, 
       const copy = document.createElement('canvas');
       copy.width = copy.height = 64;
       const pen = copy.getContext('2d');
-      pen.drawImage(document.getElementById('picture'), 0, 0, 64, 64);
+      pen.drawImage(document.getElementById('player').surface, 0, 0, 64, 64);
       return Math.max(...pen.getImageData(28, 28, 4, 4).data.filter((_, index) => index % 4 < 3)) < 12;
     }"""
     page.wait_for_function(middle, polling=100)
@@ -229,7 +229,7 @@ def test_on_a_phone_the_picture_stays_while_one_reads_on(server: Process, open_p
     page = open_page(server.url + "/cameras/door", size=PHONE).page
     wait_open(page)
     page.get_by_role("heading", name="Viewers").scroll_into_view_if_needed()
-    box = page.locator("#stage").bounding_box()
+    box = page.locator("#player").bounding_box()
     assert box is not None
     assert box["y"] >= 0
     small = page.evaluate(

@@ -16,10 +16,10 @@ SAMPLES = 60
 SAMPLE = """
 async (samples) => {
   const seen = [];
-  const tiles = [...document.querySelectorAll("fc-tile canvas")];
+  const players = [...document.querySelectorAll("fc-tile framecast-player")];
   while (seen.length < samples) {
     await new Promise(requestAnimationFrame);
-    const codes = tiles.map((canvas) => window.readCode(canvas, canvas.width, canvas.height));
+    const codes = players.map(({ surface: canvas }) => window.readCode(canvas, canvas.width, canvas.height));
     if (codes.every(Boolean)) seen.push(codes.map((code) => code.timeMs));
     await new Promise((done) => setTimeout(done, 20));
   }

@@ -46,9 +46,9 @@ def test_a_small_tile_asks_for_a_small_picture(start: Start, open_page: Open) ->
     server = start("serve", "--camera", "big=mock:?fps=5&size=1280x720", *synthetic(11))
     watched = open_page(server.url)
     wait_live(watched.page, 12)
-    watched.page.wait_for_function("() => document.querySelector('fc-tile canvas').width === 320", polling=200)
+    watched.page.wait_for_function("() => document.querySelector('fc-tile').player.surface?.width === 320", polling=200)
     # The small cameras are as narrow as their tiles: the originals, which cost the server nothing.
-    assert watched.page.evaluate("() => [...document.querySelectorAll('fc-tile canvas')].at(-1).width") == 320
+    assert watched.page.evaluate("() => [...document.querySelectorAll('fc-tile')].at(-1).player.surface.width") == 320
 
 
 @pytest.mark.parametrize("size", [DESK, TABLET, PHONE], ids=["desk", "tablet", "phone"])
@@ -78,7 +78,7 @@ def test_a_tile_keeps_its_size_and_its_last_picture_when_the_device_dies(start: 
     )
     page.locator("fc-tile").first.get_by_text("Last picture").wait_for()
     assert page.locator("fc-tile").first.bounding_box() == box
-    assert page.evaluate("() => document.querySelector('fc-tile canvas').width") == 320
+    assert page.evaluate("() => document.querySelector('fc-tile').player.surface?.width") == 320
     wait_state(page, "other", "live")
 
 

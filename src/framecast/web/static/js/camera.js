@@ -2,19 +2,20 @@
 
 import "./copybox.js";
 import "./plot.js";
-import { blob, cameraApi, cameraPage, request, url } from "./api.js";
+import "./player.js";
+import { cameraApi, cameraPage, request, url } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { embedPanel } from "./embed.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
 import { bindKeys } from "./keys.js";
-import { Picture } from "./picture.js";
+import { KEYS } from "./player/controls.js";
+import { serverAt } from "./player/server.js";
 import { removeLater } from "./removing.js";
 import { keyPanel, markRights } from "./session.js";
 import { Settings } from "./settings.js";
-import { Dashboard } from "./socket.js";
 import { setUpTabs } from "./tabs.js";
 import { toast } from "./toast.js";
-import { advise, apology, explain, lastPicture, stateName, stateOf } from "./words.js";
+import { advise, apology, stateName, stateOf } from "./words.js";
 
 const REFRESH_MS = 500;
 const READERS_MS = 2_000;
@@ -22,23 +23,17 @@ const READERS_SHOWN = 50;
 
 const find = (id) => document.getElementById(id);
 const cameraId = decodeURIComponent(location.pathname.replace(/\/$/, "").split("/").at(-1));
-const stage = find("stage");
-const dashboard = new Dashboard();
-const latencies = [];
+const player = find("player");
+const server = serverAt();
+const { dashboard } = server;
 let camera = null;
 let numbers = null;
 let tab = "numbers";
-let shownBefore = 0;
 let retryAt = null;
 
-const picture = new Picture(find("picture"), {
-  clock: dashboard.clock,
-  ack: (frame) => dashboard.ack(frame),
-  onpaint: (frame, ageMs) => latencies.push(ageMs),
-});
-const settings = new Settings(stage, () => (picture.shown ? picture.shown.width / picture.shown.height : 4 / 3), {
-  remove: askRemove,
-});
+player.camera = cameraId;
+const shape = () => (player.stats?.width ? player.stats.width / player.stats.height : 4 / 3);
+const settings = new Settings(find("over"), shape, { remove: askRemove });
 find("panel-settings").append(settings.element);
 
 // --- numbers -------------------------------------------------------------------------------------------------
@@ -75,24 +70,22 @@ class Facts {
 const facts = new Facts(find("facts"));
 const figures = new Facts(find("figures"), true);
 
-function median(values) {
-  return values.length ? values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] : null;
-}
-
-/** Once a second, with the stats: latency is the median of what was painted since the last time. */
+/** Once a second, with the server's numbers. */
 function tick() {
-  const latencyMs = median(latencies.splice(0));
   const live = camera.state === "live";
-  const shownFps = picture.painted - shownBefore;
-  shownBefore = picture.painted;
+  const shown = player.stats;
+  const latencyMs = (live && shown?.latencyMs) || null;
   plots.fps.add(live ? numbers.fps : 0);
   plots.bitrate.add(live ? numbers.bitrate_bps : 0);
-  plots.latency.add(live ? latencyMs : null);
+  plots.latency.add(latencyMs);
   figures.put("Frame rate", live ? fps(numbers.fps) : fps(0));
-  figures.put("Latency", live ? duration(latencyMs) : "–");
+  figures.put("Latency", duration(latencyMs));
   figures.put("Bit rate", live ? bitrate(numbers.bitrate_bps) : bitrate(0));
   figures.put("Viewers", count(numbers.viewers));
-  facts.put("Shown here", `${fps(shownFps)}, ${count(picture.skipped)} skipped`);
+  if (shown) {
+    facts.put("Shown here", [shown.title, shown.codec, shown.qualityText].filter(Boolean).join(", "));
+    facts.put("Received here", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
+  }
   facts.put("Frames", count(numbers.frames));
   facts.put("Dropped for slow viewers", count(numbers.drops));
   facts.put(
@@ -111,15 +104,10 @@ function throughServer({ p50, p99 }) {
 
 function showCamera() {
   const state = stateOf(camera);
-  const { title, text } = explain(camera, state);
-  const live = camera.state === "live";
   document.title = `${camera.name} – Framecast`;
   setText(find("name"), camera.name);
   setAttribute(find("state"), "data-state", state);
   setText(find("state"), stateName(state));
-  stage.classList.toggle("not-live", !live);
-  setText(find("note-title"), title);
-  setText(find("note-why"), text);
   const { connection } = camera;
   retryAt = connection.retry_in_s === null ? null : performance.now() + connection.retry_in_s * 1000;
   facts.put("Speaks", connection.dialect || "not known yet");
@@ -132,12 +120,9 @@ function showCamera() {
 
 function refresh() {
   if (!camera) return;
-  const ageMs = picture.shown ? dashboard.clock.now() - picture.shown.capturedMs : null;
   const gone = dashboard.status !== "open";
-  const late = camera.state !== "live" || gone;
-  setText(find("note-ago"), ageMs === null || !late ? "" : lastPicture(ageMs));
   const waitS = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
-  setText(find("note-retry"), waitS > 0 && late && !gone ? `Trying again in ${waitS} s` : "");
+  setText(find("retrying"), waitS > 0 && camera.state !== "live" && !gone ? `Trying again in ${waitS} s` : "");
   if (gone) showStatus();
 }
 
@@ -220,13 +205,9 @@ function showStatus() {
   setAttribute(document.documentElement, "data-server", status);
   find("gone").hidden = status !== "gone";
   find("state").hidden = status === "gone" || camera === null;
-  stage.classList.toggle("not-live", status === "gone" || (camera !== null && camera.state !== "live"));
   if (status === "gone") {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());
     setText(find("gone-text"), `Server gone. Trying again in ${Math.ceil(waitMs / 1000)} s.`);
-    setText(find("note-title"), "Server gone");
-    setText(find("note-why"), "The Framecast server does not answer. This page returns by itself.");
-    setText(find("note-retry"), "");
   }
   if (status === "denied") replacePage(keyPanel(() => location.reload()));
 }
@@ -252,7 +233,6 @@ dashboard.addEventListener("cameras", () => {
   replacePage(null);
   showCamera();
   showEmbed();
-  dashboard.want(cameraId, {}, (frame) => picture.push(frame));
   showReaders();
 });
 dashboard.addEventListener("camera", ({ detail }) => {
@@ -294,24 +274,6 @@ function missing() {
 }
 
 // --- actions -------------------------------------------------------------------------------------------------
-
-async function snapshot() {
-  try {
-    const href = URL.createObjectURL(await blob(cameraApi(cameraId, "/snapshot.jpg")));
-    const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-    h("a", { href, download: `${cameraId}-${stamp}.jpg` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
-  } catch (error) {
-    toast(`No snapshot. ${apology(error)}`, { bad: true });
-  }
-}
-
-function fullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  // An iPhone gives full screen to videos only; there the picture fills the page instead.
-  else if (stage.requestFullscreen) stage.requestFullscreen();
-  else document.documentElement.classList.toggle("filled");
-}
 
 /** Asks before something that others notice; resolves to whether it was confirmed. */
 function ask(title, text, verb, look = "button-main") {
@@ -377,8 +339,7 @@ const mayOperate = () => document.documentElement.dataset.rights?.includes("oper
 bindKeys([
   { keys: ["ArrowLeft"], text: "Previous camera", run: () => neighbour(-1) },
   { keys: ["ArrowRight"], text: "Next camera", run: () => neighbour(1) },
-  { keys: ["f"], text: "Full screen", run: fullScreen },
-  { keys: ["s"], text: "Save a snapshot", run: snapshot },
+  ...KEYS.map(({ keys, text, run }) => ({ keys, text, run: (event) => run(player, event) })),
   { keys: ["r"], text: "Restart the reader", run: () => mayOperate() && restart() },
   {
     keys: ["Escape"],
@@ -386,8 +347,6 @@ bindKeys([
     run: () => (document.fullscreenElement ? false : (location.href = url("").href)),
   },
 ]);
-find("snapshot").addEventListener("click", snapshot);
-find("full").addEventListener("click", fullScreen);
 find("restart").addEventListener("click", restart);
 find("retry").addEventListener("click", () => dashboard.retry());
 setUpTabs(find("tabs"), (name) => {
@@ -399,5 +358,4 @@ setUpTabs(find("tabs"), (name) => {
 setInterval(() => document.hidden || refresh(), REFRESH_MS);
 setInterval(showReaders, READERS_MS);
 markRights();
-dashboard.wantStats(1);
-dashboard.start();
+server.join();

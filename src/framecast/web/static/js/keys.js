@@ -19,7 +19,8 @@ export function bindKeys(table) {
   const show = () => (document.body.append(dialog), dialog.open || dialog.showModal());
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    // The first of the path, since an element with a shadow stands for all in it.
+    if (isTyping(event.composedPath()[0]) || document.querySelector("dialog[open]")) return;
     if (event.key === "?") return show();
     const row = table.find((candidate) => candidate.keys.includes(event.key));
     if (row && row.run(event) !== false) event.preventDefault();

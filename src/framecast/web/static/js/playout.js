@@ -4,7 +4,8 @@
 //
 // The delay is what was measured, not a setting: the largest 90th percentile of the group's own delays
 // (capture to decoded). A camera that is more than CAP_MS later than the quickest is left out of the group
-// and shown as it comes, since one bad link must not hold back the wall. A camera alone waits for nothing.
+// and shown as it comes, since one bad link must not hold back the wall. A camera alone waits for nothing, except
+// for its own sound, which comes later than the picture (`need`).
 
 export const CAP_MS = 150;
 // What is remembered of a camera: its delays of the last seconds, the newest SAMPLES of them.
@@ -17,6 +18,7 @@ const HEADROOM_MS = 3;
 const EASE_MS = 4;
 const EASE_SHARE = 0.2;
 const REVIEW_MS = 500;
+const HIDDEN_MS = 16;
 // A frame due within half a refresh of a 60 Hz screen is due.
 const SLACK_MS = 8;
 
@@ -53,12 +55,20 @@ export class Playout {
   #clock;
   #raf = 0;
   #reviewedMs = 0;
+  #needs = new Map();
 
   /** The common delay in milliseconds; 0 while fewer than two cameras play. */
   delayMs = 0;
 
   constructor(clock) {
     this.#clock = clock;
+    // A refresh that was asked for before the page was hidden comes only when it is shown again.
+    document.addEventListener("visibilitychange", () => {
+      cancelAnimationFrame(this.#raf);
+      clearTimeout(this.#raf);
+      this.#raf = 0;
+      if (this.#waiting.size) this.#wake();
+    });
   }
 
   join(key) {
@@ -67,6 +77,12 @@ export class Playout {
 
   leave(key) {
     this.#members.delete(key);
+  }
+
+  /** Asks that no picture be shown earlier than `delayMs` after its capture; null takes that back. */
+  need(key, delayMs) {
+    if (delayMs === null) this.#needs.delete(key);
+    else this.#needs.set(key, delayMs);
   }
 
   /** Whether this camera is shown in step with others. */
@@ -92,10 +108,14 @@ export class Playout {
     return member.inStep ? capturedMs + this.delayMs - serverNow : 0;
   }
 
+  get #leastMs() {
+    return Math.max(0, ...this.#needs.values());
+  }
+
   /** Calls `picture.present(capturedBeforeMs)` on each screen refresh until it returns false. */
   hold(picture) {
     this.#waiting.add(picture);
-    this.#raf ||= requestAnimationFrame(() => this.#refresh());
+    this.#wake();
   }
 
   release(picture) {
@@ -106,15 +126,24 @@ export class Playout {
     this.#raf = 0;
     const due = this.#clock.now() - this.delayMs + SLACK_MS;
     for (const picture of this.#waiting) if (!picture.present(due)) this.#waiting.delete(picture);
-    if (this.#waiting.size) this.#raf = requestAnimationFrame(() => this.#refresh());
+    if (this.#waiting.size) this.#wake();
+  }
+
+  #wake() {
+    const refresh = () => this.#refresh();
+    // A hidden page has no screen refreshes, and its picture may still be watched in a window of its own.
+    this.#raf ||= document.hidden ? setTimeout(refresh, HIDDEN_MS) : requestAnimationFrame(refresh);
   }
 
   #review(now) {
     this.#reviewedMs = now;
     const lates = new Map();
     for (const [key, member] of this.#members) lates.set(key, member.late(now));
-    const { delayMs, keys } = agree(lates);
-    for (const [key, member] of this.#members) member.inStep = keys.has(key);
+    const agreed = agree(lates);
+    const leastMs = this.#leastMs;
+    const delayMs = Math.max(agreed.delayMs, leastMs);
+    // Whoever would be earlier than some sound allows waits for it, alone or not.
+    for (const [key, member] of this.#members) member.inStep = agreed.keys.has(key) || lates.get(key) < leastMs;
     if (delayMs === 0 || delayMs > this.delayMs) this.delayMs = delayMs;
     else this.delayMs = Math.max(delayMs, this.delayMs - Math.max(EASE_MS, (this.delayMs - delayMs) * EASE_SHARE));
   }

@@ -5,7 +5,8 @@
 // reconnect, a hidden page and a tile that scrolls away all are the same thing: a different set to want.
 //
 // Events: "status" (this.status changed), "cameras" (the whole list is new), "camera" (detail: one camera),
-// "removed" (detail: {id}), "stats" (detail: {id: numbers}), "problem" (detail: {code, message, camera}).
+// "removed" (detail: {id}), "stats" (detail: {id: numbers}), "form" (detail: the form in which a camera comes from
+// now on, docs/protocol.md), "problem" (detail: {code, message, camera}).
 // Frames go to the sink given to `want` instead, one call each: they are too many for events.
 
 import { session, socketUrl } from "./api.js";
@@ -32,6 +33,8 @@ export class Dashboard extends EventTarget {
    */
   status = "off";
   retryAt = 0;
+  /** Whether the server answers requests and the socket was refused all the same: something between lets none through. */
+  blocked = false;
 
   #socket = null;
   #wanted = new Map();
@@ -46,13 +49,19 @@ export class Dashboard extends EventTarget {
   #pings = 0;
   #unheard = 0;
   #paused = document.hidden;
+  #awake = 0;
+  #server;
+  #end = new AbortController();
 
-  constructor() {
+  /** @param server Where it leads: `socketUrl(path)`, and `session()` as in api.js; our own server by default. */
+  constructor(server = { socketUrl, session }) {
     super();
-    document.addEventListener("visibilitychange", () => this.#setPaused(document.hidden));
-    window.addEventListener("online", () => this.retry());
+    this.#server = server;
+    const { signal } = this.#end;
+    document.addEventListener("visibilitychange", () => this.#setPaused(), { signal });
+    window.addEventListener("online", () => this.retry(), { signal });
     // Restored from the back-forward cache: the browser has closed the socket meanwhile.
-    window.addEventListener("pageshow", (event) => event.persisted && this.retry());
+    window.addEventListener("pageshow", (event) => event.persisted && this.retry(), { signal });
   }
 
   /** Opens the socket and keeps it open. */
@@ -77,6 +86,28 @@ export class Dashboard extends EventTarget {
     this.#failures = 0;
     socket?.close();
     this.#setStatus("off");
+  }
+
+  /** Ends it for good. */
+  close() {
+    this.stop();
+    this.#end.abort();
+  }
+
+  /** Whether somebody on this page wants this camera. */
+  wants(id) {
+    return this.#wanted.has(id);
+  }
+
+  /** How many cameras are wanted. */
+  get wanted() {
+    return this.#wanted.size;
+  }
+
+  /** Lets pictures come though the page is hidden, as for one in a window of its own; each call has to be undone. */
+  keepAwake(on) {
+    this.#awake += on ? 1 : -1;
+    this.#setPaused();
   }
 
   /** Asks for a camera's pictures; `sink(frame)` gets each, and must `ack` it when there is room for another. */
@@ -105,10 +136,15 @@ export class Dashboard extends EventTarget {
     }
   }
 
+  /** Asks for a picture that can be decoded alone, after one that could not be. */
+  askKey(number) {
+    this.#send({ type: "key", camera: number });
+  }
+
   #connect() {
     clearTimeout(this.#timer);
     if (this.#failures === 0 && this.status !== "gone") this.#setStatus("connecting");
-    const socket = new WebSocket(socketUrl("api/v1/ws"));
+    const socket = new WebSocket(this.#server.socketUrl("api/v1/ws"));
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     let opened = false;
@@ -132,9 +168,11 @@ export class Dashboard extends EventTarget {
     // A browser does not tell why a socket was refused, so ask over HTTP whether it is a matter of rights.
     if (!wasOpen) {
       try {
-        const { rights } = await session();
+        const { rights } = await this.#server.session();
         if (!rights.some((right) => right === "watch" || right === "operate")) return this.#deny();
+        this.blocked = true;
       } catch (error) {
+        this.blocked = false;
         if (error.status === 401 || error.status === 403) return this.#deny();
       }
     }
@@ -165,6 +203,8 @@ export class Dashboard extends EventTarget {
         return this.#emit("removed", { id: message.id });
       case "stats":
         return this.#emit("stats", message.cameras);
+      case "form":
+        return this.#emit("form", message);
       case "pong":
         return this.clock.sample(message.t, performance.now(), message.server_ns);
       case "error":
@@ -175,6 +215,7 @@ export class Dashboard extends EventTarget {
 
   #hello(message) {
     this.#failures = 0;
+    this.blocked = false;
     this.version = message.version;
     this.clock.reset();
     this.clock.guess(message.server_ns);
@@ -220,7 +261,9 @@ export class Dashboard extends EventTarget {
     this.#pingTimer = setTimeout(() => this.#ping(), this.#pings < QUICK_PINGS ? QUICK_PING_MS : PING_MS);
   }
 
-  #setPaused(paused) {
+  #setPaused() {
+    const paused = document.hidden && this.#awake === 0;
+    if (paused === this.#paused) return;
     this.#paused = paused;
     this.#send({ type: "stats", interval_s: paused ? 0 : this.#statsS });
     this.#scheduleFlush();

@@ -7,18 +7,15 @@ import { h, setAttribute, setText, settle } from "./dom.js";
 import { duration } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { plan, sharedAspect } from "./layout.js";
-import { Playout } from "./playout.js";
+import { serverAt } from "./player/server.js";
 import { finishRemoval } from "./removing.js";
 import { keyPanel, markRights, signOut } from "./session.js";
-import { Dashboard } from "./socket.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toast.js";
 import { apology, stateName, stateOf, STATE_NAMES } from "./words.js";
 
 const REFRESH_MS = 500;
 const RESIZE_MS = 150;
-// Pictures for a tile just below the fold are fetched before it is scrolled into view.
-const AHEAD = "160px";
 const COLUMNS_KEY = "framecast.columns";
 const ASPECT_KEY = "framecast.aspect";
 const MOST_COLUMNS = 10;
@@ -26,8 +23,8 @@ const MOST_COLUMNS = 10;
 const find = (id) => document.getElementById(id);
 const grid = find("wall");
 const panel = find("panel");
-const dashboard = new Dashboard();
-const playout = new Playout(dashboard.clock);
+const server = serverAt();
+const { dashboard, playout } = server;
 const tiles = new Map();
 const hidden = new Set();
 let wished = Number(localStorage.getItem(COLUMNS_KEY)) || 0;
@@ -35,29 +32,13 @@ let columns = 1;
 
 // --- tiles ---------------------------------------------------------------------------------------------------
 
-const inView = new IntersectionObserver(
-  (entries) => entries.forEach(({ target, isIntersecting }) => target.show(isIntersecting)),
-  { rootMargin: AHEAD },
-);
-const resized = new Set();
-const tellWidths = settle(() => {
-  for (const tile of resized) tile.resized(tile.clientWidth);
-  resized.clear();
-}, RESIZE_MS);
-const sizes = new ResizeObserver((entries) => {
-  for (const { target } of entries) resized.add(target);
-  tellWidths();
-});
-
 function addTile(camera) {
-  const tile = new Tile().bind(camera, dashboard, playout);
+  const tile = new Tile().bind(camera, dashboard.clock);
   tiles.set(camera.id, tile);
   // Kept in the order of the cameras' numbers, which is the order in which they were added.
   const next = [...grid.children].find((other) => other.camera.number > camera.number);
   grid.insertBefore(tile, next ?? null);
   tile.hidden = hidden.has(camera.id);
-  inView.observe(tile);
-  sizes.observe(tile);
 }
 
 function removeTile(id) {
@@ -65,8 +46,6 @@ function removeTile(id) {
   if (!tile) return;
   const neighbour = tile.nextElementSibling ?? tile.previousElementSibling;
   const hadFocus = tile.contains(document.activeElement);
-  inView.unobserve(tile);
-  sizes.unobserve(tile);
   tile.remove();
   tiles.delete(id);
   if (hadFocus) neighbour?.link.focus();
@@ -85,8 +64,6 @@ function arrange() {
   grid.style.setProperty("--columns", columns);
   grid.style.setProperty("--tile", `${chosen.tilePx}px`);
   grid.style.setProperty("--aspect", aspect);
-  // At once, so that no tile asks for a picture of the wrong size first.
-  for (const tile of tiles.values()) tile.resized(chosen.tilePx);
 }
 
 // Cameras that rest have no shape yet when the page opens, and a wall must not change its shape afterwards: what
@@ -294,8 +271,7 @@ find("sign-out").addEventListener("click", () => signOut());
 addEventListener("resize", settle(arrange, RESIZE_MS));
 setInterval(() => document.hidden || refresh(), REFRESH_MS);
 markRights();
-dashboard.wantStats(1);
-dashboard.start();
+server.join();
 finishRemoval((id, hide) => {
   if (hide) hidden.add(id);
   else hidden.delete(id);

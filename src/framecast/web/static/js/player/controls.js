@@ -1,0 +1,130 @@
+// The bar under the picture: what one can do with it, each by a button and by a key.
+
+import { h, setAttribute, setText } from "../dom.js";
+import { icon, redraw } from "./icons.js";
+
+export const QUALITIES = [
+  ["auto", "Auto"],
+  ["low", "Low"],
+  ["medium", "Medium"],
+  ["high", "High"],
+  ["source", "Source"],
+];
+
+/** The keys of a player that has the focus; pages may bind them for their only player too. */
+export const KEYS = [
+  { keys: ["m"], text: "Sound on or off", run: (player) => player.toggleSound() },
+  { keys: ["t"], text: "Talk, while held", run: (player, event) => event.repeat || player.startTalking() },
+  { keys: ["s"], text: "Save a snapshot", run: (player) => player.saveSnapshot() },
+  { keys: ["p"], text: "Picture in picture", run: (player) => player.togglePictureInPicture() },
+  { keys: ["f"], text: "Full screen", run: (player) => player.toggleFullScreen() },
+  { keys: ["q"], text: "Next quality", run: (player) => player.nextQuality() },
+  { keys: ["i"], text: "Numbers", run: (player) => player.toggleNumbers() },
+];
+
+const RESTING_MS = 3_000;
+
+export class Controls {
+  element;
+
+  #player;
+  #parts = {};
+  #restTimer = 0;
+
+  constructor(player) {
+    this.#player = player;
+    const part = (name, element) => (this.#parts[name] = element);
+    const button = (name, label, sign, click) =>
+      part(name, h("button", { type: "button", part: `button ${name}`, "aria-label": label, title: label, click }, icon(sign)));
+    part("line", h("span", { class: "line", part: "line" }));
+    part("level", h("span"));
+    part("meter", h("span", { class: "meter", part: "meter", role: "meter", "aria-label": "Level of the sound" }, this.#parts.level));
+    part(
+      "quality",
+      h(
+        "select",
+        { part: "quality", "aria-label": "Quality", change: () => (player.quality = this.#parts.quality.value) },
+        QUALITIES.map(([value, text]) => h("option", { value }, text)),
+      ),
+    );
+    button("sound", "Sound on", "soundOff", () => player.toggleSound());
+    button("talk", "Hold to talk", "talk", null);
+    button("snapshot", "Save a snapshot", "snapshot", () => player.saveSnapshot());
+    button("pip", "Picture in picture", "pip", () => player.togglePictureInPicture());
+    button("numbers", "Numbers", "numbers", () => player.toggleNumbers());
+    button("full", "Full screen", "full", () => player.toggleFullScreen());
+    this.#holdToTalk();
+    this.element = h(
+      "div",
+      { class: "bar", part: "bar", role: "group", "aria-label": "Player" },
+      ["sound", "meter", "talk"].map((name) => this.#parts[name]),
+      this.#parts.line,
+      h("span", { class: "space" }),
+      ["quality", "numbers", "snapshot", "pip", "full"].map((name) => this.#parts[name]),
+    );
+  }
+
+  /** Hides the bar of a full screen until something moves. */
+  stir(frame) {
+    clearTimeout(this.#restTimer);
+    frame.classList.remove("resting");
+    this.#restTimer = setTimeout(() => frame.classList.add("resting"), RESTING_MS);
+  }
+
+  /** The one line that says what plays. */
+  line(text) {
+    setText(this.#parts.line, text);
+    this.#parts.line.title = text;
+  }
+
+  /** Loudness, 0 to 1. */
+  level(value) {
+    this.#parts.level.style.transform = `scaleX(${value.toFixed(3)})`;
+    setAttribute(this.#parts.meter, "aria-valuenow", value.toFixed(2));
+  }
+
+  /** How the buttons stand: {sound, hasSound, talk: "" | "asking" | "talking", talkOff (why), canTalk, pip, canPip, quality, numbers}. */
+  show(state) {
+    const { sound, talk, pip, quality, numbers } = this.#parts;
+    sound.hidden = !state.hasSound;
+    this.#parts.meter.hidden = !state.hasSound || !state.metered;
+    label(sound, state.sound ? "Sound off" : "Sound on");
+    setAttribute(sound, "aria-pressed", String(state.sound));
+    redraw(sound.firstChild, state.sound ? "soundOn" : "soundOff");
+    talk.hidden = !state.canTalk;
+    talk.classList.add("talk");
+    setAttribute(talk, "aria-pressed", String(state.talk !== ""));
+    setAttribute(talk, "aria-disabled", state.talkOff ? "true" : null);
+    label(talk, state.talkOff || "Hold to talk");
+    pip.hidden = !state.canPip;
+    setAttribute(pip, "aria-pressed", String(state.pip));
+    setAttribute(numbers, "aria-pressed", String(state.numbers));
+    if (quality.value !== state.quality) quality.value = state.quality;
+    quality.title = state.qualityText;
+  }
+
+  #holdToTalk() {
+    const { talk } = this.#parts;
+    const begin = (event) => {
+      event.preventDefault();
+      talk.setPointerCapture?.(event.pointerId);
+      this.#player.startTalking();
+    };
+    const end = () => this.#player.stopTalking();
+    talk.addEventListener("pointerdown", begin);
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) talk.addEventListener(type, end);
+    talk.addEventListener("contextmenu", (event) => event.preventDefault());
+    talk.addEventListener("keydown", (event) => {
+      if (event.key === " " || event.key === "Enter") {
+        event.preventDefault();
+        if (!event.repeat) this.#player.startTalking();
+      }
+    });
+    talk.addEventListener("keyup", end);
+  }
+}
+
+function label(button, text) {
+  setAttribute(button, "aria-label", text);
+  if (button.title !== text) button.title = text;
+}

@@ -1,0 +1,164 @@
+// Runs one path, and leads from path to path without the picture ever going black.
+//
+// Theory of operation. At most two paths run: the `current`, whose picture is shown, and a `candidate`, which becomes
+// the current with its first picture; only then is the other stopped. A path fails when it says so, when no new
+// picture comes for 3 s, or when its first one is not there in time; the clock for that runs only while the camera
+// is live and the server answers, since nothing else is the path's fault. Then the best path that did not fail lately
+// follows (chooser.js), and the last picture stays until it shows one. While a lesser path runs, a better one is
+// tried whenever its rest is over.
+
+import { Chooser } from "./chooser.js";
+
+const TICK_MS = 250;
+const SILENT_S = 3;
+// A slow camera is not silent before this many of its own intervals.
+const SILENT_INTERVALS = 2.5;
+const PRAISE_S = 60;
+
+export class Director {
+  #make;
+  #alive;
+  #fps;
+  #changed;
+  #chooser;
+  #patience;
+  #current = null;
+  #candidate = null;
+  #timer = 0;
+  #beforeMs = 0;
+
+  /**
+   * @param options `order` (names of paths, best first), `make(name)` (a Path), `alive()` (whether a picture can be
+   *   expected), `fps()` (the camera's rate), `changed(path, before)` (the current path is another one; either may be
+   *   null), `patience` ({name: seconds until the first picture}), `restS`.
+   */
+  constructor({ order, make, alive, fps, changed, patience, restS }) {
+    this.#make = make;
+    this.#alive = alive;
+    this.#fps = fps;
+    this.#changed = changed;
+    this.#patience = patience;
+    this.#chooser = new Chooser(order, restS);
+  }
+
+  /** Name of the path whose picture is shown, "" before the first. */
+  get name() {
+    return this.#current?.name ?? "";
+  }
+
+  get path() {
+    return this.#current?.path ?? null;
+  }
+
+  /** Name of the path that is being tried, "" where none is. */
+  get trying() {
+    return this.#candidate?.name ?? "";
+  }
+
+  /** Each path of the order: {name, why}, why being the reason of its last failure. */
+  get failures() {
+    return this.#chooser.order.map((name) => ({ name, why: this.#chooser.why(name) })).filter(({ why }) => why);
+  }
+
+  start() {
+    if (this.#timer) return;
+    this.#beforeMs = performance.now();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#next();
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.#dropCandidate();
+    this.#dropCurrent();
+  }
+
+  /** The wishes have changed. */
+  refresh() {
+    for (const run of [this.#candidate, this.#current]) {
+      if (run && !run.path.refresh()) return this.#again(run.name);
+    }
+  }
+
+  /** The server was gone and is back: what can't return by itself is begun anew, and every path has another chance. */
+  returned() {
+    this.#chooser.forgive();
+    if (!this.#timer) return;
+    if (this.#current && !this.#current.path.returns) this.#again(this.#current.name);
+    else if (!this.#current && !this.#candidate) this.#next();
+    for (const run of [this.#candidate, this.#current]) if (run) run.silentS = 0;
+  }
+
+  #dropCandidate() {
+    const run = this.#candidate;
+    this.#candidate = null;
+    run?.path.stop();
+  }
+
+  #dropCurrent() {
+    const run = this.#current;
+    this.#current = null;
+    if (!run) return;
+    run.path.stop();
+    this.#changed(null, run.path);
+  }
+
+  /** Tries a path; while it has shown nothing, the current one stays. */
+  #again(name) {
+    this.#dropCandidate();
+    const run = { name, path: this.#make(name), silentS: 0, goodS: 0 };
+    this.#candidate = run;
+    run.path.onframe = () => this.#frame(run);
+    run.path.onstall = (why) => this.#fail(run, why);
+    run.path.start();
+  }
+
+  #next() {
+    const name = this.#chooser.best(performance.now() / 1000);
+    if (name) this.#again(name);
+  }
+
+  #frame(run) {
+    run.silentS = 0;
+    if (run !== this.#candidate) return;
+    this.#candidate = null;
+    const before = this.#current;
+    this.#current = run;
+    this.#changed(run.path, before?.path ?? null);
+    before?.path.stop();
+  }
+
+  #fail(run, why) {
+    if (run !== this.#candidate && run !== this.#current) return;
+    this.#chooser.failed(run.name, why, performance.now() / 1000);
+    if (run === this.#candidate) this.#dropCandidate();
+    else this.#dropCurrent();
+    if (!this.#current && !this.#candidate) this.#next();
+  }
+
+  #tick() {
+    const now = performance.now();
+    // A page that was frozen by its browser wakes with a leap, and nobody was silent in between.
+    const passedS = Math.min(1, (now - this.#beforeMs) / 1000);
+    this.#beforeMs = now;
+    if (!this.#alive()) return;
+    const fps = this.#fps();
+    const limitS = Math.max(SILENT_S, fps > 0 ? SILENT_INTERVALS / fps : 0);
+    for (const run of [this.#candidate, this.#current]) {
+      if (!run) continue;
+      run.silentS += passedS;
+      run.goodS += passedS;
+      const allowedS = run === this.#candidate ? Math.max(limitS, this.#patience[run.name] ?? 0) : limitS;
+      if (run.silentS > allowedS) {
+        const what = run === this.#candidate ? "No picture came" : "The picture stood still";
+        this.#fail(run, `${what} for ${allowedS.toFixed(0)} s.`);
+      } else if (run === this.#current && run.goodS > PRAISE_S) this.#chooser.praise(run.name);
+    }
+    if (this.#candidate) return;
+    const better = this.#current
+      ? this.#chooser.better(this.#current.name, now / 1000)
+      : this.#chooser.best(now / 1000);
+    if (better) this.#again(better);
+  }
+}

@@ -1,0 +1,64 @@
+// MJPEG in an <img>: the last resort, since a browser tells next to nothing about it. Neither capture times nor
+// lost pictures are known; frames are found by looking whether the picture has changed.
+
+import { h } from "../dom.js";
+import { Path } from "./path.js";
+
+const LOOK_MS = 40;
+const GLANCE_PX = 24;
+
+export class ImgPath extends Path {
+  element = h("img", { alt: "", decoding: "async" });
+  codec = "JPEG";
+
+  #timer = 0;
+  #glance = null;
+  #before = null;
+
+  start() {
+    const { server, camera } = this.host;
+    const { quality, width, fps } = this.host.wish();
+    const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/stream.mjpeg`);
+    // Told, and not left to the guess by the request's headers, which plain HTTP lacks (docs/protocol.md).
+    address.searchParams.set("advance", "1");
+    for (const [name, value] of Object.entries({ width, fps })) if (value) address.searchParams.set(name, value);
+    if (quality !== "auto") address.searchParams.set("quality", quality);
+    this.element.addEventListener("error", () => this.fail("The picture stream broke off."));
+    // To be read for changes a picture of another server has to come with its permission.
+    if (!server.own) this.element.crossOrigin = "use-credentials";
+    this.element.src = address.href;
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  stop() {
+    super.stop();
+    clearInterval(this.#timer);
+    this.#freeze();
+    // An <img> without another address would go on loading.
+    this.element.src = "data:,";
+  }
+
+  /** Leaves the last picture standing in a canvas. */
+  #freeze() {
+    const { naturalWidth: width, naturalHeight: height } = this.element;
+    if (!width || !this.element.isConnected) return;
+    const canvas = h("canvas", { width, height });
+    canvas.getContext("2d").drawImage(this.element, 0, 0);
+    this.element.replaceWith(canvas);
+  }
+
+  refresh() {
+    return false;
+  }
+
+  #look() {
+    const { naturalWidth: width, naturalHeight: height } = this.element;
+    if (!width || document.hidden) return;
+    this.#glance ??= new OffscreenCanvas(GLANCE_PX, GLANCE_PX).getContext("2d", { willReadFrequently: true });
+    this.#glance.drawImage(this.element, 0, 0, GLANCE_PX, GLANCE_PX);
+    const pixels = new Uint32Array(this.#glance.getImageData(0, 0, GLANCE_PX, GLANCE_PX).data.buffer);
+    if (this.#before?.every((pixel, index) => pixel === pixels[index])) return;
+    this.#before = pixels;
+    this.shown(width, height);
+  }
+}

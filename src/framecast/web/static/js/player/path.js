@@ -1,0 +1,159 @@
+// What every path from the server to the picture is: one small interface.
+//
+//   element       what shows the picture: a canvas, video or img of its own
+//   start()       begin; a path is started once
+//   stop()        end for good; the element keeps its last picture where it can
+//   refresh()     the wishes (quality, width, sound) have changed; returns false where only a new path can follow
+//   stats()       numbers, all rising but the last ones (see below)
+//   onframe       called by the path with each picture it shows
+//   onstall(why)  called by the path when it can't go on, with a sentence
+//
+// A path that just goes silent is noticed by the director (director.js), not by the path.
+
+const SAMPLES = 240;
+
+export class Path {
+  element = null;
+  onframe = null;
+  onstall = null;
+
+  frames = 0;
+  /** Pictures that came and were not shown. */
+  drops = 0;
+  bytes = 0;
+  width = 0;
+  height = 0;
+  codec = "";
+  /** What the server says it chose: {asked, level, width, fps, reason}, null where it said nothing. */
+  quality = null;
+  /** Capture time of the picture that is shown, Unix ms; 0 where it is not known. */
+  capturedMs = 0;
+  /** Whether it comes back by itself when the server was gone. */
+  returns = false;
+
+  #latencies = [];
+  #stopped = false;
+
+  /**
+   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound` (whether
+   *   it is to be heard), `speaker` (speaker.js), `playout` (null: as it comes).
+   */
+  constructor(host) {
+    this.host = host;
+  }
+
+  get stopped() {
+    return this.#stopped;
+  }
+
+  start() {}
+
+  stop() {
+    this.#stopped = true;
+    this.onframe = null;
+    this.onstall = null;
+  }
+
+  refresh() {
+    return true;
+  }
+
+  /** The MediaStream or media element that plays sound along with the picture, null where the speaker does. */
+  get voice() {
+    return null;
+  }
+
+  /** A picture is on the screen. `ageMs` is null where its capture time is not known. */
+  shown(width, height, ageMs = null) {
+    if (this.#stopped) return;
+    this.capturedMs = ageMs === null ? 0 : this.host.server.clock.now() - ageMs;
+    this.frames += 1;
+    this.width = width;
+    this.height = height;
+    if (ageMs !== null && this.#latencies.length < SAMPLES) this.#latencies.push(ageMs);
+    this.onframe?.();
+  }
+
+  fail(why) {
+    if (!this.#stopped) this.onstall?.(why);
+  }
+
+  /**
+   * {codec, width, height, frames, drops, bytes, quality, latencyMs}; latencyMs is the median since the last call, null
+   * where nothing was measured.
+   */
+  stats() {
+    const sorted = this.#latencies.splice(0).sort((a, b) => a - b);
+    const { codec, width, height, frames, drops, bytes, quality } = this;
+    const latencyMs = sorted.length ? sorted[Math.floor(sorted.length / 2)] : null;
+    return { codec, width, height, frames, drops, bytes, quality, latencyMs };
+  }
+}
+
+/** The paths whose pictures come over the dashboard's socket. */
+export class SocketPath extends Path {
+  /** The form to subscribe to; "" is the usual one, JPEG. */
+  form = "";
+  returns = true;
+  dashboard = null;
+
+  #end = new AbortController();
+
+  start() {
+    const { server, camera } = this.host;
+    this.dashboard = server.seat(camera);
+    this.refresh();
+    const { signal } = this.#end;
+    const listen = (type, act) => this.dashboard.addEventListener(type, act, { signal });
+    listen("form", ({ detail }) => detail.id === camera && this.#formed(detail));
+    listen("problem", ({ detail }) => detail.camera === camera && this.fail(detail.message));
+    listen("status", () => this.#status());
+    this.#status();
+  }
+
+  stop() {
+    super.stop();
+    this.#end.abort();
+    if (this.dashboard) this.host.server.unseat(this.dashboard, this.host.camera);
+  }
+
+  refresh() {
+    const { quality, width, fps } = this.host.wish();
+    const options = {
+      ...(this.form && { form: this.form }),
+      ...(quality !== "auto" && { quality }),
+      ...(width && { width }),
+      ...(fps && { fps }),
+      ...(this.host.sound && { audio: true }),
+    };
+    this.dashboard.want(this.host.camera, options, (message) => this.#sink(message));
+    return true;
+  }
+
+  /** A picture or fragment has come. */
+  take() {}
+
+  /** The form has changed; the next picture is the first of it. */
+  formed() {}
+
+  ack(message) {
+    this.dashboard.ack(message);
+  }
+
+  #sink(message) {
+    this.bytes += message.payload.byteLength;
+    if (message.rateHz) this.host.speaker?.push(message);
+    else this.take(message);
+  }
+
+  #formed(detail) {
+    this.quality = detail.quality ?? null;
+    this.formed(detail);
+  }
+
+  #status() {
+    if (this.dashboard.status === "gone" && this.dashboard.blocked) {
+      this.fail("Something between this page and the server lets no WebSocket through.");
+    }
+  }
+}
