@@ -72,6 +72,20 @@ class Watcher:
         assert isinstance(frame, VideoFrame)
         return frame
 
+    def vanish(self) -> None:
+        """Be gone without a word, as a phone that leaves the house."""
+        for protocol in self._ice._protocols:
+            protocol.transport.abort()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has said good-bye."""
+        return self.connection.connectionState in ("closed", "failed")
+
+    @property
+    def _ice(self) -> Any:
+        return self.connection.getReceivers()[0].transport.transport._connection
+
     async def want_key(self) -> None:
         """Send a PLI."""
         (receiver,) = (each for each in self.connection.getReceivers() if each.track.kind == "video")

@@ -164,10 +164,11 @@ class Ice(Connection):
                             own.port,
                         )
                     )
-        if self.stun_server is not None and not options.public_addresses:
-            found += await self._reflexive(bound)
+        helped = [self._reflexive(bound)] if self.stun_server is not None and not options.public_addresses else []
         if self.turn_server is not None:
-            found += await super().get_component_candidates(component, [], GATHER_TIMEOUT_S)
+            helped.append(super().get_component_candidates(component, [], GATHER_TIMEOUT_S))
+        for more in await asyncio.gather(*helped):
+            found += more
         return found
 
     async def _reflexive(self, bound: list[StunProtocol]) -> list[IceCandidate]:
@@ -196,16 +197,18 @@ class Ice(Connection):
                 for offset in range(min(PORT_TRIES, last - first + 1))
             ]
         )
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         for port in ports:
+            # Bound here: uvloop leaves one behind that can't be bound.
+            bare = socket.socket(family, socket.SOCK_DGRAM)
             try:
-                transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: StunProtocol(self), local_addr=(address, port)
-                )
+                bare.bind((address, port))
             except OSError:
+                bare.close()
                 continue
-            found = transport.get_extra_info("socket")
-            if found is not None:
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            bare.setblocking(False)
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            transport, protocol = await loop.create_datagram_endpoint(lambda: StunProtocol(self), sock=bare)
             host, number = transport.get_extra_info("sockname")[:2]
             preference = 65_535 - len(self._protocols)
             protocol.local_candidate = IceCandidate(

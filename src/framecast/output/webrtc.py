@@ -21,7 +21,7 @@ from framecast.core.rendition import OPUS, Rendition
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output.rtpfanout import RtpFanout, RtpSeat, whole
-from framecast.wire import h264, rtp, sdp
+from framecast.wire import h264, rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
     from framecast.output.icedtls import Link
@@ -67,11 +67,11 @@ def plan(offer: sdp.Offer, *, profile: int = 66, with_sound: bool = True) -> Pla
     video = offer.find("video")
     if video is None:
         raise Unacceptable("the offer takes no video: it needs a section m=video that is recvonly or sendrecv")
-    codec = sdp.choose_h264(video, profile)
+    codec = sdpanswer.choose_h264(video, profile)
     if codec is None:
         raise Unacceptable("the offer takes no H.264 with packetization-mode=1, and nothing else is sent here")
     sound = offer.find("audio") if with_sound else None
-    sound_codec = sdp.choose_opus(sound) if sound is not None else None
+    sound_codec = sdpanswer.choose_opus(sound) if sound is not None else None
     if sound is not None and (
         sound_codec is None or not sound.rtcp_mux or not {sound.mid, video.mid} <= set(offer.bundle)
     ):
@@ -216,7 +216,7 @@ class Peer:
         self._plan = plan
         self._ended = asyncio.Event()
         dtls, ice = link.dtls, link.ice
-        rtx = sdp.choose_rtx(plan.video, plan.video_codec)
+        rtx = sdpanswer.choose_rtx(plan.video, plan.video_codec)
         self._video = RtpSeat(
             plan.video_codec.payload_type,
             rtp.VIDEO_HZ,
@@ -227,20 +227,20 @@ class Peer:
         )
         self.seats = [self._video]
         self._sendings = [
-            sdp.Sending(plan.video, plan.video_codec, self._video.ssrc, rtx, self._video.rtx_ssrc, FEEDBACK)
+            sdpanswer.Sending(plan.video, plan.video_codec, self._video.ssrc, rtx, self._video.rtx_ssrc, FEEDBACK)
         ]
         self._sound: RtpSeat | None = None
         if plan.sound is not None and plan.sound_codec is not None:
             self._sound = RtpSeat(plan.sound_codec.payload_type, rtp.SOUND_HZ, dtls.write_rtp, lambda: ice.full)
             self.seats.append(self._sound)
-            self._sendings.append(sdp.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1]))
+            self._sendings.append(sdpanswer.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1]))
         output.peers.add(self)
 
     def answer(self, candidates: tuple[sdp.Candidate, ...], fingerprint: str) -> str:
         """The SDP answer."""
         ice = self.link.ice
-        transport = sdp.Transport(ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates)
-        return sdp.answer(
+        transport = sdpanswer.Transport(ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates)
+        return sdpanswer.answer(
             self._plan.offer, self._sendings, transport, session_id=secrets.randbits(62), cname=self.cname
         )
 

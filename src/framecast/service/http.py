@@ -353,9 +353,12 @@ class Front:
 
     def _preflight(self, request: web.BaseRequest, methods: Mapping[str, Route]) -> web.StreamResponse:
         allowed = ", ".join(sorted({*methods, "OPTIONS"}))
+        post = methods.get("POST")
+        taken = {"Accept-Post": post.body} if post is not None and post.body.startswith("application/") else {}
         return web.Response(
             status=204,
             headers={
+                **taken,
                 "Allow": allowed,
                 "Access-Control-Allow-Methods": allowed,
                 "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",

@@ -24,18 +24,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("framecast.service.webrtc")
 
+CONSENT_INTERVAL_S = 4.0
+"""A peer that has disappeared is gone after five of these and the time its last answer may take."""
+
 
 class Peering:
     """All peers, by the unguessable end of their resource's path.
 
     Args:
         settings: ``[webrtc]``.
+
+    Attributes:
+        connect_timeout_s: How long a peer may take to connect.
+        consent_interval_s: How often a peer is asked whether it still listens; it may fail to say so five times.
     """
 
     def __init__(self, settings: WebrtcSettings, cameras: Cameras, supervisor: Supervisor) -> None:
         self.settings = settings
         self.ice_servers: list[IceServer] = [parse_ice_server(text) for text in settings.ice_servers]
         self.connect_timeout_s = webrtc.CONNECT_TIMEOUT_S
+        self.consent_interval_s = CONSENT_INTERVAL_S
         self._cameras = cameras
         self._supervisor = supervisor
         self._outputs: dict[str, webrtc.Output] = {}
@@ -173,4 +181,5 @@ class Peering:
             addresses=tuple(settings.addresses),
             public_addresses=tuple(settings.public_addresses),
             ports=settings.ports,
+            consent_interval_s=self.consent_interval_s,
         )
