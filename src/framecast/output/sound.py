@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from framecast.core.fanout import SLICE_S, WRITES_PER_CLOCK_READ, Seat
@@ -104,16 +105,13 @@ class Output:
 
     Args:
         track: PCM.
-
-    Attributes:
-        drops: Chunks lost to listeners that were behind, those long gone included.
     """
 
     bulk = True
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.drops = 0
+        self._drops = 0
         self._listeners: dict[Listener, None] = {}
         self._connections: set[Takeover] = set()
         self._recent: deque[Packet] = deque()
@@ -126,6 +124,13 @@ class Output:
 
     def __len__(self) -> int:
         return len(self._listeners)
+
+    @property
+    def drops(self) -> int:
+        """Chunks lost to listeners that were behind, those long gone included."""
+        for listener in self._listeners:
+            self._settle(listener)
+        return self._drops
 
     async def serve(
         self,
@@ -172,6 +177,8 @@ class Output:
         """Take a listener out. Safe to call twice."""
         if listener not in self._listeners:
             return
+        self._settle(listener)
+        listener.viewer.settle = None
         del self._listeners[listener]
         if not self._listeners:
             self.track.detach(self)
@@ -201,14 +208,10 @@ class Output:
     def catch_up(self, listener: Listener) -> None:
         """Write what a listener is owed, as far as its transport takes it."""
         while listener.ready and not listener.ended and listener.due < self._next and listener in self._listeners:
-            oldest = self._next - len(self._recent)
-            missed = oldest - listener.due
-            if missed > 0:
-                self.drops += missed
-                listener.viewer.count(drops=missed)
-                listener.due = oldest
-                continue
-            packet = self._recent[listener.due - oldest]
+            self._settle(listener)
+            if listener.due == self._next:
+                return
+            packet = self._recent[listener.due - self._next]
             first = listener.index < 0
             if listener.form is None:
                 listener.form = packet.format
@@ -220,8 +223,18 @@ class Output:
             listener.viewer.count(sent=1)
             listener.give(self._bytes(packet, listener, first=first))
 
+    def _settle(self, listener: Listener) -> None:
+        """Count what a listener that is behind has lost by now."""
+        oldest = self._next - len(self._recent)
+        missed = oldest - listener.due
+        if missed > 0:
+            listener.due = oldest
+            listener.viewer.count(drops=missed)
+            self._drops += missed
+
     def _add(self, listener: Listener) -> None:
         listener.due = self._next
+        listener.viewer.settle = partial(self._settle, listener)
         self._listeners[listener] = None
         self.track.attach(self)
 

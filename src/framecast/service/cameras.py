@@ -24,6 +24,7 @@ from framecast.ingest.push import Desk
 from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
+from framecast.service.sound import Sound
 
 log = logging.getLogger("framecast.service.cameras")
 
@@ -62,6 +63,7 @@ class Camera:
     Attributes:
         origin: Who named it: ``config``, ``api``, ``command line``.
         reader: Fetches its pictures, or takes them in when it pushes.
+        sound: What it hears and says.
     """
 
     camera_id: str
@@ -70,6 +72,7 @@ class Camera:
     origin: str
     stream: Stream
     output: Output
+    sound: Sound
     reader: Reader | Desk
     task: asyncio.Task[None]
 
@@ -163,7 +166,8 @@ class Cameras:
         )
         stream.viewer_stall_timeout_s = self.settings.limits.viewer_stall_timeout_s
         transform = self._parts.make_transform(config, stream.count_transform_fault)
-        camera = self._start(camera_id, config, origin, source, transform, stream)
+        sound = Sound(stream, self.settings.sound.talk_duplex)
+        camera = self._start(camera_id, config, origin, source, transform, stream, sound)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
         for listener in self.on_added:
@@ -194,7 +198,7 @@ class Cameras:
             source = self._open(camera_id, config, origin)
             transform = self._parts.make_transform(config, old.stream.count_transform_fault)
             await self._stop(old)
-            camera = self._start(camera_id, config, origin, source, transform, old.stream, old.output)
+            camera = self._start(camera_id, config, origin, source, transform, old.stream, old.sound, old.output)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
             listener(camera)
@@ -207,6 +211,7 @@ class Cameras:
         for listener in self.on_removed:
             listener(camera)
         camera.output.close()
+        camera.sound.close()
         camera.stream.close()
 
     async def close(self) -> None:
@@ -263,6 +268,7 @@ class Cameras:
         source: Source | None,
         transform: Callable[[], Worker] | None,
         stream: Stream,
+        sound: Sound,
         output: Output | None = None,
     ) -> Camera:
         options = self.settings.stream_options(config)
@@ -275,7 +281,7 @@ class Cameras:
         )
         reader: Reader | Desk
         if source is None:
-            reader = Desk(stream, gate, stall_timeout_s=options.stall_timeout_s)
+            reader = Desk(stream, gate, stall_timeout_s=options.stall_timeout_s, microphone=sound.microphone)
         else:
             reader = Reader(
                 stream,
@@ -285,11 +291,12 @@ class Cameras:
                 policy=options.policy,
                 grace_s=options.grace_s,
                 stall_timeout_s=options.stall_timeout_s,
+                microphone=sound.microphone,
             )
         stream.set_transform(transform)
         output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
         task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
-        return Camera(camera_id, config, options, origin, stream, output, reader, task)
+        return Camera(camera_id, config, options, origin, stream, output, sound, reader, task)
 
     async def _stop(self, camera: Camera) -> None:
         camera.task.cancel()

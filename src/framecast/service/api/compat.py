@@ -9,14 +9,13 @@ from aiohttp import web
 from framecast.service import views
 from framecast.service.api import query
 from framecast.service.api.publish import answer, hand_in, read_picture
+from framecast.service.api.sound import BODY, hand_in_sound, listeners, read_sound, send_sound
 from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
 from framecast.service.cameras import Camera
 from framecast.service.http import json_response
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
-
-AUDIO_CHUNKS = 100
 
 
 def routes(service: Service) -> list[Route]:
@@ -42,6 +41,16 @@ def routes(service: Service) -> list[Route]:
 
     async def doorbell_stats(call: Call) -> web.StreamResponse:
         return json_response({"success": True, "stats": _doorbell_stats(doorbell_camera(call, Right.WATCH))})
+
+    async def doorbell_hear(call: Call) -> web.StreamResponse:
+        meant = service.cameras.get(service.settings.compat.doorbell) or service.cameras.first
+        posted = await read_sound(service, call, meant)
+        return hand_in_sound(call, doorbell_camera(call, Right.PUBLISH, posted.device_id), posted)
+
+    async def doorbell_sound(call: Call) -> web.StreamResponse:
+        # What a browser's media element asks for, it has to get in a container.
+        is_wav = call.request.headers.get("Range", "").startswith("bytes=0-")
+        return await send_sound(service, call, doorbell_camera(call, Right.WATCH), is_wav=is_wav)
 
     async def broadcast(call: Call) -> web.StreamResponse:
         camera_id = call.query.get("camera", "")
@@ -96,6 +105,22 @@ def routes(service: Service) -> list[Route]:
             "Doorbell: push one picture.",
             body="Form with frame, device_id, frame_id and timestamp (ms, uptime or Unix)",
         ),
+        route(
+            "POST",
+            "/api/v1/devices/doorbell/mic-stream",
+            publish,
+            doorbell_hear,
+            "Doorbell: push one chunk of sound.",
+            body=BODY,
+        ),
+        route(
+            "GET",
+            "/api/v1/stream/audio",
+            watch,
+            doorbell_sound,
+            "Doorbell: its sound, raw; a WAV for the Range: bytes=0- of a browser's media element.",
+            answer="audio/pcm",
+        ),
         route("GET", "/api/v1/stream/camera", watch, doorbell_stream, "Doorbell: MJPEG.", **mjpeg),
         route(
             "GET",
@@ -130,25 +155,27 @@ def routes(service: Service) -> list[Route]:
 
 
 def _doorbell_stats(camera: Camera) -> dict[str, Any]:
-    stream = camera.stream
-    latest = stream.video.latest
-    frames = len(stream.video.ring)
+    stream, sound = camera.stream, camera.sound
+    latest, heard, microphone = stream.video.latest, stream.audio.latest, sound.microphone
+    frames, chunks = len(stream.video.ring), len(stream.audio.ring)
+    unheard = microphone.lost + microphone.late + sum(microphone.refused.values())
+    listening = listeners(stream)
     return {
         "framesReceived": stream.published,
-        "audioChunksReceived": 0,
-        "framesDropped": sum(stream.refused.values()) + views.drops(camera),
-        "audioChunksDropped": 0,
-        "videoClientsConnected": len(stream.viewers),
-        "audioClientsConnected": 0,
+        "audioChunksReceived": microphone.published,
+        "framesDropped": sum(stream.refused.values()) + max(0, views.drops(camera) - sound.listeners.drops),
+        "audioChunksDropped": unheard + sound.listeners.drops,
+        "videoClientsConnected": len(stream.viewers) - listening,
+        "audioClientsConnected": listening,
         "currentFrames": frames,
-        "currentAudioChunks": 0,
+        "currentAudioChunks": chunks,
         "lastFrameTime": latest.received_ns // 1_000_000 if latest is not None else None,
-        "lastAudioTime": None,
+        "lastAudioTime": heard.received_ns // 1_000_000 if heard is not None else None,
         "bufferUsage": {
             "frames": f"{frames}/{stream.video.ring_bound}",
-            "audio": f"0/{AUDIO_CHUNKS}",
+            "audio": f"{chunks}/{stream.audio.ring_bound}",
         },
-        "streamActive": {"video": stream.state == "live", "audio": False},
+        "streamActive": {"video": stream.state == "live", "audio": microphone.active},
     }
 
 

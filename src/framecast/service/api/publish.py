@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from framecast.core.errors import Replaced
+from framecast.core.mailbox import Mailbox, Policy
 from framecast.core.packet import Packet
 from framecast.ingest.push import Desk
+from framecast.ingest.sound import Microphone
+from framecast.output.talk import KEPT_CHUNKS, Talk
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
@@ -19,8 +23,9 @@ from framecast.service.http import is_followed_by_junk, read_body
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
-from framecast.wire import form
+from framecast.wire import form, pcm
 from framecast.wire.errors import FormError
+from framecast.wire.pcm import PcmError
 
 REPLACED_CODE = 4409
 """WebSocket close code: another device took the camera over (HTTP would say 409)."""
@@ -97,7 +102,8 @@ async def read_picture(service: Service, call: Call, camera: Camera | None) -> P
     if not content_type.lower().startswith("multipart/"):
         if not body:
             raise bad_request("There is no picture in the request", "no_picture")
-        return Posted(body, "HTTP POST, raw JPEG" if request.method == "POST" else "HTTP PUT (PrusaConnect style)")
+        dialect = "HTTP POST, raw JPEG" if request.method == "POST" else "HTTP PUT (PrusaConnect style)"
+        return Posted(body, dialect, stamp_s=pcm.stamp_of(request.headers.get("X-Timestamp")))
     try:
         fields = form.parse_form(body, content_type)
     except FormError as error:
@@ -187,6 +193,7 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
         service.supervisor.spawn("replaced publisher", _close(socket, *farewell[0]))
 
     desk.check_in(identity, dialect="WebSocket", address=call.peer, on_replaced=replaced)
+    speaker = service.supervisor.spawn(f"speaker:{camera.camera_id}", _speak(socket, now.sound.talk))
     try:
         deadline = loop.time() + SILENT_S
         while not socket.closed:
@@ -196,7 +203,10 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
                 break  # what was on its way already must not appear as the other one's
             if message.type is WSMsgType.BINARY:
                 deadline = loop.time() + SILENT_S
-                desk.jpeg(message.data)
+                if pcm.is_tagged(message.data):
+                    _hear(now.sound.microphone, identity, call.peer, message.data)
+                else:
+                    desk.jpeg(message.data)
             elif message.type is not WSMsgType.TEXT:
                 error = message.data
                 if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
@@ -205,8 +215,38 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
     except TimeoutError:
         await _close(socket, SILENT_CODE, "nothing came")
     finally:
+        speaker.cancel()
         desk.leave(identity)
+        now.sound.microphone.leave(identity)
     return socket
+
+
+def _hear(microphone: Microphone, identity: object, address: str, message: bytes) -> None:
+    """Publish a message of sound; what is none is counted and dropped, since nobody there reads answers."""
+    try:
+        block = pcm.unpack(message)
+    except PcmError as error:
+        microphone.refuse(error.cause)
+        return
+    with contextlib.suppress(Replaced):
+        microphone.check_in(identity, address=address, ordered=True)
+        microphone.chunk(
+            block.payload, sample_rate_hz=block.sample_rate_hz, channels=block.channels, sequence=block.sequence
+        )
+
+
+async def _speak(socket: web.WebSocketResponse, talk: Talk) -> None:
+    """Send a device what is said to it, tagged; a device that is behind loses the oldest."""
+    mailbox = Mailbox(KEPT_CHUNKS, Policy.DROP_OLDEST)
+    talk.track.attach(mailbox)
+    try:
+        async for packet in mailbox:
+            tag = pcm.pack_tag(packet.format.sample_rate_hz, packet.format.channels, packet.frame_id)
+            await socket.send_bytes(tag + packet.payload)
+    except ConnectionError:
+        pass  # it has gone; whoever reads from it finds out too
+    finally:
+        talk.track.detach(mailbox)
 
 
 def desk_of(camera: Camera) -> Desk:

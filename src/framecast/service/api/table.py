@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framecast.service.api import cameras, coded, compat, dashboard, pages, publish, system, watch, whep
+from framecast.service.api import cameras, coded, compat, dashboard, pages, publish, sound, system, watch, whep
 from framecast.service.routing import Route, Table
 from framecast.service.service import Service
 
@@ -16,6 +16,7 @@ def make_table(service: Service) -> Table:
         *coded.routes(service),
         *whep.routes(service),
         *publish.routes(service),
+        *sound.routes(service),
         *dashboard.routes(service),
         *compat.routes(service),
     ]

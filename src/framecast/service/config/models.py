@@ -19,7 +19,7 @@ from framecast.core.rendition import SOURCE, Rendition, snap_quality, snap_width
 from framecast.service.config.addresses import Address, is_loopback, parse_address, parse_host
 from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.presets import PRESETS, PresetName
-from framecast.service.config.urls import check_camera_url, url_kind
+from framecast.service.config.urls import check_camera_url, check_sound_url, url_kind
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
@@ -94,6 +94,7 @@ IpAddress = Annotated[str, AfterValidator(_ip_address)]
 IceServerText = Annotated[str, AfterValidator(check_ice_server)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
+SoundUrl = Annotated[str, AfterValidator(check_sound_url)]
 
 
 class Section(BaseModel):
@@ -348,6 +349,12 @@ class CameraConfig(Section):
     verify_tls: bool = _setting(
         True, "Refuse an `https://` device whose certificate nobody known has signed; cameras' own seldom are signed."
     )
+    audio_url: SoundUrl = _setting(
+        "",
+        "Where the camera's sound is fetched, when it does not come with the pictures: `http://…` or `https://…` that "
+        "answers with a WAV or raw PCM (see Sound).",
+    )
+    talk: bool = _setting(True, "Whether one may talk to the camera from its page; needs the right `operate`.")
     poll_interval_s: float = _setting(1.0, "How often a still image is fetched, in s.", ge=0.05, le=3600)
 
     @property
@@ -385,6 +392,7 @@ class Settings(Section):
     capture: CaptureSettings = CaptureSettings()
     h264: H264Settings = H264Settings()
     webrtc: WebrtcSettings = WebrtcSettings()
+    sound: SoundSettings = SoundSettings()
     network: NetworkSettings = NetworkSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

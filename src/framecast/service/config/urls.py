@@ -51,6 +51,22 @@ def check_camera_url(url: str) -> str:
     return f"{scheme}:{rest}"
 
 
+def check_sound_url(url: str) -> str:
+    """``url`` itself, its scheme in lower case, or nothing; raises ValueError, saying what would be accepted."""
+    url = url.strip()
+    scheme, _, rest = url.partition(":")
+    if not url:
+        return ""
+    if (
+        scheme.lower() not in ("http", "https")
+        or len(url) > MAX_URL_CHARS
+        or _CONTROL.search(url)
+        or not _has_host(url)
+    ):
+        raise ValueError("a URL of sound: http://… or https://…, answering with a WAV or raw PCM")
+    return f"{scheme.lower()}:{rest}"
+
+
 def mask_url(url: str) -> str:
     """``url`` with passwords and keys replaced by ``***``, for logs and pages."""
     if "://" not in url:
