@@ -43,6 +43,10 @@ def make_worker(
             from framecast.process.h264 import H264Maker, H264Worker
 
             return H264Worker(H264Maker(rendition, h264), executor, rendition.fps, on_encode, on_fault)
+        if rendition.is_sound and rendition.is_whole:
+            from framecast.process.sound import CODECS, SoundMaker, SoundWorker
+
+            return SoundWorker(SoundMaker(CODECS[rendition.codec]), executor)
     except ModuleNotFoundError as error:
         raise Misuse(
             f"{rendition.codec} needs the media extra: pip install 'framecast[media]' ({error.name} is missing)"
