@@ -51,7 +51,7 @@ async def test_the_path_names_the_camera(tmp_path: Path, path: str, camera_id: s
     ):
         await device.send_bytes(jpeg(1))
         await until(lambda: server.camera(camera_id).stream.published == 1)
-        async with server.client.ws_connect(viewer_url + path) as viewer:
+        async with server.client.ws_connect(viewer_url + path + "?format=jpeg") as viewer:
             assert await picture(viewer) == jpeg(1), "a newcomer starts at once"
             await viewer.send_str("hello")
             for number in range(2, 6):
@@ -65,7 +65,10 @@ async def test_status_tells_who_is_there(tmp_path: Path) -> None:
     async with m5(tmp_path) as (server, device_url, viewer_url):
         nobody = {"camera_clients": 0, "viewer_clients": 0, "streaming": False}
         assert await server.json("GET", "/status") == nobody
-        async with server.client.ws_connect(device_url) as device, server.client.ws_connect(viewer_url) as viewer:
+        async with (
+            server.client.ws_connect(device_url) as device,
+            server.client.ws_connect(viewer_url + "/?format=jpeg") as viewer,
+        ):
             await device.send_bytes(jpeg(1))
             await picture(viewer)
             assert await server.json("GET", "/status") == {"camera_clients": 1, "viewer_clients": 1, "streaming": True}
@@ -77,7 +80,7 @@ async def test_a_real_device_pushes_there(tmp_path: Path) -> None:
     async with (
         m5(tmp_path) as (server, device_url, viewer_url),
         FakeDevice("m5stack-ws", to=device_url + "/", fps=30),
-        server.client.ws_connect(viewer_url) as viewer,
+        server.client.ws_connect(viewer_url + "/?format=jpeg") as viewer,
     ):
         for _ in range(5):
             await picture(viewer)
@@ -87,7 +90,7 @@ async def test_a_removed_camera_ends_its_sockets(tmp_path: Path) -> None:
     async with (
         m5(tmp_path) as (server, device_url, viewer_url),
         server.client.ws_connect(device_url + "/other") as device,
-        server.client.ws_connect(viewer_url + "/other") as viewer,
+        server.client.ws_connect(viewer_url + "/other?format=jpeg") as viewer,
     ):
         await device.send_bytes(jpeg(1))
         await picture(viewer)

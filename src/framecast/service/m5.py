@@ -1,17 +1,21 @@
-"""The two extra ports of M5Stack devices: one takes JPEGs by WebSocket, the other gives them out."""
+"""The two extra ports of M5Stack devices: one takes JPEGs by WebSocket, the other gives out H.264 in MPEG-TS.
+
+Without FFmpeg's libraries (the media extra), and for those who ask for ``?format=jpeg``, it gives out the JPEGs."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from framecast.output.relay import relay
+from framecast.output.relay import relay, relay_coded
 from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.watch import allowed, named
 from framecast.service.cameras import Camera
+from framecast.service.errors import bad_request
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Handler, Route, Table
 from framecast.service.service import Service, admitted
@@ -32,6 +36,7 @@ def viewer_table(service: Service) -> Table:
 
     async def watch(call: Call) -> web.StreamResponse:
         camera = _camera(service, call, Right.WATCH)
+        coded = _wants_coded(call)
         # Before the handshake: afterwards a refusal could not be told.
         with admitted(service, camera, "relay", call.peer) as viewer:
             socket = await open_socket(service, call.request, max_message_bytes=4096)
@@ -41,9 +46,12 @@ def viewer_table(service: Service) -> Table:
                     service.supervisor.spawn("relay", _close(socket))
 
             service.cameras.on_removed.append(removed)
-            sender = service.supervisor.spawn(
-                "relay", _send(relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer))
+            sending = (
+                relay_coded(service.transport_stream(camera).track, viewer, socket.send_bytes)
+                if coded
+                else relay(camera.stream, viewer, socket.send_bytes, bound=camera.options.buffer)
             )
+            sender = service.supervisor.spawn("relay", _send(sending))
             try:
                 while (await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     pass
@@ -52,7 +60,18 @@ def viewer_table(service: Service) -> Table:
                 service.cameras.on_removed.remove(removed)
         return socket
 
-    return _table(watch, Right.WATCH, "A viewer connects and gets each picture as one binary message.")
+    return _table(
+        watch,
+        Right.WATCH,
+        "A viewer connects and gets H.264 in MPEG-TS, or with ?format=jpeg each picture, as messages.",
+    )
+
+
+def _wants_coded(call: Call) -> bool:
+    wanted = call.query.get("format", "mpegts")
+    if wanted not in ("mpegts", "jpeg"):
+        raise bad_request("format is mpegts or jpeg", "bad_value")
+    return wanted == "mpegts" and find_spec("av") is not None
 
 
 def _table(handler: Handler, right: Right, words: str) -> Table:

@@ -18,11 +18,13 @@ from aiohttp import WSCloseCode, web
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import ConfigError, LimitReached, Misuse, StateError
+from framecast.core.rendition import H264
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
 from framecast.output.coded import Mp4Output
 from framecast.output.dashboard import Hub
 from framecast.output.fragments import FragmentHub
+from framecast.output.transportstream import TransportStream
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
@@ -81,9 +83,10 @@ class Service:
         self.closing = False
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[str], None]] = []
-        self.hub = Hub()
         self.fragments = FragmentHub()
+        self.hub = Hub(self.fragments)
         self.mp4 = Mp4Output()
+        self._transport_streams: dict[str, TransportStream] = {}
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
         self._parts = parts
@@ -96,7 +99,15 @@ class Service:
         self.on_revoked.append(self.peering.drop)
         self.access = self._make_access()
 
+    def transport_stream(self, camera: Camera) -> TransportStream:
+        """The camera's MPEG-TS, the same one for everybody."""
+        made = self._transport_streams.get(camera.camera_id)
+        if made is None:
+            made = self._transport_streams[camera.camera_id] = TransportStream(camera.stream, H264)
+        return made
+
     def _forget_outputs(self, camera: Camera) -> None:
+        self._transport_streams.pop(camera.camera_id, None)
         self.hub.forget(camera.camera_id)
         self.mp4.close(camera.camera_id)
         self.peering.forget(camera)
