@@ -1,0 +1,87 @@
+"""Flash and click are together in what viewers decode, for ten minutes of a clock that is 200 millionths off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from framecast.core.packet import Packet
+from framecast.core.rendition import AAC, H264
+from framecast.output.fragments import Fragments
+from framecast.output.transportstream import TransportStream
+from tests.support.claps import Witness, watch
+from tests.sync.house import House, Tap, Way, doorbell, house, stamped
+from tests.sync.virtual import Arrival, Device
+
+pytestmark = pytest.mark.anyio
+
+TEN_MINUTES_S = 600.0
+MOST_S = 0.040
+
+
+@dataclass
+class Recorded:
+    """What viewers of each container got, from their first key picture on."""
+
+    mp4: bytearray = field(default_factory=bytearray)
+    mpegts: bytearray = field(default_factory=bytearray)
+    generations: int = 0
+
+    def witness(self, form: str) -> Witness:
+        return watch(BytesIO(bytes(getattr(self, form))), form=form)
+
+
+async def record(device: Device, way: Way) -> Recorded:
+    """One encode, both containers."""
+    recorded = Recorded()
+    async with house() as camera:
+        fragments, transport = Fragments(camera.stream, H264), TransportStream(camera.stream, H264)
+
+        def begin() -> None:
+            recorded.generations += 1
+            recorded.mp4[:] = fragments.init or b""  # what came before is another file
+
+        fragments.on_generation.append(begin)
+        fragments.track.attach(Tap(collector(recorded.mp4)))
+        transport.track.attach(Tap(collector(recorded.mpegts)))
+        pictures, sound = Tap(lambda packet: None), Tap(lambda packet: None)
+        camera.stream.track(H264).attach(pictures)
+        camera.stream.track(AAC).attach(sound)
+        await camera.play(device, way, lambda arrival: settled(camera, arrival, pictures, sound))
+    return recorded
+
+
+def collector(data: bytearray) -> Callable[[Packet], None]:
+    def take(packet: Packet) -> None:
+        data.extend(packet.payload)
+
+    return take
+
+
+async def settled(camera: House, arrival: Arrival, pictures: Tap, sound: Tap) -> None:
+    """Wait until the encoders have done with what arrived (virtual time would outrun them)."""
+    if arrival.sound:
+        newest = camera.stream.audio.latest
+        if newest is not None and sound.latest is not None:
+            await sound.until(lambda: newest.pts_ns - sound.latest.pts_ns < 300_000_000)
+    else:
+        newest = camera.stream.video.latest
+        await pictures.until(lambda: pictures.latest is not None and pictures.latest.frame_id == newest.frame_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "ppm"), [(stamped, 200), (doorbell, -200)])
+async def test_ten_minutes(way: Way, ppm: float) -> None:
+    recorded = await record(Device(TEN_MINUTES_S, ppm=ppm, fps=5), way)
+    for form in ("mp4", "mpegts"):
+        witness = recorded.witness(form)
+        offsets = np.array(witness.offsets())
+        print(f"{form} {way.__name__} {ppm}: {witness.report()}, gaps {witness.gaps[:5]}")
+        assert len(offsets) >= 585
+        assert np.abs(offsets).max() <= MOST_S
+        # It does not wander off either: the last minutes are as the first.
+        assert abs(np.median(offsets[:100]) - np.median(offsets[-100:])) < 0.005
