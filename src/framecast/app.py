@@ -149,7 +149,7 @@ def demo(configuration: Configuration, video: Path | None) -> int:
     from framecast.demonstration import Demonstration
 
     demonstration = Demonstration(video)
-    _run(configuration.with_cameras(demonstration.cameras(), "the demo"), demonstration)
+    _run(configuration.with_cameras(demonstration.cameras(), "the demo", demonstration.settings), demonstration)
     return 0
 
 

@@ -1,8 +1,8 @@
-"""What `framecast demo` shows: three synthetic devices, each coming in by another route.
+"""What `framecast demo` shows: three synthetic devices, each coming in by another route, with its sound.
 
-    garden    fetched: an ESP32-CAM that serves MJPEG over HTTP
-    door      pushed by POST: a doorbell, 5 pictures a second
-    robot     pushed by WebSocket: fragmented messages
+    garden    fetched: an ESP32-CAM that serves MJPEG over HTTP, and a WAV that does not end
+    door      pushed by POST: a doorbell, 5 pictures and 16 chunks of sound a second
+    robot     pushed by WebSocket: fragmented messages, sound between the pictures
 
 They speak real bytes over real sockets of this machine, so what works here works with the devices they imitate.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from framecast.core.supervise import Supervisor
 from framecast.mock.device import FakeDevice
+from framecast.mock.microphone import SoundOptions
 from framecast.mock.picture import Pictures, Synthetic
 from framecast.service.config import CameraConfig
 
@@ -29,6 +30,7 @@ class Guest:
     Attributes:
         dialect: How it speaks (`mock.dialects`).
         path: Where it pushes; empty for one that is fetched.
+        sound: Rate and channels of its sound.
     """
 
     camera_id: str
@@ -36,12 +38,13 @@ class Guest:
     dialect: str
     fps: float
     path: str = ""
+    sound: SoundOptions = SoundOptions()
 
 
 GUESTS = (
     Guest("garden", "Garden", "espressif", 25.0),
     Guest("door", "Front door", "doorbell", 5.0, "/api/v1/devices/doorbell/camera-stream"),
-    Guest("robot", "Robot", "websocket", 15.0, "/api/v1/cameras/robot/publish"),
+    Guest("robot", "Robot", "websocket", 15.0, "/api/v1/cameras/robot/publish", SoundOptions(24_000, 2)),
 )
 
 
@@ -66,10 +69,17 @@ class Demonstration:
         """What the server is to be configured with."""
         return {
             guest.camera_id: CameraConfig(
-                url="push:" if guest.path else f"http://127.0.0.1:{self._port}/stream", name=guest.name
+                url="push:" if guest.path else f"http://127.0.0.1:{self._port}/stream",
+                name=guest.name,
+                audio_url="" if guest.path else f"http://127.0.0.1:{self._port}/audio",
             )
             for guest in GUESTS
         }
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What else the server is to be configured with: a doorbell's sound says nothing of whose it is."""
+        return {"compat.doorbell": "door"}
 
     def start(self, server_port: int, supervisor: Supervisor) -> None:
         """Let the devices begin; they run until the supervisor stops."""
@@ -85,6 +95,7 @@ class Demonstration:
             port=0 if guest.path else self._port,
             to=f"{scheme}://127.0.0.1:{server_port}{guest.path}" if guest.path else "",
             device_id=guest.camera_id,
+            audio=guest.sound,
         ):
             await asyncio.Event().wait()
 

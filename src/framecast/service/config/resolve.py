@@ -53,9 +53,15 @@ class Configuration:
         """
         return _resolve(self.file, self._below, changes, self._above)
 
-    def with_cameras(self, cameras: Mapping[str, CameraConfig], where: str) -> Configuration:
-        """The same with these cameras, as if they stood in a file named ``where``."""
-        values = {
+    def with_cameras(
+        self, cameras: Mapping[str, CameraConfig], where: str, settings: Mapping[str, object] | None = None
+    ) -> Configuration:
+        """The same with these cameras, as if they stood in a file named ``where``.
+
+        Args:
+            settings: What else stands there, by dotted key.
+        """
+        values = {key: Given(value, where, Origin.FILE) for key, value in (settings or {}).items()} | {
             f"cameras.{camera_id}.{name}": Given(value, where, Origin.FILE)
             for camera_id, camera in cameras.items()
             for name, value in camera.model_dump(exclude_unset=True).items()
