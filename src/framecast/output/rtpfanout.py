@@ -186,7 +186,9 @@ class RtpFanout:
         self._seats.append(seat)
         if first:
             self.track.attach(self)
-        if self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
+        if seat.viewer is None:
+            seat.waiting = False  # sound: what was is past, and would only fill the player's buffer
+        elif self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
             for packet in self.track.ring:
                 self._send_whole(seat, packet)
             seat.waiting = False
