@@ -18,7 +18,8 @@ class Route:
 
     Attributes:
         method: ``GET`` answers HEAD as well.
-        path: With at most one ``{name}``; ``{name:path}`` swallows slashes.
+        path: With at most one ``{name}``; ``{name:path}`` swallows slashes, and may follow it as
+            ``{id}/word/{name:path}``.
         right: What a caller needs.
         handler: What answers.
         summary: One line for the reference.
@@ -65,6 +66,13 @@ class Call:
         """Query parameters."""
         return self.request.query
 
+    @property
+    def rest(self) -> str:
+        """What stands where the path has a second name, ``{id}/word/{name:path}``; empty where it has none."""
+        prefix, _, behind = self.route.path.partition("{")
+        word = behind.partition("}")[2].partition("{")[0]
+        return self.request.path.removeprefix(prefix + self.parameter + word) if "{" in behind else ""
+
 
 class Table:
     """Finds the row for a path."""
@@ -79,7 +87,8 @@ class Table:
                 self._exact.setdefault(route.path, {})[route.method] = route
                 continue
             name, _, suffix = rest.partition("}")
-            key = "*" if name.endswith(":path") else suffix
+            suffix, inner, _ = suffix.partition("{")
+            key = "*" if name.endswith(":path") else suffix + "*" if inner else suffix
             self._prefixed.setdefault(prefix, {}).setdefault(key, {})[route.method] = route
 
     def find(self, path: str) -> tuple[dict[str, Route], str] | None:
@@ -93,6 +102,9 @@ class Table:
             if suffixes is not None:
                 parameter, slash, rest = path[at + 1 :].partition("/")
                 methods = suffixes.get(slash + rest)
+                if methods is None and rest:
+                    word, inner, more = rest.partition("/")
+                    methods = suffixes.get(f"/{word}/*") if inner and more else None
                 if methods is not None and parameter:
                     return methods, parameter
                 if "*" in suffixes:

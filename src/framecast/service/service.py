@@ -24,6 +24,7 @@ from framecast.core.supervise import Supervisor
 from framecast.output.coded import Mp4Output
 from framecast.output.dashboard import Hub
 from framecast.output.fragments import FragmentHub
+from framecast.output.hls import HlsHub
 from framecast.output.transportstream import TransportStream
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
@@ -86,6 +87,7 @@ class Service:
         self.fragments = FragmentHub()
         self.hub = Hub(self.fragments)
         self.mp4 = Mp4Output()
+        self.hls = HlsHub()
         self._transport_streams: dict[str, TransportStream] = {}
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
@@ -110,6 +112,7 @@ class Service:
         self._transport_streams.pop(camera.camera_id, None)
         self.hub.forget(camera.camera_id)
         self.mp4.close(camera.camera_id)
+        self.hls.close(camera.camera_id)
         self.peering.forget(camera)
         self.fragments.forget(camera.camera_id)
 
