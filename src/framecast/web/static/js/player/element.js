@@ -226,7 +226,7 @@ export class FramecastPlayer extends HTMLElement {
     this.#director = new Director({
       order: this.#choice.order,
       make: (name) => new PATHS[name].make(this.#host()),
-      alive: () => this.state === "live",
+      alive: () => this.state === "live" || this.#server.dashboard.blocked,
       fps: () => Math.min(this.#numbers?.fps || Infinity, Number(this.getAttribute("fps")) || Infinity),
       changed: (path) => this.#changed(path),
       patience,

@@ -118,6 +118,7 @@ export class SocketPath extends Path {
   }
 
   refresh() {
+    if (!this.dashboard) return true;
     const { quality, width, fps } = this.host.wish();
     const options = {
       ...(this.form && { form: this.form }),
@@ -137,7 +138,7 @@ export class SocketPath extends Path {
   formed() {}
 
   ack(message) {
-    this.dashboard.ack(message);
+    this.dashboard?.ack(message);
   }
 
   #sink(message) {
@@ -151,9 +152,12 @@ export class SocketPath extends Path {
     this.formed(detail);
   }
 
+  /** No socket gets through, while the server answers. */
+  blocked() {
+    this.fail("Something between this page and the server lets no WebSocket through.");
+  }
+
   #status() {
-    if (this.dashboard.status === "gone" && this.dashboard.blocked) {
-      this.fail("Something between this page and the server lets no WebSocket through.");
-    }
+    if (this.dashboard.status === "gone" && this.dashboard.blocked) this.blocked();
   }
 }

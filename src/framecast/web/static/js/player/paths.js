@@ -2,16 +2,33 @@
 
 import { ImgPath } from "./img.js";
 import { JpegPath } from "./jpeg.js";
+import { hasMediaSource, MsePath } from "./mse.js";
+import { WebCodecsPath } from "./webcodecs.js";
+import { WebRtcPath } from "./webrtc.js";
 
-const INSECURE = "it needs a secure page (HTTPS or localhost)";
+const need = (there, secure = false) => {
+  if (there) return "";
+  return secure && !isSecureContext ? "It needs a secure page (HTTPS or localhost)." : "This browser has none.";
+};
 
 /** Of each path: its title, the class, why this browser can't ("" if it can), seconds until its first picture. */
 export const PATHS = {
+  webcodecs: {
+    title: "WebCodecs",
+    make: WebCodecsPath,
+    missing: () => need("VideoDecoder" in globalThis, true),
+    patienceS: 5,
+  },
+  webrtc: {
+    title: "WebRTC",
+    make: WebRtcPath,
+    missing: () => need("RTCPeerConnection" in globalThis),
+    patienceS: 8,
+  },
+  mse: { title: "MSE", make: MsePath, missing: () => need(hasMediaSource), patienceS: 6 },
   jpeg: { title: "JPEG over WebSocket", make: JpegPath, missing: () => "", patienceS: 4 },
   img: { title: "MJPEG", make: ImgPath, missing: () => "", patienceS: 5 },
 };
-
-export { INSECURE };
 
 /**
  * The paths to use, best first, and those that can't be used here: {order: [name], missing: [{name, why}]}.

@@ -1,0 +1,180 @@
+// H.264 in fragments of MP4, played by the browser's own <video> (Media Source Extensions): over the WebSocket, or,
+// where none gets through, from stream.mp4.
+//
+// A <video> waits for data in stock. It is kept short: `LEAD_S` ahead of what is shown, more after it ran dry, and less
+// again with time; the rate of playing is bent to get there, and beyond `LEAP_S` the player leaps.
+
+import { mimeOf, videoTime, Cutter } from "./boxes.js";
+import { SocketPath } from "./path.js";
+import { liveVideo, watchFrames } from "./video.js";
+
+const LEAD_S = 0.06;
+const MOST_LEAD_S = 0.8;
+const LEAP_S = 1.5;
+const KEEP_S = 8;
+const TRIM_S = 16;
+const STEER_MS = 100;
+// Where appending can't keep up, what waits is old anyway.
+const MOST_WAITING = 120;
+const REMEMBERED = 240;
+
+const Source = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+
+/** Whether this browser can. */
+export const hasMediaSource = Source !== undefined;
+
+export class MsePath extends SocketPath {
+  form = "mp4";
+
+  #source = null;
+  #buffer = null;
+  #mime = "";
+  #queue = [];
+  #timer = 0;
+  #unwatch = null;
+  #leadS = LEAD_S;
+  #intervalS = 0.04;
+  #beforeS = null;
+  /** Media time and identity of the pictures on the way to the screen, for ages and acknowledgements. */
+  #known = [];
+  #abort = null;
+
+  start() {
+    this.element = liveVideo(this.host.sound);
+    this.element.addEventListener("waiting", () => (this.#leadS = Math.min(MOST_LEAD_S, this.#leadS * 1.5)));
+    this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
+    this.#source = new Source();
+    this.#source.addEventListener("sourceopen", () => this.#append(), { once: true });
+    this.element.src = URL.createObjectURL(this.#source);
+    this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
+    this.#timer = setInterval(() => this.#steer(), STEER_MS);
+    if (this.host.server.dashboard.blocked) this.#overHttp();
+    else super.start();
+  }
+
+  stop() {
+    super.stop();
+    clearInterval(this.#timer);
+    this.#unwatch?.();
+    this.#abort?.abort();
+    this.element.pause();
+    URL.revokeObjectURL(this.element.src);
+  }
+
+  get voice() {
+    return this.element;
+  }
+
+  refresh() {
+    // What is asked for stands in the address there.
+    return this.#abort ? false : super.refresh();
+  }
+
+  blocked() {
+    if (!this.#abort) this.#overHttp();
+  }
+
+  formed({ mime, codec }) {
+    if (mime) this.#mime = mime;
+    if (codec) this.codec = `H.264 (${codec})`;
+  }
+
+  take(message) {
+    const { init, payload } = message;
+    if (!init) {
+      const timeS = videoTime(payload);
+      if (timeS !== null) {
+        if (this.#beforeS !== null && timeS > this.#beforeS) this.#intervalS = Math.min(1, timeS - this.#beforeS);
+        this.#beforeS = timeS;
+        this.#known.push({ timeS, message });
+        // Never shown, and not to be waited for: the server counts what is on the way.
+        if (this.#known.length > REMEMBERED) this.#acked(this.#known.shift());
+      } else this.#acked({ message });
+    }
+    this.#queue.push({ init, payload, mime: init ? this.#mime || mimeOf(payload) : "" });
+    message.payload = null;
+    if (this.#queue.length > MOST_WAITING) this.fail("This browser can't keep up.");
+    else this.#append();
+  }
+
+  #acked({ message }) {
+    if (message.id !== undefined) this.ack(message);
+  }
+
+  async #overHttp() {
+    this.#abort = new AbortController();
+    const { quality, width, fps } = this.host.wish();
+    const query = new URLSearchParams({ sound: this.host.sound ? "1" : "0" });
+    if (width) query.set("width", width);
+    if (fps) query.set("fps", Math.ceil(fps));
+    if (quality !== "auto") query.set("quality", quality);
+    try {
+      const path = `api/v1/cameras/${encodeURIComponent(this.host.camera)}/stream.mp4?${query}`;
+      const answer = await this.host.server.fetch(path, { signal: this.#abort.signal });
+      const reader = answer.body.getReader();
+      const cutter = new Cutter();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        this.bytes += value.byteLength;
+        for (const part of cutter.push(value)) this.take(part);
+      }
+      this.fail("The stream ended.");
+    } catch (error) {
+      if (error.name !== "AbortError") this.fail(error.message);
+    }
+  }
+
+  #append() {
+    if (this.#source.readyState !== "open" || this.#buffer?.updating || this.stopped) return;
+    const next = this.#queue.shift();
+    if (!next) return this.#trim();
+    try {
+      if (next.init) {
+        if (!Source.isTypeSupported(next.mime)) return this.fail(`This browser can't play ${next.mime}.`);
+        this.codec ||= `H.264 (${/avc1\.\w+/.exec(next.mime)?.[0] ?? ""})`;
+        if (this.#buffer) this.#buffer.changeType(next.mime);
+        else {
+          this.#buffer = this.#source.addSourceBuffer(next.mime);
+          this.#buffer.addEventListener("updateend", () => this.#append());
+        }
+      }
+      this.#buffer?.appendBuffer(next.payload);
+    } catch (error) {
+      this.fail(`The player refused the stream: ${error.message}`);
+    }
+  }
+
+  #trim() {
+    const { element: video } = this;
+    if (!this.#buffer?.buffered.length || video.currentTime - this.#buffer.buffered.start(0) < TRIM_S) return;
+    this.#buffer.remove(0, video.currentTime - KEEP_S);
+  }
+
+  #steer() {
+    const { element: video } = this;
+    const ranges = video.buffered;
+    if (!ranges.length || this.stopped) return;
+    const last = ranges.length - 1;
+    const [begin, end] = [ranges.start(last), ranges.end(last)];
+    const lead = end - video.currentTime;
+    const target = this.#leadS + this.#intervalS;
+    if (video.currentTime < begin || lead > LEAP_S + target) video.currentTime = Math.max(begin, end - target);
+    else if (lead > target + 0.02) video.playbackRate = Math.min(1.5, 1 + (lead - target) * 2);
+    else video.playbackRate = lead < target - 0.04 ? 0.97 : 1;
+    this.#leadS = Math.max(LEAD_S, this.#leadS * 0.998);
+    if (video.paused && !document.hidden) video.play().catch(() => {});
+  }
+
+  #painted({ mediaTime, width, height }) {
+    let shown = null;
+    // Half a tick of its clock: the browser tells media times in microseconds.
+    while (this.#known.length && this.#known[0].timeS <= mediaTime + 0.0005) {
+      if (shown) this.drops += 1;
+      shown = this.#known.shift();
+    }
+    if (shown) this.#acked(shown);
+    const capturedMs = shown?.message.capturedMs;
+    this.shown(width, height, capturedMs === undefined ? null : this.host.server.clock.now() - capturedMs);
+  }
+}

@@ -1,0 +1,170 @@
+// WebRTC by WHEP: one request with an offer, one answer, and the packets find their way. The quickest where packets get
+// lost, since nothing waits for them.
+//
+// The offer is sent before our own candidates are gathered: the answer holds the server's, and names the ICE servers
+// to gather with. Ours follow by PATCH; they matter only where the server can't be reached directly.
+
+import { Path } from "./path.js";
+import { liveVideo, watchFrames } from "./video.js";
+
+const FRAGMENT = "application/trickle-ice-sdpfrag";
+const STATS_MS = 1_000;
+
+export class WebRtcPath extends Path {
+  #pc = null;
+  #resource = "";
+  #abort = new AbortController();
+  #unwatch = null;
+  #timer = 0;
+  #clock = null;
+
+  async start() {
+    const { server, camera, sound } = this.host;
+    this.element = liveVideo(sound);
+    const pc = (this.#pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }));
+    const stream = new MediaStream();
+    this.element.srcObject = stream;
+    pc.addEventListener("track", ({ track, receiver }) => {
+      stream.addTrack(track);
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+    });
+    pc.addEventListener("connectionstatechange", () => {
+      if (pc.connectionState === "failed") this.fail("No way to the server was found, or it was lost.");
+    });
+    this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
+    this.#timer = setInterval(() => this.#measure(), STATS_MS);
+    try {
+      preferH264(pc.addTransceiver("video", { direction: "recvonly", streams: [stream] }));
+      if (sound) pc.addTransceiver("audio", { direction: "recvonly", streams: [stream] });
+      const offer = await pc.createOffer();
+      const answer = await server.fetch(`api/v1/cameras/${encodeURIComponent(camera)}/whep${this.#query()}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp" },
+        body: offer.sdp,
+        signal: this.#abort.signal,
+      });
+      this.#resource = new URL(answer.headers.get("Location"), answer.url).href;
+      const iceServers = iceServersOf(answer.headers.get("Link"));
+      if (iceServers.length) pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+      this.#trickle(pc);
+      await pc.setLocalDescription(offer);
+      const sdp = await answer.text();
+      this.#clock = RtpClock.of(sdp);
+      await pc.setRemoteDescription({ type: "answer", sdp });
+      this.element.play().catch(() => {});
+    } catch (error) {
+      if (error.name !== "AbortError") this.fail(error.message);
+    }
+  }
+
+  stop() {
+    super.stop();
+    clearInterval(this.#timer);
+    this.#unwatch?.();
+    this.#abort.abort();
+    this.#pc?.close();
+    if (this.#resource) this.#send("DELETE").catch(() => {});
+  }
+
+  get voice() {
+    return this.element;
+  }
+
+  refresh() {
+    return false;
+  }
+
+  #query() {
+    const { quality, width, fps } = this.host.wish();
+    const query = new URLSearchParams();
+    if (quality !== "auto") query.set("quality", quality);
+    if (width) query.set("width", width);
+    if (fps) query.set("fps", fps);
+    return query.size ? `?${query}` : "";
+  }
+
+  #send(method, body) {
+    const headers = body ? { "Content-Type": FRAGMENT } : {};
+    return this.host.server.fetch(this.#resource, { method, headers, body, keepalive: true });
+  }
+
+  #trickle(pc) {
+    let waiting = [];
+    const flush = () => {
+      if (!waiting.length || this.stopped) return;
+      const [, ufrag] = /a=ice-ufrag:(\S+)/.exec(pc.localDescription.sdp);
+      const [, pwd] = /a=ice-pwd:(\S+)/.exec(pc.localDescription.sdp);
+      const head = [`a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`, "m=video 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0"];
+      // That it is refused means at most that the direct way has to do.
+      this.#send("PATCH", `${[...head, ...waiting].join("\r\n")}\r\n`).catch(() => {});
+      waiting = [];
+    };
+    pc.addEventListener("icecandidate", ({ candidate }) => {
+      waiting.push(candidate?.candidate ? `a=${candidate.candidate}` : "a=end-of-candidates");
+      if (candidate) setTimeout(flush, 50);
+      else flush();
+    });
+  }
+
+  #painted({ rtpTimestamp, width, height }) {
+    const capturedMs = rtpTimestamp === undefined ? null : this.#clock?.capturedMs(rtpTimestamp, this.host.server.clock.now());
+    this.shown(width, height, capturedMs ? this.host.server.clock.now() - capturedMs : null);
+  }
+
+  async #measure() {
+    const report = await this.#pc.getStats();
+    for (const stats of report.values()) {
+      if (stats.type === "transport") this.bytes = stats.bytesReceived;
+      if (stats.type !== "inbound-rtp" || stats.kind !== "video") continue;
+      this.drops = (stats.framesDropped ?? 0) + Math.max(0, stats.packetsLost ?? 0);
+      const codec = report.get(stats.codecId);
+      const profile = /profile-level-id=(\w+)/.exec(codec?.sdpFmtpLine ?? "")?.[1];
+      if (codec) this.codec = profile ? `H.264 (avc1.${profile.toUpperCase()})` : codec.mimeType.replace("video/", "");
+    }
+  }
+}
+
+function preferH264(transceiver) {
+  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
+  const isH264 = ({ mimeType }) => mimeType.toLowerCase() === "video/h264";
+  if (codecs.some(isH264)) {
+    transceiver.setCodecPreferences?.([...codecs.filter(isH264), ...codecs.filter((codec) => !isH264(codec))]);
+  }
+}
+
+/** The ICE servers of Link headers: `<stun:host>; rel="ice-server"; username="…"; credential="…"`. */
+export function iceServersOf(links) {
+  const servers = [];
+  for (const [, urls, rest] of (links ?? "").matchAll(/<([^>]+)>([^<]*)/g)) {
+    if (!/rel="?ice-server"?/.test(rest)) continue;
+    const part = (name) => new RegExp(`${name}="([^"]*)"`).exec(rest)?.[1];
+    const username = part("username");
+    servers.push({ urls, ...(username && { username, credential: part("credential") ?? "" }) });
+  }
+  return servers;
+}
+
+/**
+ * Capture times from RTP stamps. The server counts them from its own clock and names the offset (RFC 7273,
+ * `a=mediaclk:direct=`); they begin anew every 13 hours, so the present decides which round it is.
+ */
+export class RtpClock {
+  #offset;
+
+  static of(sdp) {
+    const video = sdp.slice(Math.max(0, sdp.indexOf("m=video")));
+    const offset = /a=mediaclk:direct=(\d+)/.exec(video)?.[1];
+    return offset === undefined ? null : new RtpClock(Number(offset));
+  }
+
+  constructor(offset) {
+    this.#offset = offset;
+  }
+
+  capturedMs(stamp, nowMs) {
+    const round = 2 ** 32;
+    const ticks = (((stamp - this.#offset) % round) + round) % round;
+    const now = nowMs * 90;
+    return (ticks + Math.round((now - ticks) / round) * round) / 90;
+  }
+}
