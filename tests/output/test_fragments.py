@@ -28,6 +28,8 @@ class Camera:
     def __init__(self) -> None:
         self.clock = ManualClock(START_NS)
         self.camera_id = "cam"
+        self.audio = Track("audio")
+        self.state_since_ns = START_NS - 60_000_000_000
         self.video = Track("h264", ring_packets=100, since_key=True)
         self.sound = Track("aac")
         self.key_wishes = 0
@@ -160,6 +162,30 @@ def test_sound_that_comes_later_begins_another_file() -> None:
     assert (fragments.generation, fragments.has_sound) == (2, True)
     assert began == [1, 2]
     assert viewer.packets[0].key, "what went before was another file's"
+
+
+def test_a_young_camera_may_still_begin_to_make_a_sound() -> None:
+    camera = Camera()
+    camera.state_since_ns = START_NS
+    fragments, viewer = watched(camera)
+    units = pictures([number * 3000 for number in range(40)], key_every=100)
+    for unit in units[:10]:
+        camera.show(unit)
+    assert viewer.packets == []
+    camera.speak(sound(RATE, 1)[0], 300_000_000)
+    camera.show(units[10])
+    assert (fragments.generation, fragments.has_sound) == (1, True)
+    assert [each.frame_id for each in viewer.packets if each.format.width_px] == list(range(11))
+
+
+def test_a_young_camera_without_sound_is_not_waited_for_long() -> None:
+    camera = Camera()
+    camera.state_since_ns = START_NS
+    fragments, viewer = watched(camera)
+    for unit in pictures([number * 3000 for number in range(30)], key_every=100):
+        camera.show(unit)
+    assert [each.frame_id for each in viewer.packets] == list(range(30))
+    assert not fragments.has_sound
 
 
 def test_another_size_begins_another_file_on_the_same_timeline() -> None:

@@ -24,6 +24,10 @@ SOUND_WAITS_NS = 130_000_000
 """Sound older than this goes out by itself: two blocks of AAC at 16 kHz."""
 SOUND_LIVES_NS = 3_000_000_000
 """A camera whose last sound is older counts as one without, when a generation begins."""
+YOUNG_NS = 500_000_000
+"""A camera that has lived for less may still begin to make a sound: its first pictures wait for that."""
+LONGEST_HOLD_NS = 1_500_000_000
+"""Where there is sound, but none coded yet, pictures wait no longer."""
 JITTER_S = 0.002
 """A block of sound that is no farther from the end of the last one follows it exactly."""
 LONGEST_NS = 1_000_000_000
@@ -78,6 +82,8 @@ class Fragments:
         self._last_video_ns = 0
         self._interval_ns = 0
         self._blocks: list[Packet] = []
+        self._held: list[Packet] = []
+        self._hold_since_ns = 0
         self._sound_at: int | None = None
         self._sequence = 0
 
@@ -117,6 +123,8 @@ class Fragments:
         self._sets = None
         self._sound_form = None
         self._blocks.clear()
+        self._held = []
+        self._hold_since_ns = 0
         self._sound_at = None
         self._last_video_ns = 0
 
@@ -124,6 +132,36 @@ class Fragments:
 
     def push(self, packet: Packet) -> None:
         """A picture."""
+        if self.init is None and self._hold(packet):
+            return
+        held, self._held = self._held, []
+        for each in (*held, packet):
+            self._cut(each)
+
+    def _hold(self, packet: Packet) -> bool:
+        """Whether to keep a picture back: the first ones, while it isn't known yet whether there is sound."""
+        if self._sound is None or self._has_recent_sound():
+            return False
+        now_ns, raw = self.stream.clock.now_ns(), self.stream.audio.latest
+        if not self._held and not packet.key:
+            return True
+        if packet.key:
+            self._hold_since_ns = self._hold_since_ns or now_ns
+            self._held = []
+        waited_ns = now_ns - self._hold_since_ns
+        if raw is not None and now_ns - raw.received_ns < SOUND_LIVES_NS:
+            wait = waited_ns < LONGEST_HOLD_NS  # it is being coded
+        else:
+            wait = now_ns - self.stream.state_since_ns < YOUNG_NS
+        if wait:
+            self._held.append(packet)
+        return wait
+
+    def _has_recent_sound(self) -> bool:
+        newest = self._sound.latest if self._sound is not None else None
+        return newest is not None and self.stream.clock.now_ns() - newest.received_ns < SOUND_LIVES_NS
+
+    def _cut(self, packet: Packet) -> None:
         if packet.key:
             self._look_at(packet)
         if self.init is None:
@@ -181,9 +219,8 @@ class Fragments:
         if self.init is not None and sets == self._sets and not back:
             return
         newest = self._sound.latest if self._sound is not None else None
-        hears = newest is not None and self.stream.clock.now_ns() - newest.received_ns < SOUND_LIVES_NS
         audio = None
-        if newest is not None and hears:
+        if newest is not None and self._has_recent_sound():
             form = newest.format
             self._sound_form = form
             audio = fmp4.AudioTrack("aac", form.sample_rate_hz, form.channels)
