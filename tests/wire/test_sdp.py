@@ -120,7 +120,9 @@ def answer_to(text: str = OFFER, *, sound: bool = True) -> list[str]:
     codec = sdpanswer.choose_h264(pictures)
     assert codec is not None
     sendings = [
-        sdpanswer.Sending(pictures, codec, 1, sdpanswer.choose_rtx(pictures, codec), 2, ("nack", "nack pli", "ccm fir"))
+        sdpanswer.Sending(
+            pictures, codec, 1, sdpanswer.choose_rtx(pictures, codec), 2, ("nack", "nack pli", "ccm fir"), 4_000_000_000
+        )
     ]
     if sound and voices is not None:
         opus = sdpanswer.choose_opus(voices)
@@ -143,6 +145,7 @@ def test_the_answer() -> None:
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111" in lines
     assert "a=rtpmap:111 opus/48000/2" in lines
     assert lines.count("a=sendonly") == 2
+    assert [line for line in lines if line.startswith("a=mediaclk")] == ["a=mediaclk:direct=4000000000"]
     assert lines.count("a=setup:passive") == 2
     assert [line for line in lines if line.startswith("a=candidate")] == [
         "a=candidate:h0 1 udp 2130706431 192.168.1.10 40000 typ host",

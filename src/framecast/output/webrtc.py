@@ -227,19 +227,31 @@ class Peer:
         )
         self.seats = [self._video]
         self._sendings = [
-            sdpanswer.Sending(plan.video, plan.video_codec, self._video.ssrc, rtx, self._video.rtx_ssrc, FEEDBACK)
+            sdpanswer.Sending(
+                plan.video,
+                plan.video_codec,
+                self._video.ssrc,
+                rtx,
+                self._video.rtx_ssrc,
+                FEEDBACK,
+                self._video.offset,
+            )
         ]
         self._sound: RtpSeat | None = None
         if plan.sound is not None and plan.sound_codec is not None:
             self._sound = RtpSeat(plan.sound_codec.payload_type, rtp.SOUND_HZ, dtls.write_rtp, lambda: ice.full)
             self.seats.append(self._sound)
-            self._sendings.append(sdpanswer.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1]))
+            self._sendings.append(
+                sdpanswer.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1])
+            )
         output.peers.add(self)
 
     def answer(self, candidates: tuple[sdp.Candidate, ...], fingerprint: str) -> str:
         """The SDP answer."""
         ice = self.link.ice
-        transport = sdpanswer.Transport(ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates)
+        transport = sdpanswer.Transport(
+            ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates
+        )
         return sdpanswer.answer(
             self._plan.offer, self._sendings, transport, session_id=secrets.randbits(62), cname=self.cname
         )

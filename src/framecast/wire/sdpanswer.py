@@ -49,7 +49,12 @@ def choose_rtx(media: Media, codec: Codec) -> Codec | None:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is sent over one accepted media section."""
+    """What is sent over one accepted media section.
+
+    Attributes:
+        stamp_offset: RTP time of the Unix epoch, so that a player can tell when a picture was taken (RFC 7273). None
+            where it is not told.
+    """
 
     media: Media
     codec: Codec
@@ -57,6 +62,7 @@ class Sending:
     rtx: Codec | None = None
     rtx_ssrc: int = 0
     feedback: tuple[str, ...] = ()
+    stamp_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,8 @@ def _section(sending: Sending, transport: Transport, cname: str, *, with_candida
         if each.parameters:
             values = ";".join(f"{key}={value}" for key, value in each.parameters.items())
             lines.append(f"a=fmtp:{each.payload_type} {values}")
+    if sending.stamp_offset is not None:
+        lines += ["a=ts-refclk:local", f"a=mediaclk:direct={sending.stamp_offset}"]
     if rtx:
         lines.append(f"a=ssrc-group:FID {sending.ssrc} {sending.rtx_ssrc}")
     lines += [f"a=ssrc:{ssrc} cname:{cname}" for ssrc in (sending.ssrc, *([sending.rtx_ssrc] if rtx else []))]
