@@ -15,9 +15,12 @@ from framecast.core.track import Track
 RATE_HZ = 16_000
 CHANNELS = 1
 FORM = Format("pcm_s16le", sample_rate_hz=RATE_HZ, channels=CHANNELS)
-KEPT_CHUNKS = 16
+KEPT_CHUNKS = 64
+"""A second of what pages send, which is 20 ms at a time or more."""
 SILENT_S = 10.0
 """Who says nothing for so long gives the floor back."""
+AHEAD_NS = 1_000_000_000
+"""What is said faster than it can be played is lost beyond this: a device would play it ever later."""
 
 
 class Talk:
@@ -30,16 +33,19 @@ class Talk:
         track: What is said: s16le, 16 kHz, mono.
         on_change: Called when somebody takes the floor or gives it back.
         said: Chunks said so far.
+        lost: Chunks that came faster than they can be played.
     """
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
         self.track = Track("talk", ring_packets=KEPT_CHUNKS)
         self.on_change: list[Callable[[], None]] = []
         self.said = 0
+        self.lost = 0
         self._clock = clock
         self._who: object = None
         self._name = ""
         self._heard_ns = 0
+        self._played_ns = 0
 
     @property
     def name(self) -> str:
@@ -54,6 +60,10 @@ class Talk:
     def has(self, who: object) -> bool:
         """Whether ``who`` has the floor."""
         return self._who is who
+
+    def is_stale(self, packet: Packet) -> bool:
+        """Whether it is too late to play this."""
+        return self._clock.now_ns() - packet.received_ns > AHEAD_NS
 
     @property
     def silent_s(self) -> float:
@@ -82,6 +92,10 @@ class Talk:
             return False
         now_ns = self._heard_ns = self._clock.now_ns()
         length_ns = len(payload) * 500_000_000 // RATE_HZ
+        if self._played_ns > now_ns + AHEAD_NS:
+            self.lost += 1
+            return True
+        self._played_ns = max(self._played_ns, now_ns) + length_ns
         self.track.publish(Packet(payload, FORM, self.said, self.said, 1, now_ns - length_ns, now_ns))
         self.said += 1
         return True

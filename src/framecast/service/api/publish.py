@@ -241,6 +241,8 @@ async def _speak(socket: web.WebSocketResponse, talk: Talk) -> None:
     talk.track.attach(mailbox)
     try:
         async for packet in mailbox:
+            if talk.is_stale(packet):
+                continue
             tag = pcm.pack_tag(packet.format.sample_rate_hz, packet.format.channels, packet.frame_id)
             await socket.send_bytes(tag + packet.payload)
     except ConnectionError:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from framecast.service.api import cameras, coded, compat, dashboard, pages, publish, sound, system, watch, whep
+from framecast.service.api import (
+    cameras,
+    coded,
+    compat,
+    dashboard,
+    hls,
+    pages,
+    publish,
+    sound,
+    system,
+    talk,
+    watch,
+    whep,
+)
 from framecast.service.routing import Route, Table
 from framecast.service.service import Service
 
@@ -14,9 +27,11 @@ def make_table(service: Service) -> Table:
         *cameras.routes(service),
         *watch.routes(service),
         *coded.routes(service),
+        *hls.routes(service),
         *whep.routes(service),
         *publish.routes(service),
         *sound.routes(service),
+        *talk.routes(service),
         *dashboard.routes(service),
         *compat.routes(service),
     ]
