@@ -17,12 +17,35 @@ PICTURES = 4
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a session is to do."""
+    """What a session is to do.
+
+    Attributes:
+        is_checked: Whether the target was checked, so that it may lead nowhere else.
+    """
 
     target: Target
     fps: float
     quality: int
     timeout_s: float
+    is_checked: bool = False
+
+
+class Unit(NamedTuple):
+    """One access unit in Annex B, its parameter sets in front where it is a keyframe."""
+
+    payload: bytes
+    key: bool
+    width_px: int
+    height_px: int
+
+
+class Block(NamedTuple):
+    """PCM, s16le interleaved, and the container's time of its first sample."""
+
+    payload: bytes
+    sample_rate_hz: int
+    channels: int
+    at_s: float
 
 
 class Outlet:

@@ -13,9 +13,12 @@ from av.error import ExitError, FFmpegError, HTTPClientError, HTTPError, Invalid
 
 from framecast.core.errors import BadStatus, DeviceError, ProtocolError, Stalled, Unreachable
 from framecast.core.pacer import Pacer
+from framecast.ingest.avcoded import Passage, Pictures
 from framecast.ingest.avjpeg import JpegEncoder
 from framecast.ingest.avoutlet import Order, Outlet
+from framecast.ingest.avsound import Sound
 from framecast.ingest.huffman import with_tables
+from framecast.wire.h264 import H264Error
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
+FOLLOWS_REDIRECTS = av.library_versions["libavformat"] < (62, 12, 0)
+"""Whether this FFmpeg follows an RTSP redirect without asking the list of protocols."""
 LONGEST_GAP_S = 5.0
 """A longer gap between two pictures of a file is a fault of its stamps."""
 INSTANT_S = 0.0005
@@ -84,6 +89,10 @@ class Timeline:
         self._last_s = media_s
         return media_s
 
+    def beside(self, stamp_s: float) -> float:
+        """The media time of something else that the same container puts at ``stamp_s``."""
+        return stamp_s + self._offset_s
+
 
 class Session:
     """Opens, reads and hands over until the end, or until the outlet is closed.
@@ -103,6 +112,10 @@ class Session:
         self._instant = 0
         self._passed = 0
         self._began_ns = 0
+        self._sound: Sound | None = None
+        self._passage: Passage | None = None
+        self._pictures: Pictures | None = None
+        self._passing = False
 
     def run(self) -> None:
         """See the class.
@@ -148,6 +161,12 @@ class Session:
         codec.thread_count = 1
         name = _NAMES.get(codec.name, codec.name)
         self._outlet.connected(f"{self._target.kind} ({name} {codec.width}x{codec.height})", self._target.address)
+        if codec.name == "h264":
+            self._passage = Passage(codec.extradata or b"", codec.has_b_frames)
+            self._pictures = Pictures(codec)
+        self._pass_on(self._passage is not None and self._passage.open)
+        if container.streams.audio:
+            self._sound = Sound(container.streams.audio[0])
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         timeline = Timeline(1 / min(max(rate, 0.1), 240), 0.0 if self._target.live else LONGEST_GAP_S)
         while True:
@@ -161,30 +180,93 @@ class Session:
 
     def _pass(self, container: InputContainer, stream: VideoStream, timeline: Timeline) -> None:
         """Once through to the end."""
-        codec = stream.codec_context
-        as_it_is = codec.name == "mjpeg"
+        for each in (self._sound, self._passage):
+            if each is not None:
+                each.restart()
+        if self._pictures is not None:
+            self._pictures.forget()
+        as_it_is = stream.codec_context.name == "mjpeg"
+        began = False
         for packet in self._packets(container, stream):
-            if as_it_is:
+            if packet.stream is not stream:
+                # Before the first picture nobody knows where the sound lies.
+                if began and self._sound is not None and not self._sound.take(packet):
+                    self._outlet.fault("corrupt_sound")
+            elif as_it_is:
                 if packet.size:
                     media_s = timeline.at(_seconds(packet))
                     if self._due(media_s):
                         self._outlet.picture(with_tables(bytes(packet)), self._unix_s(media_s))
-                continue
-            for frame in self._decoded(packet):
-                media_s = timeline.at(_seconds(frame))
-                if frame.is_corrupt:
-                    self._outlet.fault("corrupt_scan")
-                elif self._due(media_s):
-                    self._outlet.picture(self._encoder.encode(frame), self._unix_s(media_s))
+            elif self._passage is None or not self._take_unit(self._passage, packet, timeline):
+                self._take_pictures(packet, timeline)
+            began = began or self._passed > 0
+            if began:
+                self._say_sound(timeline)
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        packets = container.demux(stream)
+    def _take_unit(self, passage: Passage, packet: Packet[VideoStream], timeline: Timeline) -> bool:
+        """Hand a packet on as it is; whether that is all there is to do with it."""
+        if not packet.size:
+            return self._passing
+        try:
+            unit = passage.unit(bytes(packet), _seconds(packet))
+        except H264Error:
+            self._outlet.fault("corrupt_scan")
+            return self._passing
+        if passage.open is not self._passing:
+            self._pass_on(passage.open)
+        if not self._passing:
+            return False
+        if unit is None:
+            return True
+        media_s = timeline.at(_seconds(packet))
+        self._passed += 1
+        if not self._reached(media_s):
+            return True
+        token = self._outlet.unit(unit, self._unix_s(media_s))
+        assert self._pictures is not None
+        self._pictures.keep(packet, token, unit.key)
+        if self._outlet.wants_pictures and self._worth_a_picture(media_s):
+            self._show_newest(self._pictures)
+        return True
+
+    def _pass_on(self, passing: bool) -> None:
+        """From here on units pass, or don't any more."""
+        self._passing = passing
+        self._outlet.codes_itself(passing)
+        if self._pictures is not None and not passing:
+            self._pictures.decode()  # what comes next refers to it
+
+    def _show_newest(self, pictures: Pictures) -> None:
+        frames, damaged = pictures.decode()
+        for _ in range(damaged):
+            self._outlet.fault("corrupt_scan")
+        if frames and not frames[-1].is_corrupt:
+            self._outlet.picture_of(frames[-1].opaque, self._encoder.encode(frames[-1]))
+
+    def _take_pictures(self, packet: Packet[VideoStream], timeline: Timeline) -> None:
+        for frame in self._decoded(packet):
+            media_s = timeline.at(_seconds(frame))
+            if frame.is_corrupt:
+                self._outlet.fault("corrupt_scan")
+            elif self._due(media_s):
+                self._outlet.picture(self._encoder.encode(frame), self._unix_s(media_s))
+
+    def _say_sound(self, timeline: Timeline) -> None:
+        """Hand on the sound that has been reached: of a file what lies before the picture shown, else all."""
+        if self._sound is None:
+            return
+        for block in self._sound.until(None if self._target.live else timeline.reached_s):
+            self._outlet.sound(block, self._unix_s(timeline.beside(block.at_s)))
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+        packets = container.demux(stream, self._sound.stream) if self._sound is not None else container.demux(stream)
         while not self._outlet.closed.is_set():
             asked_at = time.monotonic()
             packet = next(packets, None)
             if packet is None:
                 return
-            self._instant = self._instant + 1 if time.monotonic() - asked_at < INSTANT_S else 0
+            if packet.stream is stream:
+                self._instant = self._instant + 1 if time.monotonic() - asked_at < INSTANT_S else 0
             yield packet
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -197,15 +279,27 @@ class Session:
     def _due(self, media_s: float) -> bool:
         """Wait for a file's picture; whether this one is to go out."""
         self._passed += 1
+        thinned = self._pacer is not None and not self._pacer.take(round(media_s * 1e9))
+        return not thinned and self._reached(media_s) and not self._is_backlog()
+
+    def _worth_a_picture(self, media_s: float) -> bool:
+        """Whether a JPEG is to be made of what passes."""
+        return (self._pacer is None or self._pacer.take(round(media_s * 1e9))) and not self._is_backlog()
+
+    def _is_backlog(self) -> bool:
+        if not self._target.live or self._instant < BACKLOG_PACKETS:
+            return False
+        return not self._backlog.take(self._outlet.clock.now_ns())
+
+    def _reached(self, media_s: float) -> bool:
+        """Wait until a file is there; whether anybody still wants it then."""
         now_ns = self._outlet.clock.now_ns()
         if not self._began_ns:
             self._began_ns = now_ns
-        if self._pacer is not None and not self._pacer.take(round(media_s * 1e9)):
-            return False
         if self._target.live:
             # What was buffered while FFmpeg looked comes in one burst: without this the stamps would lie ahead of time.
             self._began_ns = min(self._began_ns, now_ns - round(media_s * 1e9))
-            return self._instant < BACKLOG_PACKETS or self._backlog.take(now_ns)
+            return True
         wait_s = self._unix_s(media_s) - now_ns / 1e9
         if wait_s > 0:
             self._outlet.closed.wait(wait_s)
@@ -233,6 +327,8 @@ class Session:
         silent = target.live and not self._passed and after_s >= 0.9 * seconds
         if silent or isinstance(error, ExitError | av.error.TimeoutError):
             return Unreachable(f"{where} did not answer within {seconds:.0f} s")
+        if isinstance(error, av.error.ArgumentError) and target.kind == "RTSP":
+            return Unreachable(f"{where} leads elsewhere, which is not followed: give the URL it leads to")
         if isinstance(error, av.error.FileNotFoundError):
             return Unreachable(f"{where} does not exist")
         if isinstance(error, av.error.PermissionError):

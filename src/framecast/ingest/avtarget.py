@@ -82,6 +82,7 @@ def _rtsp(url: str, timeout_s: float, user: str, password: str) -> Target:
         # Everything over the one TCP connection: no lost packets, no ports to open, nobody else can send.
         "rtsp_transport": "tcp",
         "allowed_media_types": "video",
+        # Without rtsp among them a redirect is followed nowhere, as of libavformat 62.12.
         "protocol_whitelist": "tcp,tls,rtp,udp,crypto",
         "timeout": str(round(timeout_s * 1e6)),
         # Without these FFmpeg watches for a second and more before it hands over the first picture (measured at 15 fps:

@@ -43,7 +43,7 @@ class AvSource:
         user: For RTSP, where the URL names nobody.
         password: Belongs to ``user``.
         check_address: Called with host and IP address before an RTSP camera is connected; raises Misuse to forbid it.
-            The connection then goes to that address. (A camera that redirects is followed unchecked: FFmpeg does that.)
+            The connection then goes to that address, and a redirect is not followed (see `avtarget`).
 
     Attributes:
         drops: Pictures the loop was too busy to take.
@@ -116,7 +116,7 @@ class AvSource:
             except Misuse as error:
                 refusal = error
             else:
-                return replace(order, target=target.at(str(ip)))
+                return replace(order, target=target.at(str(ip)), is_checked=True)
         raise refusal or Unreachable(f"{target.host} has no address")
 
 
@@ -128,10 +128,13 @@ async def _settled(future: Future[None]) -> None:
 def _thread(order: Order, outlet: Outlet, ended: Future[None]) -> None:
     try:
         try:
-            from framecast.ingest.avsession import Session
+            from framecast.ingest.avsession import FOLLOWS_REDIRECTS, Session
         except ModuleNotFoundError:
             accepted = "it needs the media extra: pip install 'framecast[media]'"
             raise ConfigError("camera", "url", order.target.address, accepted) from None
+        if order.is_checked and FOLLOWS_REDIRECTS:
+            accepted = "its FFmpeg follows redirects anywhere: pip install 'av>=18', or add it by framecast cameras add"
+            raise ConfigError("camera", "url", order.target.address, accepted)
         Session(order, outlet).run()
     except (DeviceError, Misuse) as error:
         ended.set_exception(error)
