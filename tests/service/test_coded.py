@@ -13,6 +13,7 @@ import pytest
 
 from framecast.core.packet import Packet
 from framecast.core.rendition import H264
+from framecast.service.api import coded
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.service.test_m5 import m5
@@ -128,3 +129,12 @@ async def test_m5_viewers_get_a_transport_stream(tmp_path: Path) -> None:
                 messages += 1
         pictures = await asyncio.to_thread(played, io.BytesIO(stream), 35, format="mpegts")
         assert encoded.were_shown(pictures)
+
+
+async def test_without_ffmpegs_libraries_it_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coded, "can_encode", lambda: False)
+    async with serving(tmp_path, {"cam": CAMERA}) as server:
+        words = await server.error("GET", "/api/v1/cameras/cam/stream.mp4", 501, "media_missing")
+        assert "framecast[media]" in words

@@ -5,12 +5,12 @@ Without FFmpeg's libraries (the media extra), and for those who ask for ``?forma
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from importlib.util import find_spec
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from framecast.output.relay import relay, relay_coded
+from framecast.service.api.coded import can_encode
 from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.watch import allowed, named
@@ -71,7 +71,7 @@ def _wants_coded(call: Call) -> bool:
     wanted = call.query.get("format", "mpegts")
     if wanted not in ("mpegts", "jpeg"):
         raise bad_request("format is mpegts or jpeg", "bad_value")
-    return wanted == "mpegts" and find_spec("av") is not None
+    return wanted == "mpegts" and can_encode()
 
 
 def _table(handler: Handler, right: Right, words: str) -> Table:

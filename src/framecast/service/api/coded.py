@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
+
 from aiohttp import HttpVersion10, web
 
 from framecast.core.rendition import Rendition, snap_quality, snap_width
@@ -40,12 +43,20 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
+@cache
+def can_encode() -> bool:
+    """Whether FFmpeg's libraries are installed (the media extra)."""
+    return find_spec("av") is not None
+
+
 def coded_rendition(call: Call) -> Rendition:
     """The H.264 that the query asks for.
 
     Raises:
-        ApiError: A value is out of range, or no number.
+        ApiError: A value is out of range, or no number; or nothing here can encode.
     """
+    if not can_encode():
+        raise ApiError(501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'")
     width = query.whole(call.query, "width", *query.WIDTH_PX)
     quality = query.whole(call.query, "quality", 1, 100)
     return Rendition(
