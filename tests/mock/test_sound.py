@@ -81,7 +81,10 @@ async def test_posts_say_all_there_is_to_say(peer: Peer) -> None:
             pushed = await peer.request()
             if "/audio" in pushed.head:
                 posted.append(pushed)
+            else:
+                picture = pushed
         taken = list(device.audio.microphone.taken)
+    assert re.search(r"X-Timestamp: \d+\.\d{6}\r", picture.head)
     numbers = []
     for pushed, chunk in zip(posted, taken, strict=False):
         number = int(re.search(r"X-Sequence: (\d+)\r", pushed.head)[1])

@@ -21,13 +21,15 @@ _FINGERPRINT = "5ca1ab1e-0000-4000-8000-00000000cafe"
 
 
 async def post_raw(device: Pushing) -> None:
-    """Each JPEG is the body of one POST, all on one connection."""
+    """Each JPEG is the body of one POST, all on one connection; stamped where there is sound that it belongs to."""
     line = await device.dial()
     while True:
         frame = await device.next_frame()
+        stamp = f"X-Timestamp: {device.uptime_s(frame):.6f}\r\n" if device.audio is not None else ""
         head = (
             f"POST {device.target.path} HTTP/1.1\r\nHost: {device.target.authority}\r\n"
             "User-Agent: ESP32HTTPClient\r\nConnection: keep-alive\r\nContent-Type: image/jpeg\r\n"
+            f"{stamp}"
         )
         if not await _posted(device, line, frame, head, [frame.payload]):
             return
