@@ -33,6 +33,7 @@ MAX_CHUNK_DEBT_BYTES = 8192 * MIN_CHUNK_BYTES
 _STATUS_LINE = re.compile(rb"(?:HTTP/([0-9])(?:\.([0-9]))?|ICY) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})[ \t]*:[ \t]*(.*)", re.S)
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.S)
+_WHOLE_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE_IN_TARGET = re.compile(r"[^!-~]")
 _UNSAFE_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -145,6 +146,10 @@ class ResponseParser:
         if self._error is not None:
             raise self._error
         events: list[Event] = []
+        if self._state is _State.CHUNK_LINE and not self._buffer:
+            data = self._pass_whole_chunks(data, events)
+            if not data:
+                return events
         self._buffer += data
         try:
             while self._step(events):
@@ -190,6 +195,22 @@ class ResponseParser:
         if state is _State.UNTIL_CLOSE and self._buffer:
             events.append(Data(self._take(len(self._buffer))))
         return False
+
+    def _pass_whole_chunks(self, data: bytes, events: list[Event]) -> bytes:
+        """Take the chunks that lie in ``data`` as a whole, as nearly all do; what is left is read step by step."""
+        at = 0
+        while True:
+            found = _WHOLE_CHUNK_LINE.match(data, at)
+            if found is None:
+                break
+            size, begin = int(found[1], 16), found.end()
+            end = begin + size
+            if size < MIN_CHUNK_BYTES or not data.startswith(b"\r\n", end):
+                break
+            events.append(Data(data[begin:end]))
+            self._chunk_debt = max(0, self._chunk_debt + MIN_CHUNK_BYTES - size)
+            at = end + 2
+        return data[at:] if at else data
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._buffer) if count == len(self._buffer) else bytes(memoryview(self._buffer)[:count])
