@@ -19,7 +19,7 @@ from framecast.core.errors import BadStatus, ConfigError, DeviceError, Misuse, P
 
 av = pytest.importorskip("av")
 
-from framecast.ingest.avoutlet import PICTURES, Outlet  # noqa: E402
+from framecast.ingest.avoutlet import PICTURES, Outlet, Unit  # noqa: E402
 from framecast.ingest.avsession import Timeline  # noqa: E402
 from framecast.ingest.pyav import AvSource  # noqa: E402
 
@@ -39,6 +39,12 @@ class FakeFeed:
         self.stamps_s: list[float] = []
         self.received_ns: list[int] = []
         self.faults: Counter[str] = Counter()
+        self.wants_pictures = True
+        self.codes: list[bool] = []
+        self.units: list[Unit] = []
+        self.unit_stamps_s: list[float] = []
+        self.pictures_of: list[int] = []
+        self.sounds: list[tuple[bytes, int, int, float]] = []
         self._news = asyncio.Event()
 
     def connected(self, dialect: str, address: str = "") -> None:
@@ -53,6 +59,47 @@ class FakeFeed:
         self._news.set()
         return True
 
+    def codes_itself(self, yes: bool) -> None:
+        self.codes.append(yes)
+
+    def access_unit(
+        self,
+        payload: bytes,
+        *,
+        key: bool,
+        width_px: int,
+        height_px: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> int:
+        assert stamp_s is not None
+        self.units.append(Unit(payload, key, width_px, height_px))
+        self.unit_stamps_s.append(stamp_s)
+        self._received_ns = received_ns
+        self._news.set()
+        return 1000 + len(self.units)
+
+    def picture_of(self, frame_id: int, payload: bytes) -> None:
+        self.pictures_of.append(frame_id)
+        self.jpeg(payload, stamp_s=self.unit_stamps_s[frame_id - 1001], received_ns=self._received_ns)
+
+    def sound(
+        self,
+        payload: bytes,
+        *,
+        sample_rate_hz: int,
+        channels: int,
+        stamp_s: float | None = None,
+        received_ns: int | None = None,
+    ) -> None:
+        assert stamp_s is not None
+        self.sounds.append((payload, sample_rate_hz, channels, stamp_s))
+        self._news.set()
+
+    async def news(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
     def alive(self) -> None: ...
 
     def quirk(self, code: str) -> None: ...
@@ -63,8 +110,7 @@ class FakeFeed:
     async def has(self, count: int) -> None:
         async with asyncio.timeout(20):
             while len(self.pictures) < count:
-                self._news.clear()
-                await self._news.wait()
+                await self.news()
 
 
 async def pictures_of(source: AvSource, count: int) -> FakeFeed:

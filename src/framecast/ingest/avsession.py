@@ -89,6 +89,11 @@ class Timeline:
         self._last_s = media_s
         return media_s
 
+    @property
+    def reached_s(self) -> float | None:
+        """Where the container puts the latest picture; None before the first."""
+        return None if self._last_s is None else self._last_s - self._offset_s
+
     def beside(self, stamp_s: float) -> float:
         """The media time of something else that the same container puts at ``stamp_s``."""
         return stamp_s + self._offset_s
@@ -186,7 +191,7 @@ class Session:
         if self._pictures is not None:
             self._pictures.forget()
         as_it_is = stream.codec_context.name == "mjpeg"
-        began = False
+        before, began = self._passed, False
         for packet in self._packets(container, stream):
             if packet.stream is not stream:
                 # Before the first picture nobody knows where the sound lies.
@@ -199,7 +204,7 @@ class Session:
                         self._outlet.picture(with_tables(bytes(packet)), self._unix_s(media_s))
             elif self._passage is None or not self._take_unit(self._passage, packet, timeline):
                 self._take_pictures(packet, timeline)
-            began = began or self._passed > 0
+            began = self._passed > before
             if began:
                 self._say_sound(timeline)
 
@@ -241,7 +246,8 @@ class Session:
         for _ in range(damaged):
             self._outlet.fault("corrupt_scan")
         if frames and not frames[-1].is_corrupt:
-            self._outlet.picture_of(frames[-1].opaque, self._encoder.encode(frames[-1]))
+            token: Any = frames[-1].opaque
+            self._outlet.picture_of(token, self._encoder.encode(frames[-1]))
 
     def _take_pictures(self, packet: Packet[VideoStream], timeline: Timeline) -> None:
         for frame in self._decoded(packet):
@@ -259,7 +265,8 @@ class Session:
             self._outlet.sound(block, self._unix_s(timeline.beside(block.at_s)))
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
-        packets = container.demux(stream, self._sound.stream) if self._sound is not None else container.demux(stream)
+        read = (stream, self._sound.stream) if self._sound is not None else (stream,)
+        packets: Iterator[Any] = container.demux(*read)
         while not self._outlet.closed.is_set():
             asked_at = time.monotonic()
             packet = next(packets, None)

@@ -81,7 +81,7 @@ def _rtsp(url: str, timeout_s: float, user: str, password: str) -> Target:
     options = {
         # Everything over the one TCP connection: no lost packets, no ports to open, nobody else can send.
         "rtsp_transport": "tcp",
-        "allowed_media_types": "video",
+        "allowed_media_types": "video+audio",
         # Without rtsp among them a redirect is followed nowhere, as of libavformat 62.12.
         "protocol_whitelist": "tcp,tls,rtp,udp,crypto",
         "timeout": str(round(timeout_s * 1e6)),

@@ -182,6 +182,14 @@ FAULTS: dict[str, Explanation] = {
         f"(xclk_freq_hz 10000000) or shorten the ribbon cable. {_WEAK}",
         "ESP32 cameras",
     ),
+    "corrupt_sound": Explanation(
+        "warning", "Sound is damaged", "What can't be decoded is left out; silence takes its place."
+    ),
+    "unencodable": Explanation(
+        "error",
+        "Pictures have a size that H.264 is not made in",
+        "They are shown as JPEG. Choose a size of at most 16,384 px a side.",
+    ),
     "content_length_wrapped": Explanation(
         "error",
         "Pictures above 65,535 bytes are announced with a wrapped length",

@@ -142,6 +142,11 @@ const CODES = {
     "Pictures with torn content",
     "They look whole but do not decode, and were left out. A few in ten thousand are normal; more point to the power supply or an XCLK that is too high.",
   ],
+  corrupt_sound: ["Damaged sound", "Some of the sound does not decode and was left out."],
+  unencodable: [
+    "A size H.264 can't have",
+    "The pictures can't be coded as H.264, so they are shown as JPEG. Choose a size of at most 16 384 px a side.",
+  ],
   content_length_wrapped: [
     "The sketch's length overflows",
     "It keeps the length in 16 bits, so pictures above 65 535 bytes can't be sent. Change that variable to size_t, or lower the quality.",
