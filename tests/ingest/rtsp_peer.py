@@ -85,6 +85,7 @@ class RtspCamera:
 
     Attributes:
         status: What DESCRIBE answers.
+        tone: Sends G.711 (mu-law, 8 kHz) beside the pictures: these bytes, again and again.
         hang_at: Picture before which it falls silent, the connection open; 0 hangs before its first answer.
         end_at: Picture before which it hangs up.
         connections: Clients it has had.
@@ -93,6 +94,7 @@ class RtspCamera:
 
     media: Media
     status: int = 200
+    tone: bytes = b""
     hang_at: int | None = None
     end_at: int | None = None
     port: int = 0
@@ -132,7 +134,7 @@ class RtspCamera:
                 if self.hang_at == 0:
                     await asyncio.Event().wait()
                 cseq = next(line for line in head.splitlines() if line.lower().startswith("cseq"))
-                writer.write(self._answer(method, cseq))
+                writer.write(self._answer(method, cseq, "track2" in head.split("\r\n", 1)[0]))
                 if method == "PLAY":
                     playing = asyncio.get_running_loop().create_task(self._play(writer))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -142,24 +144,26 @@ class RtspCamera:
                 playing.cancel()
             writer.close()
 
-    def _answer(self, method: str, cseq: str) -> bytes:
+    def _answer(self, method: str, cseq: str, second: bool) -> bytes:
         lines, body = [f"RTSP/1.0 {self.status if method == 'DESCRIBE' else 200} Answer", cseq], ""
         if method == "OPTIONS":
             lines.append("Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN")
         elif method == "DESCRIBE" and self.status == 200:
             body = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n{self.media.sdp}"
+            if self.tone:
+                body += "m=audio 0 RTP/AVP 0\r\na=control:track2\r\n"
             lines += ["Content-Type: application/sdp", f"Content-Length: {len(body)}"]
         elif method == "DESCRIBE" and self.status == 401:
             lines.append('WWW-Authenticate: Basic realm="camera"')
         elif method == "SETUP":
-            lines += ["Transport: RTP/AVP/TCP;unicast;interleaved=0-1", "Session: 1"]
+            lines += [f"Transport: RTP/AVP/TCP;unicast;interleaved={'2-3' if second else '0-1'}", "Session: 1"]
         else:
             lines.append("Session: 1")
         return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
-        began, sequence = loop.time(), 0
+        began, sequence, spoken = loop.time(), 0, 0
         for number, payloads in enumerate(self.media.pictures):
             await asyncio.sleep(max(0.0, began + number / self.media.fps - loop.time()))
             if number == self.hang_at:
@@ -173,5 +177,16 @@ class RtspCamera:
                 packet = head + sequence.to_bytes(2) + stamp.to_bytes(4) + bytes(4) + payload
                 writer.write(b"$\0" + len(packet).to_bytes(2) + packet)
                 sequence = (sequence + 1) & 0xFFFF
+            if self.tone:
+                spoken = self._speak(writer, number, spoken)
             await writer.drain()
         writer.close()
+
+    def _speak(self, writer: asyncio.StreamWriter, number: int, spoken: int) -> int:
+        """Blocks of 20 ms up to the end of a picture's time; returns how many have been sent."""
+        while spoken * 0.02 < (number + 1) / self.media.fps:
+            payload = (self.tone * (160 // len(self.tone) + 1))[:160]
+            head = bytes([0x80, 0]) + (spoken & 0xFFFF).to_bytes(2) + (spoken * 160).to_bytes(4) + bytes(4)
+            writer.write(b"$\2" + (len(head) + 160).to_bytes(2) + head + payload)
+            spoken += 1
+        return spoken

@@ -138,6 +138,18 @@ async def test_an_rtsp_cameras_units_pass(tmp_path: Path) -> None:
         assert number_of(jpeg) == frame_id - 1001
 
 
+async def test_an_rtsp_cameras_sound_comes_with_its_pictures() -> None:
+    async with RtspCamera(h264_media(frames(25), 25), tone=bytes([0x00, 0x80])) as camera:
+        feed = FakeFeed()
+        await until(AvSource(camera.url), feed, lambda feed: len(feed.sounds) >= 35 and len(feed.units) >= 12)
+    assert {(rate, channels) for _, rate, channels, _ in feed.sounds} == {(8_000, 1)}
+    assert np.abs(np.frombuffer(feed.sounds[5][0], np.int16)).min() > 30_000
+    steps = [after[3] - before[3] for before, after in pairwise(feed.sounds[-11:])]
+    assert steps == pytest.approx([0.02] * 10, abs=0.001), "once it is known how long things are under way"
+    assert feed.sounds[0][3] == pytest.approx(feed.unit_stamps_s[0], abs=0.1)
+    assert shown(feed.units)[:12] == list(range(12))
+
+
 def clip_with_sound(path: Path, codec: str, rate_hz: int, layout: str, seconds: float = 2.0) -> Path:
     """Pictures at 25 fps, and silence with a click in the middle of each second."""
     with av.open(str(path), "w") as container:
