@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bench.parts import Pace
 from bench.results import Result
-from bench.scenarios import browser, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm
+from bench.scenarios import browser, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm, sync
 
 SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "fanout": fanout.run,
@@ -19,4 +19,5 @@ SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "many": many.run,
     "scaling": scaling.run,
     "peers": peers.run,
+    "sync": sync.run,
 }

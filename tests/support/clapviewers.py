@@ -106,6 +106,7 @@ async def _dashboard(url: str, camera_id: str, seconds: float, form: str) -> Wit
 
 VIEWERS: dict[str, Viewer] = {
     "stream.mp4": mp4,
+    "HLS": hls,
     "dashboard jpeg + PCM": dashboard_jpeg,
     "dashboard h264 + PCM": dashboard_h264,
     "dashboard mp4": dashboard_mp4,
