@@ -53,6 +53,18 @@ async def test_pictures_come_in_the_binary_layout(server: Server) -> None:
         assert abs(message.pts_ns - server.service.clock.now_ns()) < 5e9
 
 
+async def test_what_pages_wait_for_pictures_is_told(server: Server) -> None:
+    async with Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam")
+        for number in range(3):
+            await server.push(jpeg(number))
+            await page.ack(await page.see())
+        told = (await server.json("GET", "/api/v1/cameras/cam"))["latency_ms"]
+        assert 0 < told["p50"] <= told["p99"] < 1000
+    await until(lambda: not server.camera().stream.latencies)
+    assert (await server.json("GET", "/api/v1/cameras/cam"))["latency_ms"] == {"p50": 0.0, "p99": 0.0}
+
+
 async def test_credit_bounds_what_is_on_the_way(server: Server) -> None:
     async with Page.opened(server.client, server.url) as page:
         await page.subscribe("cam", credit=2)

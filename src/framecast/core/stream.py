@@ -20,7 +20,7 @@ from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import LimitReached
 from framecast.core.frameids import FrameIds
 from framecast.core.mailbox import Mailbox, Policy
-from framecast.core.meter import Meter
+from framecast.core.meter import Meter, Percentiles
 from framecast.core.packet import Format, Packet
 from framecast.core.publisher import Publisher
 from framecast.core.rendition import H264, Rendition
@@ -80,6 +80,7 @@ class Stream:
         state: What the camera is doing; `reason` says why, in words.
         refused: Pictures refused or lost, by cause.
         quirks: What the firmware does oddly, by code.
+        latencies: From a picture's arrival to the last viewer's write, in ms, of each fan-out that is no `Fanout`.
         viewers_cut: Viewers that took nothing for `viewer_stall_timeout_s`.
     """
 
@@ -117,6 +118,7 @@ class Stream:
         self.drops = 0
         self.viewer_stall_timeout_s = STALL_TIMEOUT_S
         self.viewers_cut = 0
+        self.latencies: list[Percentiles] = []
         self.viewers: dict[int, Viewer] = {}
         self.on_state: list[Callable[[Stream], None]] = []
         self.on_demand: Callable[[bool], None] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from framecast.core.clock import SYSTEM, Clock
+from framecast.core.meter import Percentiles
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.wire import h264, media
@@ -54,8 +56,10 @@ class Channel:
         track: Where the packets come from.
         on_empty: Called when the last reader has left.
         prelude: What goes before the packets.
+        clock: That of the stream.
 
     Attributes:
+        latency_ms: From a packet's arrival to the last reader's write.
         packet_bytes: Mean size of a packet.
         bytes_per_s: What all packets together take.
         key_bytes: Size of the last key packet.
@@ -65,8 +69,16 @@ class Channel:
     bulk = True
 
     def __init__(
-        self, number: int, track: Track, on_empty: Callable[[], None], *, prelude: Prelude | None = None
+        self,
+        number: int,
+        track: Track,
+        on_empty: Callable[[], None],
+        *,
+        prelude: Prelude | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
+        self.latency_ms = Percentiles()
+        self._clock = clock
         self.packet_bytes = 0.0
         self.bytes_per_s = 0.0
         self.key_bytes = 0
@@ -111,6 +123,13 @@ class Channel:
                 self._track.detach(self)
                 self._on_empty()
 
+    def exchange(self, reader: Reader, other: Reader) -> None:
+        """Put ``other`` in the place of ``reader``."""
+        del self._readers[reader]
+        reader.channel = None
+        self._readers[other] = None
+        other.channel = self
+
     def want_key(self) -> None:
         """Ask for a packet that can be decoded alone."""
         self._track.want_key()
@@ -121,6 +140,7 @@ class Channel:
         self._look_at(packet)
         for reader in tuple(self._readers):
             reader.offer(packet)
+        self.latency_ms.add((self._clock.now_ns() - packet.received_ns) / 1e6)
 
     def clear(self) -> None:
         """Forget what waits (see `Track.clear`)."""

@@ -13,16 +13,11 @@ from dataclasses import dataclass
 from framecast.core.rendition import SOURCE, Rendition
 from framecast.core.stream import Stream
 from framecast.output.channel import Channel, Reader
+from framecast.output.codedsubscription import CODED_CREDIT, CodedSubscription
 from framecast.output.fragments import FragmentHub
 from framecast.output.page import MOST_BUFFERED_BYTES, Page
-from framecast.output.subscription import (
-    CODED_CREDIT,
-    DEFAULT_CREDIT,
-    MOST_CREDIT,
-    CodedSubscription,
-    SoundSubscription,
-    Subscription,
-)
+from framecast.output.soundsubscription import SoundSubscription
+from framecast.output.subscription import DEFAULT_CREDIT, MOST_CREDIT, Subscription
 
 __all__ = [
     "CODED_CREDIT",
@@ -93,13 +88,17 @@ class Hub:
             # A camera that was removed and added again has another channel under this key.
             if self._channels.get(key) is channel:
                 del self._channels[key]
+            if channel.latency_ms in stream.latencies:
+                stream.latencies.remove(channel.latency_ms)
 
         form = key[1]
         if form.container == "mp4":
             fragments = self._fragments.get(stream, form.rendition, audio=form.audio)
-            channel = Channel(stream.number, fragments.track, empty, prelude=fragments)
+            channel = Channel(stream.number, fragments.track, empty, prelude=fragments, clock=stream.clock)
         else:
             track = stream.audio if form.container == "pcm" else stream.track(form.rendition)
-            channel = Channel(stream.number, track, empty)
+            channel = Channel(stream.number, track, empty, clock=stream.clock)
         self._channels[key] = channel
+        if form.container != "pcm":
+            stream.latencies.append(channel.latency_ms)
         return channel

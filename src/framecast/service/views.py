@@ -105,8 +105,8 @@ def numbers(item: Camera) -> Json:
 def latency_ms(item: Camera) -> Json:
     """From the last byte of a picture's arrival to the last viewer's write, over the last passes of all fan-outs."""
     slowest = {"p50": 0.0, "p99": 0.0}
-    for fanout in item.output.fanouts.values():
-        p50, p99 = fanout.latency_ms.at(0.5, 0.99)
+    for samples in (*(fanout.latency_ms for fanout in item.output.fanouts.values()), *item.stream.latencies):
+        p50, p99 = samples.at(0.5, 0.99)
         slowest = {"p50": max(slowest["p50"], round(p50, 2)), "p99": max(slowest["p99"], round(p99, 2))}
     return slowest
 
