@@ -213,6 +213,7 @@ def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path
         status, _, err = run("serve", "--port", "0")
         assert status == 2
         assert "another Framecast is running with this data folder" in err
+        assert err.count("\n") == 1, "nothing is said of what won't be"
         server.terminate()
         assert server.wait(timeout=10) == 0
     assert not (tmp_path / "data" / control.SOCKET_NAME).exists()

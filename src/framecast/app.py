@@ -24,7 +24,7 @@ from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.options import H264Options
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
-from framecast.service import logs
+from framecast.service import control, logs
 from framecast.service.cameras import OnFault
 from framecast.service.config import CameraConfig, Configuration, Settings, check_camera
 from framecast.service.config.models import CaptureSettings
@@ -154,6 +154,7 @@ def demo(configuration: Configuration, video: Path | None) -> int:
 
 
 def _run(configuration: Configuration, demonstration: Demonstration | None) -> None:
+    control.see_that_none_runs(configuration.settings.server.data)  # before a word is logged of what won't be
     logs.configure(configuration.settings.log.level, configuration.settings.log.format)
     _raise_descriptor_limit()
     _steady_malloc()

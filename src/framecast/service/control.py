@@ -31,13 +31,7 @@ def listen(folder: Path) -> socket.socket | None:
     """
     if not hasattr(socket, "AF_UNIX"):
         return None
-    with contextlib.suppress(OSError), connect(folder):
-        raise ConfigError(
-            str(folder),
-            "server.data",
-            str(folder),
-            "another Framecast is running with this data folder; name another one",
-        )
+    see_that_none_runs(folder)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         unlink(folder)
@@ -55,6 +49,21 @@ def listen(folder: Path) -> socket.socket | None:
             f"the control socket can't be made there ({error.strerror or error})",
         ) from None
     return listener
+
+
+def see_that_none_runs(folder: Path) -> None:
+    """Refuse a second server on one data folder.
+
+    Raises:
+        ConfigError: One is running.
+    """
+    with contextlib.suppress(OSError), connect(folder):
+        raise ConfigError(
+            str(folder),
+            "server.data",
+            str(folder),
+            "another Framecast is running with this data folder; name another one",
+        )
 
 
 def unlink(folder: Path) -> None:
