@@ -157,7 +157,7 @@ class LimitSettings(Section):
         4096, "Connections one address may keep open at a time.", ge=1, le=1_000_000
     )
     header_timeout_s: float = _setting(10.0, "Time a client has to send a request's headers, in s.", ge=1, le=300)
-    body_timeout_s: float = _setting(30.0, "Time a client may be silent within a request's body, in s.", ge=1, le=600)
+    body_timeout_s: float = _setting(30.0, "Time a client has to send a request's body, in s.", ge=1, le=600)
     viewer_stall_timeout_s: float = _setting(
         60.0, "Time a viewer that is behind may go without taking a byte, in s; then it is cut.", ge=1, le=3600
     )
