@@ -23,6 +23,9 @@ _KINDS = {
 }
 # Space is left to file names.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ADDRESS = re.compile(
+    r"(?i)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+|localhost|\[[0-9a-f:]+\])(?::\d+)?(?:/\S*)?"
+)
 _SECRET_QUERY = re.compile(r"(?i)((?:^|[?&])(?:pass(?:word)?|pwd|token|key|secret|auth)=)[^&]*")
 
 
@@ -36,6 +39,10 @@ def check_camera_url(url: str) -> str:
     url = url.strip()
     scheme, colon, rest = url.partition(":")
     scheme = scheme.lower()
+    if scheme not in _KINDS and _ADDRESS.fullmatch(url):
+        raise ValueError(
+            f"a camera URL; for a bare address that is http://{url}, and framecast doctor finds its stream"
+        )
     if not colon or scheme not in _KINDS or len(url) > MAX_URL_CHARS or _CONTROL.search(url):
         raise ValueError(ACCEPTED)
     good = {
