@@ -90,6 +90,17 @@ async def test_every_fault_is_named(kind: object) -> None:
         assert problem.advice
 
 
+async def test_one_picture_and_then_silence_is_no_working_camera() -> None:
+    async with FakeDevice("espressif", ["hang=0"], fps=30) as device:
+        result, steps = await look(device.url, 2.3, options=QUICK)
+    assert not result.ok
+    assert result.frames == 1
+    assert steps[-1].text == "It does not go on after the first picture"
+    (problem,) = [problem for problem in result.problems if problem.severity == "error"]
+    assert problem.code == "hang"
+    assert "One picture came" in problem.title
+
+
 async def test_credentials_are_used_and_never_shown() -> None:
     async with FakeDevice("espressif", ["auth=me:secret"], fps=30) as device:
         for url, more in (

@@ -285,6 +285,11 @@ class _Probe:
             self._say("frames", "No usable picture came", ok=False)
             self._say("done", "The camera gives no pictures", ok=False)
             return ProbeResult(False, url, feed.dialect, problems=sort(problems))
+        hung = kind == "pull" and feed.frames == 1 and feed.faults["hang"] > 0
+        if hung:
+            title = "One picture came, then nothing more, and the connection is still open"
+            worse = replace(explain("hang"), severity="error", title=title)
+            problems = [worse if problem.code == "hang" else problem for problem in problems]
         if kind == "pull" and 0 < feed.fps < SLOW_FPS:
             problems.append(explain("slow"))
         if feed.uneven:
@@ -294,11 +299,13 @@ class _Probe:
         self._say("frames", f"{pictures}, {size}, {feed.fps:.1f} fps, {feed.bytes_per_frame / 1000:.0f} KB each")
         problems = sort(problems)
         serious = sum(problem.severity != "info" for problem in problems)
-        self._say(
-            "done", f"It works; {serious} {'thing' if serious == 1 else 'things'} to look at" if serious else "It works"
-        )
+        if hung:
+            self._say("done", "It does not go on after the first picture", ok=False)
+        else:
+            look = f"; {serious} {'thing' if serious == 1 else 'things'} to look at" if serious else ""
+            self._say("done", f"It works{look}")
         return ProbeResult(
-            True,
+            not hung,
             url,
             feed.dialect,
             kind,
