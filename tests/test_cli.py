@@ -396,6 +396,27 @@ def test_mock_camera(run: Run) -> None:
         assert err
 
 
+def test_a_mock_camera_stops_when_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "framecast", "mock-camera", "--listen", "0", "--static"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as playing:
+        assert playing.stdout is not None and playing.stderr is not None
+        while "Listening" not in playing.stdout.readline():
+            pass
+        playing.terminate()
+        assert playing.wait(timeout=10) == 0
+        assert playing.stderr.read() == "stopped\n"
+
+
+@pytest.mark.parametrize(
+    "address", ["192.168.1.20", "192.168.1.20:81/stream", "cam.local", "localhost:8081", "[fe80::1]"]
+)
+def test_a_bare_address_is_told_what_it_lacks(run: Run, address: str) -> None:
+    status, _, err = run("cameras", "add", "door", address)
+    assert status == 2
+    assert f"http://{address}" in err
+    assert err.count("\n") == 1
+
+
 def test_config_show(run: Run, tmp_path: Path) -> None:
     (tmp_path / "framecast.toml").write_text(
         '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\n'

@@ -84,6 +84,7 @@ def mock_camera(
         _list()
         return
     import asyncio
+    import signal
 
     from framecast.mock.microphone import SoundOptions
     from framecast.mock.play import DeviceOptions, play
@@ -114,6 +115,7 @@ def mock_camera(
             duration_s=duration,
             seed=seed,
         )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         asyncio.run(play(options, _say))
     except Misuse as error:
         raise typer.BadParameter(str(error)) from None
