@@ -41,6 +41,7 @@ async def test_every_metric_is_documented_with_its_labels(tmp_path: Path) -> Non
         camera = server.camera()
         camera.stream.refused["x"] += 1
         camera.stream.quirks["x"] += 1
+        camera.sound.microphone.refuse("x")
         server.service.supervisor.failures["x"] += 1
         text = exposition(server.service, server.service.cameras).decode()
         server.service.supervisor.failures.clear()

@@ -28,7 +28,7 @@ from framecast.service import control, logs
 from framecast.service.cameras import OnFault
 from framecast.service.config import CameraConfig, Configuration, Settings, check_camera
 from framecast.service.config.models import CaptureSettings
-from framecast.service.probing import check_address
+from framecast.service.reach import check_address
 from framecast.service.server import Listeners, announce, event_loop, run_until_signal
 from framecast.service.service import Service
 from framecast.service.state import State

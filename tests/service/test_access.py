@@ -35,6 +35,7 @@ ROLES: dict[str, dict[str, Any] | None] = {
 }
 
 COMPAT_WATCH = {
+    "/api/v1/stream/audio",
     "/api/v1/stream/camera",
     "/api/v1/stream/camera/snapshot",
     "/api/v1/stream/stats",

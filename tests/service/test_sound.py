@@ -15,6 +15,7 @@ import pytest
 from framecast.wire import pcm, wav
 from tests.service.serving import Server, jpeg, serving, until
 from tests.support.raw import connected, response
+from tests.support.sounding import SAMPLES, Asked, device
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +136,56 @@ async def test_a_camera_asleep_is_woken_by_a_listener(tmp_path: Path) -> None:
             header = await asyncio.wait_for(answer.content.readexactly(wav.HEADER_BYTES), 10)
             assert header == wav.endless_header(16_000, 1)
             assert len(await asyncio.wait_for(answer.content.readexactly(16_000), 10)) == 16_000
+
+
+class TestFetched:
+    async def test_beside_a_camera_that_pushes(self, tmp_path: Path) -> None:
+        asked = Asked()
+        async with device(asked) as url:
+            cameras = {"cam": {"url": "push:", "audio_url": f"{url}/audio", "grace_s": 0}}
+            async with serving(tmp_path, cameras) as server:
+                assert (await server.json("GET", "/api/v1/cameras/cam"))["audio"]["chunks"] == 0
+                async with listening(server, PCM) as answer:
+                    data = await asyncio.wait_for(answer.content.readexactly(2 * len(SAMPLES[:640])), 5)
+                    assert data == SAMPLES[:640] * 2
+                    shown = (await server.json("GET", "/api/v1/cameras/cam"))["audio"]
+                    assert (shown["sample_rate"], shown["active"], shown["last_error"]) == (16_000, True, "")
+                await until(lambda: asked.open == 0)
+        assert asked.sessions == 1
+
+    async def test_a_url_given_over_the_api_may_not_lead_everywhere(self, tmp_path: Path) -> None:
+        path = "/api/v1/cameras/cam"
+        async with serving(tmp_path) as server:
+            change = {"audio_url": "http://127.0.0.1:9/audio"}
+            await server.error("PATCH", path, 403, "forbidden_address", json=change)
+            await server.error("PATCH", path, 400, json={"audio_url": "rtsp://10.0.0.1/"})
+            fields = {"id": "other", "url": "push:", **change}
+            await server.error("POST", "/api/v1/cameras", 403, "forbidden_address", json=fields)
+
+    async def test_a_name_that_leads_there_is_found_out_when_it_is_fetched(self, tmp_path: Path) -> None:
+        asked = Asked()
+        async with device(asked) as url, serving(tmp_path) as server:
+            # No name, but not seen for what it is before the system has resolved it.
+            change = {"audio_url": url.replace("127.0.0.1", "0x7f000001")}
+            shown = await server.json("PATCH", "/api/v1/cameras/cam", json=change)
+            assert shown["audio"]["url"] == change["audio_url"]
+            reader = server.camera().sound.reader
+            assert reader is not None
+            async with listening(server, WAV):
+                await until(lambda: "not allowed" in reader.last_error)
+        assert asked.sessions == 0
+
+    async def test_a_change_ends_it_and_begins_another(self, tmp_path: Path) -> None:
+        one, two = Asked(), Asked()
+        async with device(one) as first, device(two) as second:
+            cameras = {"cam": {"url": "push:", "audio_url": first}}
+            options = {"network.allow_loopback": True}
+            async with serving(tmp_path, cameras, options=options) as server, listening(server, PCM):
+                await until(lambda: one.open == 1)
+                await server.json("PATCH", "/api/v1/cameras/cam", json={"audio_url": second})
+                await until(lambda: one.open == 0 and two.open == 1)
+                await server.json("PATCH", "/api/v1/cameras/cam", json={"audio_url": ""})
+                await until(lambda: two.open == 0)
 
 
 class TestDoorbell:

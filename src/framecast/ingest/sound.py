@@ -116,6 +116,11 @@ class Microphone:
         return self._clock.drift_ppm if self._clock is not None else 0.0
 
     @property
+    def losses(self) -> Counter[str]:
+        """Chunks that were not passed on, by cause."""
+        return self.refused + Counter(lost=self.lost, late=self.late, doubled=self.doubled)
+
+    @property
     def active(self) -> bool:
         """Whether sound is coming."""
         return self.published > 0 and self.stream.clock.now_ns() - self._heard_ns < ACTIVE_NS

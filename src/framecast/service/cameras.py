@@ -24,7 +24,7 @@ from framecast.ingest.push import Desk
 from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
-from framecast.service.sound import Sound
+from framecast.service.sound import Sound, open_sound
 
 log = logging.getLogger("framecast.service.cameras")
 
@@ -144,8 +144,12 @@ class Cameras:
         """Viewers of all cameras."""
         return sum(len(camera.stream.viewers) for camera in self._cameras.values())
 
-    async def add(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
+    async def add(self, camera_id: str, config: CameraConfig, origin: str, sound_origin: str = "") -> Camera:
         """Start a camera.
+
+        Args:
+            origin: Who gave its URL.
+            sound_origin: Who gave the URL of its sound; the same when left out.
 
         Raises:
             Misuse: Its URL can't be opened here.
@@ -155,6 +159,7 @@ class Cameras:
         if len(self._cameras) >= limit:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
         source = self._open(camera_id, config, origin)
+        fetched = open_sound(config, self.settings.network, sound_origin or origin)
         stream = Stream(
             camera_id,
             self._number(camera_id),
@@ -168,6 +173,7 @@ class Cameras:
         transform = self._parts.make_transform(config, stream.count_transform_fault)
         sound = Sound(stream, self.settings.sound.talk_duplex)
         camera = self._start(camera_id, config, origin, source, transform, stream, sound)
+        sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
         for listener in self.on_added:
@@ -181,10 +187,15 @@ class Cameras:
             Misuse: Its URL can't be opened here, or its pictures not be changed so.
         """
         self._open(camera_id, config, origin)
+        open_sound(config, self.settings.network, origin)
         self._parts.make_transform(config, str)
 
-    async def change(self, camera_id: str, config: CameraConfig, origin: str) -> Camera:
+    async def change(self, camera_id: str, config: CameraConfig, origin: str, sound_origin: str = "") -> Camera:
         """Give a camera another configuration. Its viewers stay, and so does the device where it is read as before.
+
+        Args:
+            origin: Who gave its URL.
+            sound_origin: Who gave the URL of its sound; the same when left out.
 
         Raises:
             Misuse: Its URL can't be opened here; the camera is as it was.
@@ -196,9 +207,11 @@ class Cameras:
             camera = replace(old, config=config)
         else:
             source = self._open(camera_id, config, origin)
+            fetched = open_sound(config, self.settings.network, sound_origin or origin)
             transform = self._parts.make_transform(config, old.stream.count_transform_fault)
             await self._stop(old)
             camera = self._start(camera_id, config, origin, source, transform, old.stream, old.sound, old.output)
+            camera.sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
             listener(camera)
@@ -299,6 +312,7 @@ class Cameras:
         return Camera(camera_id, config, options, origin, stream, output, sound, reader, task)
 
     async def _stop(self, camera: Camera) -> None:
+        await camera.sound.stop()
         camera.task.cancel()
         await asyncio.gather(camera.task, return_exceptions=True)
         if camera.desk is not None:
@@ -331,7 +345,7 @@ class Cameras:
 
 
 # What may change without the device noticing.
-_APPEARANCE = frozenset({"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key"})
+_APPEARANCE = frozenset({"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk"})
 
 
 def _is_read_alike(old: Camera, config: CameraConfig, origin: str) -> bool:

@@ -72,6 +72,10 @@ class ServiceCollector(Collector):
         )
         cut = CounterMetricFamily("framecast_viewers_cut", "Viewers cut since they took nothing.", labels=_CAMERA)
         connects = CounterMetricFamily("framecast_connects", "Times the device was connected.", labels=_CAMERA)
+        chunks = CounterMetricFamily("framecast_audio_chunks", "Chunks of sound published.", labels=_CAMERA)
+        unheard = CounterMetricFamily(
+            "framecast_audio_dropped", "Chunks of sound lost, refused or dropped, by cause.", labels=["camera", "cause"]
+        )
         viewers = GaugeMetricFamily("framecast_viewers", "Viewers now.", labels=_CAMERA)
         fps = GaugeMetricFamily("framecast_fps", "Pictures a second over the last seconds.", labels=_CAMERA)
         age = GaugeMetricFamily("framecast_frame_age_seconds", "Age of the newest picture.", labels=_CAMERA)
@@ -92,6 +96,10 @@ class ServiceCollector(Collector):
             drops.add_metric([name], views.drops(camera))
             cut.add_metric([name], stream.viewers_cut)
             connects.add_metric([name], camera.reader.connects)
+            microphone = camera.sound.microphone
+            chunks.add_metric([name], microphone.published)
+            for cause, count in microphone.losses.items():
+                unheard.add_metric([name, cause], count)
             viewers.add_metric([name], len(stream.viewers))
             shown = views.video(camera)
             fps.add_metric([name], shown["fps"] if shown else 0.0)
@@ -101,7 +109,22 @@ class ServiceCollector(Collector):
                 state.add_metric([name, each.value], float(each is stream.state))
             for quantile, value_ms in views.latency_ms(camera).items():
                 latency.add_metric([name, quantile], value_ms / 1000)
-        yield from (frames, size, refused, quirks, drops, cut, connects, viewers, fps, age, state, latency)
+        yield from (
+            frames,
+            size,
+            refused,
+            quirks,
+            drops,
+            cut,
+            connects,
+            chunks,
+            unheard,
+            viewers,
+            fps,
+            age,
+            state,
+            latency,
+        )
 
 
 def exposition(service: Service, cameras: Iterable[Camera]) -> bytes:

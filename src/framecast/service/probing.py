@@ -6,27 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from framecast.core.errors import Misuse
 from framecast.core.source import Source
 from framecast.core.stream import State
 from framecast.service import views
 from framecast.service.cameras import Camera
 from framecast.service.config import mask_url
-from framecast.service.config.models import NetworkSettings
-from framecast.service.reach import address_refusal
-
-CheckAddress = Callable[[str, str], None]
-
-
-def check_address(network: NetworkSettings) -> CheckAddress:
-    """A check of each address before it is connected: names may resolve to anything, redirects lead anywhere."""
-
-    def check(host: str, address: str) -> None:
-        refusal = address_refusal(address, network)
-        if refusal:
-            raise Misuse(f"{host if host == address else f'{host} is at {address}'}: {refusal}")
-
-    return check
+from framecast.service.reach import CheckAddress
 
 
 async def probe_url(

@@ -7,9 +7,13 @@ checked at that moment too (``address_refusal``), after the URL was (``url_refus
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from framecast.core.errors import Misuse
 from framecast.service.config.models import NetworkSettings
+
+CheckAddress = Callable[[str, str], None]
 
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 
@@ -28,6 +32,17 @@ def url_refusal(url: str, network: NetworkSettings) -> str:
         return address_refusal(host, network)
     except ValueError:
         return ""
+
+
+def check_address(network: NetworkSettings) -> CheckAddress:
+    """A check of each address before it is connected: names may resolve to anything, redirects lead anywhere."""
+
+    def check(host: str, address: str) -> None:
+        refusal = address_refusal(address, network)
+        if refusal:
+            raise Misuse(f"{host if host == address else f'{host} is at {address}'}: {refusal}")
+
+    return check
 
 
 def address_refusal(address: str, network: NetworkSettings) -> str:

@@ -125,7 +125,7 @@ class Service:
         for camera_id, config in self.settings.cameras.items():
             origin = self.configuration.camera_origin(camera_id)
             try:
-                await self.cameras.add(camera_id, config, origin)
+                await self.cameras.add(camera_id, config, origin, self.configuration.sound_origin(camera_id))
             except ConfigError:
                 raise
             except Misuse as error:
@@ -217,8 +217,9 @@ class Service:
                 raise ApiError(400, "bad_id", "The id of a camera stays; add another one and remove this one")
             before = camera.config
             changes = {key: value for key, value in changes.items() if key != "id"}
-            if changes.get("url") == before.url:
-                del changes["url"]  # it stays whoever gave it
+            for name in ("url", "audio_url"):
+                if name in changes and changes[name] == getattr(before, name):
+                    del changes[name]  # it stays whoever gave it
             self._check_changes(camera, changes, grant)
             kept = await self.blocking(self._state.changes)
             planned = self._base.with_changes(kept.with_camera(camera_id, changes, trusted=grant.local))
@@ -232,7 +233,7 @@ class Service:
                 raise ApiError(400, "bad_camera", str(error)) from None
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             await self._reload()
-            camera = await self.cameras.change(camera_id, config, origin)
+            camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self._cut(NO_TOKEN)
         if before.allow_query_key and not config.allow_query_key:
@@ -295,10 +296,11 @@ class Service:
             config = check_camera(fields)
         except ConfigError as error:
             raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
-        if not grant.local and config.url != trusted_url:
-            refusal = url_refusal(config.url, self.settings.network)
-            if refusal:
-                raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
+        if not grant.local:
+            for url in (config.url, config.audio_url):
+                refusal = url_refusal(url, self.settings.network) if url != trusted_url else ""
+                if refusal:
+                    raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
         return config
 
     def _free_id(self, name: str) -> str:

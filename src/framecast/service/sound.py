@@ -6,13 +6,38 @@ import asyncio
 from typing import Literal
 
 from framecast.core.stream import Stream
+from framecast.core.supervise import Supervisor
+from framecast.ingest.http_client import Options
+from framecast.ingest.http_sound import HttpSound, SoundReader
 from framecast.ingest.sound import Microphone
+from framecast.ingest.target import Target
 from framecast.output.sound import Output
 from framecast.output.talk import Talk
+from framecast.service.config import CameraConfig, StreamOptions
+from framecast.service.config.models import NetworkSettings
+from framecast.service.reach import check_address
 
 Duplex = Literal["half", "full"]
 ECHO_S = 0.3
 """How much longer the microphone stays muted: the device still plays what it holds."""
+
+
+def open_sound(config: CameraConfig, network: NetworkSettings, origin: str) -> HttpSound | None:
+    """Where a camera's sound is fetched; None where it has no URL of its own.
+
+    Args:
+        origin: Who gave that URL; one given over the API may not lead everywhere.
+
+    Raises:
+        Misuse: It can't be used.
+    """
+    if not config.audio_url:
+        return None
+    options = Options(check_address=check_address(network) if origin == "api" else None, verify_tls=config.verify_tls)
+    user, password = "", ""
+    if config.kind == "pull" and Target.parse(config.url).host == Target.parse(config.audio_url).host:
+        user, password = config.username, config.password
+    return HttpSound(config.audio_url, user=user, password=password, options=options)
 
 
 class Sound:
@@ -25,6 +50,7 @@ class Sound:
     Attributes:
         microphone: Takes its sound.
         listeners: Who hears it over HTTP.
+        reader: Fetches its sound, where that has a URL of its own.
         talk: Who talks to it.
         speakers: Devices that play what is said.
     """
@@ -35,8 +61,30 @@ class Sound:
         self.listeners = Output(stream.audio)
         self.talk = Talk(stream.clock)
         self.speakers = Output(self.talk.track)
+        self.reader: SoundReader | None = None
+        self._task: asyncio.Task[None] | None = None
         self._echo: asyncio.TimerHandle | None = None
         self.talk.on_change.append(self._mute)
+
+    def start(self, source: HttpSound | None, options: StreamOptions, supervisor: Supervisor) -> None:
+        """Fetch the sound from ``source`` from now on, if there is one."""
+        if source is None:
+            return
+        self.reader = SoundReader(
+            self.microphone,
+            source,
+            policy=options.policy,
+            grace_s=options.grace_s,
+            stall_timeout_s=options.stall_timeout_s,
+        )
+        self._task = supervisor.keep(f"sound:{self.microphone.stream.camera_id}", self.reader.run)
+
+    async def stop(self) -> None:
+        """Fetch no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = self.reader = None
 
     def close(self) -> None:
         """Drop everybody."""

@@ -29,6 +29,8 @@ def camera(item: Camera) -> Json:
         "since": round(stream.state_since_ns / 1e9, 3),
         "viewers": len(stream.viewers),
         "video": video(item),
+        "audio": audio(item),
+        "talk": config.talk,
         "connection": {
             "dialect": reader.dialect,
             "address": reader.address,
@@ -75,6 +77,32 @@ def video(item: Camera) -> Json | None:
         "frame_id": newest.frame_id,
         "age_s": round(max(0, now_ns - newest.pts_ns) / 1e9, 3),
         "epoch": newest.epoch,
+    }
+
+
+def audio(item: Camera) -> Json | None:
+    """Form, state and counts of a camera's sound; None where there was none yet and none is fetched."""
+    stream, microphone, reader = item.stream, item.sound.microphone, item.sound.reader
+    latest = stream.audio.latest
+    if latest is None and reader is None and not microphone.refused:
+        return None
+    return {
+        "sample_rate": latest.format.sample_rate_hz if latest is not None else None,
+        "channels": latest.format.channels if latest is not None else None,
+        "active": microphone.active,
+        "muted": microphone.muted,
+        "chunks": microphone.published,
+        "bytes": microphone.meter.bytes,
+        "lost": microphone.lost,
+        "late": microphone.late,
+        "doubled": microphone.doubled,
+        "refused": dict(microphone.refused),
+        "restarts": microphone.restarts,
+        "pauses": microphone.pauses,
+        "drift_ppm": round(microphone.drift_ppm, 1),
+        "drops": item.sound.listeners.drops,
+        "url": mask_url(item.config.audio_url) or None,
+        "last_error": reader.last_error if reader is not None else "",
     }
 
 

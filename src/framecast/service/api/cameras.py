@@ -14,7 +14,8 @@ from framecast.service import views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.http import json_response, read_json
-from framecast.service.probing import check_address, findings, probe_url
+from framecast.service.probing import findings, probe_url
+from framecast.service.reach import check_address
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service

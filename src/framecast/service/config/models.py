@@ -352,7 +352,7 @@ class CameraConfig(Section):
     audio_url: SoundUrl = _setting(
         "",
         "Where the camera's sound is fetched, when it does not come with the pictures: `http://…` or `https://…` that "
-        "answers with a WAV or raw PCM (see Sound).",
+        "answers with a WAV or raw PCM (devices.md).",
     )
     talk: bool = _setting(True, "Whether one may talk to the camera from its page; needs the right `operate`.")
     poll_interval_s: float = _setting(1.0, "How often a still image is fetched, in s.", ge=0.05, le=3600)

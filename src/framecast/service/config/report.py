@@ -37,7 +37,7 @@ def effective(configuration: Configuration) -> list[Effective]:
         name = key.rpartition(".")[2]
         if name in _SECRETS:
             value = "***"
-        elif name == "url":
+        elif name in ("url", "audio_url"):
             value = mask_url(value)
         elif name == "ice_servers":
             value = [mask_ice_server(text) for text in value]

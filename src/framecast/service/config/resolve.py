@@ -73,7 +73,15 @@ class Configuration:
 
         Only those named by ``api`` are restricted in where they may point.
         """
-        origin = self.given[f"cameras.{camera_id}.url"].origin
+        return self._url_origin(f"cameras.{camera_id}.url")
+
+    def sound_origin(self, camera_id: str) -> str:
+        """The same of the URL of its sound."""
+        return self._url_origin(f"cameras.{camera_id}.audio_url")
+
+    def _url_origin(self, key: str) -> str:
+        given = self.given.get(key)
+        origin = given.origin if given is not None else None
         return origin.value if origin in (Origin.API, Origin.OPERATOR, Origin.COMMAND_LINE) else "config"
 
     def origin(self, key: str) -> str:
@@ -241,7 +249,7 @@ def _explain(error: ValidationError, prefix: str = "") -> tuple[str, Any, str]:
     name = key.rpartition(".")[2]
     if name in _SECRETS:
         value = "***"
-    elif name == "url":
+    elif name in ("url", "audio_url"):
         value = mask_url(str(value))
     if isinstance(value, str) and len(value) > 120:
         value = value[:120] + "…"
