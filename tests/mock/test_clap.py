@@ -60,6 +60,19 @@ def test_a_click_comes_alone_where_nobody_takes_pictures() -> None:
     assert heard(claps, np.arange(8.5, 11.6, 0.5)) == [11]
 
 
+def test_a_chunk_that_is_made_late_holds_the_click_of_its_flash_alone() -> None:
+    claps = Claps()
+    flashes = pictured(claps, 10, 5.05, 9)
+    assert heard(claps, np.arange(5.0, 9, 0.064)) == flashes
+
+
+def test_a_device_that_starts_again_clicks_again() -> None:
+    claps = Claps()
+    pictured(claps, 10, 5_000.5, 5_003)
+    assert heard(claps, np.arange(5_002, 5_003, 0.064))
+    assert heard(claps, np.arange(0, 3.2, 0.064)) == [0, 1, 2, 3]
+
+
 def test_a_device_that_starts_again_claps_again() -> None:
     claps = Claps()
     assert pictured(claps, 10, 5_000.5, 5_003)

@@ -45,6 +45,7 @@ class Claps:
     def __init__(self) -> None:
         self.instants: deque[float] = deque(maxlen=_REMEMBERED)
         self._pictured_s = -math.inf
+        self._heard_s = -math.inf
 
     def picture(self, taken_s: float) -> bool:
         """A picture is taken; whether it is a flash."""
@@ -59,8 +60,13 @@ class Claps:
 
     def clicks(self, start_s: float, end_s: float) -> list[float]:
         """The instants of the claps from ``start_s`` to before ``end_s``, which is over."""
+        if start_s < self._heard_s - _ALONE_S:  # the device has started again
+            self.instants.clear()
+            self._pictured_s = -math.inf
+        self._heard_s = end_s
         whole_s = math.ceil(start_s)
-        if whole_s < end_s and not whole_s - _ALONE_S <= self._pictured_s <= end_s:
+        # A chunk may be made late, when pictures from after its end have been taken already: they count too.
+        if whole_s < end_s and self._pictured_s < whole_s - _ALONE_S:
             self._clap(float(whole_s))
         return [instant for instant in self.instants if start_s <= instant < end_s]
 
