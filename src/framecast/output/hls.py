@@ -4,32 +4,50 @@ Theory of operation. `Hls` is one camera's, in one rendition. It is attached to 
 its playlists: each address that asked within the grace is one viewer, and the last one's going ends it. A player that
 asks for what is not there yet is kept waiting; each new part wakes all who wait. Playlists are written once for all who
 ask between two parts.
+
+Few players get over another init segment, and the first one of a camera that just woke is often without the sound,
+which comes a moment later. So nothing is told before it is *settled* whether there is sound.
+
+Both containers are made at no cost but their bytes. MP4 is what browsers' own players and hls.js take without work.
+FFmpeg reads the init segment again with every playlist and warns each time, and does not get over another one; of
+MPEG-TS it has nothing to say.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Packet
+from framecast.core.rendition import AAC, Rendition
+from framecast.core.stream import Stream
+from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.fragments import Fragments
-from framecast.output.segments import Segmenter
-from framecast.wire import m3u8
+from framecast.output.containers import Mp4Container, TsContainer
+from framecast.output.fragments import SOUND_LIVES_NS, Fragments
+from framecast.output.segments import NS, Segmenter
+from framecast.wire import aac, h264, m3u8
 
 GRACE_S = 15.0
 """So long after its last request an address counts as a viewer."""
 CHECK_S = 5.0
 START_WAIT_S = 10.0
-"""Longest wait for a camera's first segment."""
+"""Longest wait for a camera's first segments."""
+START_SEGMENTS = 3
+"""Whole segments in the first playlist that is given to anybody: Chromium's own player gives up with fewer."""
 MOST_WAIT_S = 12.0
 """Longest wait for a part; three target durations, but less than the grace."""
 AHEAD = 2
 """Who asks for a segment farther ahead will not get it, however long it waits."""
 MOST_ADDRESSES = 10_000
 MOST_SUFFIXES = 32
+SILENT_NS = 300_000_000
+"""A camera that has sent no sound so long after its first picture has none."""
+SOUND_WAIT_NS = 2_000_000_000
+"""Longest wait for the sound of one that has."""
 FIRST_BANDWIDTH = 2_000_000
 """Said before anything was measured, in bits a second."""
 
@@ -39,6 +57,22 @@ INDEX, STREAM = "index.m3u8", "stream.m3u8"
 
 class Gone(Exception):
     """The camera was removed while somebody waited."""
+
+
+class Source(Protocol):
+    """What HLS is cut from: `Fragments` or a `TransportStream`."""
+
+    @property
+    def stream(self) -> Stream:
+        """The camera."""
+
+    @property
+    def rendition(self) -> Rendition:
+        """Of its pictures."""
+
+    @property
+    def track(self) -> Track:
+        """Pieces, one per picture, and sound between them."""
 
 
 @dataclass(slots=True)
@@ -51,13 +85,15 @@ class Hls:
     """One camera's HLS in one rendition.
 
     Args:
-        fragments: What it is cut from.
+        source: What it is cut from.
         admit: Counts a viewer of an address in.
         dismiss: Counts it out.
         on_end: Called when nobody has asked for a while.
+        sound: Whether the source has sound where there is some.
 
     Attributes:
         segmenter: What there is to be had.
+        settled: Whether it is known if there is sound.
         closed: Whether it has ended; another one has to be made.
     """
 
@@ -65,15 +101,22 @@ class Hls:
 
     def __init__(
         self,
-        fragments: Fragments,
+        source: Source,
         admit: Callable[[str], Viewer],
         dismiss: Callable[[Viewer], None],
         on_end: Callable[[], None],
+        *,
+        sound: bool = True,
     ) -> None:
-        self.fragments = fragments
+        self.source = source
         self.closed = False
-        self._clock = fragments.stream.clock
-        self.segmenter = Segmenter(self._clock.now_ns() // 1_000_000_000, fragments.track.want_key, self._tell)
+        self.settled = not sound
+        self._sound = sound
+        self._began_ns = 0
+        self._fragments = source if isinstance(source, Fragments) else None
+        self._clock = source.stream.clock
+        container = Mp4Container() if self._fragments is not None else TsContainer()
+        self.segmenter = Segmenter(container, self._clock.now_ns() // NS, source.track.want_key, self._tell)
         self._admit = admit
         self._dismiss = dismiss
         self._on_end = on_end
@@ -107,13 +150,14 @@ class Hls:
             self._start()
 
     def _start(self) -> None:
-        fragments = self.fragments
-        fragments.on_generation.append(self._turn_over)
-        if fragments.init is not None:  # others watch already
-            self._turn_over()
-            for packet in fragments.track.backlog:
-                self.segmenter.push(packet)
-        fragments.track.attach(self)
+        fragments = self._fragments
+        if fragments is not None:
+            fragments.on_generation.append(self._turn_over)
+            if fragments.init is not None:
+                self._turn_over()
+        for packet in self.source.track.backlog:  # others watch already
+            self.push(packet)
+        self.source.track.attach(self)
         self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
 
     def _check(self) -> None:
@@ -137,8 +181,9 @@ class Hls:
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
-            self.fragments.track.detach(self)
-            self.fragments.on_generation.remove(self._turn_over)
+            self.source.track.detach(self)
+            if self._fragments is not None:
+                self._fragments.on_generation.remove(self._turn_over)
         for asker in self._askers.values():
             self._dismiss(asker.viewer)
         self._askers.clear()
@@ -148,17 +193,37 @@ class Hls:
     # What comes in.
 
     def push(self, packet: Packet) -> None:
-        """Take a fragment."""
+        """Take a piece."""
         self.segmenter.push(packet)
+        if not self.settled:
+            self._began_ns = self._began_ns or packet.pts_ns
+            self.settled = self._is_settled(packet.pts_ns - self._began_ns)
+            if self.settled:
+                self._tell()
+
+    def _is_settled(self, since_ns: int) -> bool:
+        has_sound = self._fragments.has_sound if self._fragments is not None else self._hears
+        if has_sound or since_ns > SOUND_WAIT_NS:
+            return True
+        return since_ns > SILENT_NS and self.source.stream.audio.latest is None
+
+    @property
+    def _hears(self) -> bool:
+        """Whether there is sound now."""
+        latest = self.source.stream.track(AAC).latest
+        return latest is not None and self._clock.now_ns() - latest.received_ns < SOUND_LIVES_NS
 
     def clear(self) -> None:
         """Forget everything (see `Track.clear`), unless it is only another init segment that holds from now on."""
-        if self.fragments.init is None:
+        if self._fragments is None or self._fragments.init is None:
             self.segmenter.clear()
 
     def _turn_over(self) -> None:
-        assert self.fragments.init is not None
-        self.segmenter.set_init(self.fragments.init)
+        assert self._fragments is not None
+        assert self._fragments.init is not None
+        if not self.settled:
+            self.segmenter.restart()
+        self.segmenter.set_init(self._fragments.init)
         self._tell()
 
     def _tell(self) -> None:
@@ -190,16 +255,16 @@ class Hls:
 
     async def wait_for_index(self, address: str) -> bool:
         """Wait until it is known what there is to be had."""
-        return await self.wait(lambda: bool(self.fragments.mime), address, START_WAIT_S)
+        return await self.wait(lambda: self.settled and self._key_picture() is not None, address, START_WAIT_S)
 
     async def wait_for_start(self, address: str) -> bool:
-        """Wait for the first whole segment: players that know nothing of parts can't begin without."""
-        segmenter = self.segmenter
-        return await self.wait(lambda: bool(segmenter.segments), address, START_WAIT_S)
+        """Wait for the first whole segments: players that know nothing of parts can't begin without."""
+        segments = self.segmenter.segments
+        return await self.wait(lambda: self.settled and len(segments) >= START_SEGMENTS, address, START_WAIT_S)
 
     async def wait_for(self, wanted: m3u8.Wanted, address: str) -> bool:
         """Wait for a segment or part."""
-        return await self.wait(lambda: self.segmenter.has(wanted), address, MOST_WAIT_S)
+        return await self.wait(lambda: self.settled and self.segmenter.has(wanted), address, MOST_WAIT_S)
 
     async def wait_for_part(self, name: str, address: str) -> bool:
         """Wait for the part that the playlist hints at; False at once for any other that is not there."""
@@ -210,12 +275,21 @@ class Hls:
 
     def index(self, suffix: str) -> bytes:
         """The index, when `wait_for_index` was true; ``suffix`` goes behind each URI."""
-        latest = self.fragments.track.latest
-        width, height = (latest.format.width_px, latest.format.height_px) if latest is not None else (0, 0)
-        codecs = self.fragments.mime.partition('"')[2].rstrip('"').replace(" ", "")
+        codecs, width, height = "avc1.42C01F", 0, 0
+        picture = self._key_picture()
+        if picture is not None:
+            width, height = picture.format.width_px, picture.format.height_px
+            sets = h264.parameter_sets(picture.payload)
+            codecs = h264.parse_sps(sets.sps).codec if sets is not None else codecs
+        if self._sound and self._hears:
+            codecs += f",{aac.CODEC}"
         bandwidth = self.segmenter.bandwidth or FIRST_BANDWIDTH
         text = m3u8.index(STREAM, codecs=codecs, bandwidth=bandwidth, width_px=width, height_px=height, suffix=suffix)
         return text.encode()
+
+    def _key_picture(self) -> Packet | None:
+        backlog = self.source.stream.track(self.source.rendition).backlog
+        return backlog[0] if backlog and backlog[0].key else None
 
     def playlist(self, suffix: str) -> bytes:
         """The media playlist as it is now."""
@@ -238,29 +312,30 @@ class Hls:
 
 
 class HlsHub:
-    """The HLS of all cameras."""
+    """The HLS of all cameras, by camera and what else tells one from another."""
 
     def __init__(self) -> None:
-        self._running: dict[Fragments, Hls] = {}
+        self._running: dict[tuple[str, Hashable], Hls] = {}
 
-    def get(self, fragments: Fragments) -> Hls | None:
+    def get(self, camera_id: str, which: Hashable) -> Hls | None:
         """What runs; None where nobody has asked for a playlist lately."""
-        return self._running.get(fragments)
+        return self._running.get((camera_id, which))
 
-    def open(self, fragments: Fragments, admit: Callable[[str], Viewer], dismiss: Callable[[Viewer], None]) -> Hls:
-        """What runs, or begins to with the first `Hls.touch`."""
-        running = self._running.get(fragments)
+    def open(self, camera_id: str, which: Hashable, make: Callable[[Callable[[], None]], Hls]) -> Hls:
+        """What runs, or begins to with the first `Hls.touch`; ``make`` is given what to call at the end (`on_end`)."""
+        key = (camera_id, which)
+        running = self._running.get(key)
         if running is None:
 
             def forget() -> None:
-                if self._running.get(fragments) is made:
-                    del self._running[fragments]
+                if self._running.get(key) is made:
+                    del self._running[key]
 
-            running = made = self._running[fragments] = Hls(fragments, admit, dismiss, forget)
+            running = made = self._running[key] = make(forget)
         return running
 
     def close(self, camera_id: str) -> None:
         """A camera is gone."""
-        for fragments, running in tuple(self._running.items()):
-            if fragments.stream.camera_id == camera_id:
+        for key, running in tuple(self._running.items()):
+            if key[0] == camera_id:
                 running.close()

@@ -1,33 +1,33 @@
-"""Cuts a camera's fragments into the segments and parts of HLS.
+"""Cuts a camera's coded stream into the segments and parts of HLS.
 
-Theory of operation. `Segmenter` is fed one fragment of MP4 per picture (`output/fragments.py`). It holds the pictures
-of the part in the making. When the picture arrives that begins the next part, the last one's duration is known: the
-part is closed, as one fragment with exact durations, and never changes again. A segment begins with a key picture; one
-is asked for when it is time. What does not follow (another init segment, the device's restart, a silence) begins a
-segment that says so; until its key picture comes, nothing is taken.
+Theory of operation. `Segmenter` is fed one piece per picture, of MP4 (`output/fragments.py`) or of MPEG-TS
+(`output/transportstream.py`), and pieces of sound between them. It holds those of the part in the making. When the
+picture arrives that begins the next part, the last one's duration is known: the part is closed and never changes again.
+A segment begins with a key picture; one is asked for when it is time. What does not follow (another init segment, the
+device's restart, a silence) begins a segment that says so; until its key picture comes, nothing is taken.
 
 Names hold the segment's number and four random bytes of this run. The numbers begin at the clock's seconds, and a
-segment lasts longer than one: so they rise over restarts, and what a cache keeps for good is never wrong.
+segment lasts longer than one on average: so they rise over restarts, and what a cache keeps for good is never wrong.
 """
 
 from __future__ import annotations
 
-import itertools
 import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from framecast.core.packet import Packet
-from framecast.wire import fmp4, m3u8
+from framecast.output.containers import Container
+from framecast.wire import m3u8
 
 PART_S = 0.4
 """A part ends with the picture nearest to this length."""
 PART_TARGET_S = 0.5
 """No part is longer where the camera sends three pictures a second or more; else as long as two pictures are apart."""
 SEGMENT_S = 2.0
-FIRST_SEGMENTS_S = (0.5, 1.0)
-"""The first ones are shorter: most players want whole segments to begin with."""
+FIRST_SEGMENTS_S = (0.5, 0.5, 1.0)
+"""The first ones are shorter: most players want whole segments to begin with, and some want several."""
 EARLY = 0.75
 """A key picture ends a segment that has so much of its length."""
 TARGET_S = 3
@@ -41,13 +41,14 @@ MOST_BYTES = 64 << 20
 SILENCE_S = 4.0
 """A longer one, also longer than three times the last interval, is not bridged."""
 MOST_SOUND = 200
-"""Blocks of sound without a picture, after which further ones are dropped."""
-
-_HZ = fmp4.VIDEO_TIMESCALE
+"""Pieces in a row without a picture, after which further ones are dropped."""
+LONGEST_GUESS_NS = 1_000_000_000
+"""Of the last picture before a silence."""
+NS = 1_000_000_000
 
 
 @dataclass(slots=True)
-class Piece:
+class Part:
     """A finished part: a name, bytes, and what the playlist says of it."""
 
     name: str
@@ -64,8 +65,7 @@ class Cut:
     Attributes:
         sequence: Its number.
         began_ns: Capture time of its first picture.
-        began_at: The same in ticks of the media's time.
-        init: Name of its init segment.
+        init: Name of its init segment, empty where it needs none.
         discontinuous: It does not follow the one before.
         parts: So far.
         payload: All parts, once it is finished.
@@ -73,10 +73,9 @@ class Cut:
 
     sequence: int
     began_ns: int
-    began_at: int
     init: str
     discontinuous: bool
-    parts: list[Piece] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     payload: bytes = b""
 
     @property
@@ -99,18 +98,11 @@ class Cut:
             at = end
 
 
-@dataclass(slots=True)
-class _Picture:
-    at: int
-    guess: int
-    data: bytes
-    key: bool
-
-
 class Segmenter:
     """One run of HLS of one camera.
 
     Args:
+        container: How parts are made.
         now_s: The clock's seconds, the number of the first segment.
         want_key: Called when a segment should end.
         on_change: Called when there is another part to be had, or none any more.
@@ -121,7 +113,10 @@ class Segmenter:
         inits: Init segments that segments refer to, by name.
     """
 
-    def __init__(self, now_s: int, want_key: Callable[[], None], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, container: Container, now_s: int, want_key: Callable[[], None], on_change: Callable[[], None]
+    ) -> None:
+        self.container = container
         self.segments: deque[Cut] = deque()
         self.open: Cut | None = None
         self.inits: dict[str, bytes] = {}
@@ -130,89 +125,86 @@ class Segmenter:
         self._run = secrets.token_hex(4)
         self._next = now_s
         self._made = 0
-        self._fragments = 0
-        self._set = 0
+        self._parts = 0
+        self._sets = 0
         self._discontinuities = 0
         self._open_bytes = 0
         self._init = ""
-        self._epoch = 0
         self._broken = False
-        self._interval = 0
-        self._pictures: list[_Picture] = []
-        self._sound: list[tuple[int, bytes]] = []
-        self._part_began = 0
-        self._asked_at = 0
+        self._last: Packet | None = None
+        self._interval_ns = 0
+        self._pieces: list[Packet] = []
+        self._pictures = 0
+        self._asked_ns = 0
 
     # What comes in.
 
     def set_init(self, data: bytes) -> None:
         """Another init segment holds from the next key picture on."""
         self._break_off()
-        self._set += 1
-        self._init = f"init-{self._set}-{self._run}.mp4"
+        self._sets += 1
+        self._init = f"init-{self._sets}-{self._run}.mp4"
         self.inits[self._init] = data
 
     def clear(self) -> None:
         """Forget all pictures; what comes next does not follow."""
-        self._pictures.clear()
-        self._sound.clear()
+        self._pieces.clear()
         self._broken = self._broken or self.open is not None or bool(self.segments)
         self.segments.clear()
         self.open = None
+        self._last = None
         self._on_change()
 
-    def push(self, packet: Packet) -> None:
-        """Take a fragment."""
-        _, runs = fmp4.read_fragment(packet.payload)
-        for run in runs:
-            if run.track_id == fmp4.VIDEO_ID:
-                sample = run.samples[0]
-                self._see(packet, _Picture(run.decode_time, sample.duration, sample.data, packet.key))
-        for run in runs:
-            if run.track_id == fmp4.AUDIO_ID and self.open is not None:
-                at = run.decode_time
-                for sample in run.samples[: MOST_SOUND - len(self._sound)]:
-                    self._sound.append((at, sample.data))
-                    at += sample.duration
+    def restart(self) -> None:
+        """Begin as if nothing had been; for as long as nobody was told anything."""
+        self.clear()
+        self._made = 0
+        self._broken = False
+        self._discontinuities = 0
 
-    def _see(self, packet: Packet, picture: _Picture) -> None:
-        if packet.epoch != self._epoch:
-            if self._epoch:
+    def push(self, packet: Packet) -> None:
+        """Take a piece: a picture, or sound under the last picture's id."""
+        last = self._last
+        if last is None or packet.key or packet.frame_id != last.frame_id:
+            self._see(packet, last)
+        elif self.open is not None and len(self._pieces) < self._pictures + MOST_SOUND:
+            self._pieces.append(packet)
+
+    def _see(self, packet: Packet, last: Packet | None) -> None:
+        now_ns = packet.pts_ns
+        if last is not None:
+            interval_ns = now_ns - last.pts_ns
+            silent = self._interval_ns and interval_ns > max(SILENCE_S * NS, 3 * self._interval_ns)
+            if packet.epoch != last.epoch or interval_ns <= 0 or silent:
                 self._break_off()
-            self._epoch = packet.epoch
-        if self._pictures:
-            last = self._pictures[-1].at
-            interval = picture.at - last
-            silence = max(SILENCE_S * _HZ, 3 * self._interval)
-            if interval <= 0 or (self._interval and interval > silence):
-                self._break_off()
-            self._interval = max(interval, 1)
+            self._interval_ns = max(interval_ns, 1)
         cut = self.open
         if cut is None:
-            if not picture.key:
+            if not packet.key:
                 self._want_key()
                 return
         else:
-            length = picture.at - cut.began_at
-            wanted = self._wanted_s * _HZ
-            if picture.key and length >= EARLY * wanted:
-                self._close_part(picture.at)
+            length_ns = now_ns - cut.began_ns
+            wanted_ns = self._wanted_s * NS
+            if packet.key and length_ns >= EARLY * wanted_ns:
+                self._close_part(now_ns)
                 self._close_segment()
-            elif 2 * (picture.at - self._part_began) + self._interval > 2 * PART_S * _HZ:
-                self._close_part(picture.at)
-            if not picture.key and length >= wanted - self._interval and picture.at - self._asked_at > _HZ // 2:
-                self._asked_at = picture.at
+            elif now_ns - self._pieces[0].pts_ns + self._interval_ns / 2 > PART_S * NS:
+                self._close_part(now_ns)
+            if not packet.key and length_ns >= wanted_ns - self._interval_ns and now_ns - self._asked_ns > NS // 2:
+                self._asked_ns = now_ns
                 self._want_key()
         if self.open is None:
-            self.open = Cut(self._next, packet.pts_ns, picture.at, self._init, self._broken)
+            self.open = Cut(self._next, now_ns, self._init, self._broken)
             self._discontinuities += self._broken
             self._next += 1
             self._broken = False
             self._open_bytes = 0
-        if not self._pictures:
-            self._part_began = picture.at
-        self._pictures.append(picture)
-        self._open_bytes += len(picture.data)
+            self._asked_ns = 0
+        self._last = packet
+        self._pieces.append(packet)
+        self._pictures += 1
+        self._open_bytes += len(packet.payload)
         if self._open_bytes > MOST_BYTES // 2:  # no key picture comes
             self.clear()
 
@@ -224,36 +216,26 @@ class Segmenter:
 
     def _break_off(self) -> None:
         """What comes next does not follow: finish what there is."""
-        if self._pictures:
-            last = self._pictures[-1]
-            self._close_part(last.at + last.guess)
+        if self._last is not None and self._pieces:
+            guess_ns = min(self._interval_ns or NS // 30, LONGEST_GUESS_NS)
+            self._close_part(self._last.pts_ns + guess_ns)
         if self.open is not None:
             self._close_segment()
             self._broken = True
-        self._interval = 0
-        self._sound.clear()
+        self._last = None
+        self._interval_ns = 0
 
-    def _close_part(self, end: int) -> None:
+    def _close_part(self, end_ns: int) -> None:
         """Finish the part in the making, which ends where the next picture begins."""
-        cut, pictures = self.open, self._pictures
-        if cut is None or not pictures:
-            return
-        self._pictures = []
-        times = [*(picture.at for picture in pictures), end]
-        samples = [
-            fmp4.Sample(picture.data, max(times[index + 1] - picture.at, 1), picture.key)
-            for index, picture in enumerate(pictures)
-        ]
-        runs = [fmp4.TrackRun(fmp4.VIDEO_ID, pictures[0].at, samples)]
-        if self._sound:
-            runs.append(_sound_run(self._sound))
-            self._sound = []
-        duration_s = (end - pictures[0].at) / _HZ
-        name = f"part-{cut.sequence}-{len(cut.parts)}-{self._run}.m4s"
-        self._fragments += 1
-        payload = fmp4.fragment(self._fragments, runs)
-        cut.parts.append(Piece(name, payload, duration_s, pictures[0].key, len(pictures)))
-        self._part_began = end
+        cut, pieces = self.open, self._pieces
+        assert cut is not None
+        duration_s = (end_ns - pieces[0].pts_ns) / NS
+        self._parts += 1
+        payload = self.container.pack(self._parts, pieces, end_ns)
+        name = f"part-{cut.sequence}-{len(cut.parts)}-{self._run}.{self.container.ending}"
+        cut.parts.append(Part(name, payload, duration_s, pieces[0].key, self._pictures))
+        self._pieces = []
+        self._pictures = 0
         self._on_change()
 
     def _close_segment(self) -> None:
@@ -272,7 +254,7 @@ class Segmenter:
     def playlist(self) -> m3u8.Playlist:
         """What can be had now."""
         cuts = list(self.segments)[-LISTED:]
-        said = [_said(cut, f"seg-{cut.sequence}-{self._run}.m4s") for cut in cuts]
+        said = [_said(cut, f"seg-{cut.sequence}-{self._run}.{self.container.ending}") for cut in cuts]
         if self.open is not None:
             cuts.append(self.open)
             if self.open.parts:
@@ -290,7 +272,7 @@ class Segmenter:
     def hint(self) -> str:
         """Name of the part that comes next."""
         sequence, number = self._position
-        return f"part-{sequence}-{number}-{self._run}.m4s"
+        return f"part-{sequence}-{number}-{self._run}.{self.container.ending}"
 
     @property
     def _position(self) -> tuple[int, int]:
@@ -307,7 +289,7 @@ class Segmenter:
         cuts = self.segments if self.open is None else (*self.segments, self.open)
         for cut in cuts:
             if str(cut.sequence) == number:
-                if kind == "seg" and cut.payload and rest == f"{self._run}.m4s":
+                if kind == "seg" and cut.payload and rest == f"{self._run}.{self.container.ending}":
                     return cut.payload, cut.pictures
                 return next(((part.payload, part.pictures) for part in cut.parts if part.name == name), None)
         return None
@@ -332,14 +314,6 @@ class Segmenter:
     def bandwidth(self) -> int:
         """Most bits a second of any segment kept; 0 before the first."""
         return max((round(len(cut.payload) * 8 / max(cut.duration_s, 0.1)) for cut in self.segments), default=0)
-
-
-def _sound_run(sound: list[tuple[int, bytes]]) -> fmp4.TrackRun:
-    """Blocks as one run: one that is followed by a gap lasts until its end."""
-    times = [at for at, _ in sound]
-    durations = [max(after - at, 1) for at, after in itertools.pairwise(times)]
-    samples = [fmp4.Sample(data, lasts) for (_, data), lasts in zip(sound, [*durations, 1024], strict=True)]
-    return fmp4.TrackRun(fmp4.AUDIO_ID, times[0], samples)
 
 
 def _said(cut: Cut, uri: str) -> m3u8.Segment:

@@ -26,6 +26,7 @@ class TransportStream:
     Args:
         stream: The camera.
         rendition: Of its pictures; ``h264``, in any size.
+        audio: Whether sound is wanted, where there is some.
 
     Attributes:
         track: Whole transport packets; the ring begins at a key picture, its ``want_key`` is the encoder's.
@@ -33,7 +34,7 @@ class TransportStream:
 
     bulk = True
 
-    def __init__(self, stream: Stream, rendition: Rendition) -> None:
+    def __init__(self, stream: Stream, rendition: Rendition, *, audio: bool = True) -> None:
         self.stream = stream
         self.rendition = rendition
         self.track = Track(
@@ -47,6 +48,7 @@ class TransportStream:
         self._video: Track | None = None
         self._sound: Track | None = None
         self._ear = Ear(self._hear)
+        self._hears = audio
         self._muxer: mpegts.Muxer | None = None
         self._version = 0
         self._audio: tuple[int, int] | None = None
@@ -56,8 +58,9 @@ class TransportStream:
     def _demand(self, wanted: bool) -> None:
         if wanted:
             self._video = self.stream.track(self.rendition)
-            self._sound = self.stream.track(AAC)
-            self._sound.attach(self._ear)
+            if self._hears:
+                self._sound = self.stream.track(AAC)
+                self._sound.attach(self._ear)
             for packet in self._video.backlog:
                 self.push(packet)
             self._video.attach(self)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from framecast.output.hls import AHEAD, INDEX, STREAM, Gone, Hls
+from framecast.core.rendition import H264
+from framecast.output.hls import AHEAD, INDEX, STREAM, Gone, Hls, Source
+from framecast.output.transportstream import TransportStream
 from framecast.service.api import query
 from framecast.service.api.coded import WATCH, coded_rendition
 from framecast.service.cameras import Camera
@@ -20,6 +23,7 @@ from framecast.wire import m3u8
 
 FOR_GOOD_S = 31_536_000
 KIND = "hls"
+CONTAINERS = ("ts", "mp4")
 
 
 def routes(service: Service) -> list[Route]:
@@ -37,6 +41,7 @@ def routes(service: Service) -> list[Route]:
             "Watch: HLS with low latency. index.m3u8 is what players are given; it names everything else.",
             query={
                 **WATCH,
+                "container": f"{' or '.join(CONTAINERS)}; of the segments. Default: {CONTAINERS[0]}.",
                 "_HLS_msn": "Of stream.m3u8: answer when it has the segment of this number.",
                 "_HLS_part": "With _HLS_msn: answer when it has this part of that segment.",
             },
@@ -51,17 +56,34 @@ async def send_hls(service: Service, call: Call) -> web.StreamResponse:
     camera = service.camera(call.parameter)
     rendition = coded_rendition(call)
     sound = query.flag(call.query, "sound") is not False
-    fragments = service.fragments.get(camera.stream, rendition, audio=sound)
+    container = call.query.get("container", CONTAINERS[0])
+    if container not in CONTAINERS:
+        raise bad_request(f"container has to be one of: {', '.join(CONTAINERS)}")
     scope = "public" if _is_open(service, call, camera) else "private"
+    which = (rendition, sound, container)
     if call.rest not in (INDEX, STREAM):
-        return await _piece(service.hls.get(fragments), call, scope)
+        return await _piece(service.hls.get(camera.camera_id, which), call, scope)
     if service.closing:
         raise ApiError(503, "closing", "The server is about to stop")
-    running = service.hls.open(
-        fragments,
-        lambda address: service.cameras.admit(camera, KIND, address, rendition=rendition.name),
-        partial(service.cameras.dismiss, camera),
-    )
+
+    def make(on_end: Callable[[], None]) -> Hls:
+        source: Source
+        if container == "mp4":
+            source = service.fragments.get(camera.stream, rendition, audio=sound)
+        elif rendition == H264 and sound:
+            source = service.transport_stream(camera)
+        else:
+            camera.stream.check(rendition)
+            source = TransportStream(camera.stream, rendition, audio=sound)
+        return Hls(
+            source,
+            lambda address: service.cameras.admit(camera, KIND, address, rendition=rendition.name),
+            partial(service.cameras.dismiss, camera),
+            on_end,
+            sound=sound,
+        )
+
+    running = service.hls.open(camera.camera_id, which, make)
     running.touch(call.peer)
     try:
         return await _playlist(running, call, scope)
@@ -98,18 +120,18 @@ async def _piece(running: Hls | None, call: Call, scope: str) -> web.StreamRespo
     except Gone:
         found = False
     payload = running.take(call.rest, call.peer) if running is not None and found else None
-    if payload is None:
+    if running is None or payload is None:
         raise not_found("There is no such piece, or no longer: begin with index.m3u8")
     return web.Response(
         body=payload,
-        content_type="video/mp4",
+        content_type="video/mp4" if call.rest.startswith("init-") else running.segmenter.container.content_type,
         headers={"Cache-Control": f"{scope}, max-age={FOR_GOOD_S}, immutable"},
     )
 
 
 def _suffix(call: Call) -> str:
     """What a playlist's URIs have to carry on: which rendition it is, and the key of who can't send headers."""
-    kept = {name: call.query[name] for name in (*WATCH, "key") if name in call.query}
+    kept = {name: call.query[name] for name in (*WATCH, "container", "key") if name in call.query}
     return f"?{urlencode(kept)}" if kept else ""
 
 
@@ -119,7 +141,7 @@ def _is_open(service: Service, call: Call, camera: Camera) -> bool:
 
 
 def _no_picture(running: Hls) -> ApiError:
-    reason = running.fragments.stream.reason
+    reason = running.source.stream.reason
     words = "No picture came in time" + (f". {reason}" if reason else "")
     return ApiError(503, "no_frame", words, headers={"Retry-After": "2"})
 
