@@ -88,6 +88,7 @@ def test_says_that_the_server_is_gone_and_returns_by_itself(start: Start, open_p
     watched = open_page(first.url, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection"))
     page = watched.page
     wait_live(page, 2)
+    wait_moving(page)
     page.evaluate("window.stays = true")
     first.stop()
     page.get_by_text("Server gone").wait_for()

@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from "../dom.js";
 import { icon, redraw } from "./icons.js";
+import { talkOff } from "./talk.js";
 
 export const QUALITIES = [
   ["auto", "Auto"],
@@ -83,19 +84,22 @@ export class Controls {
     setAttribute(this.#parts.meter, "aria-valuenow", value.toFixed(2));
   }
 
-  /** How the buttons stand: {sound, hasSound, talk: "" | "asking" | "talking", talkOff (why), canTalk, pip, canPip, quality, numbers}. */
+  /**
+   * How the buttons stand: {sound, metered (whether a level is known), talk ("", "asking", "talking"), canTalk, pip,
+   * canPip, numbers (shown), quality, qualityText}.
+   */
   show(state) {
     const { sound, talk, pip, quality, numbers } = this.#parts;
-    sound.hidden = !state.hasSound;
-    this.#parts.meter.hidden = !state.hasSound || !state.metered;
+    this.#parts.meter.hidden = !state.metered;
     label(sound, state.sound ? "Sound off" : "Sound on");
     setAttribute(sound, "aria-pressed", String(state.sound));
     redraw(sound.firstChild, state.sound ? "soundOn" : "soundOff");
     talk.hidden = !state.canTalk;
     talk.classList.add("talk");
     setAttribute(talk, "aria-pressed", String(state.talk !== ""));
-    setAttribute(talk, "aria-disabled", state.talkOff ? "true" : null);
-    label(talk, state.talkOff || "Hold to talk");
+    const off = talkOff();
+    setAttribute(talk, "aria-disabled", off ? "true" : null);
+    label(talk, off || "Hold to talk");
     pip.hidden = !state.canPip;
     setAttribute(pip, "aria-pressed", String(state.pip));
     setAttribute(numbers, "aria-pressed", String(state.numbers));

@@ -38,9 +38,11 @@ export class MsePath extends SocketPath {
   /** Media time and identity of the pictures on the way to the screen, for ages and acknowledgements. */
   #known = [];
   #abort = null;
+  #listens = false;
 
   start() {
-    this.element = liveVideo(this.host.sound);
+    this.#listens = this.host.sound.on;
+    this.element = liveVideo(this.#listens);
     this.element.addEventListener("waiting", () => (this.#leadS = Math.min(MOST_LEAD_S, this.#leadS * 1.5)));
     this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
     this.#source = new Source();
@@ -62,12 +64,16 @@ export class MsePath extends SocketPath {
   }
 
   get voice() {
-    return this.element;
+    return this.#listens ? this.element : null;
+  }
+
+  get listens() {
+    return this.#listens;
   }
 
   refresh() {
-    // What is asked for stands in the address there.
-    return this.#abort ? false : super.refresh();
+    // Over HTTP what is asked for stands in the address, and a buffer can't get a track of sound later.
+    return this.#abort || this.#listens !== this.host.sound.on ? false : super.refresh();
   }
 
   blocked() {
@@ -104,7 +110,7 @@ export class MsePath extends SocketPath {
   async #overHttp() {
     this.#abort = new AbortController();
     const { quality, width, fps } = this.host.wish();
-    const query = new URLSearchParams({ sound: this.host.sound ? "1" : "0" });
+    const query = new URLSearchParams({ sound: this.#listens ? "1" : "0" });
     if (width) query.set("width", width);
     if (fps) query.set("fps", Math.ceil(fps));
     if (quality !== "auto") query.set("quality", quality);

@@ -35,8 +35,8 @@ export class Path {
   #stopped = false;
 
   /**
-   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound` (whether
-   *   it is to be heard), `speaker` (speaker.js), `playout` (null: as it comes).
+   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound` (sound.js),
+   *   `playout` (what pictures wait by).
    */
   constructor(host) {
     this.host = host;
@@ -58,7 +58,7 @@ export class Path {
     return true;
   }
 
-  /** The MediaStream or media element that plays sound along with the picture, null where the speaker does. */
+  /** The <video> that plays the sound along with the picture, null where blocks of sound come beside it. */
   get voice() {
     return null;
   }
@@ -125,10 +125,15 @@ export class SocketPath extends Path {
       ...(quality !== "auto" && { quality }),
       ...(width && { width }),
       ...(fps && { fps }),
-      ...(this.host.sound && { audio: true }),
+      ...(this.listens && { audio: true }),
     };
     this.dashboard.want(this.host.camera, options, (message) => this.#sink(message));
     return true;
+  }
+
+  /** Whether sound is to come too. */
+  get listens() {
+    return this.host.sound.wanted;
   }
 
   /** A picture or fragment has come. */
@@ -143,7 +148,7 @@ export class SocketPath extends Path {
 
   #sink(message) {
     this.bytes += message.payload.byteLength;
-    if (message.rateHz) this.host.speaker?.push(message);
+    if (message.rateHz) this.host.sound.speaker.push(message);
     else this.take(message);
   }
 

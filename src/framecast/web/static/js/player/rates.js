@@ -57,6 +57,7 @@ function qualityText(quality) {
 /** The one line of the bar. */
 export function summary({ state, title, codec, latencyMs, bitrateBps, fps: rate, path }) {
   if (state !== "live" || !path) return "";
-  const parts = [title, codec && !title.startsWith(codec) ? codec : "", fps(rate), bitrate(bitrateBps)];
+  const [short] = codec.split(" ");
+  const parts = [title, title.includes(short) ? "" : short, fps(rate), bitrateBps ? bitrate(bitrateBps) : ""];
   return [...parts, latencyMs === null ? "" : duration(latencyMs)].filter(Boolean).join(" · ");
 }

@@ -10,15 +10,12 @@ const SAID_MS = 5_000;
 export class View {
   element;
 
-  #host;
   #picture;
   #parts = {};
   #rows = new Map();
   #saidTimer = 0;
 
-  /** @param host The <framecast-player>; what a page puts into it lies over the picture. */
-  constructor(host) {
-    this.#host = host;
+  constructor() {
     const span = (name, css) => (this.#parts[name] = h("span", { class: css }));
     this.#parts.note = h(
       "div",
@@ -33,6 +30,7 @@ export class View {
       "div",
       { class: "picture not-live", part: "picture" },
       this.#parts.note,
+      // What a page puts into the element lies over the picture.
       h("div", { class: "over" }, h("slot")),
       this.#parts.numbers,
       this.#parts.said,
@@ -94,7 +92,7 @@ export class View {
     this.#put("Dropped", count(stats.drops));
     this.#put("Round trip", duration(stats.rttMs));
     this.#put("Quality", stats.qualityText);
-    if (stats.sound) this.#put("Sound", stats.sound);
+    this.#put("Sound", stats.sound);
     for (const { title, why } of stats.failures) this.#put(`Not ${title}`, why);
     this.#leave(stats.failures.map(({ title }) => `Not ${title}`));
     this.#put("", missingText());
@@ -107,7 +105,7 @@ export class View {
       this.#rows.set(term, row);
       this.#parts.numbers.append(...Object.values(row));
     }
-    row.dd.hidden = !text;
+    for (const element of Object.values(row)) element.hidden = !text;
     setText(row.dd, text);
   }
 

@@ -17,10 +17,12 @@ export class WebRtcPath extends Path {
   #unwatch = null;
   #timer = 0;
   #clock = null;
+  #listens = false;
 
   async start() {
     const { server, camera, sound } = this.host;
-    this.element = liveVideo(sound);
+    this.#listens = sound.on;
+    this.element = liveVideo(sound.on);
     const pc = (this.#pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }));
     const stream = new MediaStream();
     this.element.srcObject = stream;
@@ -35,7 +37,7 @@ export class WebRtcPath extends Path {
     this.#timer = setInterval(() => this.#measure(), STATS_MS);
     try {
       preferH264(pc.addTransceiver("video", { direction: "recvonly", streams: [stream] }));
-      if (sound) pc.addTransceiver("audio", { direction: "recvonly", streams: [stream] });
+      if (sound.on) pc.addTransceiver("audio", { direction: "recvonly", streams: [stream] });
       const offer = await pc.createOffer();
       const answer = await server.fetch(`api/v1/cameras/${encodeURIComponent(camera)}/whep${this.#query()}`, {
         method: "POST",
@@ -67,7 +69,7 @@ export class WebRtcPath extends Path {
   }
 
   get voice() {
-    return this.element;
+    return this.#listens ? this.element : null;
   }
 
   refresh() {

@@ -1,0 +1,140 @@
+// Plays PCM blocks at the instant of their capture plus one delay, the same by which the pictures wait.
+//
+// Blocks are laid end to end as buffers of an AudioContext, which any page may have (a worklet needs a secure one). The
+// delay is what was measured: the latest block of the last seconds, and a margin. Where the blocks and the clock drift
+// apart (a device's crystal is some 100 ppm off, and its stamps follow ours), a block is played up to 1 % faster or
+// slower; only after a gap is the thread cut and begun anew.
+
+const MARGIN_MS = 15;
+const MOST_DELAY_MS = 500;
+const EASE_MS = 0.5;
+// Further than this from where it should be, a block is put there instead of led there.
+const LEAP_S = 0.08;
+const BEND = 0.25;
+const MOST_BEND = 0.01;
+const QUIETEST_DB = -60;
+const FALLBACK_HZ = 48_000;
+
+export class Speaker {
+  #clock;
+  #playout;
+  #context = null;
+  #gain = null;
+  #volume = 1;
+  #ducked = false;
+  #nextS = 0;
+  #playing = new Set();
+
+  /** Milliseconds from capture to the ear; 0 while silent. */
+  delayMs = 0;
+  /** Loudness of the newest block, 0 (-60 dB and less) to 1. */
+  level = 0;
+  /** What came last: {rateHz, channels}, null before the first block. */
+  form = null;
+  /** Called with each block's level. */
+  onlevel = null;
+
+  /** @param clock ServerClock. @param playout What the pictures wait by. */
+  constructor(clock, playout) {
+    this.#clock = clock;
+    this.#playout = playout;
+  }
+
+  get on() {
+    return this.#context !== null;
+  }
+
+  /** Begins to play; best called from a click, since browsers let no page sound without one. */
+  async start() {
+    if (this.#context) return;
+    const context = new AudioContext({ latencyHint: "interactive", sampleRate: this.form?.rateHz ?? FALLBACK_HZ });
+    this.#context = context;
+    this.#gain = context.createGain();
+    this.#gain.connect(context.destination);
+    this.#applyVolume();
+    await context.resume();
+  }
+
+  stop() {
+    this.#context?.close();
+    this.#context = null;
+    this.#playing.clear();
+    this.delayMs = 0;
+    this.#nextS = 0;
+    this.#playout.need(this, null);
+  }
+
+  set volume(value) {
+    this.#volume = value;
+    this.#applyVolume();
+  }
+
+  /** Silence for now, as while talking. */
+  duck(on) {
+    this.#ducked = on;
+    this.#applyVolume();
+  }
+
+  /** Takes a block: {rateHz, channels, capturedMs, payload}, s16le. */
+  push({ rateHz, channels, capturedMs, payload }) {
+    const frames = Math.floor(payload.byteLength / 2 / channels);
+    if (frames === 0) return;
+    // A copy where it does not lie on an even address; little-endian as every browser's machine is.
+    const even = payload.byteOffset % 2 ? payload.slice() : payload;
+    const samples = new Int16Array(even.buffer, even.byteOffset, frames * channels);
+    this.form = { rateHz, channels };
+    this.level = loudness(samples);
+    this.onlevel?.(this.level);
+    if (this.#context?.state === "running") this.#play(samples, rateHz, channels, frames, capturedMs);
+  }
+
+  #applyVolume() {
+    if (this.#gain) this.#gain.gain.value = this.#ducked ? 0 : this.#volume;
+  }
+
+  #play(samples, rateHz, channels, frames, capturedMs) {
+    const context = this.#context;
+    const now = this.#clock.now();
+    const outputS = context.outputLatency || context.baseLatency || 0;
+    this.#adjust(now - capturedMs + outputS * 1000 + MARGIN_MS);
+    const wantedS = context.currentTime + (capturedMs + this.delayMs - now) / 1000 - outputS;
+    const offS = wantedS - this.#nextS;
+    const astray = Math.abs(offS) > LEAP_S || this.#nextS < context.currentTime;
+    if (astray && wantedS < context.currentTime - frames / rateHz) return; // all of it is past
+    const buffer = context.createBuffer(channels, frames, rateHz);
+    for (let channel = 0; channel < channels; channel += 1) {
+      const into = buffer.getChannelData(channel);
+      for (let at = 0; at < frames; at += 1) into[at] = samples[at * channels + channel] / 32768;
+    }
+    const source = context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.#gain);
+    const atS = astray ? Math.max(wantedS, context.currentTime) : this.#nextS;
+    if (astray) this.#cutAfter(atS);
+    const rate = astray ? 1 : 1 - Math.max(-MOST_BEND, Math.min(MOST_BEND, offS * BEND));
+    source.playbackRate.value = rate;
+    source.start(atS);
+    this.#nextS = atS + frames / rateHz / rate;
+    this.#playing.add(source);
+    source.addEventListener("ended", () => this.#playing.delete(source));
+  }
+
+  /** The delay rises at once to what is needed, and comes down slowly. */
+  #adjust(neededMs) {
+    const needed = Math.min(MOST_DELAY_MS, neededMs);
+    this.delayMs = Math.max(needed, this.delayMs - EASE_MS);
+    this.#playout.need(this, this.delayMs);
+  }
+
+  #cutAfter(atS) {
+    for (const source of this.#playing) source.stop(atS);
+  }
+}
+
+/** Root mean square of s16 samples, as a fraction of the range from -60 dB to full scale. */
+export function loudness(samples) {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  const level = 10 * Math.log10(sum / samples.length / 32768 ** 2 || 1e-12);
+  return Math.min(1, Math.max(0, 1 - level / QUIETEST_DB));
+}

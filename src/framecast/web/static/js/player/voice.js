@@ -1,0 +1,30 @@
+// How loud a <video> is that brings its own sound (WebRTC, MSE).
+
+import { loudness } from "./speaker.js";
+
+const LOOK_MS = 100;
+const SAMPLES = 1024;
+
+export class VoiceMeter {
+  #context = new AudioContext();
+  #timer = 0;
+
+  /** @param video Plays with sound. @param onlevel Called with the level, 0 to 1, ten times a second. */
+  constructor(video, onlevel) {
+    const stream = video.srcObject ?? video.captureStream?.();
+    if (!stream?.getAudioTracks().length) return;
+    const analyser = this.#context.createAnalyser();
+    analyser.fftSize = SAMPLES;
+    this.#context.createMediaStreamSource(stream).connect(analyser);
+    const wave = new Float32Array(SAMPLES);
+    this.#timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(wave);
+      onlevel(loudness(wave.map((sample) => sample * 32768)));
+    }, LOOK_MS);
+  }
+
+  close() {
+    clearInterval(this.#timer);
+    this.#context.close();
+  }
+}
