@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bench.parts import Pace
 from bench.results import Result
-from bench.scenarios import browser, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm, sync
+from bench.scenarios import browser, encode, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm, sync
 
 SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "fanout": fanout.run,
@@ -14,6 +14,7 @@ SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "ingest": ingest.run,
     "nagle": nagle.run,
     "browser": browser.run,
+    "encode": encode.run,
     "restart": restart.run,
     "storm": storm.run,
     "many": many.run,

@@ -93,12 +93,11 @@ def _x264(job: Job) -> dict[str, str]:
         "preset": job.preset,
         "tune": "zerolatency",
         "profile": "baseline",
-        # Sliced threads, which zerolatency turns on, cost more than they give at these sizes.
-        "sliced-threads": "0",
         "sc_threshold": "0",
         "forced-idr": "1",
         "level": _level(job),
-        "x264-params": "chromaloc=1",
+        # Sliced threads, which zerolatency turns on, cost more than they give at these sizes.
+        "x264-params": "sliced-threads=0:chromaloc=1",
         **({"b": f"{job.kbps}k"} if job.kbps else {"crf": str(job.crf)}),
         **_buffer(job),
     }
