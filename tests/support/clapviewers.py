@@ -17,6 +17,8 @@ import simplejpeg
 
 from framecast.wire import media
 from tests.support.claps import Witness, luma_of, watch
+from tests.support.clapwhep import whep
+from tests.support.whep import local_address
 
 Viewer = Callable[[str, str, float], Awaitable[Witness]]
 
@@ -111,4 +113,6 @@ VIEWERS: dict[str, Viewer] = {
     "dashboard h264 + PCM": dashboard_h264,
     "dashboard mp4": dashboard_mp4,
 }
-"""Those that need nothing but the server's own port."""
+"""Those that need nothing but the server's own port; WebRTC only where there is an address that is not loopback."""
+if local_address():
+    VIEWERS["WHEP"] = whep
