@@ -36,7 +36,8 @@ async def test_every_route_is_documented_with_its_right(tmp_path: Path) -> None:
 
 
 async def test_every_metric_is_documented_with_its_labels(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
+    pushed_on = {"url": "push:", "restream": ["rtmp://127.0.0.1:9/live/x"]}
+    async with serving(tmp_path, {"cam": pushed_on}) as server:
         await server.push(jpeg(1))
         camera = server.camera()
         camera.stream.refused["x"] += 1

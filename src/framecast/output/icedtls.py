@@ -75,9 +75,9 @@ class IceOptions:
 class Ice(Connection):
     """An ICE connection with our choice of addresses and ports, bounded, and with a quicker end for dead peers."""
 
-    def __init__(self, options: IceOptions, first_port: int = 0) -> None:
+    def __init__(self, options: IceOptions, first_port: int = 0, *, controlling: bool = False) -> None:
         super().__init__(
-            ice_controlling=False,
+            ice_controlling=controlling,
             stun_server=options.stun,
             turn_server=options.turn,
             turn_username=options.username or None,
@@ -256,6 +256,10 @@ class Dtls(RTCDtlsTransport):
         self._ice = ice
         self._set_role("server" if server else "client")
 
+    def serve(self) -> None:
+        """Let the other end begin the handshake."""
+        self._set_role("server")
+
     def write_rtp(self, data: bytes) -> None:
         """Encrypt and send one RTP packet; lost where that can't be done."""
         if self._state == State.CONNECTED:
@@ -286,27 +290,30 @@ class Dtls(RTCDtlsTransport):
 
 
 class Link:
-    """ICE and DTLS of one peer, from its offer to its end.
+    """ICE and DTLS of one peer, from its beginning to its end.
 
     Args:
-        media: The section of the offer that carries the transport's parameters.
+        media: The section of the peer's SDP that carries the transport's parameters; None while we offer.
         options: Where we can be reached.
         certificate: Ours.
         first_port: Where to begin in the range of ports.
     """
 
-    def __init__(self, media: Media, options: IceOptions, certificate: RTCCertificate, first_port: int = 0) -> None:
-        self.ice = Ice(options, first_port)
-        self.ice.remote_username = media.ufrag
-        self.ice.remote_password = media.pwd
-        self.dtls = Dtls(self.ice, certificate, server=media.setup != "passive")
-        self.setup = "active" if media.setup == "passive" else "passive"
+    def __init__(
+        self, media: Media | None, options: IceOptions, certificate: RTCCertificate, first_port: int = 0
+    ) -> None:
+        self.ice = Ice(options, first_port, controlling=media is None)
+        self.setup = "actpass"
+        self.dtls = Dtls(self.ice, certificate, server=media is not None and media.setup != "passive")
         self._media = media
+        if media is not None:
+            self.setup = "active" if media.setup == "passive" else "passive"
+            self._meet(media)
 
     async def gather(self) -> tuple[Candidate, ...]:
-        """Open our sockets; the candidates for the answer."""
+        """Open our sockets; the candidates for our SDP."""
         await self.ice.gather_candidates()
-        for candidate in self._media.candidates:
+        for candidate in self._media.candidates if self._media is not None else ():
             await self.ice.take(candidate)
         return tuple(
             Candidate(
@@ -320,6 +327,15 @@ class Link:
             for each in self.ice.local_candidates
         )
 
+    async def answered(self, media: Media) -> None:
+        """Take the answer to what we offered."""
+        self._media = media
+        self._meet(media)
+        if media.setup == "active":
+            self.dtls.serve()
+        for candidate in media.candidates:
+            await self.ice.take(candidate)
+
     async def trickle(self, fragment: Fragment) -> None:
         """Take what a PATCH brought."""
         for candidate in fragment.candidates:
@@ -331,6 +347,7 @@ class Link:
         Raises:
             ConnectionError: No path was found.
         """
+        assert self._media is not None
         await self.ice.connect()
         await self.dtls.start(
             RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(*each) for each in self._media.fingerprints])
@@ -342,6 +359,10 @@ class Link:
         self.dtls.on_end = self.dtls.on_rtcp = None
         await self.dtls.stop()
         await self.ice.close()
+
+    def _meet(self, media: Media) -> None:
+        self.ice.remote_username = media.ufrag
+        self.ice.remote_password = media.pwd
 
 
 class Identity:

@@ -345,7 +345,9 @@ class Cameras:
 
 
 # What may change without the device noticing.
-_APPEARANCE = frozenset({"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk"})
+_APPEARANCE = frozenset(
+    {"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk", "restream"}
+)
 
 
 def _is_read_alike(old: Camera, config: CameraConfig, origin: str) -> bool:

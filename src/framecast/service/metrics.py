@@ -76,6 +76,22 @@ class ServiceCollector(Collector):
         unheard = CounterMetricFamily(
             "framecast_audio_dropped", "Chunks of sound lost, refused or dropped, by cause.", labels=["camera", "cause"]
         )
+        rtp = CounterMetricFamily("framecast_rtp_packets", "Packets sent to WebRTC viewers.", labels=_CAMERA)
+        resent = CounterMetricFamily(
+            "framecast_rtp_resent", "Packets sent to WebRTC viewers again, since they were lost.", labels=_CAMERA
+        )
+        wishes = CounterMetricFamily(
+            "framecast_key_requests",
+            "Wishes of WebRTC viewers for a picture that can be decoded alone.",
+            labels=_CAMERA,
+        )
+        pushes = GaugeMetricFamily(
+            "framecast_restream_up", "1 while pictures are pushed on to there.", labels=["camera", "target"]
+        )
+        pushed = CounterMetricFamily("framecast_restream_frames", "Pictures pushed on.", labels=["camera", "target"])
+        pushed_again = CounterMetricFamily(
+            "framecast_restream_connects", "Times it was begun to push pictures on.", labels=["camera", "target"]
+        )
         viewers = GaugeMetricFamily("framecast_viewers", "Viewers now.", labels=_CAMERA)
         fps = GaugeMetricFamily("framecast_fps", "Pictures a second over the last seconds.", labels=_CAMERA)
         age = GaugeMetricFamily("framecast_frame_age_seconds", "Age of the newest picture.", labels=_CAMERA)
@@ -100,6 +116,15 @@ class ServiceCollector(Collector):
             chunks.add_metric([name], microphone.published)
             for cause, count in microphone.losses.items():
                 unheard.add_metric([name, cause], count)
+            output = self._service.peering.known(camera)
+            rtp.add_metric([name], output.packets if output is not None else 0)
+            resent.add_metric([name], output.resent if output is not None else 0)
+            wishes.add_metric([name], output.key_requests if output is not None else 0)
+            for number, restream in enumerate(self._service.restreams.of(camera), start=1):
+                labels = [name, f"{number} {restream.label}"]  # two keys of one place look the same
+                pushes.add_metric(labels, float(restream.state == "sending"))
+                pushed.add_metric(labels, restream.frames)
+                pushed_again.add_metric(labels, restream.connects)
             viewers.add_metric([name], len(stream.viewers))
             shown = views.video(camera)
             fps.add_metric([name], shown["fps"] if shown else 0.0)
@@ -119,6 +144,12 @@ class ServiceCollector(Collector):
             connects,
             chunks,
             unheard,
+            rtp,
+            resent,
+            wishes,
+            pushes,
+            pushed,
+            pushed_again,
             viewers,
             fps,
             age,

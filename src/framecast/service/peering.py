@@ -28,6 +28,31 @@ CONSENT_INTERVAL_S = 4.0
 """A peer that has disappeared is gone after five of these and the time its last answer may take."""
 
 
+def summary(output: webrtc.Output | None) -> dict[str, Any] | None:
+    """One camera's WebRTC viewers as the API shows them; None before the first."""
+    if output is None:
+        return None
+    return {
+        "connects": output.connects,
+        "failures": output.failures,
+        "packets": output.packets,
+        "resent": output.resent,
+        "key_requests": output.key_requests,
+        "keys_asked": output.keys_asked,
+        "peers": [
+            {
+                "id": peer.viewer.number,
+                "state": peer.state,
+                "address": peer.link.ice.peer or None,
+                "lost": round(peer.lost, 3),
+                "rtt_ms": None if peer.rtt_s is None else round(peer.rtt_s * 1000, 1),
+                "bitrate_bps": peer.bitrate_bps,
+            }
+            for peer in output.peers
+        ],
+    }
+
+
 class Peering:
     """All peers, by the unguessable end of their resource's path.
 
@@ -151,6 +176,16 @@ class Peering:
 
         self._supervisor.spawn(f"webrtc:{camera.camera_id}", peer.run(gone, connect_timeout_s=self.connect_timeout_s))
         return peer, peer.answer(candidates, self._identity.fingerprint)
+
+    async def options(self) -> IceOptions:
+        """How ICE finds its way here, once the libraries are there.
+
+        Raises:
+            ApiError: They are not.
+        """
+        await self._load()
+        assert self._options is not None
+        return self._options
 
     async def _load(self) -> Any:
         """The libraries, imported on a thread when first needed."""

@@ -23,7 +23,7 @@ def url_refusal(url: str, network: NetworkSettings) -> str:
     scheme = url.partition(":")[0]
     if scheme == "file" and not network.allow_files:
         return "file: URLs can be given on the command line or in the configuration file only (network.allow_files)"
-    if scheme not in ("http", "https", "rtsp", "rtsps"):
+    if scheme not in ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps"):
         return ""
     host = urlsplit(url).hostname or ""
     if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):

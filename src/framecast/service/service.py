@@ -23,15 +23,18 @@ from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
 from framecast.output.coded import Mp4Output
 from framecast.output.dashboard import Hub
+from framecast.output.dial import CheckAddress
 from framecast.output.fragments import FragmentHub
 from framecast.output.hls import HlsHub
 from framecast.output.transportstream import TransportStream
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
+from framecast.service.config.restreamurls import http_url
 from framecast.service.errors import ApiError, not_found
 from framecast.service.peering import Peering
-from framecast.service.reach import url_refusal
+from framecast.service.reach import check_address, url_refusal
+from framecast.service.restreams import Restreams
 from framecast.service.rights import BY_QUERY, Access, Grant
 from framecast.service.state import State
 from framecast.service.tokens import Keyring
@@ -99,6 +102,9 @@ class Service:
         self.cameras.on_removed.append(self._forget_outputs)
         self.peering = Peering(self.settings.webrtc, self.cameras, supervisor)
         self.on_revoked.append(self.peering.drop)
+        self.restreams = Restreams(self.peering, supervisor, self._restream_check)
+        self.cameras.on_added.append(self.restreams.apply)
+        self.cameras.on_changed.append(self.restreams.apply)
         self.access = self._make_access()
 
     def transport_stream(self, camera: Camera) -> TransportStream:
@@ -114,6 +120,7 @@ class Service:
         self.mp4.close(camera.camera_id)
         self.hls.close(camera.camera_id)
         self.peering.forget(camera)
+        self.restreams.forget(camera)
         self.fragments.forget(camera.camera_id)
 
     async def start(self) -> None:
@@ -217,7 +224,7 @@ class Service:
                 raise ApiError(400, "bad_id", "The id of a camera stays; add another one and remove this one")
             before = camera.config
             changes = {key: value for key, value in changes.items() if key != "id"}
-            for name in ("url", "audio_url"):
+            for name in ("url", "audio_url", "restream"):
                 if name in changes and changes[name] == getattr(before, name):
                     del changes[name]  # it stays whoever gave it
             self._check_changes(camera, changes, grant)
@@ -259,6 +266,9 @@ class Service:
             if changes[key] is None and key in CameraConfig.model_fields and key != "url"
         }
         url = camera.config.url
+        pushed = changes.get("restream")
+        if isinstance(pushed, list):  # those that are there already may stay
+            changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
         self._checked({**changes, **empty, "url": changes.get("url") or url}, grant, trusted_url=url)
 
     async def remove_camera(self, camera_id: str) -> None:
@@ -297,11 +307,17 @@ class Service:
         except ConfigError as error:
             raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
         if not grant.local:
-            for url in (config.url, config.audio_url):
+            for url in (config.url, config.audio_url, *map(http_url, config.restream)):
                 refusal = url_refusal(url, self.settings.network) if url != trusted_url else ""
                 if refusal:
                     raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
         return config
+
+    def _restream_check(self, camera: Camera, url: str) -> CheckAddress | None:
+        """What the addresses of a restream have to pass; those that the configuration names may be any."""
+        configured = self._base.settings.cameras.get(camera.camera_id)
+        is_ours = configured is not None and url in configured.restream
+        return None if is_ours else check_address(self.settings.network)
 
     def _free_id(self, name: str) -> str:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

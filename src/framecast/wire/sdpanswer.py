@@ -132,3 +132,19 @@ def _section(sending: Sending, transport: Transport, cname: str, *, with_candida
         lines += [f"a=candidate:{each.line()}" for each in transport.candidates]
         lines.append("a=end-of-candidates")
     return lines
+
+
+def offer(codecs: Iterable[tuple[str, Codec, int]], transport: Transport, *, session_id: int, cname: str) -> str:
+    """An offer to send, bundled, as WHIP begins (RFC 9725).
+
+    Args:
+        codecs: Kind of media, what is sent over it, and its source's number.
+    """
+    media = [(kind, codec, ssrc, str(index)) for index, (kind, codec, ssrc) in enumerate(codecs)]
+    lines = ["v=0", f"o=- {session_id} 2 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    lines.append("a=group:BUNDLE " + " ".join(mid for *_, mid in media))
+    for kind, codec, ssrc, mid in media:
+        section = Media(kind, 9, "UDP/TLS/RTP/SAVPF", [], mid=mid, reduced_size=True)
+        sending = Sending(section, codec, ssrc, feedback=tuple(codec.feedback))
+        lines += _section(sending, transport, cname, with_candidates=mid == "0")
+    return "\r\n".join(lines) + "\r\n"

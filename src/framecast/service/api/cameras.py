@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from framecast.service import views
+from framecast.service import peering, restreams, views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.http import json_response, read_json
@@ -63,7 +63,9 @@ def routes(service: Service) -> list[Route]:
     async def statistics(call: Call) -> web.StreamResponse:
         camera = service.camera(call.parameter)
         readers = [views.reader(viewer) for viewer in camera.stream.viewers.values()]
-        return json_response({**views.camera(camera), "readers": readers})
+        pushed = [restreams.summary(each) for each in service.restreams.of(camera)]
+        webrtc = peering.summary(service.peering.known(camera))
+        return json_response({**views.camera(camera), "readers": readers, "restream": pushed, "webrtc": webrtc})
 
     async def probe(call: Call) -> web.StreamResponse:
         fields = await read_json(call.request, timeout_s=timeout_s)

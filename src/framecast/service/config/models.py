@@ -19,6 +19,7 @@ from framecast.core.rendition import SOURCE, Rendition, snap_quality, snap_width
 from framecast.service.config.addresses import Address, is_loopback, parse_address, parse_host
 from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.presets import PRESETS, PresetName
+from framecast.service.config.restreamurls import check_restream_url
 from framecast.service.config.urls import check_camera_url, check_sound_url, url_kind
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -93,6 +94,7 @@ Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 IceServerText = Annotated[str, AfterValidator(check_ice_server)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
+RestreamUrl = Annotated[str, AfterValidator(check_restream_url)]
 CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
 SoundUrl = Annotated[str, AfterValidator(check_sound_url)]
 
@@ -356,6 +358,13 @@ class CameraConfig(Section):
     )
     talk: bool = _setting(True, "Whether one may talk to the camera from its page; needs the right `operate`.")
     poll_interval_s: float = _setting(1.0, "How often a still image is fetched, in s.", ge=0.05, le=3600)
+
+    restream: list[RestreamUrl] = _setting(
+        list,
+        "Where pictures and sound are pushed on to: `rtmp://HOST/APP/KEY`, `rtsp://HOST/PATH`, "
+        "`whip+https://:TOKEN@HOST/PATH`.",
+        max_length=8,
+    )
 
     @property
     def kind(self) -> str:

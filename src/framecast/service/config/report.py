@@ -9,6 +9,7 @@ from framecast.service.config import schema
 from framecast.service.config.iceurls import mask_ice_server
 from framecast.service.config.models import Settings
 from framecast.service.config.resolve import Configuration
+from framecast.service.config.restreamurls import mask_restream_url
 from framecast.service.config.urls import mask_url
 
 _SECRETS = frozenset({"password"})
@@ -39,6 +40,8 @@ def effective(configuration: Configuration) -> list[Effective]:
             value = "***"
         elif name in ("url", "audio_url"):
             value = mask_url(value)
+        elif name == "restream":
+            value = [mask_restream_url(text) for text in value]
         elif name == "ice_servers":
             value = [mask_ice_server(text) for text in value]
         rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))

@@ -163,6 +163,7 @@ def _accepted_list(item: Any) -> str:
         "_network": 'networks such as "192.168.1.0/24"',
         "_origin": 'origins such as "https://example.org"',
         "_ip_address": 'IP addresses such as "192.168.1.10"',
+        "check_restream_url": 'URLs such as "rtmp://192.168.1.5/live/door"',
         "check_ice_server": 'servers such as "stun:stun.example.org:3478"',
     }
     return f"a list of {kinds.get(validator, 'texts')}"

@@ -1,0 +1,66 @@
+"""Connecting to where a restream goes: each address is looked at before it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+CheckAddress = Callable[[str, str], None]
+"""Called with a host's name and an address of it; raises `Misuse` where that may not be called."""
+
+WRITE_BUFFER_BYTES = 256 * 1024
+
+
+async def addresses(host: str, port: int, check: CheckAddress | None) -> list[str]:
+    """The addresses of ``host``, all of them allowed.
+
+    Raises:
+        OSError: It has none.
+        Misuse: One is where nobody may be called.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    unique = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for address in unique:
+        if check is not None:
+            check(host, address)
+    return unique
+
+
+async def dial(
+    host: str, port: int, *, tls: bool, check: CheckAddress | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection.
+
+    Raises:
+        OSError: There is none to be had.
+        Misuse: It leads where nobody may be called.
+    """
+    context = await asyncio.to_thread(ssl.create_default_context) if tls else None
+    failure: OSError | None = None
+    for address in await addresses(host, port, check):
+        try:
+            reader, writer = await asyncio.open_connection(
+                address, port, ssl=context, server_hostname=host if tls else None
+            )
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            failure = error
+            continue
+        writer.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        return reader, writer
+    raise failure or OSError("it has no address")
+
+
+async def hang_up(writer: asyncio.StreamWriter, farewell: bytes = b"") -> None:
+    """Say the last words and disconnect. Never raises for what the other end does."""
+    try:
+        if farewell and not writer.is_closing():
+            writer.write(farewell)
+        writer.close()
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        writer.transport.abort()

@@ -1,0 +1,207 @@
+"""Cameras pushed on: into a real ffmpeg that goes and comes back, past passwords, and into nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from framecast.output.restream import Restream
+from framecast.wire import blockcode
+from tests.service.serving import Server, serving, until
+
+pytestmark = pytest.mark.anyio
+
+MOCK = "mock:?fps=25&size=320x240&audio=1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Listener:
+    """The ffmpeg command, waiting to be pushed to, writing what comes as it is."""
+
+    def __init__(self, process: asyncio.subprocess.Process, path: Path) -> None:
+        self._process = process
+        self.path = path
+
+    @classmethod
+    async def started(cls, url: str, path: Path) -> Listener:
+        how = ["-listen", "1"] if url.startswith("rtmp") else ["-rtsp_flags", "listen"]
+        arguments = ["-v", "error", "-y", *how, "-i", url, "-c", "copy", str(path)]
+        process = await asyncio.create_subprocess_exec("ffmpeg", *arguments, stderr=asyncio.subprocess.PIPE)
+        return cls(process, path)
+
+    async def stop(self) -> None:
+        """End it as a person would."""
+        if self._process.returncode is None:
+            self._process.send_signal(2)
+        await asyncio.wait_for(self._process.communicate(), 10)
+
+    def pictures(self) -> list[int]:
+        """The frame ids of the pictures it got, as they stand in them."""
+        found = []
+        with av.open(str(self.path)) as container:
+            for frame in container.decode(video=0):
+                code = blockcode.read(frame.to_ndarray(format="gray"))
+                assert code is not None
+                found.append(code.frame_id)
+        return found
+
+    def sounds(self) -> tuple[int, str]:
+        """How many packets of sound it got, and of which codec."""
+        with av.open(str(self.path)) as container:
+            (stream,) = container.streams.audio
+            return sum(1 for packet in container.demux(stream) if packet.size), stream.codec_context.name
+
+
+def only(server: Server) -> Restream:
+    (restream,) = server.service.restreams.of(server.camera())
+    return restream
+
+
+async def stats(server: Server) -> dict[str, Any]:
+    (found,) = (await server.json("GET", "/api/v1/cameras/cam/stats"))["restream"]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
+async def test_a_restream_survives_the_restart_of_the_other_end(tmp_path: Path, scheme: str) -> None:
+    url = f"{scheme}://127.0.0.1:{free_port()}/live/door"
+    async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [url]}}) as server:
+        got: list[Listener] = []
+        for number in range(2):
+            listener = await Listener.started(url, tmp_path / f"{number}.mkv")
+            got.append(listener)
+            before = only(server).frames
+            await until(lambda before=before: only(server).frames >= before + 50, 20)
+            said = await stats(server)
+            assert said["state"] == "sending"
+            assert said["connects"] == number + 1
+            await listener.stop()
+            await until(lambda: only(server).state != "sending")
+            assert only(server).last_error
+        assert not server.service.supervisor.failures
+        first, second = (listener.pictures() for listener in got)
+        # A listener that is interrupted does not write the last pictures it read.
+        assert len(first) >= 30
+        assert first == list(range(first[0], first[0] + len(first)))
+        assert second == list(range(second[0], second[0] + len(second)))
+        assert second[0] > first[-1]
+        count, codec = got[0].sounds()
+        assert codec == "aac"
+        assert count > 30
+
+
+async def test_a_change_takes_effect_at_once_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    one, two = (f"rtmp://127.0.0.1:{free_port()}/live/secret{number}" for number in range(2))
+    async with serving(
+        tmp_path, {"cam": {"url": MOCK, "restream": [one]}}, options={"network.allow_loopback": True}
+    ) as server:
+        listener = await Listener.started(one, tmp_path / "one.mkv")
+        await until(lambda: only(server).state == "sending", 20)
+        kept = only(server)
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"restream": [two, one], "name": "Door"})
+        await until(lambda: len(list(server.service.restreams.of(server.camera()))) == 2)
+        assert kept in server.service.restreams.of(server.camera())
+        assert kept.state == "sending"
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"restream": []})
+        assert not list(server.service.restreams.of(server.camera()))
+        assert (await server.json("GET", "/api/v1/cameras/cam/stats"))["restream"] == []
+        await listener.stop()
+        await until(lambda: not server.camera().stream.wanted)
+
+
+async def test_secrets_are_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    urls = [
+        f"rtmp://127.0.0.1:{port}/live/sesame?pass=sesame",
+        f"rtsp://user:sesame@127.0.0.1:{port}/door",
+        f"whip+http://:sesame@127.0.0.1:{port}/whip",
+    ]
+    async with serving(tmp_path, {"cam": {"url": MOCK, "restream": urls}}) as server:
+        await until(lambda: all(each.last_error for each in server.service.restreams.of(server.camera())), 10)
+        answer = await server.json("GET", "/api/v1/cameras/cam/stats")
+        assert [each["url"] for each in answer["restream"]] == [
+            f"rtmp://127.0.0.1:{port}/live/***",
+            f"rtsp://user:***@127.0.0.1:{port}/door",
+            f"whip+http://:***@127.0.0.1:{port}/whip",
+        ]
+        assert all(each["state"] == "waiting" and each["retry_in_s"] is not None for each in answer["restream"])
+        async with server.client.get(server.url + "/metrics") as response:
+            metrics = await response.text()
+        assert "framecast_restream_up" in metrics
+        for text in (str(answer), metrics, caplog.text):
+            assert "sesame" not in text
+        assert "restream" in caplog.text
+
+
+async def test_the_api_may_not_push_where_cameras_may_not_be(server: Server) -> None:
+    for url in (
+        "rtmp://127.0.0.1/live/x",
+        "rtsp://[::1]/x",
+        "rtmps://169.254.169.254/live/x",
+        "whip+http://localhost/x",
+        "whip:http://127.0.0.1:9/x",
+    ):
+        await server.error("PATCH", "/api/v1/cameras/cam", 403, "forbidden_address", json={"restream": [url]})
+    for url in (
+        "http://x/y",
+        "rtmp://x",
+        "rtmp://x/onlyapp",
+        "rtmp://u:p@x/live/key",
+        "whip+ftp://x/y",
+        "x",
+        "rtmp://x:99999/a/b",
+    ):
+        message = await server.error("PATCH", "/api/v1/cameras/cam", 400, "bad_value", json={"restream": [url]})
+        assert "rtmp://HOST/APP/KEY" in message
+    # A name that resolves to where it may not go is found when it is called.
+    assert not list(server.service.restreams.of(server.camera()))
+
+
+async def test_a_name_is_looked_at_when_it_is_called(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+    await server.json("PATCH", "/api/v1/cameras/cam", json={"restream": ["rtmp://media.example.org/live/x"]})
+    await until(lambda: "allow_loopback" in only(server).last_error)
+
+
+async def test_a_server_that_refuses_is_quoted(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"ANNOUNCE rtsp://127.0.0.1:")
+        writer.write(b"RTSP/1.0 403 Not Today\r\nCSeq: 1\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    door = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with door:
+        port = door.sockets[0].getsockname()[1]
+        async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [f"rtsp://127.0.0.1:{port}/x"]}}) as server:
+            await until(lambda: "403 Not Today" in only(server).last_error, 10)
+
+
+async def test_one_that_takes_nothing_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts and then neither reads nor answers."""
+    monkeypatch.setattr("framecast.output.restream.CONNECT_TIMEOUT_S", 0.2)
+    held: list[asyncio.StreamWriter] = []
+    door = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    async with door:
+        port = door.sockets[0].getsockname()[1]
+        cameras = {"cam": {"url": MOCK, "restream": [f"rtmp://127.0.0.1:{port}/live/x"]}}
+        async with serving(tmp_path, cameras) as server:
+            await until(lambda: only(server).last_error == "it took too long", 10)
+            assert not server.camera().stream.wanted
+            for writer in held:
+                writer.transport.abort()
