@@ -367,6 +367,13 @@ def test_doctor_asks_the_server_about_its_own_camera(run: Run, tmp_path: Path) -
         assert "preview" not in printed
 
 
+def test_doctor_tries_the_encoders(run: Run) -> None:
+    status, out, _ = run("doctor", "--encoders")
+    assert status == 0
+    assert "ok  libx264" in out
+    assert 'encoder = "auto" takes' in out
+
+
 def test_doctor_knows_no_such_camera(run: Run) -> None:
     status, _, err = run("doctor", "door")
     assert status == 1

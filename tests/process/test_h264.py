@@ -242,6 +242,15 @@ async def test_the_worker_keeps_what_belongs_to_the_picture(executor: ThreadPool
     assert (len(encodes), faults) == (4, ["corrupt_scan"])
 
 
+async def test_a_size_that_can_not_be_encoded_is_counted(executor: ThreadPoolExecutor) -> None:
+    source, out, faults = Mailbox(bound=9), Track("h264", since_key=True), []
+    for packet in (picture(1, width=16_400, height=64), picture(2, 0.1, width=160, height=120)):
+        source.push(packet)
+    source.close()
+    await make_worker(H264, executor, lambda: None, faults.append).run(source, out)
+    assert ([packet.frame_id for packet in out.ring], faults) == ([2], ["unencodable"])
+
+
 async def test_a_keyframe_is_made_for_whoever_asks(executor: ThreadPoolExecutor) -> None:
     out, keys = Track("h264", since_key=True), []
 

@@ -16,11 +16,29 @@ Add = Callable[[dict[str, Any]], None]
 _SEVERITIES = {"error": "ERROR", "warning": "warning", "info": "note"}
 
 
+def _show_encoders(wanted: bool) -> None:
+    """Try this machine's H.264 encoders, say which work, and end."""
+    if not wanted:
+        return
+    try:
+        from framecast.process.encoders import SHARED
+    except ModuleNotFoundError:
+        raise CommandError("H.264 needs the media extra: pip install 'framecast[media]'") from None
+    for found in SHARED.report():
+        print(f"{'ok' if found.works else 'no':>4}  {found.name}{'' if found.works else f': {found.note}'}")
+    print(f'\nencoder = "auto" takes {SHARED.choose().name}.')
+    raise typer.Exit
+
+
 def doctor(
     target: Annotated[str, typer.Argument(metavar="URL|ID", help="A URL, a bare address or the id of a camera.")],
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    encoders: Annotated[
+        bool,
+        typer.Option("--encoders", is_eager=True, callback=_show_encoders, help="Try the H.264 encoders instead."),
+    ] = False,
 ) -> None:
     """Probe a camera and explain: which firmware it speaks like, how well it runs, what is wrong and what to do.
 
@@ -31,6 +49,8 @@ def doctor(
       framecast doctor 192.168.1.20
 
       framecast doctor http://192.168.1.20:81/stream
+
+      framecast doctor --encoders
     """
     findings = _Findings(quiet=as_json)
     _probe(target, config, data, findings.add)
