@@ -11,14 +11,9 @@ from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.core.viewer import new_viewer
 from framecast.output.channel import Channel
+from framecast.output.codedsubscription import CODED_CREDIT, LEAST_ON_THE_WAY_BYTES, CodedSubscription
 from framecast.output.page import MOST_BUFFERED_BYTES, Page
-from framecast.output.subscription import (
-    CODED_CREDIT,
-    LATE_S,
-    LEAST_ON_THE_WAY_BYTES,
-    CodedSubscription,
-    SoundSubscription,
-)
+from framecast.output.soundsubscription import LATE_S, SoundSubscription
 from framecast.wire import media
 from tests.core.fakes import packet
 
@@ -281,7 +276,7 @@ class Listening(Camera):
     def __init__(self) -> None:
         super().__init__()
         self.voice = Channel(3, self.sound, lambda: None)
-        self.ear = SoundSubscription(self.page, self.subscription.late_s, now=lambda: self.now)
+        self.ear = SoundSubscription(self.page, self.subscription, now=lambda: self.now)
         self.join()
         self.voice.add(self.ear)
 

@@ -235,6 +235,11 @@ class Controller:
         self._probe_at_s = now_s + self._probe_pause_s
         return round(size)
 
+    def moved(self, now_s: float) -> None:
+        """The viewer gets the level that was chosen from now on: what it was sent before says nothing about it."""
+        self._changed_s = now_s
+        self._drops.clear()
+
     def forgo(self, level: int, reason: str) -> None:
         """Stand on another level than was chosen: that one can't be had."""
         self.level = level

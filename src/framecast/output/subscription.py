@@ -3,11 +3,8 @@
 Whatever the form, a page acknowledges what it has shown, and no more than its credit is ever on the way unacknowledged:
 what a proxy or a tunnel swallows is bounded by it, and what arrives is never old.
 
-Pictures that stand alone (JPEG): beyond the credit the newest waits, and replaces the one that waited before. Coded
-video: one lost picture makes the following ones useless, so a page that is behind loses everything up to the next
-picture that can be decoded alone, which is asked for as soon as there is credit again. Sound is not acknowledged; but
-when pictures that were sent a second ago have not been shown, the sound that was sent since has not been heard either,
-and the next waits, a second of it at most.
+Here are pictures that stand alone (JPEG): beyond the credit the newest waits, and replaces the one that waited before.
+Coded video (`output.codedsubscription`) and sound (`output.soundsubscription`) lose other things.
 """
 
 from __future__ import annotations
@@ -27,15 +24,7 @@ from framecast.output.channel import Channel
 from framecast.output.page import Page
 
 DEFAULT_CREDIT = 2
-CODED_CREDIT = 15
-"""Coded video must not wait to be acknowledged: 300 ms there and back are 9 pictures at 30 fps, plus some to spare."""
 MOST_CREDIT = 30
-ON_THE_WAY_S = 0.45
-LEAST_ON_THE_WAY_BYTES = 32 * 1024
-MOST_ON_THE_WAY_BYTES = 2 << 20
-"""Of coded video so many seconds of its rate may be on the way, beside one key picture; within these bounds."""
-MOST_SOUND_S = 1.0
-LATE_S = 1.0
 
 
 class Gauge(Protocol):
@@ -49,6 +38,9 @@ class Gauge(Protocol):
 
     def review(self, now_s: float) -> None:
         """Something happened: time to look at it."""
+
+    def padding(self, now_s: float) -> int:
+        """How many bytes of padding are to go before the next message."""
 
 
 class Subscription:
@@ -64,6 +56,7 @@ class Subscription:
     Attributes:
         gauge: Who judges the link, if anybody.
         on_form: Called before the first packet of another form, size or codec is written.
+        sent_id: Id of the last frame that was sent.
     """
 
     def __init__(
@@ -87,7 +80,19 @@ class Subscription:
         self._pacer = Pacer(fps) if fps else None
         self._on_the_way: deque[tuple[int, float, int]] = deque()
         self._on_the_way_bytes = 0
+        self._beside_bytes = 0
         self._pending: Packet | None = None
+        self._trial: Trial | None = None
+
+    @property
+    def oldest(self) -> tuple[float, int] | None:
+        """When the oldest message on the way was sent, and its size."""
+        return self._on_the_way[0][1:] if self._on_the_way else None
+
+    @property
+    def moving(self) -> bool:
+        """Whether it waits for the first packet of another channel."""
+        return self._trial is not None
 
     def late_s(self, now_s: float) -> float:
         """How long the oldest picture has been on the way."""
@@ -127,8 +132,46 @@ class Subscription:
         """Forget the frame that waits."""
         self._pending = None
 
+    def beside(self, size_bytes: int) -> None:
+        """So much went to the page beside the pictures: it takes its time on the way, too."""
+        self._beside_bytes += size_bytes
+
+    def move(self, channel: Channel, fps: float, on_moved: Callable[[], None]) -> None:
+        """Go over to another channel as soon as that one has something to begin with; until then all stays as it is.
+
+        Args:
+            fps: Most frames a second there, 0 for all.
+            on_moved: Called when it is done, before the first frame is sent.
+        """
+        self._give_up_trial()
+        if channel is self.channel:
+            self._set_fps(fps)
+            on_moved()
+            return
+        self._trial = trial = Trial(self, fps, on_moved)
+        channel.add(trial)
+
+    def may_begin_with(self, packet: Packet) -> bool:
+        """Whether another channel's ``packet`` can be the first one from there."""
+        return packet.frame_id > self.sent_id
+
+    def take_over(self, trial: Trial, packet: Packet) -> None:
+        """The other channel has something to begin with."""
+        channel, self._trial = trial.channel, None
+        if self.channel is None or channel is None:
+            return
+        self.channel.remove(self)
+        channel.exchange(trial, self)
+        if self._pending is not None:
+            self._pending = None
+            self._drop()
+        self._set_fps(trial.fps)
+        trial.on_moved()
+        self.offer(packet)
+
     def leave(self) -> None:
         """Give the camera up. Safe to call twice."""
+        self._give_up_trial()
         self._page.forget(self)
         if self.channel is not None:
             self.channel.remove(self)
@@ -148,11 +191,25 @@ class Subscription:
         self._pending = None
         self._send(packet)
 
+    def _give_up_trial(self) -> None:
+        trial, self._trial = self._trial, None
+        if trial is not None and trial.channel is not None:
+            trial.channel.remove(trial)
+
+    def _set_fps(self, fps: float) -> None:
+        self._pacer = Pacer(fps) if fps else None
+
     def _send(self, packet: Packet) -> None:
         channel = self.channel
         assert channel is not None
         message = channel.message(packet)
+        now, size = self._now(), len(message) + self._beside_bytes
         try:
+            if self.gauge is not None and self._page.may_pad(now):
+                padding = self.gauge.padding(now)
+                if padding:
+                    self._page.pad(now, padding)
+                    size += padding
             self._page.write(message)
         except GONE:
             # The socket's own task will notice soon; until then the other pages must not lose a frame by it.
@@ -161,8 +218,9 @@ class Subscription:
         self.viewer.behind = False
         self.viewer.count(sent=1)
         self.sent_id = packet.frame_id
-        self._on_the_way.append((packet.frame_id, self._now(), len(message)))
-        self._on_the_way_bytes += len(message)
+        self._beside_bytes = 0
+        self._on_the_way.append((packet.frame_id, now, size))
+        self._on_the_way_bytes += size
 
     def _drop(self) -> None:
         self.viewer.count(drops=1)
@@ -170,186 +228,33 @@ class Subscription:
             self.gauge.dropped(self._now())
 
 
-class CodedSubscription(Subscription):
-    """One page's interest in coded video: H.264 access units, or fragments of it.
-
-    Everything up to the next key packet is lost by a page that is behind. The rate is the track's: coded video can't
-    be thinned here.
-    """
-
-    def __init__(
-        self,
-        page: Page,
-        viewer: Viewer,
-        *,
-        credit: int = CODED_CREDIT,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(page, viewer, credit=credit, now=now)
-        self._skipping = True
-        self._asked = False
-        self._told: tuple[Channel, str, bytes] | None = None
-
-    def begin(self, track: Track) -> None:
-        """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
-
-        Where keys can't be asked for (the camera codes by itself), all of it goes, so that nobody looks at nothing
-        until the camera's next one.
-        """
-        backlog = track.backlog
-        size = sum(len(packet.payload) for packet in backlog)
-        few = len(backlog) < self._credit and size <= self._most_bytes()
-        if backlog and backlog[0].key and (few or track.on_key_wanted is None):
-            for packet in backlog:
-                self._pass(packet)
-        else:
-            self._ask()
-
-    def offer(self, packet: Packet) -> None:
-        """Send ``packet``, or lose it and all up to the next key packet."""
-        if self._skipping and not packet.key:
-            self._drop()
-            self.pump()
-        elif self._has_room():
-            self._pass(packet)
-        else:
-            self._drop()
-            self._skipping = True
-            self._asked = False
-            self.viewer.behind = True
-        if self.gauge is not None:
-            self.gauge.review(self._now())
-
-    def clear(self) -> None:
-        """Go on with the next key packet."""
-        self._skipping = True
-        self._asked = False
-
-    def restart(self) -> None:
-        """The page can't decode what it got: go on with the next key packet, which is asked for."""
-        self._skipping = True
-        self._ask()
-
-    def pump(self) -> None:
-        """Ask for a key packet when there is room for one, half of the credit at least."""
-        if not self._skipping or self._asked:
-            return
-        if self._page.full:
-            self._page.hold(self)
-        elif len(self._on_the_way) <= self._credit // 2 and self._on_the_way_bytes <= self._most_bytes() // 2:
-            self._ask()
-
-    def _pass(self, packet: Packet) -> None:
-        channel = self.channel
-        if channel is None:
-            return
-        if packet.key:
-            self._skipping = self._asked = False
-            self._open(channel, packet)
-        if self.channel is not None:
-            self._send(packet)
-
-    def _open(self, channel: Channel, packet: Packet) -> None:
-        """Say what is coming, where that is something else than before, and send what has to go before it."""
-        opening = channel.opening(packet)
-        told, self._told = self._told, (channel, channel.codec, opening)
-        if told is not None and told[0] is channel and told[1] == channel.codec and told[2] is opening:
-            return
-        if self.on_form is not None:
-            self.on_form()
-        if opening:
-            try:
-                self._page.write(opening)
-            except GONE:
-                self.leave()
-
-    def _ask(self) -> None:
-        self._asked = True
-        if self.channel is not None:
-            self.channel.want_key()
-
-    def _has_room(self) -> bool:
-        if len(self._on_the_way) >= self._credit:
-            return False
-        most = self._most_bytes()
-        if self._on_the_way_bytes > most:
-            return False
-        return not self._page.holds_more_than(most)
-
-    def _most_bytes(self) -> int:
-        channel = self.channel
-        if channel is None:
-            return LEAST_ON_THE_WAY_BYTES
-        bound = max(LEAST_ON_THE_WAY_BYTES, round(channel.bytes_per_s * ON_THE_WAY_S)) + channel.key_bytes
-        return min(bound, MOST_ON_THE_WAY_BYTES)
-
-
-class SoundSubscription:
-    """One page's interest in a camera's sound, beside its pictures.
+class Trial:
+    """Stands in for a subscription on the channel that it is about to move to.
 
     Args:
-        page: The socket.
-        late_s: How long the oldest picture of this camera has been on the way, at a time; 0 when none is.
-
-    Attributes:
-        sent: Blocks written.
-        drops: Blocks lost because more than a second of them waited.
+        subscription: Which one.
+        fps: Most frames a second there, 0 for all.
+        on_moved: Called when the subscription has taken its place, before the first packet is offered to it.
     """
 
-    def __init__(
-        self, page: Page, late_s: Callable[[float], float], *, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, subscription: Subscription, fps: float, on_moved: Callable[[], None]) -> None:
         self.channel: Channel | None = None
-        self.sent = 0
-        self.drops = 0
-        self._page = page
-        self._late_s = late_s
-        self._now = now
-        self._waiting: deque[Packet] = deque()
-        self._waiting_s = 0.0
+        self.fps = fps
+        self.on_moved = on_moved
+        self._subscription = subscription
 
     def begin(self, track: Track) -> None:
-        """Sound begins with the next block: what was said before is not heard now."""
+        """Coded video can only begin with a fresh key packet; a picture that stands alone is as good as the next."""
+        latest = track.latest
+        if latest is not None and latest.format.codec == "mjpeg":
+            self.offer(latest)
+        else:
+            track.want_key()
 
     def offer(self, packet: Packet) -> None:
-        """Send ``packet`` after those that wait; beyond a second of them the oldest go."""
-        self._waiting.append(packet)
-        self._waiting_s += duration_s(packet)
-        self.pump()
-        while self._waiting_s > MOST_SOUND_S and len(self._waiting) > 1:
-            self._waiting_s -= duration_s(self._waiting.popleft())
-            self.drops += 1
+        """Let the subscription begin with ``packet``, if it can."""
+        if self._subscription.may_begin_with(packet):
+            self._subscription.take_over(self, packet)
 
     def clear(self) -> None:
-        """Forget what waits."""
-        self._waiting.clear()
-        self._waiting_s = 0.0
-
-    def leave(self) -> None:
-        """Give it up. Safe to call twice."""
-        self._page.forget(self)
-        if self.channel is not None:
-            self.channel.remove(self)
-
-    def pump(self) -> None:
-        """Send what waits, while there is room."""
-        while self._waiting and self.channel is not None:
-            if self._late_s(self._now()) > LATE_S:
-                return
-            if self._page.full:
-                self._page.hold(self)
-                return
-            packet = self._waiting.popleft()
-            self._waiting_s = self._waiting_s - duration_s(packet) if self._waiting else 0.0
-            try:
-                self._page.write(self.channel.message(packet))
-            except GONE:
-                self.leave()
-                return
-            self.sent += 1
-
-
-def duration_s(packet: Packet) -> float:
-    """How long a block of s16le sounds."""
-    form = packet.format
-    return len(packet.payload) / (2 * max(form.channels, 1) * max(form.sample_rate_hz, 1))
+        """Nothing waits here."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
+from framecast.core.adapt import Controller
 from framecast.core.errors import LimitReached
+from framecast.core.ladder import LADDER
 from framecast.output.dashboard import (
     CODED_CREDIT,
     DEFAULT_CREDIT,
@@ -25,6 +30,11 @@ from framecast.service.service import Service
 
 FORMS = ("jpeg", "h264", "mp4")
 PCM = Form("pcm")
+REVIEW_S = 0.1
+"""How often, at most, a page's level is looked at."""
+LONGEST_MOVE_S = 2.0
+"""A rendition that has not brought a picture after so long keeps nobody from choosing another one."""
+LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,10 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
         ApiError: It makes no sense.
     """
     form = wish.get("form", "jpeg")
-    if form not in FORMS:
+    if not isinstance(form, str) or form not in FORMS:
         raise bad_request(f"form is one of {', '.join(FORMS)}", "bad_value")
+    if form != "jpeg" and not can_code():
+        raise bad_request("H.264 needs the media extra on the server: pip install 'framecast[media]'", "not_available")
     audio = wish.get("audio", False)
     if type(audio) is not bool:
         raise bad_request("audio is true or false", "bad_value")
@@ -69,8 +81,17 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     return PageWish(form, asked, audio, credit)
 
 
+@cache
+def can_code() -> bool:
+    """Whether the libraries that code video are installed."""
+    return importlib.util.find_spec("av") is not None
+
+
 class Interest:
     """One page's interest in one camera.
+
+    With ``quality=auto`` it is the gauge of its subscription, too: what is acknowledged goes to a `Controller`, whose
+    choice moves the subscription from one channel to another.
 
     Args:
         service: Where cameras and channels are.
@@ -98,6 +119,8 @@ class Interest:
         self._tell = tell
         self._subscription: Subscription | None = None
         self._sound: SoundSubscription | None = None
+        self._controller: Controller | None = None
+        self._reviewed_s = self._looked_s = self._decided_s = 0.0
 
     def begin(self) -> None:
         """Subscribe.
@@ -119,6 +142,10 @@ class Interest:
             subscription = CodedSubscription(self._page, viewer, credit=wish.credit)
         self._subscription = subscription
         subscription.on_form = self._tell_form
+        if asked.auto:
+            self._controller = Controller(time.monotonic())
+            subscription.gauge = self
+            viewer.choice.reason = _sentence(self._controller.reason)
         try:
             channel = self._service.hub.channel(stream, carried)
             if wish.form == "jpeg":
@@ -128,7 +155,7 @@ class Interest:
             self.end()
             raise
         if wish.audio and wish.form != "mp4":
-            self._sound = SoundSubscription(self._page, subscription.late_s)
+            self._sound = SoundSubscription(self._page, subscription)
             self._service.hub.channel(stream, PCM).add(self._sound)
 
     def end(self) -> None:
@@ -147,6 +174,85 @@ class Interest:
             self._subscription.ack(frame_id)
         if self._sound is not None:
             self._sound.pump()
+
+    # As the gauge of its subscription.
+
+    def acked(self, now_s: float, sent_at_s: float, size_bytes: int) -> None:
+        """See `output.subscription.Gauge`."""
+        if self._controller is not None:
+            self._controller.acked(now_s, sent_at_s, size_bytes)
+
+    def dropped(self, now_s: float) -> None:
+        """See `output.subscription.Gauge`."""
+        if self._controller is not None:
+            self._controller.dropped(now_s)
+
+    def padding(self, now_s: float) -> int:
+        """See `output.subscription.Gauge`."""
+        subscription = self._subscription
+        if self._controller is None or subscription is None or subscription.moving:
+            return 0
+        return self._controller.padding(now_s)
+
+    def review(self, now_s: float) -> None:
+        """See `output.subscription.Gauge`."""
+        controller, subscription = self._controller, self._subscription
+        if controller is None or subscription is None or now_s - self._reviewed_s < REVIEW_S:
+            return
+        self._reviewed_s = now_s
+        if subscription.moving and now_s - self._decided_s < LONGEST_MOVE_S:
+            return
+        self._look(controller, subscription, now_s)
+        before = controller.level
+        if controller.review(now_s, subscription.oldest):
+            self._decided_s = now_s
+            self._go_to_level(controller, subscription, before)
+
+    def _look(self, controller: Controller, subscription: Subscription, now_s: float) -> None:
+        """Tell the controller what the camera sends, and what the level it is on takes."""
+        channel = subscription.channel
+        if channel is not None and not subscription.moving:
+            fps = self._wish.asked.at(LADDER[controller.level]).fps
+            thinned = self._wish.form == "jpeg" and 0 < fps < channel.packets_per_s
+            controller.takes(controller.level, channel.packet_bytes * fps if thinned else channel.bytes_per_s)
+        if now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        stream = self.camera.stream
+        latest = stream.video.latest
+        fps, _ = stream.meter.rates(stream.clock.now_ns())
+        controller.source(0 if latest is None else latest.format.width_px, fps)
+
+    def _go_to_level(self, controller: Controller, subscription: Subscription, before: int) -> None:
+        """Move to the level that was chosen, or the next below it that can be had."""
+        for level in range(controller.level, len(LADDER)):
+            if level == before:
+                continue
+            asked = self._wish.asked.at(LADDER[level])
+            carried = self._wish.carried(asked)
+            try:
+                channel = self._service.hub.channel(self.camera.stream, carried)
+            except LimitReached:
+                continue
+            if level != controller.level:
+                controller.forgo(level, f"{controller.reason}; {LADDER[controller.level].name} can't be made now")
+            subscription.move(channel, asked.fps, partial(self._moved, controller, level, asked, carried))
+            return
+        controller.forgo(before, "other sizes can't be made now: too many are being watched")
+
+    def _moved(self, controller: Controller, level: int, asked: query.Wish, carried: Form) -> None:
+        subscription = self._subscription
+        if subscription is None:
+            return
+        controller.moved(time.monotonic())
+        viewer = subscription.viewer
+        viewer.rendition = carried.rendition.name
+        viewer.fps_limit = asked.fps
+        viewer.choice = replace(asked.choice, level=LADDER[level].name, reason=_sentence(controller.reason))
+        if self._wish.form == "jpeg":
+            self._tell_form()
+
+    # What it tells.
 
     def restart(self) -> None:
         """The page can't go on without a key picture."""
@@ -180,3 +286,7 @@ class Interest:
                 "quality": views.quality(choice),
             }
         )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,149 @@
+"""One page's interest in one camera's coded video.
+
+One lost picture makes the following ones useless, so a page that is behind loses everything up to the next picture that
+can be decoded alone, which is asked for as soon as there is credit again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from framecast.core.fanout import GONE
+from framecast.core.packet import Packet
+from framecast.core.track import Track
+from framecast.core.viewer import Viewer
+from framecast.output.channel import Channel
+from framecast.output.page import Page
+from framecast.output.subscription import Subscription, Trial
+
+CODED_CREDIT = 15
+"""Coded video must not wait to be acknowledged: 300 ms there and back are 9 pictures at 30 fps, plus some to spare."""
+ON_THE_WAY_S = 0.45
+LEAST_ON_THE_WAY_BYTES = 32 * 1024
+MOST_ON_THE_WAY_BYTES = 2 << 20
+"""So many seconds of its rate may be on the way, beside one key picture; within these bounds."""
+
+
+class CodedSubscription(Subscription):
+    """One page's interest in coded video: H.264 access units, or fragments of it.
+
+    Everything up to the next key packet is lost by a page that is behind. The rate is the track's: coded video can't
+    be thinned here.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        viewer: Viewer,
+        *,
+        credit: int = CODED_CREDIT,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(page, viewer, credit=credit, now=now)
+        self._skipping = True
+        self._asked = False
+        self._told: tuple[Channel, str, bytes] | None = None
+
+    def begin(self, track: Track) -> None:
+        """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
+
+        Where keys can't be asked for (the camera codes by itself), all of it goes, so that nobody looks at nothing
+        until the camera's next one.
+        """
+        backlog = track.backlog
+        size = sum(len(packet.payload) for packet in backlog)
+        few = len(backlog) < self._credit and size <= self._most_bytes()
+        if backlog and backlog[0].key and (few or track.on_key_wanted is None):
+            for packet in backlog:
+                self._pass(packet)
+        else:
+            self._ask()
+
+    def offer(self, packet: Packet) -> None:
+        """Send ``packet``, or lose it and all up to the next key packet."""
+        if self._skipping and not packet.key:
+            self._drop()
+            self.pump()
+        elif self._has_room():
+            self._pass(packet)
+        else:
+            self._drop()
+            self._skipping = True
+            self._asked = False
+            self.viewer.behind = True
+        if self.gauge is not None:
+            self.gauge.review(self._now())
+
+    def may_begin_with(self, packet: Packet) -> bool:
+        """Whether it is a key packet. It may be of a picture that was sent before: what follows needs it."""
+        return packet.key
+
+    def take_over(self, trial: Trial, packet: Packet) -> None:
+        """The other channel has a key packet."""
+        self._skipping = True
+        self._asked = False
+        super().take_over(trial, packet)
+
+    def clear(self) -> None:
+        """Go on with the next key packet."""
+        self._skipping = True
+        self._asked = False
+
+    def restart(self) -> None:
+        """The page can't decode what it got: go on with the next key packet, which is asked for."""
+        self._skipping = True
+        self._ask()
+
+    def pump(self) -> None:
+        """Ask for a key packet when there is room for one, half of the credit at least."""
+        if not self._skipping or self._asked:
+            return
+        if self._page.full:
+            self._page.hold(self)
+        elif len(self._on_the_way) <= self._credit // 2 and self._on_the_way_bytes <= self._most_bytes() // 2:
+            self._ask()
+
+    def _pass(self, packet: Packet) -> None:
+        channel = self.channel
+        if channel is None:
+            return
+        if packet.key:
+            self._skipping = self._asked = False
+            self._open(channel, packet)
+        if self.channel is not None:
+            self._send(packet)
+
+    def _open(self, channel: Channel, packet: Packet) -> None:
+        """Say what is coming, where that is something else than before, and send what has to go before it."""
+        opening = channel.opening(packet)
+        told, self._told = self._told, (channel, channel.codec, opening)
+        if told is not None and told[0] is channel and told[1] == channel.codec and told[2] is opening:
+            return
+        if self.on_form is not None:
+            self.on_form()
+        if opening:
+            try:
+                self._page.write(opening)
+            except GONE:
+                self.leave()
+
+    def _ask(self) -> None:
+        self._asked = True
+        if self.channel is not None:
+            self.channel.want_key()
+
+    def _has_room(self) -> bool:
+        if len(self._on_the_way) >= self._credit:
+            return False
+        most = self._most_bytes()
+        if self._on_the_way_bytes > most:
+            return False
+        return not self._page.holds_more_than(most)
+
+    def _most_bytes(self) -> int:
+        channel = self.channel
+        if channel is None:
+            return LEAST_ON_THE_WAY_BYTES
+        bound = max(LEAST_ON_THE_WAY_BYTES, round(channel.bytes_per_s * ON_THE_WAY_S)) + channel.key_bytes
+        return min(bound, MOST_ON_THE_WAY_BYTES)
