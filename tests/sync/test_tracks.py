@@ -38,6 +38,35 @@ async def test_ten_minutes(way: Way, ppm: float) -> None:
     assert max(map(abs, offsets)) <= MOST_S
 
 
+@pytest.mark.parametrize("way", [stamped, doorbell], ids=lambda way: way.__name__)
+async def test_chunks_that_are_lost_doubled_and_late(way: Way) -> None:
+    device = Device(180, ppm=200, fps=5, trouble=0.02)
+    witness = await witnessed(device, way)
+    offsets = witness.offsets()
+    print(f"{way.__name__}: {witness.report()}")
+    # A clap in a chunk that was lost is not heard.
+    assert len(offsets) >= 160
+    assert max(map(abs, offsets)) <= MOST_S
+
+
+@pytest.mark.parametrize("way", [stamped, doorbell, pulled], ids=lambda way: way.__name__)
+async def test_a_device_that_starts_again(way: Way) -> None:
+    before, after = Device(90, ppm=200, fps=5), Device(90, ppm=-100, fps=5, uptime_s=1.7, seed=2)
+    witness = Witness()
+    async with house() as camera:
+        tap = Tap(partial(watch_tracks, witness))
+        camera.stream.video.attach(tap)
+        camera.stream.audio.attach(tap)
+        await camera.play(before, way)
+        camera.clock.advance(2.5)
+        await camera.play(after, way)
+    offsets = witness.offsets()
+    print(f"{way.__name__}: {witness.report()}")
+    assert len(witness.flashes) == len(before.instants) + len(after.instants)
+    assert len(offsets) >= len(witness.flashes) - 2
+    assert max(map(abs, offsets)) <= MOST_S
+
+
 async def test_where_nobody_says_anything_it_is_as_even_as_the_network() -> None:
     device = Device(120, ppm=200, fps=10, network=Network(stalls=0))
     witness = await witnessed(device, bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 
 from framecast.mock.clap import Claps
@@ -53,6 +53,7 @@ class Device:
         size_px: Of the pictures.
         network: For pictures and sound alike, one connection each.
         uptime_s: What its clock shows at first.
+        trouble: Share of the chunks that are lost; as many come twice, and as many after the next one.
 
     Attributes:
         instants: Device's times of its claps.
@@ -69,11 +70,13 @@ class Device:
         size_px: tuple[int, int] = (160, 120),
         network: Network | None = None,
         uptime_s: float = 5_000.0,
+        trouble: float = 0.0,
         seed: int = 1,
     ) -> None:
         self.rate_hz, self.channels = rate_hz, channels
         self._seconds, self._pace, self._fps, self._uptime_s = seconds, 1 + ppm * 1e-6, fps, uptime_s
         self._network = network or Network()
+        self._trouble = trouble
         self._chance = random.Random(seed)
         self._pictures = Synthetic(*size_px, fps=fps, show_frame_id=False)
         claps = Claps()
@@ -84,7 +87,7 @@ class Device:
 
     def arrivals(self) -> Iterator[Arrival]:
         """Everything that arrives, in its order."""
-        return merge(self._sent_pictures(), self._sent_chunks())
+        return merge(self._sent_pictures(), self._troubled(self._sent_chunks()))
 
     def _sent_pictures(self) -> Iterator[Arrival]:
         arrived_s = 0.0
@@ -108,6 +111,22 @@ class Device:
             arrived_s = max(arrived_s, self._true_s(end_s) + self._way_s())
             yield Arrival(arrived_s, number, start_s, payload, sound=True)
             number += 1
+
+    def _troubled(self, chunks: Iterator[Arrival]) -> Iterator[Arrival]:
+        held: Arrival | None = None
+        for chunk in chunks:
+            fate = self._chance.random()
+            if fate < self._trouble:
+                continue
+            if fate < 2 * self._trouble and held is None:
+                held = chunk
+                continue
+            yield chunk
+            if held is not None:
+                yield replace(held, at_s=chunk.at_s)
+                held = None
+            if fate > 1 - self._trouble:
+                yield chunk
 
     def _way_s(self) -> float:
         network, chance = self._network, self._chance
