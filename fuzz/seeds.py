@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.data import frame, samples
 
-from framecast.wire import aac, fmp4, h264, mpegts
+from framecast.wire import aac, fmp4, h264, mpegts, pcm, wav
 from framecast.wire.media import pack_header
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -96,6 +96,7 @@ def seeds() -> dict[str, list[bytes]]:
             b'Digest realm=x,nonce="y"',
         ],
         **coded(),
+        **sound(),
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }
 
@@ -120,6 +121,28 @@ def coded() -> dict[str, list[bytes]]:
             fmp4.init_segment(fmp4.VideoTrack(sets), None),
         ],
         "mpegts": [picture, later, b"\xff" + picture + later, mpegts.Muxer().video(picture, 0, key=True)],
+    }
+
+
+def sound() -> dict[str, list[bytes]]:
+    """Those of sound."""
+    samples = bytes(range(64))
+    stereo = b"fmt \x10\0\0\0" + struct.pack("<HHIIHH", 1, 2, 44_100, 176_400, 4, 16)
+    extensible = b"fmt \x28\0\0\0" + struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 8_000, 16_000, 2, 16, 22, 16, 4, 1)
+    extensible += bytes.fromhex("000000001000800000aa00389b71")
+    riff = b"RIFF\xff\xff\xff\xffWAVE"
+    return {
+        "pcm": [
+            pcm.pack_tag(16_000, 1, 7) + samples,
+            pcm.pack_tag(48_000, 2) + samples,
+            b"16000\n2\n4294967295\n",
+            b"1700000000.123456\n1\n18446744073709551615",
+        ],
+        "wav": [
+            wav.endless_header(16_000, 1) + samples,
+            riff + b"LIST\x05\0\0\0abcde\0" + stereo + b"data\x20\0\0\0" + samples,
+            riff + extensible + b"data\0\0\0\0" + samples,
+        ],
     }
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from framecast.core.rendition import AAC
 from framecast.wire import pcm, wav
+from tests.core.fakes import Collector
 from tests.service.serving import Server, jpeg, serving, until
 from tests.support.raw import connected, response
 from tests.support.sounding import SAMPLES, Asked, device
@@ -33,10 +35,11 @@ def chunk(number: int, samples: int = 1024) -> bytes:
 @asynccontextmanager
 async def listening(server: Server, path: str, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
     """An answer whose listener has its place."""
-    heard = len(server.camera().sound.listeners)
+    viewers = server.camera().stream.viewers
+    before = set(viewers)
     async with server.client.get(server.url + path, headers=headers) as answer:
         assert answer.status == 200, await answer.read()
-        await until(lambda: len(server.camera().sound.listeners) == heard + 1)
+        await until(lambda: any(viewers[each].settle is not None for each in viewers.keys() - before))
         yield answer
 
 
@@ -136,6 +139,26 @@ async def test_a_camera_asleep_is_woken_by_a_listener(tmp_path: Path) -> None:
             header = await asyncio.wait_for(answer.content.readexactly(wav.HEADER_BYTES), 10)
             assert header == wav.endless_header(16_000, 1)
             assert len(await asyncio.wait_for(answer.content.readexactly(16_000), 10)) == 16_000
+
+
+async def test_a_camera_asleep_is_woken_by_who_wants_its_sound_coded(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": "mock:?fps=10&size=64x64&audio=1"}) as server:
+        stream, listener = server.camera().stream, Collector()
+        track = stream.track(AAC)
+        assert stream.state == "idle"
+        track.attach(listener)
+        await until(lambda: len(listener.packets) > 5, timeout_s=20)
+        assert {packet.format.codec for packet in listener.packets} == {"aac"}
+        track.detach(listener)
+
+
+async def test_the_picture_that_belongs_to_a_sound(server: Server) -> None:
+    await server.push(jpeg(1))
+    await send(server, 1)
+    heard = server.camera().stream.audio.latest
+    assert heard is not None
+    assert server.camera().sound.synced_frame(heard.pts_ns) is server.camera().stream.video.latest
+    assert server.camera().sound.synced_frame(heard.pts_ns - 10**9) is None
 
 
 class TestFetched:

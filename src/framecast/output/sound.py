@@ -19,6 +19,7 @@ from time import perf_counter
 
 from framecast.core.fanout import SLICE_S, WRITES_PER_CLOCK_READ, Seat
 from framecast.core.packet import Format, Packet
+from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.mjpeg import chunk
@@ -105,12 +106,14 @@ class Output:
 
     Args:
         track: PCM.
+        stream: The camera whose viewers listen; None where they are no viewers.
     """
 
     bulk = True
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, stream: Stream | None = None) -> None:
         self.track = track
+        self._stream = stream
         self._drops = 0
         self._listeners: dict[Listener, None] = {}
         self._connections: set[Takeover] = set()
@@ -155,7 +158,7 @@ class Output:
         if transport.is_closing():
             return
         listener = Listener(self, transport, viewer, is_wav=is_wav, chunked=chunked, form=form)
-        connection = Takeover(listener, transport)
+        connection = Takeover(listener, transport, self._stream)
         self._connections.add(connection)
         try:
             self._add(listener)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from framecast.core.packet import Packet
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
+from framecast.core.synced import synced_frame
 from framecast.ingest.http_client import Options
 from framecast.ingest.http_sound import HttpSound, SoundReader
 from framecast.ingest.sound import Microphone
@@ -58,7 +60,7 @@ class Sound:
     def __init__(self, stream: Stream, duplex: Duplex) -> None:
         self.duplex = duplex
         self.microphone = Microphone(stream)
-        self.listeners = Output(stream.audio)
+        self.listeners = Output(stream.audio, stream)
         self.talk = Talk(stream.clock)
         self.speakers = Output(self.talk.track)
         self.reader: SoundReader | None = None
@@ -85,6 +87,10 @@ class Sound:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = self.reader = None
+
+    def synced_frame(self, audio_timestamp_ns: int) -> Packet | None:
+        """The picture captured nearest to a sound, None when none was within 500 ms; see `core.synced`."""
+        return synced_frame(self.microphone.stream.video, audio_timestamp_ns)
 
     def close(self) -> None:
         """Drop everybody."""
