@@ -22,12 +22,12 @@ from typing import Protocol
 
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Packet
-from framecast.core.rendition import AAC, Rendition
+from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.containers import Mp4Container, TsContainer
-from framecast.output.fragments import SOUND_LIVES_NS, Fragments
+from framecast.output.fragments import Fragments
 from framecast.output.segments import NS, Segmenter
 from framecast.wire import aac, h264, m3u8
 
@@ -74,6 +74,10 @@ class Source(Protocol):
     def track(self) -> Track:
         """Pieces, one per picture, and sound between them."""
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is sound between them."""
+
 
 @dataclass(slots=True)
 class _Asker:
@@ -111,7 +115,6 @@ class Hls:
         self.source = source
         self.closed = False
         self.settled = not sound
-        self._sound = sound
         self._began_ns = 0
         self._fragments = source if isinstance(source, Fragments) else None
         self._clock = source.stream.clock
@@ -194,24 +197,19 @@ class Hls:
 
     def push(self, packet: Packet) -> None:
         """Take a piece."""
-        self.segmenter.push(packet)
         if not self.settled:
-            self._began_ns = self._began_ns or packet.pts_ns
-            self.settled = self._is_settled(packet.pts_ns - self._began_ns)
-            if self.settled:
-                self._tell()
+            self._settle(packet)
+        self.segmenter.push(packet)
 
-    def _is_settled(self, since_ns: int) -> bool:
-        has_sound = self._fragments.has_sound if self._fragments is not None else self._hears
-        if has_sound or since_ns > SOUND_WAIT_NS:
-            return True
-        return since_ns > SILENT_NS and self.source.stream.audio.latest is None
-
-    @property
-    def _hears(self) -> bool:
-        """Whether there is sound now."""
-        latest = self.source.stream.track(AAC).latest
-        return latest is not None and self._clock.now_ns() - latest.received_ns < SOUND_LIVES_NS
+    def _settle(self, packet: Packet) -> None:
+        self._began_ns = self._began_ns or packet.pts_ns
+        since_ns = packet.pts_ns - self._began_ns
+        if self.source.has_sound:
+            self.segmenter.restart()  # what came before is without
+            self.settled = True
+        elif since_ns > SOUND_WAIT_NS or (since_ns > SILENT_NS and self.source.stream.audio.latest is None):
+            self.settled = True
+            self._tell()
 
     def clear(self) -> None:
         """Forget everything (see `Track.clear`), unless it is only another init segment that holds from now on."""
@@ -221,8 +219,6 @@ class Hls:
     def _turn_over(self) -> None:
         assert self._fragments is not None
         assert self._fragments.init is not None
-        if not self.settled:
-            self.segmenter.restart()
         self.segmenter.set_init(self._fragments.init)
         self._tell()
 
@@ -281,7 +277,7 @@ class Hls:
             width, height = picture.format.width_px, picture.format.height_px
             sets = h264.parameter_sets(picture.payload)
             codecs = h264.parse_sps(sets.sps).codec if sets is not None else codecs
-        if self._sound and self._hears:
+        if self.source.has_sound:
             codecs += f",{aac.CODEC}"
         bandwidth = self.segmenter.bandwidth or FIRST_BANDWIDTH
         text = m3u8.index(STREAM, codecs=codecs, bandwidth=bandwidth, width_px=width, height_px=height, suffix=suffix)

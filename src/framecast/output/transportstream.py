@@ -55,6 +55,11 @@ class TransportStream:
         self._epoch = 0
         self._blocks: list[Packet] = []
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether sound goes with the pictures now."""
+        return self._muxer is not None and self._audio is not None
+
     def _demand(self, wanted: bool) -> None:
         if wanted:
             self._video = self.stream.track(self.rendition)
