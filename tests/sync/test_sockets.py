@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 from framecast.mock.device import FakeDevice
+from framecast.mock.dialects import DIALECTS
 from framecast.mock.microphone import SoundOptions
 from framecast.mock.picture import Synthetic
 from tests.service.serving import serving
@@ -19,36 +22,38 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SECONDS = 8.0
 MOST_S = 0.040
-PUSHED = {
-    "doorbell": ("http", "/api/v1/devices/doorbell/camera-stream"),
-    "post-raw": ("http", "/api/v1/cameras/door/frames"),
-    "websocket": ("ws", "/api/v1/cameras/door/publish"),
+PATHS = {
+    "doorbell": "/api/v1/devices/doorbell/camera-stream",
+    "post-raw": "/api/v1/cameras/door/frames",
+    "websocket": "/api/v1/cameras/door/publish",
+    "m5stack-ws": "/door",
 }
+UNSTAMPED = ("websocket", "m5stack-ws", "s60sc")
+"""The time of their pictures is that of their arrival, which a busy machine may put off for one or another."""
 
 
-@pytest.mark.parametrize("dialect", PUSHED)
+@pytest.mark.parametrize("dialect", [*PATHS, "espressif", "s60sc"])
 async def test_every_output_has_both_at_once(tmp_path: Path, dialect: str) -> None:
-    scheme, path = PUSHED[dialect]
-    ports = {"compat.m5_device_port": free_port(), "compat.m5_viewer_port": free_port()}
-    viewers = VIEWERS | {"M5Stack MPEG-TS": m5stack(f"ws://127.0.0.1:{ports['compat.m5_viewer_port']}")}
-    async with (
-        serving(tmp_path, {"door": "push:"}, options=ports) as server,
-        FakeDevice(
-            dialect,
-            fps=15,
-            pictures=Synthetic(320, 240, fps=15),
-            to=f"{scheme}://127.0.0.1:{server.port}{path}",
-            device_id="door",
-            audio=SoundOptions(),
-            clock_ppm=200,
-        ),
-    ):
+    device_port, viewer_port = free_port(), free_port()
+    ports = {"compat.m5_device_port": device_port, "compat.m5_viewer_port": viewer_port}
+    viewers = VIEWERS | {"M5Stack MPEG-TS": m5stack(f"ws://127.0.0.1:{viewer_port}")}
+    options: dict[str, Any] = {"fps": 15, "device_id": "door", "audio": SoundOptions(), "clock_ppm": 200}
+    options |= {"pictures": Synthetic(320, 240, fps=15)}
+    async with AsyncExitStack() as stack:
+        if DIALECTS[dialect].pushes:
+            server = await stack.enter_async_context(serving(tmp_path, {"door": "push:"}, options=ports))
+            port = device_port if dialect == "m5stack-ws" else server.port
+            to = f"{DIALECTS[dialect].scheme}://127.0.0.1:{port}{PATHS[dialect]}"
+            await stack.enter_async_context(FakeDevice(dialect, to=to, **options))
+        else:
+            device = await stack.enter_async_context(FakeDevice(dialect, **options))
+            config = {"url": device.url, "audio_url": device.base_url + device.dialect.sounds[0]}
+            server = await stack.enter_async_context(serving(tmp_path, {"door": config}, options=ports))
         seen = await asyncio.gather(*(view(server.url, "door", SECONDS) for view in viewers.values()))
     for name, witness in zip(viewers, seen, strict=True):
         print(f"{dialect}, {name}: {witness.report()}")
     for name, witness in zip(viewers, seen, strict=True):
         offsets = witness.offsets()
         assert len(offsets) >= SECONDS - 4, name
-        # Without stamps a picture's time is that of its arrival, which a busy machine may put off for one or another.
-        measured = [median(offsets)] if dialect == "websocket" else offsets
+        measured = [median(offsets)] if dialect in UNSTAMPED else offsets
         assert max(map(abs, measured)) <= MOST_S, name
