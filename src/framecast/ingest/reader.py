@@ -354,6 +354,7 @@ class Reader:
             self._session = None
             session.cancel()
             await asyncio.gather(session, return_exceptions=True)
+            self.microphone.leave(self)
 
     def _look(self, now: float) -> bool:
         """Whether the session has to end for want of viewers; raises when it is dead."""

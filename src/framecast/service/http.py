@@ -35,6 +35,10 @@ log = logging.getLogger("framecast.service.http")
 LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
+EXPOSED = (
+    "ETag, Link, Location, X-Frame-Id, X-Timestamp, X-Frame-Age, X-Sample-Rate, X-Channels, X-Bit-Depth"  # to pages
+)
+ACCEPTED = "Authorization, Content-Type, X-API-Key, X-Sample-Rate, X-Channels, X-Sequence, X-Timestamp, X-Device-Id"
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 JUNK_WAIT_S = 0.25
 """How long what may follow a broken upload is waited for: a device sends its picture in one go."""
@@ -159,7 +163,7 @@ class _Connection(RequestHandler):
         if origin is not None and origin.lower().rstrip("/") in allowed:
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Credentials"] = "true"
-            headers["Access-Control-Expose-Headers"] = "ETag, Link, Location, X-Frame-Id, X-Timestamp, X-Frame-Age"
+            headers["Access-Control-Expose-Headers"] = EXPOSED
             headers["Vary"] = "Origin"
 
     def handle_error(
@@ -361,7 +365,7 @@ class Front:
                 **taken,
                 "Allow": allowed,
                 "Access-Control-Allow-Methods": allowed,
-                "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
+                "Access-Control-Allow-Headers": ACCEPTED,
                 "Access-Control-Max-Age": "600",
             },
         )
