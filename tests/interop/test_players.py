@@ -32,8 +32,10 @@ async ([source]) => {
   window.seen = new Map();
   setInterval(() => {
     for (const tile of document.querySelectorAll("fc-tile")) {
-      const {canvas, camera} = tile;
-      const shown = code.readBlockCodeFrom(canvas, canvas.width, canvas.height);
+      const {camera, player: {surface}} = tile;
+      if (!surface) continue;
+      const [width, height] = [surface.videoWidth ?? surface.width, surface.videoHeight ?? surface.height];
+      const shown = code.readBlockCodeFrom(surface, width, height);
       if (!shown) continue;
       if (!window.seen.has(camera.id)) window.seen.set(camera.id, new Set());
       window.seen.get(camera.id).add(shown.frameId);
