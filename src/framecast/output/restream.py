@@ -21,6 +21,7 @@ from framecast.core.packet import Packet
 from framecast.core.rendition import AAC, H264, OPUS
 from framecast.core.stream import Stream
 from framecast.core.supervise import Backoff
+from framecast.output.farewell import see_through
 
 log = logging.getLogger("framecast.output.restream")
 
@@ -65,6 +66,11 @@ class Session(Protocol):
 
     async def close(self) -> None:
         """Say good-bye and disconnect. Never raises."""
+
+
+async def _finish(tasks: list[asyncio.Task[None]], session: Session) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await session.close()
 
 
 class Intake:
@@ -215,8 +221,7 @@ class Restream:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await session.close()
+            await see_through(_finish(tasks, session))
 
     async def _send(self, session: Session) -> None:
         video = self.stream.track(H264)

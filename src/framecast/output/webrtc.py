@@ -20,6 +20,7 @@ from framecast.core.errors import LimitReached
 from framecast.core.rendition import OPUS, Rendition
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
+from framecast.output.farewell import see_through
 from framecast.output.rtpfanout import RtpFanout, RtpSeat, whole
 from framecast.wire import h264, rtp, sdp, sdpanswer
 
@@ -276,7 +277,7 @@ class Peer:
             self.link.dtls.write_rtcp(
                 self._video.report(self._now_ns(), self.cname) + rtp.bye(*(seat.ssrc for seat in self.seats))
             )
-            await self.link.close()
+            await see_through(self.link.close())
 
     async def _connect(self, timeout_s: float) -> None:
         connecting = asyncio.ensure_future(self.link.connect())

@@ -175,6 +175,7 @@ class Peering:
             self._cameras.dismiss(camera, viewer)
 
         self._supervisor.spawn(f"webrtc:{camera.camera_id}", peer.run(gone, connect_timeout_s=self.connect_timeout_s))
+        await asyncio.sleep(0)  # one that has not begun could not tidy up when it is cancelled
         return peer, peer.answer(candidates, self._identity.fingerprint)
 
     async def options(self) -> IceOptions:
