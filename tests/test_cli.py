@@ -424,6 +424,44 @@ def test_a_bare_address_is_told_what_it_lacks(run: Run, address: str) -> None:
     assert err.count("\n") == 1
 
 
+def test_tls(run: Run, tmp_path: Path) -> None:
+    status, out, err = run("tls", "init", "--host", "cams.example.net")
+    assert status == 0
+    assert "cams.example.net" in out and "localhost" in out
+    assert "/ca.crt" in out and "\u2588" in out, "a QR code"
+    for system in ("Android", "iOS", "Windows", "macOS", "Linux", "Firefox"):
+        assert f"\n{system} " in out
+    assert "--host 0.0.0.0" in err
+    fingerprint = next(line for line in out.splitlines() if line.count(":") == 31)
+    status, _, err = run("tls", "init")
+    assert (status, "tls renew" in err) == (1, True)
+    status, out, _ = run("tls", "renew")
+    assert status == 0
+    assert "cams.example.net" in out
+    assert fingerprint in run("tls", "trust")[1]
+    assert run("tls", "init", "--force")[0] == 0
+    assert fingerprint not in run("tls", "trust")[1]
+    assert run("tls", "renew", "--host", "no name")[0] == 1
+    with started("serve", "--port", "0", "--tls-port", "0") as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("and by HTTPS at https://127.0.0.1:")
+        server.terminate()
+        assert server.wait(timeout=10) == 0
+    status, _, err = run("serve", "--port", "0", "--tls-cert", "nothing.pem")
+    assert status == 2
+    assert "--tls-cert: server.tls_cert = 'nothing.pem' can't be used" in err
+
+
+def test_tls_without_its_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    assert "\u2588" not in run("tls", "init")[1]
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    for command in ("renew", "trust"):
+        status, _, err = run("tls", command)
+        assert status == 1
+        assert "pip install 'framecast[tls]'" in err
+
+
 def test_config_show(run: Run, tmp_path: Path) -> None:
     (tmp_path / "framecast.toml").write_text(
         '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\n'

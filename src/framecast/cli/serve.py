@@ -38,6 +38,13 @@ def serve(
             "--camera", "-c", metavar="ID=URL", help="A camera, such as door=http://192.168.1.20:81/stream. Repeat."
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate for HTTPS (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [in the same file]")
+    ] = None,
+    tls_port: Annotated[int | None, typer.Option("--tls-port", metavar="PORT", help="Port for HTTPS. [8443]")] = None,
     preset: Annotated[
         str | None, typer.Option("--preset", help="proxied, local, high-quality or mobile (docs/configuration.md).")
     ] = None,
@@ -58,6 +65,9 @@ def serve(
         {
             "server.host": host,
             "server.port": port,
+            "server.tls_cert": tls_cert,
+            "server.tls_key": tls_key,
+            "server.tls_port": tls_port,
             "stream.preset": preset,
             "log.level": log_level,
             "log.format": log_format,
@@ -112,6 +122,12 @@ def _listening(configuration: Configuration, run: Callable[[], int]) -> None:
         # asyncio puts the address in the text: ('127.0.0.1', 8080)
         other = next((address for address in others if f"'{address.host}', {address.port}" in str(error)), None)
         key, value = ("server.listen", str(other)) if other else ("server.port", main.port)
+        tls_port = configuration.settings.server.tls_port
+        if tls_port != main.port and f"', {tls_port}" in str(error):
+            key, value = "server.tls_port", tls_port
         if key == "server.port" and error.errno == errno.EADDRNOTAVAIL:
             key, value = "server.host", main.host
-        raise ConfigError(configuration.origin(key), key, value, _REASONS[error.errno]) from error
+        reason = _REASONS[error.errno]
+        if key == "server.tls_port":
+            reason = reason.replace("--port", "--tls-port")
+        raise ConfigError(configuration.origin(key), key, value, reason) from error

@@ -21,6 +21,8 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 COOKIE = "framecast_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Over HTTPS: no page that came otherwise can set it. Cookies don't know ports, hence a name of its own."""
 BY_QUERY = "?key"
 """Ends the name of a grant that was shown in an address: no token's name holds it."""
 
@@ -98,8 +100,9 @@ def credential(headers: Mapping[str, str], query: Mapping[str, str], cookies: Ma
         return Credential(password, "basic")
     if query.get("key"):
         return Credential(query["key"], "query")
-    if cookies.get(COOKIE):
-        return Credential(cookies[COOKIE], "cookie")
+    session = cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
+    if session:
+        return Credential(session, "cookie")
     return None
 
 

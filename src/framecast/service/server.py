@@ -12,6 +12,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -22,6 +23,7 @@ from framecast.service.config import Address, Settings
 from framecast.service.http import Front, Rules
 from framecast.service.routing import Table
 from framecast.service.service import Service
+from framecast.service.tls import Files, Https, Tls
 
 log = logging.getLogger("framecast.service.server")
 
@@ -50,11 +52,15 @@ class Listeners:
 
     Attributes:
         addresses: Where each of the main port's sockets listens, with the port that was really taken.
+        tls: The certificate, where HTTPS is served.
+        tls_address: Where it is.
     """
 
     def __init__(self, service: Service) -> None:
         self.addresses: list[Address] = []
         self.fronts: list[Front] = []
+        self.tls: Tls | None = None
+        self.tls_address: Address | None = None
         self._service = service
         self._servers: list[asyncio.Server] = []
         self._handlers: list[Callable[[float], Coroutine[Any, Any, None]]] = []
@@ -71,6 +77,7 @@ class Listeners:
         for address in settings.server.addresses:
             port = await self._listen(main, address.host, address.port)
             self.addresses.append(Address(address.host, port))
+        await self._open_tls(main)
         for port, make in (
             (settings.compat.m5_device_port, m5.device_table),
             (settings.compat.m5_viewer_port, m5.viewer_table),
@@ -85,6 +92,17 @@ class Listeners:
             self._servers.append(
                 await asyncio.get_running_loop().create_unix_server(self._handler(main, local=True), sock=listener)
             )
+
+    async def _open_tls(self, front: Front) -> None:
+        """Serve the same by HTTPS, when there is a certificate."""
+        service, server = self._service, self._service.settings.server
+        self.tls = Tls.open(service.configuration)
+        if self.tls is None:
+            return
+        port = await self._listen(front, server.host, server.tls_port, self.tls.context)
+        self.tls_address = Address(server.host, port)
+        service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None)
+        service.supervisor.spawn("certificate", self.tls.keep())
 
     def stop_listening(self) -> None:
         """Take no further connections; those there are go on."""
@@ -108,9 +126,16 @@ class Listeners:
         self._handlers.append(server.shutdown)
         return server
 
-    async def _listen(self, front: Front, host: str, port: int) -> int:
+    async def _listen(self, front: Front, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        options: dict[str, Any] = {}
+        if tls is not None:
+            options = {
+                "ssl": tls,
+                "ssl_handshake_timeout": front.rules.header_timeout_s,
+                "ssl_shutdown_timeout": SHUTDOWN_S,
+            }
         server = await asyncio.get_running_loop().create_server(
-            self._handler(front, local=False), host, port, backlog=BACKLOG, reuse_address=True
+            self._handler(front, local=False), host, port, backlog=BACKLOG, reuse_address=True, **options
         )
         self._servers.append(server)
         taken: int = server.sockets[0].getsockname()[1]
@@ -159,16 +184,18 @@ async def run_until_signal(service: Service, on_ready: Callable[[Listeners], Non
         log.info("stopping: %d viewers, %d cameras", service.cameras.viewers, len(service.cameras))
 
 
-def url_of(address: Address) -> str:
+def url_of(address: Address, scheme: str = "http") -> str:
     """Where a person opens the pages."""
     host = {"0.0.0.0": _own_address(), "::": _own_address()}.get(address.host, address.host)
-    return f"http://[{host}]:{address.port}/" if ":" in host else f"http://{host}:{address.port}/"
+    return f"{scheme}://[{host}]:{address.port}/" if ":" in host else f"{scheme}://{host}:{address.port}/"
 
 
 def announce(service: Service, listeners: Listeners) -> None:
     """Tell on standard output where the pages are, and on the log who may see them."""
     print(f"Framecast is ready at {url_of(listeners.addresses[0])}", flush=True)
     settings = service.settings
+    if listeners.tls_address is not None:
+        print(f"and by HTTPS at {url_of(listeners.tls_address, 'https')}", flush=True)
     if service.access.open:
         log.info("everything is open to this machine, and to nobody else")
     else:
@@ -200,12 +227,13 @@ async def _report(service: Service) -> None:
         known, dropped = dropped, {}
         for camera in service.cameras:
             stream = camera.stream
-            if stream.viewers and stream.video.latest is not None and stream.state == "live":
+            latest = views.newest(stream)
+            if stream.viewers and latest is not None and stream.state == "live":
                 fps, _ = stream.meter.rates(stream.clock.now_ns())
                 log.info(
                     "%s: Frame %d | FPS: %.1f | Subs: %dR + 0D",
                     camera.camera_id,
-                    stream.video.latest.frame_id,
+                    latest.frame_id,
                     fps,
                     len(stream.viewers),
                 )

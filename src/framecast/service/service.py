@@ -37,6 +37,7 @@ from framecast.service.reach import check_address, url_refusal
 from framecast.service.restreams import Restreams
 from framecast.service.rights import BY_QUERY, Access, Grant
 from framecast.service.state import State
+from framecast.service.tls import Https
 from framecast.service.tokens import Keyring
 from framecast.web import Asset
 
@@ -85,6 +86,7 @@ class Service:
         self.started_ns = clock.now_ns()
         self.ready = False
         self.closing = False
+        self.https: Https | None = None
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[str], None]] = []
         self.fragments = FragmentHub()

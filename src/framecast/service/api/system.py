@@ -16,7 +16,7 @@ from framecast.service import openapi, views
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
 from framecast.service.http import json_response, read_json
-from framecast.service.rights import BY_QUERY, COOKIE, Grant, Right
+from framecast.service.rights import BY_QUERY, COOKIE, SECURE_COOKIE, Grant, Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 from framecast.service.tokens import SESSION_LIFE_S
@@ -72,17 +72,19 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
             raise ApiError(401, "wrong_key", "This key is unknown or revoked")
         cookie, grant = entered
         response = json_response(_session(service, grant))
-        response.set_cookie(
-            COOKIE, cookie, max_age=SESSION_LIFE_S, httponly=True, samesite="Strict", secure=call.request.secure
-        )
+        secure = call.request.secure
+        name = SECURE_COOKIE if secure else COOKIE
+        response.set_cookie(name, cookie, max_age=SESSION_LIFE_S, httponly=True, samesite="Strict", secure=secure)
         return response
 
     async def log_out(call: Call) -> web.StreamResponse:
-        cookie = call.request.cookies.get(COOKIE)
-        if cookie:
-            await service.log_out(cookie)
         response = web.Response(status=204)
-        response.del_cookie(COOKIE, httponly=True, samesite="Strict")
+        for name in (COOKIE, SECURE_COOKIE):
+            cookie = call.request.cookies.get(name)
+            if cookie:
+                await service.log_out(cookie)
+            if cookie or name == COOKIE:
+                response.del_cookie(name, httponly=True, samesite="Strict", secure=name == SECURE_COOKIE)
         return response
 
     async def list_tokens(call: Call) -> web.StreamResponse:

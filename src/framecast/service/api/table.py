@@ -10,6 +10,7 @@ from framecast.service.api import (
     hls,
     pages,
     publish,
+    secure,
     sound,
     system,
     talk,
@@ -34,5 +35,6 @@ def make_table(service: Service) -> Table:
         *talk.routes(service),
         *dashboard.routes(service),
         *compat.routes(service),
+        *secure.routes(service),
     ]
     return Table([*rows, *system.routes(service, rows)])

@@ -122,6 +122,15 @@ class ServerSettings(Section):
         "Folder for the state and the control socket.",
         env=("FRAMECAST_DATA",),
     )
+    tls_cert: Path | None = _setting(
+        None,
+        "Certificate for HTTPS, as PEM, with those between it and the authority behind it. "
+        "None: what `framecast tls init` made, if it did.",
+    )
+    tls_key: Path | None = _setting(None, "Its key, as PEM without a password. None: in the same file.")
+    tls_port: int = _setting(
+        8443, "Port for HTTPS, on `host`; open when there is a certificate. 0 takes any free one.", ge=0, le=65535
+    )
     allowed_origins: list[Origin] = _setting(
         list, "Origins of other sites whose pages may embed the player and call the API from a browser.", max_length=64
     )

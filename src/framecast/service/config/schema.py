@@ -145,7 +145,7 @@ def _accepted(field: FieldInfo) -> str:
     elif bare is float:
         words = f"a number{_range(field)}"
     elif bare is Path:
-        words = "a folder"
+        words = "a folder" if field.default_factory is not None else "a file"
     elif bare is str:
         words = _accepted_text(field)
     return words

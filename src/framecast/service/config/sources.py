@@ -107,6 +107,8 @@ def read_toml(path: Path) -> Layer:
         _check_key(key, value, where)
         if key.endswith(".url") and isinstance(value, str):
             value = absolute_file(value, path.parent)
+        elif key in ("server.tls_cert", "server.tls_key") and isinstance(value, str):
+            value = str(path.parent.absolute() / value)
         values[key] = Given(value, where, Origin.FILE)
     return Layer(values)
 
@@ -186,7 +188,7 @@ def from_options(options: Mapping[str, Any], cameras: list[str]) -> Layer:
         cameras: ``ID=URL``, as often as ``--camera`` was given.
     """
     values = {
-        key: Given(value, f"--{key.rpartition('.')[2] if key != 'log.level' else 'log-level'}", Origin.COMMAND_LINE)
+        key: Given(value, f"--{_option(key)}", Origin.COMMAND_LINE)
         for key, value in options.items()
         if value is not None
     }
@@ -195,6 +197,10 @@ def from_options(options: Mapping[str, Any], cameras: list[str]) -> Layer:
         url = absolute_file(url, Path.cwd())
         values[f"cameras.{camera_id}.url"] = Given(url, f"--camera {camera_id}", Origin.COMMAND_LINE)
     return Layer(values)
+
+
+def _option(key: str) -> str:
+    return key.replace(".", "-") if key.startswith("log.") else key.rpartition(".")[2].replace("_", "-")
 
 
 def from_changes(changes: Changes) -> Layer:

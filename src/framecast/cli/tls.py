@@ -1,0 +1,130 @@
+"""``framecast tls``: HTTPS with an authority of one's own."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from framecast.cli import console, options
+
+if TYPE_CHECKING:
+    from framecast.service.authority import Issued
+    from framecast.service.config import Configuration
+
+app = typer.Typer(no_args_is_help=True, help="Serve HTTPS by an authority of this machine's own.")
+
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="NAME", help="A further name or address this machine is called by. Repeat."),
+]
+
+_TRUST = """\
+Trust it once on each device that is to watch. What it may vouch for is limited to local names and addresses, and
+to those you named. Compare the fingerprint (SHA-256) where one is shown:
+  {fingerprint}
+
+Android   Open {url}, then Settings > Security > Encryption & credentials > Install a
+          certificate > CA certificate, and choose framecast-ca.crt. (Firefox for Android: also switch on
+          Settings > About Firefox > tap the logo > Secret settings > Use third party CA certificates.)
+iOS       Open {url} in Safari and allow the profile. Then Settings > General > VPN & Device
+          Management > Framecast > Install, and Settings > General > About > Certificate Trust Settings: switch it on.
+Windows   As administrator: certutil -addstore Root framecast-ca.crt
+macOS     sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain framecast-ca.crt
+Linux     Debian, Ubuntu: copy it to /usr/local/share/ca-certificates/ and run sudo update-ca-certificates.
+          Fedora: sudo trust anchor framecast-ca.crt
+          Chrome, Chromium: Settings > Privacy and security > Security > Manage certificates > Authorities > Import,
+          or certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Framecast -i framecast-ca.crt
+Firefox   Settings > Privacy & Security > View Certificates > Authorities > Import. (On Windows and macOS it takes the
+          system's.)
+"""
+
+
+@app.command("init")
+def init(
+    host: Hosts = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the authority; every device has to trust the new one.")
+    ] = False,
+    config: options.ConfigFile = None,
+    data: options.DataFolder = None,
+) -> None:
+    """Make an authority and a certificate for this machine; `framecast serve` then serves HTTPS on port 8443 too.
+
+    Example:
+
+      framecast tls init --host cams.example.net
+    """
+    from framecast.service import authority
+
+    configuration = options.load(config, data)
+    folder = configuration.settings.server.data
+    issued = authority.init(folder, host or (), force=force)
+    _tell(configuration, issued)
+    _tell_how_to_trust(configuration, issued)
+    if configuration.settings.server.tls_cert is not None:
+        console.note("The configuration names another certificate (server.tls_cert), which goes on being used.")
+    elif not force:
+        console.note("A server that is running has to be started again to serve HTTPS.")
+
+
+@app.command("renew")
+def renew(host: Hosts = None, config: options.ConfigFile = None, data: options.DataFolder = None) -> None:
+    """Make a new certificate by the same authority; a running server takes it within seconds, no device notices.
+
+    Names given before are kept unless others are given; this machine's own, as it is called now, are always in it.
+    """
+    from framecast.service import authority
+
+    configuration = options.load(config, data)
+    _tell(configuration, authority.renew(configuration.settings.server.data, host))
+
+
+@app.command("trust")
+def trust(config: options.ConfigFile = None, data: options.DataFolder = None) -> None:
+    """Show again how devices come to trust this machine's authority."""
+    from framecast.service import authority
+
+    configuration = options.load(config, data)
+    _tell_how_to_trust(configuration, authority.present(configuration.settings.server.data))
+
+
+def _tell(configuration: Configuration, issued: Issued) -> None:
+    print(f"A certificate until {issued.expires:%Y-%m-%d} for {', '.join(issued.names)}")
+
+
+def _tell_how_to_trust(configuration: Configuration, issued: Issued) -> None:
+    server = configuration.settings.server
+    url = f"http://{_reached_at(issued, server.host)}:{server.port}/ca.crt"
+    print(f"\nThe authority's certificate: {Path(server.data) / 'tls' / 'ca.crt'}")
+    print(f"While the server runs, it is at {url}\n")
+    _show_code(url)
+    print(_TRUST.format(fingerprint=issued.fingerprint, url=url), end="")
+    if configuration.settings.listens_on_loopback_only:
+        console.note("The server listens for this machine only (server.host); with --host 0.0.0.0 others reach it.")
+
+
+def _reached_at(issued: Issued, host: str) -> str:
+    """The address under which a phone in the same network finds this machine, as far as that can be told."""
+    if host not in ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost"):
+        return f"[{host}]" if ":" in host else host
+    for name in issued.names:
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            continue
+        if address.version == 4 and not address.is_loopback and not address.is_link_local:
+            return name
+    return "localhost"
+
+
+def _show_code(url: str) -> None:
+    """The URL as a QR code, where there is what draws it."""
+    try:
+        import segno
+    except ModuleNotFoundError:
+        return
+    segno.make(url, error="l", micro=False).terminal(compact=True)
+    print()
