@@ -48,7 +48,12 @@ class Publisher:
         """Give one access unit of a source that codes by itself to everyone; None when this publisher was replaced."""
         packet = self._packet(payload, form, pts_ns, received_ns, key=key)
         if packet is not None:
-            self._stream.native.publish(packet)
+            stream = self._stream
+            stream.native.publish(packet)
+            for track in (stream.inlet, stream.video):
+                if track.latest is not None and not stream.inlet.wanted and not stream.video.wanted:
+                    # Decoded for nobody from here on: the last one would be shown to the next viewer, however old.
+                    track.clear()
         return packet
 
     def publish_picture_of(self, coded: Packet, payload: bytes, form: Format) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from framecast.core.ladder import Choice
+from framecast.core.packet import Packet
+from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.service.cameras import Camera
 from framecast.service.config import mask_url
@@ -58,14 +60,22 @@ def camera(item: Camera) -> Json:
     }
 
 
+def newest(stream: Stream) -> Packet | None:
+    """What everybody sees: a picture, or an access unit of a camera that codes by itself; None before the first."""
+    picture, coded = stream.video.latest or stream.inlet.latest, stream.native.latest
+    if coded is None or (picture is not None and (picture.frame_id >= coded.frame_id or not stream.passes_native)):
+        return picture
+    return coded
+
+
 def video(item: Camera) -> Json | None:
     """Size, rate and age of what everybody sees; None before the first picture."""
     stream = item.stream
-    latest = stream.video.latest or stream.inlet.latest
+    latest = newest(stream)
     if latest is None:
         return None
     # While nobody watches pictures are not masked or turned either; their age is the device's all the same.
-    newest = latest if stream.wanted else stream.inlet.latest or latest
+    youngest = latest if stream.wanted or latest is stream.native.latest else stream.inlet.latest or latest
     now_ns = stream.clock.now_ns()
     fps, bytes_per_s = stream.meter.rates(now_ns)
     return {
@@ -74,9 +84,9 @@ def video(item: Camera) -> Json | None:
         "fps": round(fps, 1),
         "bytes_per_frame": len(latest.payload),
         "bitrate_bps": round(bytes_per_s * 8),
-        "frame_id": newest.frame_id,
-        "age_s": round(max(0, now_ns - newest.pts_ns) / 1e9, 3),
-        "epoch": newest.epoch,
+        "frame_id": youngest.frame_id,
+        "age_s": round(max(0, now_ns - youngest.pts_ns) / 1e9, 3),
+        "epoch": youngest.epoch,
     }
 
 

@@ -156,7 +156,7 @@ def routes(service: Service) -> list[Route]:
 
 def _doorbell_stats(camera: Camera) -> dict[str, Any]:
     stream, sound = camera.stream, camera.sound
-    latest, heard, microphone = stream.video.latest, stream.audio.latest, sound.microphone
+    latest, heard, microphone = views.newest(stream), stream.audio.latest, sound.microphone
     frames, chunks = len(stream.video.ring), len(stream.audio.ring)
     unheard = microphone.lost + microphone.late + sum(microphone.refused.values())
     listening = listeners(stream)

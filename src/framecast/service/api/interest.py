@@ -219,7 +219,7 @@ class Interest:
             return
         self._looked_s = now_s
         stream = self.camera.stream
-        latest = stream.video.latest
+        latest = views.newest(stream)
         fps, _ = stream.meter.rates(stream.clock.now_ns())
         controller.source(0 if latest is None else latest.format.width_px, fps)
 
