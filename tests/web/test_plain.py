@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from urllib.request import urlopen
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from framecast import web
-from tests.web.conftest import Open, Process
+from framecast.service import authority
+from tests.web.conftest import Open, Process, Start, Watched
 from tests.web.looking import wait_moving
+
+
+def secure_port(url: str) -> int:
+    """Where a server serves HTTPS."""
+    with urlopen(f"{url}/api/v1/system", timeout=10) as answer:
+        return int(json.load(answer)["https"]["port"])
 
 
 def test_the_canvas_page_connects_and_disconnects(demo: Process, open_page: Open) -> None:
@@ -28,6 +38,35 @@ def test_the_canvas_page_connects_and_disconnects(demo: Process, open_page: Open
     wait_moving(page, "#picture")
     page.get_by_label("Camera").select_option("door")
     expect(page.locator("#fps")).to_have_text(re.compile(r"^[4-6](\.\d)? fps"))
+
+
+def test_the_canvas_page_shows_the_configured_camera(start: Start, open_page: Open, tmp_path: Path) -> None:
+    config = tmp_path / "framecast.toml"
+    config.write_text(
+        '[compat]\nm5 = "stack"\n[cameras.door]\nurl = "mock:?fps=10"\n[cameras.stack]\nurl = "mock:?fps=10"\n'
+    )
+    server = start("serve", "--config", str(config))
+    page = open_page(server.url + "/mjpeg").page
+    wait_moving(page, "#picture")
+    assert page.get_by_label("Camera").input_value() == "stack"
+
+
+def test_pages_work_by_https(start: Start, chromium: Browser, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    authority.init(data)
+    server = start("serve", "--tls-port", "0", "--camera", "door=mock:?fps=10", data=data)
+    port = secure_port(server.url)
+    context = chromium.new_context(ignore_https_errors=True)
+    try:
+        watched = Watched(context, f"https://127.0.0.1:{port}", ())
+        page = watched.page
+        page.goto(f"https://127.0.0.1:{port}/mjpeg")
+        wait_moving(page, "#picture")
+        assert page.evaluate("isSecureContext")
+        assert watched.sockets and all(each.startswith("wss:") for each in watched.sockets)
+        assert watched.errors == []
+    finally:
+        context.close()
 
 
 def test_the_canvas_page_knows_what_is_not_there(demo: Process, open_page: Open) -> None:

@@ -1,6 +1,7 @@
-// The plain page: one camera on a canvas, a button and the live numbers. `?camera=ID` chooses; the first camera
-// by default.
+// The plain page: one camera on a canvas, a button and the live numbers. `?camera=ID` chooses; by default it is the
+// one that the M5Stack's routes mean, the first where none is configured.
 
+import { request } from "./api.js";
 import { duration, bitrate, count, fps } from "./format.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
@@ -28,6 +29,7 @@ const picture = new Picture(find("picture"), {
   },
 });
 let camera = null;
+let usual = null;
 // Of the second that runs.
 let bytes = 0;
 let painted = 0;
@@ -38,7 +40,7 @@ dashboard.addEventListener("status", show);
 for (const type of ["cameras", "camera", "removed"]) dashboard.addEventListener(type, list);
 
 function list() {
-  const wanted = choice.value || asked;
+  const wanted = choice.value || asked || usual;
   const names = [...dashboard.cameras.values()].map(({ id, name }) => [id, name]);
   // Only when it differs: writing it anew would close the list under somebody's finger.
   if (choice.dataset.names !== JSON.stringify(names)) {
@@ -107,6 +109,17 @@ function tick() {
   ages = [];
 }
 
+async function begin() {
+  if (!asked) {
+    try {
+      usual = (await request("GET", "api/v1/system")).m5_camera;
+    } catch {
+      // The first camera will do; that the server is gone will be said soon enough.
+    }
+  }
+  dashboard.start();
+}
+
 function toggle() {
   if (dashboard.status === "off") return dashboard.start();
   dashboard.stop();
@@ -125,4 +138,4 @@ bindKeys([
 ]);
 setInterval(tick, TICK_MS);
 markRights();
-dashboard.start();
+begin();
