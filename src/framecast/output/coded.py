@@ -82,7 +82,7 @@ class Mp4Output:
             return
         file = self._file(fragments, chunked)
         seat = Seat(transport.write, viewer)
-        connection = Takeover(seat, transport)
+        connection = Takeover(seat, transport, fragments.stream)
         file.connections.add(connection)
         try:
             file.fanout.add(seat)
