@@ -117,6 +117,7 @@ class Output:
         self._drops = 0
         self._listeners: dict[Listener, None] = {}
         self._connections: set[Takeover] = set()
+        self._closed = False
         self._recent: deque[Packet] = deque()
         self._kept_ns = 0
         self._next = 0
@@ -155,6 +156,8 @@ class Output:
             form: The form that the head of the answer promised, None where it promised none.
             on_start: Called when it has its place.
         """
+        if self._closed:
+            transport.abort()  # its camera was removed while the head was on its way
         if transport.is_closing():
             return
         listener = Listener(self, transport, viewer, is_wav=is_wav, chunked=chunked, form=form)
@@ -172,7 +175,8 @@ class Output:
                 connection.close()
 
     def close(self) -> None:
-        """Drop all listeners."""
+        """Drop all listeners; none is served any more."""
+        self._closed = True
         for connection in tuple(self._connections):
             connection.close()
 

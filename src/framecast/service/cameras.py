@@ -134,6 +134,11 @@ class Cameras:
         """The camera of this id."""
         return self._cameras.get(camera_id)
 
+    def has(self, camera: Camera) -> bool:
+        """Whether it is still here, changed or not: it may have been removed while somebody waited."""
+        here = self._cameras.get(camera.camera_id)
+        return here is not None and here.stream is camera.stream
+
     @property
     def first(self) -> Camera | None:
         """The first camera, which the routes of older programs mean when nothing else is said."""

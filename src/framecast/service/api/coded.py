@@ -95,6 +95,8 @@ async def send_mp4(service: Service, call: Call) -> web.StreamResponse:
     with admitted(service, camera, "mp4", call.peer, rendition=rendition.name) as viewer:
         await response.prepare(request)
         transport = request.transport
+        if transport is not None and not service.cameras.has(camera):
+            transport.abort()
         if transport is not None and not transport.is_closing():
             await service.mp4.serve(transport, viewer, fragments, chunked=chunked)
     return response
