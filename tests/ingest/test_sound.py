@@ -250,6 +250,17 @@ async def test_refused_sound_is_counted_and_changes_nothing(room: Room) -> None:
     assert len(room.heard) == 1
 
 
+async def test_a_flood_is_refused(room: Room) -> None:
+    taken = 0
+    for _ in range(1000):
+        try:
+            taken += room.send(payload=b"ab", after_s=0.001) is not None
+        except PcmError as error:
+            assert error.cause == "too_many_chunks"
+    assert 450 < taken < 550
+    assert room.microphone.refused["too_many_chunks"] == 1000 - taken
+
+
 async def test_muted_is_silence_of_the_same_length(room: Room) -> None:
     room.microphone.muted = True
     packet = room.send(payload=b"\1\2" * CHUNK)

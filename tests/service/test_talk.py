@@ -171,6 +171,21 @@ async def test_a_camera_that_is_not_talked_to(tmp_path: Path) -> None:
         await server.error("GET", TALK, 409, "no_talk")
 
 
+@pytest.mark.parametrize("change", ["removed", "no talk"])
+async def test_a_page_is_let_go_when_its_camera_is_no_more_to_be_talked_to(server: Server, change: str) -> None:
+    async with page(server) as socket:
+        await socket.send_bytes(words(1))
+        await told(socket, state="yours")
+        if change == "removed":
+            await server.json("DELETE", "/api/v1/cameras/cam", status=204)
+        else:
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"talk": False})
+        async with asyncio.timeout(5):
+            while not socket.closed:
+                await socket.receive()
+        assert socket.close_code == 4404
+
+
 async def test_there_are_only_so_many_speakers(server: Server) -> None:
     async with speaker(server), speaker(server), speaker(server), speaker(server):
         await until(lambda: len(server.camera().sound.speakers) == 4)

@@ -21,6 +21,7 @@ from framecast.core.meter import Meter
 from framecast.core.packet import Format, Packet
 from framecast.core.stream import Stream
 from framecast.ingest.captureclock import CaptureClock
+from framecast.ingest.gate import Rate
 from framecast.ingest.sampleclock import PAUSE_NS, SampleClock
 from framecast.ingest.sequence import Placed, Sequencer
 from framecast.wire import pcm
@@ -36,6 +37,8 @@ STAMPED_PAUSE_NS = 60_000_000
 """Stamps know nothing of the network: what is late by more was recorded after a pause."""
 ACTIVE_NS = 2 * S_NS
 """A microphone that sent nothing for so long is off."""
+MOST_CHUNKS = 250
+"""Chunks a second, with a second's worth at once after a stutter: more is no microphone."""
 WINDOW = 2
 """Chunks that wait for a missing one, where they may overtake each other: one connection each."""
 
@@ -83,6 +86,7 @@ class Microphone:
         self._stamped = False
         self._pauses = 0
         self._last_pts_ns = 0
+        self._rate = Rate(MOST_CHUNKS)
         self._quietly = Quietly()
 
     @property
@@ -191,13 +195,15 @@ class Microphone:
         Raises:
             PcmError: It is no sound that can be passed on; that is counted.
         """
+        if received_ns is None:
+            received_ns = self.stream.clock.now_ns()
         try:
             samples = pcm.check(payload, sample_rate_hz, channels)
+            if not self._rate.take(received_ns):
+                raise PcmError("too_many_chunks", f"At most {MOST_CHUNKS} chunks a second are taken: send longer ones")
         except PcmError as error:
             self.refuse(error.cause)
             raise
-        if received_ns is None:
-            received_ns = self.stream.clock.now_ns()
         form = self._form
         if form is None or form.sample_rate_hz != sample_rate_hz or form.channels != channels:
             form = Format("pcm_s16le", sample_rate_hz=sample_rate_hz, channels=channels)

@@ -228,7 +228,7 @@ def _hear(microphone: Microphone, identity: object, address: str, message: bytes
     except PcmError as error:
         microphone.refuse(error.cause)
         return
-    with contextlib.suppress(Replaced):
+    with contextlib.suppress(Replaced, PcmError):
         microphone.check_in(identity, address=address, ordered=True)
         microphone.chunk(
             block.payload, sample_rate_hz=block.sample_rate_hz, channels=block.channels, sequence=block.sequence

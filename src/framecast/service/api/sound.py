@@ -129,7 +129,7 @@ def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamRespo
     """Publish posted sound, and answer.
 
     Raises:
-        ApiError: Another device sends this camera's sound.
+        ApiError: Another device sends this camera's sound, or too many chunks come.
     """
     microphone = camera.sound.microphone
     block = posted.block
@@ -137,13 +137,16 @@ def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamRespo
         microphone.check_in((call.peer, call.grant.name, posted.device_id), address=call.peer)
     except Replaced as error:
         raise ApiError(409, "replaced", str(error), close=True) from None
-    packet = microphone.chunk(
-        block.payload,
-        sample_rate_hz=block.sample_rate_hz,
-        channels=block.channels,
-        sequence=block.sequence,
-        stamp_s=posted.stamp_s,
-    )
+    try:
+        packet = microphone.chunk(
+            block.payload,
+            sample_rate_hz=block.sample_rate_hz,
+            channels=block.channels,
+            sequence=block.sequence,
+            stamp_s=posted.stamp_s,
+        )
+    except PcmError as error:  # the form was looked at before: it is the pace
+        raise ApiError(429, error.cause, str(error), headers={"Retry-After": "1"}) from None
     chunk_id = None if packet is None else packet.frame_id
     answer = {
         "success": True,

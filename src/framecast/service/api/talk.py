@@ -12,6 +12,7 @@ from aiohttp import HttpVersion10, WSMsgType, web
 from framecast.core.errors import LimitReached
 from framecast.core.viewer import new_viewer
 from framecast.output import talk
+from framecast.service.api.publish import GONE_CODE
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.sound import form_headers, stream_sound
 from framecast.service.cameras import Camera
@@ -41,7 +42,7 @@ def routes(service: Service) -> list[Route]:
         if not camera.config.talk:
             raise ApiError(409, "no_talk", "Nobody may talk to this camera (talk = false)")
         socket = await open_socket(service, call.request, max_message_bytes=MAX_MESSAGE_BYTES)
-        await _Talker(socket, camera, call.grant.name or call.peer).run()
+        await _Talker(socket, service, camera, call.grant.name or call.peer).run()
         return socket
 
     return [
@@ -89,8 +90,10 @@ async def send_speaker(service: Service, call: Call, camera: Camera) -> web.Stre
 class _Talker:
     """One page that may talk."""
 
-    def __init__(self, socket: web.WebSocketResponse, camera: Camera, name: str) -> None:
+    def __init__(self, socket: web.WebSocketResponse, service: Service, camera: Camera, name: str) -> None:
         self._socket = socket
+        self._service = service
+        self._camera_id = camera.camera_id
         self._name = name
         self._sound = camera.sound
         self._talk = camera.sound.talk
@@ -147,6 +150,11 @@ class _Talker:
         told: dict[str, Any] = {}
         while True:
             self._changed.clear()
+            camera = self._service.cameras.get(self._camera_id)
+            if camera is None or camera.sound is not self._sound or not camera.config.talk:
+                self._talk.release(self)
+                await self._socket.close(code=GONE_CODE, message=b"nobody may talk to this camera any more")
+                return
             if self._talk.has(self) and self._talk.silent_s >= talk.SILENT_S:
                 self._talk.release(self)
             state = self._state()
