@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.serving import serving
-from tests.service.watching import Page
+from tests.service.serving import serving, until
+from tests.service.watching import Page, mjpeg
 from tests.support.throttle import throttled
 
 pytestmark = pytest.mark.anyio
@@ -81,8 +81,10 @@ async def test_a_link_cut_to_300_kbit_keeps_a_young_picture_and_comes_back(tmp_p
             await stack.enter_async_context(Page.opened(server.client, server.url)),
             {"form": form, "quality": "auto", "credit": 30},
         )
-        tasks = [asyncio.ensure_future(watcher.run()) for watcher in (slow, fast)]
+        tasks = [asyncio.ensure_future(fast.run())]
         try:
+            await until(lambda: fast.shown)
+            tasks.append(asyncio.ensure_future(slow.run()))
             await asyncio.sleep(3)
             cut = time.monotonic()
             link.cut(CUT_BYTES_PER_S)
@@ -104,5 +106,47 @@ async def test_a_link_cut_to_300_kbit_keeps_a_young_picture_and_comes_back(tmp_p
     ids = [frame_id for _, frame_id, _, _ in slow.shown]
     assert ids == sorted(ids), "never back"
     assert [level for _, level, _ in fast.levels] == ["source"], fast.levels
-    assert drops[max(drops)] == 0, "its neighbour lost nothing"
+    assert drops[min(drops)] == 0, "its neighbour lost nothing"
     assert fast.age(cut, end) < 0.5
+
+
+async def test_mjpeg_follows_its_connection_without_being_told(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, {"cam": CAMERA}) as server,
+        throttled(server.port) as link,
+        mjpeg(link.port, "/api/v1/cameras/cam/stream.mjpeg?quality=auto") as viewer,
+    ):
+        (mine,) = server.camera().stream.viewers.values()
+        ids: list[int] = []
+        ages: list[tuple[float, float]] = []
+        levels: list[str] = []
+
+        async def watch(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                part = await viewer.part(30)
+                if part.frame_id in ids[-1:]:
+                    continue  # the heartbeat
+                ids.append(part.frame_id)
+                ages.append((time.monotonic(), time.time() - float(part.timestamp)))
+                assert mine.choice is not None
+                if mine.choice.level not in levels[-1:]:
+                    levels.append(mine.choice.level)
+
+        await watch(3)
+        assert levels == ["source"]
+        link.cut(CUT_BYTES_PER_S)
+        await watch(5)
+        settled = len(ages)
+        await watch(5)
+        assert max(age for _, age in ages[settled:]) < 2.0, "the link holds some, and the proxy"
+        (reader,) = (await server.json("GET", "/api/v1/cameras/cam/stats"))["readers"]
+        assert reader["quality"]["asked"] == "auto"
+        assert reader["quality"]["level"] in ("medium", "low", "lower", "least")
+        assert "the connection carries" in reader["quality"]["reason"]
+        assert reader["rendition"] != "video"
+        link.cut(0)
+        await watch(20)
+        assert levels[-1] == "source", levels
+        assert ids == sorted(set(ids)), "never back, nothing twice"
+        assert mine.choice is not None and mine.rendition == "video"

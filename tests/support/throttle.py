@@ -69,7 +69,7 @@ async def throttled(port: int) -> AsyncIterator[Throttle]:
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         far.setblocking(False)
         await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", port))
-        far_reader, far_writer = await asyncio.open_connection(sock=far, limit=BUFFER_BYTES)
+        far_reader, far_writer = await asyncio.open_connection(sock=far, limit=BUFFER_BYTES // 4)
         for run in (pass_on(reader, far_writer, down=False), pass_on(far_reader, writer, down=True)):
             task = asyncio.get_running_loop().create_task(run)
             tasks.add(task)

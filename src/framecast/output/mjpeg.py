@@ -13,12 +13,14 @@ import logging
 from collections.abc import Callable
 
 from framecast.core.fanout import Fanout, Seat
+from framecast.core.ladder import Level
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
+from framecast.output.following import Follower, Plan
 from framecast.output.transport import Takeover
 
 log = logging.getLogger("framecast.output.mjpeg")
@@ -84,6 +86,27 @@ class Package:
         return chunk(data) if self._chunked else data
 
 
+class _Form:
+    """The fan-outs of one form, for a viewer that moves between renditions."""
+
+    def __init__(self, output: Output, chunked: bool, advance: bool) -> None:
+        self.stream = output.stream
+        self._output = output
+        self._chunked = chunked
+        self._advance = advance
+
+    def open(self, plan: Plan) -> tuple[Fanout, Track]:
+        """See `output.following.Fanouts`."""
+        return self._output.open(self._key(plan))
+
+    def drop(self, plan: Plan) -> None:
+        """See `output.following.Fanouts`."""
+        self._output.drop(self._key(plan))
+
+    def _key(self, plan: Plan) -> FanoutKey:
+        return (plan.rendition, self._chunked, self._advance, plan.fps)
+
+
 FanoutKey = tuple[Rendition, bool, bool, float]
 
 
@@ -125,9 +148,13 @@ class Output:
         chunked: bool,
         advance: bool,
         fps: float,
+        plan: Callable[[Level], Plan] | None = None,
         on_start: Callable[[], None] | None = None,
     ) -> None:
         """Serve a viewer whose response head is out, until its connection ends (at once when it has ended already).
+
+        With ``plan`` it moves from level to level as its connection allows; ``rendition`` and ``fps`` are then those of
+        the best one.
 
         One that comes after `close`, its camera removed while the head was on its way, is hung up on.
 
@@ -139,9 +166,11 @@ class Output:
         if transport.is_closing():
             return
         key = (rendition, chunked, advance, fps)
-        fanout = self._fanout(key)
+        fanout, _ = self.open(key)
         seat = Seat(transport.write, viewer)
         connection = Takeover(seat, transport, self.stream)
+        form = _Form(self, chunked, advance)
+        follower = None if plan is None else Follower(seat, transport, form, plan)
         self._connections.add(connection)
         try:
             transport.write(Package(chunked=chunked, advance=advance).opening())
@@ -152,11 +181,12 @@ class Output:
             await connection.ended
         finally:
             self._connections.discard(connection)
+            if follower is not None:
+                follower.close()
             seat.leave()
             if not transport.is_closing():
                 connection.close()
-            if not fanout and self._fanouts.get(key) is fanout:
-                self._end(key)  # it never got its viewer: the opening met a dead connection
+            self.drop(key)  # it may never have got its viewer: the opening met a dead connection
 
     def check(self, rendition: Rendition) -> None:
         """See whether ``rendition`` can be had.
@@ -172,11 +202,16 @@ class Output:
         for connection in tuple(self._connections):
             connection.close()
 
-    def _fanout(self, key: FanoutKey) -> Fanout:
+    def open(self, key: FanoutKey) -> tuple[Fanout, Track]:
+        """The fan-out of a rendition, form and rate, and the track it reads.
+
+        Raises:
+            LimitReached: The camera has too many renditions already.
+        """
         rendition, chunked, advance, fps = key
         fanout = self._fanouts.get(key)
         if fanout is not None:
-            return fanout
+            return fanout, self._tracks[key]
         track = self.stream.track(rendition)
         package = self._packages.setdefault(key[:3], Package(chunked=chunked, advance=advance))
         fanout = Fanout(
@@ -192,7 +227,13 @@ class Output:
         self._fanouts[key] = fanout
         self._tracks[key] = track
         track.attach(fanout)
-        return fanout
+        return fanout, track
+
+    def drop(self, key: FanoutKey) -> None:
+        """End a fan-out that has no viewer."""
+        fanout = self._fanouts.get(key)
+        if fanout is not None and not fanout:
+            self._end(key)
 
     def _end(self, key: FanoutKey) -> None:
         fanout = self._fanouts.pop(key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from aiohttp import HttpVersion10, web
 
 from framecast.output import mjpeg, snapshot
+from framecast.output.following import Plan
 from framecast.service.api import query
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
@@ -93,13 +94,25 @@ async def send_mjpeg(
     else:
         response.force_close()
     with admitted(service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=wish.rendition.name) as viewer:
+        if wish.quality:
+            viewer.choice = wish.choice
         await response.prepare(request)
         transport = request.transport
         if transport is not None and not transport.is_closing():
             await camera.output.serve(
-                transport, viewer, rendition=wish.rendition, chunked=chunked, advance=advance, fps=wish.fps
+                transport,
+                viewer,
+                rendition=wish.rendition,
+                chunked=chunked,
+                advance=advance,
+                fps=wish.fps,
+                plan=(lambda level: _plan(wish.at(level))) if wish.auto else None,
             )
     return response
+
+
+def _plan(wish: query.Wish) -> Plan:
+    return Plan(wish.rendition, wish.fps)
 
 
 async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
