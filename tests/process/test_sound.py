@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import pairwise
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from framecast.core.mailbox import Mailbox, Policy
@@ -189,6 +191,44 @@ async def test_the_worker_publishes_what_is_made(codec: str, executor: ThreadPoo
     assert all(packet.key and packet.format.codec == codec for packet in made)
     assert all(packet.pts_ns <= packet.received_ns for packet in made)
     assert made[-1].frame_id == 29
+
+
+async def test_a_block_is_not_late_before_it_could_have_come(executor: ThreadPoolExecutor) -> None:
+    source, out, device = Mailbox(100, Policy.DROP_OLDEST), Track("aac", ring_packets=400), Device(chunk=4_800)
+    silence = Mailbox(500, Policy.DROP_OLDEST)
+    source.push(device.block(0))
+    out.attach(silence)
+    task = asyncio.create_task(SoundWorker(SoundMaker(CODECS["aac"]), executor, patience_s=0.1).run(source, out))
+    began_s = asyncio.get_running_loop().time()
+    async for packet in silence:
+        if packet.pts_ns > device.at_ns(device.chunk):
+            break
+    assert asyncio.get_running_loop().time() - began_s > 0.3, "as long as the next one takes to be recorded"
+    source.close()
+    await task
+
+
+async def test_a_hundred_starts_leave_nothing_behind(executor: ThreadPoolExecutor) -> None:
+    process, device = psutil.Process(), Device()
+
+    async def once(codec: str) -> None:
+        source, out = Mailbox(9, Policy.DROP_OLDEST), Track(codec, ring_packets=99)
+        for number in range(5):
+            source.push(device.block(number))
+        source.close()
+        await make_worker(Rendition(codec), executor, lambda: None).run(source, out)
+        assert out.ring
+
+    for _ in range(10):
+        await once("aac")
+        await once("opus")
+    gc.collect()
+    before = process.memory_info().rss
+    for _ in range(50):
+        await once("aac")
+        await once("opus")
+    gc.collect()
+    assert process.memory_info().rss - before < 8 << 20
 
 
 async def test_silence_takes_the_place_of_what_does_not_come(executor: ThreadPoolExecutor) -> None:

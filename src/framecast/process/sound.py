@@ -36,7 +36,7 @@ NEW_TIMELINE_NS = 10 * S_NS
 SILENCE_NS = 100_000_000
 """Silence is made in pieces of this length."""
 PATIENCE_S = 0.4
-"""Without a block for so long, silence takes its place."""
+"""When the next block is late by so much, silence takes its place."""
 FILL_S = 0.1
 """And goes on in pieces of about this length."""
 
@@ -199,7 +199,7 @@ class SoundWorker:
     Args:
         maker: Belongs to this worker.
         executor: Where it runs, one call at a time.
-        patience_s: How long to wait for a block before silence takes its place.
+        patience_s: How late a block may be before silence takes its place.
     """
 
     def __init__(self, maker: SoundMaker, executor: Executor, patience_s: float = PATIENCE_S) -> None:
@@ -226,10 +226,16 @@ class SoundWorker:
                 heard_s, wait_s = loop.time(), FILL_S
                 made = await loop.run_in_executor(self._executor, self._maker.fill, round(span_s * S_NS))
             else:
-                latest, heard_s, wait_s = packet, loop.time(), self._patience_s
+                latest, heard_s, wait_s = packet, loop.time(), self._patience_s + _span_s(packet)
                 made = await loop.run_in_executor(self._executor, self._maker.make, packet)
             for block in made:
                 out.publish(_packet_of(block, self._maker, latest, out))
+
+
+def _span_s(packet: Packet) -> float:
+    """How long a block of PCM is, and so how soon the next one is due."""
+    form = packet.format
+    return len(packet.payload) / (2 * form.channels * form.sample_rate_hz)
 
 
 def _packet_of(block: Block, maker: SoundMaker, source: Packet, out: Track) -> Packet:
