@@ -15,6 +15,7 @@ from framecast.mock.voice import Voice
 from tests.support.claps import Witness, watch
 
 FPS, SECONDS = 20, 5
+X264 = {"preset": "ultrafast", "tune": "zerolatency", "g": str(FPS)}
 FLASHES = [1.0, 2.0, 3.0, 4.0]
 
 
@@ -25,7 +26,7 @@ def film(path: Path, late_s: float, *, rate: int, channels: int, codec: str, for
     samples = np.frombuffer(sound, "<i2").reshape(1, -1)
     layout = "mono" if channels == 1 else "stereo"
     with av.open(str(path), "w", format=form) as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "tune": "zerolatency"})
+        video = container.add_stream("libx264", rate=FPS, options=X264)
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         audio = container.add_stream(codec, rate=rate, layout=layout)
         resampler = av.AudioResampler(audio.codec_context.format, layout, rate, frame_size=1_024)
@@ -38,7 +39,7 @@ def film(path: Path, late_s: float, *, rate: int, channels: int, codec: str, for
             container.mux(video.encode(frame))
         whole = av.AudioFrame.from_ndarray(samples, "s16", layout)
         whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
-        for piece in resampler.resample(whole):
+        for piece in (*resampler.resample(whole), *resampler.resample(None)):
             container.mux(audio.encode(piece))
         container.mux(audio.encode(None))
         container.mux(video.encode(None))

@@ -94,6 +94,11 @@ class Timeline:
         """Where the container puts the latest picture; None before the first."""
         return None if self._last_s is None else self._last_s - self._offset_s
 
+    @property
+    def end_s(self) -> float | None:
+        """Where the container puts the end of the latest picture."""
+        return None if self.reached_s is None else self.reached_s + self._interval_s
+
     def beside(self, stamp_s: float) -> float:
         """The media time of something else that the same container puts at ``stamp_s``."""
         return stamp_s + self._offset_s
@@ -207,6 +212,8 @@ class Session:
             began = self._passed > before
             if began:
                 self._say_sound(timeline)
+        if began:
+            self._say_sound(timeline, ended=True)
 
     def _take_unit(self, passage: Passage, packet: Packet[VideoStream], timeline: Timeline) -> bool:
         """Hand a packet on as it is; whether that is all there is to do with it."""
@@ -257,11 +264,15 @@ class Session:
             elif self._due(media_s):
                 self._outlet.picture(self._encoder.encode(frame), self._unix_s(media_s))
 
-    def _say_sound(self, timeline: Timeline) -> None:
-        """Hand on the sound that has been reached: of a file what lies before the picture shown, else all."""
+    def _say_sound(self, timeline: Timeline, *, ended: bool = False) -> None:
+        """Hand on the sound that has been reached: of a file what lies before the picture shown, else all.
+
+        Args:
+            ended: The file is over, and so is the last picture: what lies beside it belongs to this pass.
+        """
         if self._sound is None:
             return
-        for block in self._sound.until(None if self._target.live else timeline.reached_s):
+        for block in self._sound.until(None if self._target.live else timeline.end_s if ended else timeline.reached_s):
             self._outlet.sound(block, self._unix_s(timeline.beside(block.at_s)))
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:

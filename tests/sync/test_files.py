@@ -1,0 +1,32 @@
+"""Flash and click of a film stay together, whose H.264 is passed on untouched."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.service.serving import serving
+from tests.support.clapviewers import VIEWERS
+from tests.sync.test_claps import FLASHES, film
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+SECONDS = 12.0
+"""Three times through the film."""
+MOST_S = 0.040
+
+
+@pytest.mark.parametrize(("codec", "form"), [("aac", "mp4"), ("pcm_s16le", "matroska")])
+async def test_every_output_has_both_at_once(tmp_path: Path, codec: str, form: str) -> None:
+    path = tmp_path / f"film.{form}"
+    await asyncio.to_thread(film, path, 0.0, rate=48_000, channels=2, codec=codec, form=form)
+    async with serving(tmp_path, {"door": f"file:{path}"}) as server:
+        seen = await asyncio.gather(*(view(server.url, "door", SECONDS) for view in VIEWERS.values()))
+    for name, witness in zip(VIEWERS, seen, strict=True):
+        print(f"{form}, {name}: {witness.report()} {[round(x * 1e3) for x in witness.offsets()]}")
+    for name, witness in zip(VIEWERS, seen, strict=True):
+        offsets = witness.offsets()
+        assert len(offsets) >= len(FLASHES), name
+        assert max(map(abs, offsets)) <= MOST_S, name
