@@ -6,8 +6,9 @@ import struct
 from pathlib import Path
 
 from tests.data import frame, samples
+from tests.wire.test_sdp import OFFER
 
-from framecast.wire import aac, fmp4, h264, mpegts, pcm, wav
+from framecast.wire import aac, amf, fmp4, h264, mpegts, pcm, rtmp, wav
 from framecast.wire.media import pack_header
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -97,6 +98,7 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         **coded(),
         **sound(),
+        **peers(),
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }
 
@@ -143,6 +145,36 @@ def sound() -> dict[str, list[bytes]]:
             riff + b"LIST\x05\0\0\0abcde\0" + stereo + b"data\x20\0\0\0" + samples,
             riff + extensible + b"data\0\0\0\0" + samples,
         ],
+    }
+
+
+def peers() -> dict[str, list[bytes]]:
+    """Those of WebRTC's peers and of servers that are pushed to."""
+    offer = OFFER.encode()
+    video = offer.partition(b"m=audio")[0]
+    fragment = b"a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg12\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+    candidate = b"a=candidate:1 1 udp 2113937151 192.168.1.5 5000 typ host\r\n"
+    report = struct.pack(">BBHIIB3sIIII", 0x81, 201, 7, 1, 7, 64, b"\0\0\3", 9, 21, 5, 6)
+    nack = struct.pack(">BBHIIHH", 0x81, 205, 3, 1, 7, 10, 0x8001)
+    pli = struct.pack(">BBHII", 0x81, 206, 2, 1, 7)
+    fir = struct.pack(">BBHIIIB3x", 0x84, 206, 4, 1, 0, 8, 1)
+    remb = struct.pack(">BBHII4sB3sI", 0x8F, 206, 5, 1, 0, b"REMB", 1, b"\x0a\xdc\x6c", 7)
+    status = {"level": "status", "code": "NetStream.Publish.Start"}
+    told = (
+        amf.write("_result", 1, {"fmsVer": "x"}),
+        amf.write("_result", 4, None, 1),
+        amf.write("onStatus", 0, None, status),
+    )
+    chunks = [rtmp._message(3, rtmp.COMMAND, 0, 0, each, 128) for each in told]
+    control = [rtmp._message(2, kind, 0, 0, bytes((0, 6, 0, 0, 16, 0))) for kind in (1, 2, 4, 5, 6)]
+    answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: 12345;timeout=60\r\nContent-Length: 3\r\n\r\nabc"
+    return {
+        "sdp": [offer, video, offer.replace(b"\r\n", b"\n"), video[:400]],
+        "sdpfragment": [fragment + candidate + b"a=end-of-candidates\r\n", candidate],
+        "rtcp": [report + nack + pli, fir + remb, pli + struct.pack(">BBHI", 0x81, 203, 1, 1)],
+        "rtmp": [b"".join(chunks), chunks[0] + b"".join(control), b"".join(control[1:]) + chunks[2]],
+        "amf": [told[2], b"\x08\0\0\0\1\0\1a\5\0\0\x09\x0a\0\0\0\2\1\1\6\x0b" + bytes(10) + b"\x0c\0\0\0\2hi"],
+        "rtsp": [answer, b"$\1\0\4rtcp" + answer * 2, answer.replace(b"200 OK", b"401 No").replace(b"3\r", b"0\r")],
     }
 
 

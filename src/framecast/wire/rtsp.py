@@ -57,9 +57,9 @@ class Responses:
                 del self._buffer[:end]
                 continue
             end = self._buffer.find(b"\r\n\r\n")
+            if end > MAX_HEAD_BYTES or (end < 0 and len(self._buffer) > MAX_HEAD_BYTES + 3):
+                raise RtspError("an answer without end")
             if end < 0:
-                if len(self._buffer) > MAX_HEAD_BYTES:
-                    raise RtspError("an answer without end")
                 return found
             response = _head(bytes(self._buffer[:end]))
             length = response.headers.get("content-length", "0")
