@@ -11,7 +11,6 @@ Whatever a handler raises as `ApiError` becomes JSON; nothing from outside becom
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import time
@@ -25,6 +24,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from framecast.core.errors import LimitReached, StateError
 from framecast.core.limits import Quietly
+from framecast.service.bodies import error_response, see_that_none_has_begun
 from framecast.service.errors import ApiError, not_found
 from framecast.service.places import LOCAL, Places
 from framecast.service.rights import CONTROL, Access, Decision, Grant, Right, credential, host_allowed, origin_allowed
@@ -182,7 +182,7 @@ class _Connection(RequestHandler):
             words = "This is not a request that can be read: " + (message or str(exc)).partition("\n")[0][:200]
         response = error_response(status, "internal" if status >= 500 else "bad_request", words)
         response.force_close()
-        _see_that_none_has_begun(request, response)
+        see_that_none_has_begun(request, response)
         return response
 
 
@@ -280,7 +280,7 @@ class Front:
         except UnicodeError:
             response = error_response(400, "bad_request", "The request has bytes that are no text")
             response.force_close()
-        _see_that_none_has_begun(request, response)
+        see_that_none_has_begun(request, response)
         self.requests[response.status] += 1
         return response
 
@@ -371,76 +371,6 @@ class Front:
         )
 
 
-def _see_that_none_has_begun(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Have the connection cut where an error comes too late to be told."""
-    if request.writer.output_size > 0 and not response.prepared:
-        raise ConnectionResetError("the answer had begun when it failed")
-
-
-def json_response(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """``data`` as JSON that nobody caches."""
-    return web.Response(
-        body=json.dumps(data, separators=(",", ":")).encode(),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
-
-
-def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The one form of an error."""
-    return json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
-
-
-async def read_json(request: web.BaseRequest, *, timeout_s: float) -> dict[str, Any]:
-    """The request's JSON object.
-
-    Raises:
-        ApiError: It is none, is too large, or does not come.
-    """
-    body = await read_body(request, max_bytes=64 * 1024, timeout_s=timeout_s)
-    try:
-        data = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise ApiError(400, "bad_json", "The body is not JSON") from None
-    if not isinstance(data, dict):
-        raise ApiError(400, "bad_json", "The body has to be a JSON object")
-    return data
-
-
 async def is_followed_by_junk(request: web.BaseRequest) -> bool:
     """Whether a request whose body was read is followed by bytes that are no request: its length was too small."""
     return await cast(_Connection, request.protocol).is_followed_by_junk()
-
-
-async def read_body(request: web.BaseRequest, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The request's body.
-
-    Raises:
-        ApiError: It is larger than ``max_bytes``, or does not come.
-    """
-    length = request.content_length
-    if length is not None and length > max_bytes:
-        raise _too_large(max_bytes)
-    try:
-        if request.content.is_eof():
-            body = await request.read()  # it is all here: a timer would cost more than the reading
-        else:
-            async with asyncio.timeout(timeout_s):
-                if request.headers.get("Expect", "").lower() == "100-continue" and request.version > HttpVersion10:
-                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    request.writer.output_size = 0
-                body = await request.read()
-    except TimeoutError:
-        raise ApiError(408, "timeout", f"The body did not come within {timeout_s:g} s", close=True) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(max_bytes) from None
-    except web.RequestPayloadError:
-        raise ApiError(400, "bad_body", "The body ended before its end", close=True) from None
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    return body
-
-
-def _too_large(max_bytes: int) -> ApiError:
-    return ApiError(413, "too_large", f"At most {max_bytes} bytes are taken here", close=True)

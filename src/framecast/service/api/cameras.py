@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from framecast.service import peering, restreams, views
+from framecast.service.bodies import json_response, read_json
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import json_response, read_json
 from framecast.service.probing import findings, probe_url
 from framecast.service.reach import check_address
 from framecast.service.rights import Right

@@ -11,8 +11,8 @@ from framecast.service.api import query
 from framecast.service.api.publish import answer, hand_in, read_picture
 from framecast.service.api.sound import BODY, hand_in_sound, listeners, read_sound, send_sound
 from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
+from framecast.service.bodies import json_response
 from framecast.service.cameras import Camera
-from framecast.service.http import json_response
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service

@@ -17,9 +17,10 @@ from framecast.ingest.push import Desk
 from framecast.ingest.sound import Microphone
 from framecast.output.talk import KEPT_CHUNKS, Talk
 from framecast.service.api.sockets import open_socket
+from framecast.service.bodies import read_body
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import is_followed_by_junk, read_body
+from framecast.service.http import is_followed_by_junk
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service

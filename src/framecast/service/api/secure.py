@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from framecast import __version__
+from framecast.service.bodies import json_response
 from framecast.service.errors import not_found
-from framecast.service.http import json_response
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service

@@ -15,9 +15,9 @@ from framecast.core.packet import Format, Packet
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output import sound
+from framecast.service.bodies import read_body
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.http import read_body
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted

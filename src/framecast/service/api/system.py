@@ -13,9 +13,9 @@ from aiohttp import web
 from framecast import __version__
 from framecast.core.stream import State
 from framecast.service import openapi, views
+from framecast.service.bodies import json_response, read_json
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
-from framecast.service.http import json_response, read_json
 from framecast.service.rights import BY_QUERY, COOKIE, SECURE_COOKIE, Grant, Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service

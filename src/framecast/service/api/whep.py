@@ -14,8 +14,8 @@ from aiohttp import web
 from framecast.output.webrtc import Peer
 from framecast.service.api import query
 from framecast.service.api.watch import allowed
+from framecast.service.bodies import read_body
 from framecast.service.errors import ApiError, bad_request, not_found
-from framecast.service.http import read_body
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
