@@ -18,8 +18,9 @@ from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.core.track import Track
+from framecast.process.coding import Coded
 from framecast.process.factories import make_worker
-from framecast.process.h264 import Coded, H264Maker
+from framecast.process.h264 import H264Maker
 from framecast.process.h264units import open_rate
 from framecast.process.jpegframe import fitted_size
 from framecast.process.options import H264Options
@@ -206,8 +207,10 @@ def test_quality_moves_size_and_a_cap_holds() -> None:
 
 
 def test_what_can_not_be_had_is_said() -> None:
-    with pytest.raises(Misuse):
-        H264Maker(Rendition("h264", overlay=frozenset({"frame-id"})))
+    with pytest.raises(Misuse, match="by width"):
+        make_worker(Rendition("h264", overlay=frozenset({"frame-id"})), ThreadPoolExecutor(1), lambda: None)
+    with pytest.raises(Misuse, match="sound"):
+        make_worker(Rendition("aac", fps=5), ThreadPoolExecutor(1), lambda: None)
     with pytest.raises(Misuse, match="h264"):
         make_worker(Rendition("vp8"), ThreadPoolExecutor(1), lambda: None)
     with pytest.raises(Misuse, match="h264_nowhere"):

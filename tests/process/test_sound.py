@@ -16,8 +16,9 @@ from framecast.core.mailbox import Mailbox, Policy
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import Rendition
 from framecast.core.track import Track
+from framecast.process.coding import Block, SoundWorker
 from framecast.process.factories import make_worker
-from framecast.process.sound import CODECS, Block, SoundMaker, SoundWorker
+from framecast.process.sound import CODECS, SoundMaker
 from framecast.process.worker import codec_executor
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.anyio
 S_NS = 1_000_000_000
 START_NS = 1_700_000_000 * S_NS
 CHUNK = 1024
+
+
+def aac() -> SoundMaker:
+    return SoundMaker(CODECS["aac"])
 
 
 @dataclass
@@ -198,7 +203,7 @@ async def test_a_block_is_not_late_before_it_could_have_come(executor: ThreadPoo
     silence = Mailbox(500, Policy.DROP_OLDEST)
     source.push(device.block(0))
     out.attach(silence)
-    task = asyncio.create_task(SoundWorker(SoundMaker(CODECS["aac"]), executor, patience_s=0.1).run(source, out))
+    task = asyncio.create_task(SoundWorker(aac, executor, patience_s=0.1).run(source, out))
     began_s = asyncio.get_running_loop().time()
     async for packet in silence:
         if packet.pts_ns > device.at_ns(device.chunk):
@@ -237,7 +242,7 @@ async def test_silence_takes_the_place_of_what_does_not_come(executor: ThreadPoo
     for number in range(10):
         source.push(device.block(number, hum=3000))
     out.attach(silence)
-    task = asyncio.create_task(SoundWorker(SoundMaker(CODECS["aac"]), executor, patience_s=0.02).run(source, out))
+    task = asyncio.create_task(SoundWorker(aac, executor, patience_s=0.02).run(source, out))
     end_ns = device.at_ns(10 * CHUNK)
     async for packet in silence:
         if packet.pts_ns > end_ns + S_NS // 4:

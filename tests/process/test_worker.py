@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -150,3 +152,12 @@ async def test_cancelling_does_not_wait_for_the_codec(executor: ThreadPoolExecut
         await task
     release.set()
     assert out.latest is None
+
+
+def test_starting_takes_no_codec_library() -> None:
+    code = (
+        "import sys, framecast.app; from concurrent.futures import ThreadPoolExecutor as E;"
+        "from framecast.core.rendition import H264, AAC; from framecast.process.factories import make_worker;"
+        "[make_worker(each, E(1), print) for each in (H264, AAC)]; sys.exit('av' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

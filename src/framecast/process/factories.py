@@ -1,16 +1,16 @@
-"""What the composition root registers.
-
-Codecs beyond JPEG come with PyAV, which is imported when the first of them is wanted: it takes a tenth of a second.
-"""
+"""What the composition root registers."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 from framecast.core.errors import Misuse
-from framecast.core.rendition import Rendition
+from framecast.core.rendition import SOUND_CODECS, Rendition
 from framecast.core.worker import Worker
+from framecast.process.coding import H264Worker, PictureCoder, SoundCoder, SoundWorker
 from framecast.process.options import DEFAULT, H264Options
 from framecast.process.rendition import JpegRendition
 from framecast.process.transform import JpegTransform, Transform
@@ -38,20 +38,29 @@ def make_worker(
     """
     if rendition.codec == "mjpeg":
         return JpegWorker(JpegRendition(rendition), executor, on_encode, on_fault)
-    try:
-        if rendition.codec == "h264":
-            from framecast.process.h264 import H264Maker, H264Worker
+    if rendition.codec not in ("h264", *SOUND_CODECS):
+        raise Misuse(f"codec {rendition.codec!r} can't be made here; mjpeg, h264, aac and opus can")
+    if importlib.util.find_spec("av") is None:
+        raise Misuse(f"{rendition.codec} needs the media extra: pip install 'framecast[media]'")
+    if rendition.is_sound:
+        if not rendition.is_whole:
+            raise Misuse(f"{rendition.name}: sound has no size and no quality to choose")
+        return SoundWorker(partial(_sound_coder, rendition.codec), executor)
+    if rendition.overlay or rendition.max_bytes:
+        raise Misuse(f"{rendition.name}: H.264 can be had by width, quality and fps")
+    return H264Worker(partial(_picture_coder, rendition, h264), executor, rendition.fps, on_encode, on_fault)
 
-            return H264Worker(H264Maker(rendition, h264), executor, rendition.fps, on_encode, on_fault)
-        if rendition.is_sound and rendition.is_whole:
-            from framecast.process.sound import CODECS, SoundMaker, SoundWorker
 
-            return SoundWorker(SoundMaker(CODECS[rendition.codec]), executor)
-    except ModuleNotFoundError as error:
-        raise Misuse(
-            f"{rendition.codec} needs the media extra: pip install 'framecast[media]' ({error.name} is missing)"
-        ) from None
-    raise Misuse(f"codec {rendition.codec!r} can't be made here; mjpeg, h264, aac and opus can")
+def _picture_coder(rendition: Rendition, options: H264Options) -> PictureCoder:
+    from framecast.process.h264 import H264Maker
+
+    return H264Maker(rendition, options)
+
+
+def _sound_coder(codec: str) -> SoundCoder:
+    from framecast.process.sound import CODECS, SoundMaker
+
+    return SoundMaker(CODECS[codec])
 
 
 def make_transform_worker(

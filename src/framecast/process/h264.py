@@ -11,29 +11,20 @@ notice nothing.
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 
-from framecast.core.errors import Misuse
-from framecast.core.mailbox import Mailbox
-from framecast.core.pacer import Pacer
-from framecast.core.packet import Format, Packet
+from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
-from framecast.core.track import Track
+from framecast.process.coding import Coded, Unencodable
 from framecast.process.encoders import SHARED, SOFTWARE, TIME_BASE, Encoder, Encoders, Job, open_encoder
 from framecast.process.h264units import TICKS_HZ, tidy
 from framecast.process.jpegframe import JpegFrames
 from framecast.process.options import DEFAULT, H264Options
-from framecast.process.pixels import Undecodable
-from framecast.process.worker import count_nowhere
 
 KEY_INTERVAL_S = 0.5
 """Keyframes that somebody asks for come no closer together."""
@@ -49,20 +40,6 @@ VGA_KBPS = 2500
 VGA_PX = 640 * 480
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """One access unit."""
-
-    payload: bytes
-    key: bool
-    width_px: int
-    height_px: int
-
-
-class Unencodable(ValueError):
-    """The encoder won't take this picture; the message says why."""
-
-
 class H264Maker:
     """Encodes the pictures of one rendition. Called for one picture at a time, from any thread.
 
@@ -70,14 +47,9 @@ class H264Maker:
         rendition: Width and quality that are wanted; ``quality`` moves the configured constant quality.
         options: What is configured.
         encoders: Where encoders come from.
-
-    Raises:
-        Misuse: Something H.264 is not made with.
     """
 
     def __init__(self, rendition: Rendition, options: H264Options = DEFAULT, encoders: Encoders = SHARED) -> None:
-        if rendition.codec != "h264" or rendition.overlay or rendition.max_bytes:
-            raise Misuse(f"{rendition.name}: H.264 can be had by width, quality and fps")
         self._rendition = rendition
         self._options = options
         self._encoders = encoders
@@ -219,75 +191,3 @@ class H264Maker:
         assert self._encoder is not None
         self._encoders.failed(self._encoder.name, error.strerror or str(error))
         self._use(self._encoders.choose("software"))
-
-
-class H264Worker:
-    """A `framecast.core.worker.Worker`: pictures in, one access unit for each.
-
-    A picture that can't be encoded is skipped and counted. Frame id, epoch and times stay those of the picture.
-
-    Args:
-        maker: Belongs to this worker.
-        executor: Where it runs, one call at a time.
-        fps: Most pictures a second; 0 takes all.
-        on_encode: Called on the loop once per access unit.
-        on_fault: Called on the loop with the cause of each skipped picture.
-    """
-
-    def __init__(
-        self,
-        maker: H264Maker,
-        executor: Executor,
-        fps: float = 0.0,
-        on_encode: Callable[[], object] = count_nowhere,
-        on_fault: Callable[[str], object] = count_nowhere,
-    ) -> None:
-        self._maker = maker
-        self._executor = executor
-        self._pacer = Pacer(fps) if fps else None
-        self._on_encode = on_encode
-        self._on_fault = on_fault
-        self._key_wanted = False
-
-    async def run(self, source: Mailbox, out: Track) -> None:
-        """Read ``source`` until it ends and publish to ``out``."""
-        loop = asyncio.get_running_loop()
-        out.on_key_wanted = self._want_key
-        try:
-            async for packet in source:
-                before = out.latest
-                if before is not None and (before.frame_id, before.epoch) == (packet.frame_id, packet.epoch):
-                    continue  # work began anew with the picture it had ended with
-                if self._pacer is not None and not self._pacer.take(packet.pts_ns):
-                    continue
-                try:
-                    coded = await loop.run_in_executor(self._executor, self._maker.make, packet, self._key_wanted)
-                except Undecodable:
-                    self._on_fault("corrupt_scan")
-                    continue
-                except Unencodable:
-                    self._on_fault("unencodable")
-                    continue
-                self._on_encode()
-                if coded.key:
-                    self._key_wanted = False
-                out.publish(_packet_of(coded, packet, out))
-        finally:
-            if out.on_key_wanted == self._want_key:
-                out.on_key_wanted = None
-
-    def _want_key(self) -> None:
-        self._key_wanted = True
-
-
-def _packet_of(coded: Coded, picture: Packet, out: Track) -> Packet:
-    return Packet(
-        payload=coded.payload,
-        format=Format("h264", coded.width_px, coded.height_px),
-        frame_id=picture.frame_id,
-        seq=0 if out.latest is None else out.latest.seq + 1,
-        epoch=picture.epoch,
-        pts_ns=picture.pts_ns,
-        received_ns=picture.received_ns,
-        key=coded.key,
-    )

@@ -13,8 +13,6 @@ Packets carry the time of the first sample that a decoder makes of them: the enc
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,9 +22,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.codec import CodecContext
 
-from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
-from framecast.core.track import Track
+from framecast.process.coding import Block
 
 S_NS = 1_000_000_000
 STEP_NS = 20_000_000
@@ -35,10 +32,6 @@ NEW_TIMELINE_NS = 10 * S_NS
 """A longer hole is not filled, and a longer step back is another timeline."""
 SILENCE_NS = 100_000_000
 """Silence is made in pieces of this length."""
-PATIENCE_S = 0.4
-"""When the next block is late by so much, silence takes its place."""
-FILL_S = 0.1
-"""And goes on in pieces of about this length."""
 
 _EXACT = {
     # Always through the filter: to begin with it later would be heard.
@@ -88,14 +81,6 @@ CODECS = {
         ),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One packet of coded sound, and when its first sample was recorded (Unix ns of our clock)."""
-
-    payload: bytes
-    pts_ns: int
 
 
 class SoundMaker:
@@ -191,61 +176,3 @@ class SoundMaker:
                 self._coded_ns = begin_ns + self.samples * S_NS // self.format.sample_rate_hz
                 made.append(Block(bytes(packet), begin_ns))
         return made
-
-
-class SoundWorker:
-    """A `framecast.core.worker.Worker`: blocks of PCM in, coded packets out, without holes while it runs.
-
-    Args:
-        maker: Belongs to this worker.
-        executor: Where it runs, one call at a time.
-        patience_s: How late a block may be before silence takes its place.
-    """
-
-    def __init__(self, maker: SoundMaker, executor: Executor, patience_s: float = PATIENCE_S) -> None:
-        self._maker = maker
-        self._executor = executor
-        self._patience_s = patience_s
-
-    async def run(self, source: Mailbox, out: Track) -> None:
-        """Read ``source`` until it ends and publish to ``out``."""
-        loop = asyncio.get_running_loop()
-        latest: Packet | None = None
-        heard_s = 0.0
-        wait_s: float | None = None
-        while True:
-            try:
-                async with asyncio.timeout(wait_s):
-                    packet = await source.get()
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                assert latest is not None and wait_s is not None
-                # What is late by less than the patience still finds its place.
-                span_s = loop.time() - heard_s - (wait_s - FILL_S)
-                heard_s, wait_s = loop.time(), FILL_S
-                made = await loop.run_in_executor(self._executor, self._maker.fill, round(span_s * S_NS))
-            else:
-                latest, heard_s, wait_s = packet, loop.time(), self._patience_s + _span_s(packet)
-                made = await loop.run_in_executor(self._executor, self._maker.make, packet)
-            for block in made:
-                out.publish(_packet_of(block, self._maker, latest, out))
-
-
-def _span_s(packet: Packet) -> float:
-    """How long a block of PCM is, and so how soon the next one is due."""
-    form = packet.format
-    return len(packet.payload) / (2 * form.channels * form.sample_rate_hz)
-
-
-def _packet_of(block: Block, maker: SoundMaker, source: Packet, out: Track) -> Packet:
-    end_ns = block.pts_ns + maker.samples * S_NS // maker.format.sample_rate_hz
-    return Packet(
-        payload=block.payload,
-        format=maker.format,
-        frame_id=source.frame_id,
-        seq=0 if out.latest is None else out.latest.seq + 1,
-        epoch=source.epoch,
-        pts_ns=block.pts_ns,
-        received_ns=max(source.received_ns, end_ns),
-    )
