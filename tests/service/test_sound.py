@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import aiohttp
 import pytest
 
 from framecast.core.rendition import AAC
+from framecast.ingest import codes
 from framecast.wire import pcm, wav
 from tests.core.fakes import Collector
 from tests.service.serving import Server, jpeg, serving, until
@@ -21,6 +24,8 @@ from tests.support.sounding import SAMPLES, Asked, device
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2] / "src" / "framecast"
+SOURCES = [ROOT / "wire" / "pcm.py", ROOT / "wire" / "wav.py", ROOT / "ingest" / "sound.py"]
 AUDIO = "/api/v1/cameras/cam/audio"
 MIC = "/api/v1/devices/doorbell/mic-stream"
 WAV = "/api/v1/cameras/cam/audio.wav"
@@ -261,6 +266,23 @@ class TestDoorbell:
             await send(server, 1, MIC, **{"X-Device-Id": "back"})
             await send(server, 1, MIC, **{"X-Device-Id": "unknown"})
             assert [server.camera(each).sound.microphone.published for each in ("cam", "back")] == [1, 1]
+
+
+async def test_what_is_wrong_with_it_is_explained(server: Server) -> None:
+    for number in (1, 2, 9, 10, 11, 11):
+        await send(server, number, **{"X-Sequence": str(number)})
+    await server.error("POST", AUDIO, 400, "odd_bytes", data=b"abc")
+    async with server.client.post(server.url + "/api/v1/probe", json={"camera": "cam"}) as answer:
+        result = json.loads((await answer.text()).splitlines()[-1])["result"]
+    found = {problem["code"]: problem["title"] for problem in result["problems"]}
+    assert {"audio_lost", "audio_odd_bytes"} <= found.keys()
+    assert found["audio_odd_bytes"] == "Chunks end within a sample"
+
+
+def test_every_cause_is_explained() -> None:
+    causes = set(re.findall(r'PcmError\(\s*"(\w+)"', "".join(path.read_text() for path in SOURCES)))
+    assert len(causes) > 6
+    assert not {cause for cause in causes if f"audio_{cause}" not in codes.SOUND}
 
 
 class TestWebSocket:

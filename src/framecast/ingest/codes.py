@@ -6,28 +6,10 @@ or poor ones. `ingest.diagnosis` looks things up here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from framecast.ingest.explanation import Explanation, Severity
+from framecast.ingest.soundcodes import SOUND
 
-Severity = Literal["info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One line of the table.
-
-    Attributes:
-        severity: ``info``: nothing to do; ``warning``: pictures suffer; ``error``: no pictures.
-        title: What is so.
-        advice: What to do, or why nothing needs doing.
-        known_from: The firmware it was first met in; empty when it is no firmware's own.
-    """
-
-    severity: Severity
-    title: str
-    advice: str
-    known_from: str = ""
-
+__all__ = ["FAULTS", "QUIRKS", "SOUND", "TABLE", "TROUBLES", "Explanation", "Severity", "reference"]
 
 QUIRKS: dict[str, Explanation] = {
     "no_first_boundary": Explanation(
@@ -351,13 +333,13 @@ TROUBLES: dict[str, Explanation] = {
 }
 """Why there are no pictures, or poor ones, seen by a probe."""
 
-TABLE: dict[str, Explanation] = {**QUIRKS, **FAULTS, **TROUBLES}
+TABLE: dict[str, Explanation] = {**QUIRKS, **FAULTS, **SOUND, **TROUBLES}
 
 
 def reference() -> str:
     """The table in Markdown, as docs/devices.md holds it."""
     lines: list[str] = []
-    for title, part in (("Quirks", QUIRKS), ("Faults", FAULTS), ("Troubles", TROUBLES)):
+    for title, part in (("Quirks", QUIRKS), ("Faults", FAULTS), ("Sound", SOUND), ("Troubles", TROUBLES)):
         lines += [
             f"### {title}",
             "",

@@ -54,7 +54,7 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
 
     shown = views.video(camera) or {}
     latest = stream.video.latest
-    problems = diagnose(stream.quirks, stream.refused)
+    problems = diagnose(stream.quirks, {**stream.refused, **_of_sound(camera)})
     if stream.state is State.OFFLINE:
         route = f"/api/v1/cameras/{camera.camera_id}/frames"
         advice = f"It has to send to {route} of this server, with a token that may publish (docs/devices.md)."
@@ -73,3 +73,10 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
         problems=problems,
     )
     return result.to_json(), latest.payload if latest is not None else None
+
+
+def _of_sound(camera: Camera) -> dict[str, int]:
+    """What is counted of a camera's sound, by the codes of the table."""
+    microphone = camera.sound.microphone
+    counts = {**microphone.losses, "pauses": microphone.pauses, "restarts": microphone.restarts}
+    return {f"audio_{cause}": count for cause, count in counts.items()}
