@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import time
-import unicodedata
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -29,8 +27,8 @@ from framecast.output.hls import HlsHub
 from framecast.output.transportstream import TransportStream
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
-from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, Origin, check_camera
-from framecast.service.config.restreamurls import http_url
+from framecast.service.changes import PINS, check_changes, checked, free_id
+from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, not_found
 from framecast.service.peering import Peering
 from framecast.service.reach import check_address, url_refusal
@@ -45,8 +43,6 @@ log = logging.getLogger("framecast.service")
 
 T = TypeVar("T")
 USES_PERIOD_S = 30.0
-PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
-"""Where a setting is given that wins over changes by the API."""
 FAREWELL_S = 1.0
 NO_TOKEN = ""
 """Name of the token of those who have none, and are here because a camera is open to them."""
@@ -194,12 +190,12 @@ class Service:
         camera_id = fields.pop("id", None)
         async with self._changing:
             if camera_id is None:
-                camera_id = self._free_id(str(fields.get("name") or "camera"))
+                camera_id = free_id(str(fields.get("name") or "camera"), self.cameras)
             if not isinstance(camera_id, str) or not CAMERA_ID.fullmatch(camera_id):
                 raise ApiError(400, "bad_id", "An id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
             if camera_id in self.cameras:
                 raise ApiError(409, "exists", f"There is a camera {camera_id!r} already; take another id")
-            config = self._checked(fields, grant)
+            config = checked(fields, grant, self.settings.network)
             try:
                 camera = await self.cameras.add(camera_id, config, _origin(grant))
             except LimitReached:
@@ -229,7 +225,7 @@ class Service:
             for name in ("url", "audio_url", "restream"):
                 if name in changes and changes[name] == getattr(before, name):
                     del changes[name]  # it stays whoever gave it
-            self._check_changes(camera, changes, grant)
+            check_changes(self.configuration, camera, changes, grant)
             kept = await self.blocking(self._state.changes)
             planned = self._base.with_changes(kept.with_camera(camera_id, changes, trusted=grant.local))
             config = planned.settings.cameras.get(camera_id)
@@ -249,29 +245,6 @@ class Service:
             for token in await self.blocking(self._state.tokens):
                 self._cut(token.name + BY_QUERY)
         return camera
-
-    def _check_changes(self, camera: Camera, changes: dict[str, Any], grant: Grant) -> None:
-        """See that these fields of a camera may be changed, and to that; None takes one back to what is configured.
-
-        Raises:
-            ApiError: One is unknown, can't be used, or is given where it wins over any change.
-        """
-        for name, value in changes.items():
-            given = self.configuration.given.get(f"cameras.{camera.camera_id}.{name}")
-            if given is not None and given.origin in PINS and value != getattr(camera.config, name):
-                words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
-                raise ApiError(409, "pinned", words)
-        # What is put back is checked by its name alone.
-        empty = {
-            key: CameraConfig.model_fields[key].get_default(call_default_factory=True)
-            for key in changes
-            if changes[key] is None and key in CameraConfig.model_fields and key != "url"
-        }
-        url = camera.config.url
-        pushed = changes.get("restream")
-        if isinstance(pushed, list):  # those that are there already may stay
-            changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
-        self._checked({**changes, **empty, "url": changes.get("url") or url}, grant, trusted_url=url)
 
     async def remove_camera(self, camera_id: str) -> None:
         """Remove a camera for the API, for good.
@@ -303,32 +276,11 @@ class Service:
             raise Misuse(refusal)
         return self._parts.open_source("probe", config, self.settings, "command line" if trusted else "api")
 
-    def _checked(self, fields: dict[str, Any], grant: Grant, *, trusted_url: str | None = None) -> Any:
-        try:
-            config = check_camera(fields)
-        except ConfigError as error:
-            raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
-        if not grant.local:
-            for url in (config.url, config.audio_url, *map(http_url, config.restream)):
-                refusal = url_refusal(url, self.settings.network) if url != trusted_url else ""
-                if refusal:
-                    raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
-        return config
-
     def _restream_check(self, camera: Camera, url: str) -> CheckAddress | None:
         """What the addresses of a restream have to pass; those that the configuration names may be any."""
         configured = self._base.settings.cameras.get(camera.camera_id)
         is_ours = configured is not None and url in configured.restream
         return None if is_ours else check_address(self.settings.network)
-
-    def _free_id(self, name: str) -> str:
-        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-        base = re.sub("[^a-z0-9]+", "-", plain)[:48].strip("-") or "camera"
-        candidate, number = base, 1
-        while candidate in self.cameras:
-            number += 1
-            candidate = f"{base}-{number}"
-        return candidate
 
     async def _reload(self) -> None:
         """Compute the effective settings anew after a change was kept."""

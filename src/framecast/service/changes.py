@@ -1,0 +1,79 @@
+"""What the API may make of a camera: fields checked before anything is kept or begun."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from framecast.core.errors import ConfigError
+from framecast.service.cameras import Camera, Cameras
+from framecast.service.config import CameraConfig, Configuration, Origin, check_camera
+from framecast.service.config.models import NetworkSettings
+from framecast.service.config.restreamurls import http_url
+from framecast.service.errors import ApiError
+from framecast.service.reach import url_refusal
+from framecast.service.rights import Grant
+
+PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
+"""Where a setting is given that wins over changes by the API."""
+
+
+def check_changes(configuration: Configuration, camera: Camera, changes: Mapping[str, Any], grant: Grant) -> None:
+    """See that these fields of a camera may be changed, and to that; None takes one back to what is configured.
+
+    Raises:
+        ApiError: One is unknown, can't be used, or is given where it wins over any change.
+    """
+    for name, value in changes.items():
+        given = configuration.given.get(f"cameras.{camera.camera_id}.{name}")
+        if given is not None and given.origin in PINS and value != getattr(camera.config, name):
+            words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
+            raise ApiError(409, "pinned", words)
+    # What is put back is checked by its name alone.
+    empty = {
+        key: CameraConfig.model_fields[key].get_default(call_default_factory=True)
+        for key in changes
+        if changes[key] is None and key in CameraConfig.model_fields and key != "url"
+    }
+    url = camera.config.url
+    pushed = changes.get("restream")
+    if isinstance(pushed, list):  # those that are there already may stay
+        changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
+    fields = {**changes, **empty, "url": changes.get("url") or url}
+    checked(fields, grant, configuration.settings.network, trusted_url=url)
+
+
+def checked(
+    fields: Mapping[str, Any], grant: Grant, network: NetworkSettings, *, trusted_url: str | None = None
+) -> CameraConfig:
+    """A camera of these fields.
+
+    Args:
+        trusted_url: One that is there already, whoever gave it.
+
+    Raises:
+        ApiError: One can't be used, or a URL leads where the API may not reach.
+    """
+    try:
+        config = check_camera(fields)
+    except ConfigError as error:
+        raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
+    if not grant.local:
+        for url in (config.url, config.audio_url, *map(http_url, config.restream)):
+            refusal = url_refusal(url, network) if url != trusted_url else ""
+            if refusal:
+                raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
+    return config
+
+
+def free_id(name: str, taken: Cameras) -> str:
+    """An id made of a name that no camera has."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    base = re.sub("[^a-z0-9]+", "-", plain)[:48].strip("-") or "camera"
+    candidate, number = base, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{base}-{number}"
+    return candidate
