@@ -6,7 +6,22 @@ from collections.abc import Callable
 
 from bench.parts import Pace
 from bench.results import Result
-from bench.scenarios import browser, encode, fanout, ingest, many, nagle, peers, restart, scaling, slow, storm, sync
+from bench.scenarios import (
+    adaptive,
+    browser,
+    encode,
+    fanout,
+    ingest,
+    many,
+    nagle,
+    peers,
+    restart,
+    scaling,
+    slow,
+    storm,
+    sync,
+    whep,
+)
 
 SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "fanout": fanout.run,
@@ -21,4 +36,6 @@ SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "scaling": scaling.run,
     "peers": peers.run,
     "sync": sync.run,
+    "adaptive": adaptive.run,
+    "whep": whep.run,
 }
