@@ -206,6 +206,19 @@ def test_quality_moves_size_and_a_cap_holds() -> None:
     assert 200 < held < 360
 
 
+def test_the_cap_holds_after_a_pause() -> None:
+    maker = H264Maker(H264, H264Options(max_bitrate_kbps=300))
+    at, after = 0.0, 0
+    for number in range(75):
+        at += 30.0 if number == 45 else 1 / 15
+        packet = replace(
+            packet_of(jpeg_of(scene(320, 240, number, 30)), number), pts_ns=START_NS + round(at * SECOND_NS)
+        )
+        size = len(maker.make(packet).payload)
+        after += size if number > 45 else 0
+    assert after * 8 / 1000 / (29 / 15) < 390
+
+
 def test_what_can_not_be_had_is_said() -> None:
     with pytest.raises(Misuse, match="by width"):
         make_worker(Rendition("h264", overlay=frozenset({"frame-id"})), ThreadPoolExecutor(1), lambda: None)

@@ -33,6 +33,8 @@ FIRST_FPS = 15
 DRIFT = 1.25
 """A rate that is another by more than this factor makes a new encoder worth its 2 ms."""
 LONGEST_INTERVAL_S = 2.0
+PAUSE = 4
+"""An interval of so many usual ones is a pause, unless the next is like it."""
 CRF_PER_QUALITY = 0.28
 QUALITY_OF_CRF = 80
 CRF_RANGE = (14, 45)
@@ -63,6 +65,7 @@ class H264Maker:
         self._last_ns = 0
         self._key_ns = 0
         self._interval_s = 0.0
+        self._paused = False
 
     def make(self, packet: Packet, key_wanted: bool = False) -> Coded:
         """The access unit of ``packet``'s picture.
@@ -110,6 +113,10 @@ class H264Maker:
         self._frames = JpegFrames(self._rendition.width_px, encoder.pixel_format)
 
     def _measure(self, interval_s: float) -> None:
+        if self._interval_s and interval_s > PAUSE * self._interval_s and not self._paused:
+            self._paused = True  # once says nothing about the rate
+            return
+        self._paused = False
         interval_s = min(max(interval_s, 1e-3), LONGEST_INTERVAL_S)
         self._interval_s += (interval_s - self._interval_s) / 8 if self._interval_s else interval_s
 
