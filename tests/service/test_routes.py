@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 CAMERA = {
     *("id", "number", "name", "url", "kind", "origin", "policy", "state", "reason", "since", "viewers", "video"),
-    *("connection", "counters", "latency_ms", "renditions", "transform"),
+    *("connection", "counters", "latency_ms", "renditions", "transform", "audio", "talk"),
 }
 
 
@@ -177,7 +177,7 @@ async def test_a_cameras_statistics_name_its_viewers(server: Server) -> None:
     async with mjpeg(server.port, "/api/v1/cameras/cam/stream.mjpeg?fps=10") as viewer:
         await viewer.part()
         answer = await server.json("GET", "/api/v1/cameras/cam/stats")
-        assert set(answer) == CAMERA | {"readers"}
+        assert set(answer) == CAMERA | {"readers", "restream", "webrtc"}
         (reader,) = answer["readers"]
     assert {"id", "kind", "address", "since", "sent", "drops", "behind", "fps_limit", "rendition"} <= set(reader)
     assert (reader["kind"], reader["address"], reader["sent"], reader["fps_limit"]) == ("mjpeg", "127.0.0.1", 1, 10.0)
