@@ -132,6 +132,14 @@ async def test_quality_by_name(tmp_path: Path, form: str, codec: str) -> None:
         assert rendition.startswith("video" if codec == "mjpeg" else "h264")
 
 
+async def test_an_mp4_of_a_level(live: Server) -> None:
+    async with live.client.get(f"{live.url}/api/v1/cameras/cam/stream.mp4?quality=low") as answer:
+        assert answer.status == 200
+        await answer.content.readany()
+        assert live.camera().stream.renditions[0].startswith("h264/320/q40/10fps")
+    await live.error("GET", "/api/v1/cameras/cam/stream.mp4?quality=best", 400, "bad_value")
+
+
 async def test_auto_begins_with_everything(server: Server) -> None:
     await server.push(jpeg(1))
     async with Page.opened(server.client, server.url) as page:
@@ -195,11 +203,11 @@ async def test_a_key_is_asked_for_by_number(server: Server, camera: Any) -> None
 
 
 async def test_without_the_codecs_the_page_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interest, "can_code", lambda: False)
+    monkeypatch.setattr(interest, "can_encode", lambda: False)
     async with Page.opened(server.client, server.url) as page:
         await page.subscribe("cam", form="h264")
         error = await page.hear("error")
-        assert (error["code"], error["camera"]) == ("not_available", "cam")
+        assert (error["code"], error["camera"]) == ("media_missing", "cam")
         assert "framecast[media]" in error["message"]
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from aiohttp import HttpVersion10, web
 
+from framecast.core.ladder import NAMED
 from framecast.core.rendition import Rendition, snap_quality, snap_width
 from framecast.output.coded import CONTENT_TYPE
 from framecast.service.api import query
@@ -17,7 +18,7 @@ from framecast.service.service import Service, admitted
 
 WATCH = {
     "width": query.WATCH["width"],
-    "quality": "1 to 100, as of a JPEG; snaps up to a ladder. Default: as configured.",
+    "quality": "1 to 100, as of a JPEG, snapping up to a ladder; or source, high, medium, low. Default: as configured.",
     "fps": "Most pictures a second, a whole number up to 240. Default: all.",
     "sound": "0: without sound. Default: with it, where the camera has any.",
 }
@@ -57,13 +58,14 @@ def coded_rendition(call: Call) -> Rendition:
     """
     if not can_encode():
         raise ApiError(501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'")
+    level = NAMED.get(call.query.get("quality", ""), NAMED["source"])
     width = query.whole(call.query, "width", *query.WIDTH_PX)
-    quality = query.whole(call.query, "quality", 1, 100)
+    quality = 0 if call.query.get("quality") in NAMED else query.whole(call.query, "quality", 1, 100)
     return Rendition(
         "h264",
-        width_px=snap_width(width) if width else 0,
-        quality=snap_quality(quality) if quality else 0,
-        fps=query.whole(call.query, "fps", 1, int(query.MOST_FPS)),
+        width_px=query.lesser(snap_width(width) if width else 0, level.width_px),
+        quality=snap_quality(quality) if quality else level.quality,
+        fps=query.lesser(query.whole(call.query, "fps", 1, int(query.MOST_FPS)), level.fps),
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from framecast.core.adapt import Controller
@@ -24,6 +23,7 @@ from framecast.output.dashboard import (
 )
 from framecast.service import views
 from framecast.service.api import query
+from framecast.service.api.coded import can_encode
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.service import Service
@@ -62,8 +62,10 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     form = wish.get("form", "jpeg")
     if not isinstance(form, str) or form not in FORMS:
         raise bad_request(f"form is one of {', '.join(FORMS)}", "bad_value")
-    if form != "jpeg" and not can_code():
-        raise bad_request("H.264 needs the media extra on the server: pip install 'framecast[media]'", "not_available")
+    if form != "jpeg" and not can_encode():
+        raise ApiError(
+            501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'"
+        )
     audio = wish.get("audio", False)
     if type(audio) is not bool:
         raise bad_request("audio is true or false", "bad_value")
@@ -79,12 +81,6 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     if form != "jpeg" and (asked.rendition.overlay or asked.rendition.max_bytes):
         raise bad_request("overlay and max_bytes are for form jpeg", "not_available")
     return PageWish(form, asked, audio, credit)
-
-
-@cache
-def can_code() -> bool:
-    """Whether the libraries that code video are installed."""
-    return importlib.util.find_spec("av") is not None
 
 
 class Interest:

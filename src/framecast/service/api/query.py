@@ -61,10 +61,10 @@ class Wish:
         """The same, and no more than ``level`` allows."""
         rendition = replace(
             self.rendition,
-            width_px=_lesser(self.rendition.width_px, level.width_px),
-            quality=_lesser(self.rendition.quality, level.quality),
+            width_px=lesser(self.rendition.width_px, level.width_px),
+            quality=lesser(self.rendition.quality, level.quality),
         )
-        return replace(self, rendition=rendition, fps=_lesser(self.fps, level.fps))
+        return replace(self, rendition=rendition, fps=lesser(self.fps, level.fps))
 
     def coded(self, codec: str) -> Rendition:
         """The rendition of coded video: the rate is the encoder's, since coded pictures can't be left out later."""
@@ -107,7 +107,7 @@ def _quality(query: Mapping[str, str]) -> int:
     return whole(query, "quality", 1, 100)
 
 
-def _lesser(one: N, other: N) -> N:
+def lesser(one: N, other: N) -> N:
     """The smaller one, 0 standing for no limit."""
     return min(one, other) if one and other else one or other
 
