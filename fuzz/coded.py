@@ -1,10 +1,14 @@
-"""Targets for coded media: H.264, AAC, fragmented MP4, MPEG-TS."""
+"""Targets for coded media: H.264, AAC, fragmented MP4, MPEG-TS, and what players of HLS ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from urllib.parse import parse_qsl
 
-from framecast.wire import aac, fmp4, h264, mpegts
+from framecast.core.packet import Format, Packet
+from framecast.output.containers import TsContainer
+from framecast.output.segments import Segmenter
+from framecast.wire import aac, fmp4, h264, m3u8, mpegts
 from fuzz.target import Target, require
 
 
@@ -108,6 +112,37 @@ def transport(data: bytes) -> Hashable:
     return "packets"
 
 
+def _segmented() -> Segmenter:
+    """Six seconds of a camera."""
+    segmenter = Segmenter(TsContainer(), 1_790_000_000, lambda: None, lambda: None)
+    for number in range(60):
+        at_ns = 1_790_000_000_000_000_000 + number * 100_000_000
+        key = number % 5 == 0
+        segmenter.push(Packet(b"%d " % number, Format("mpegts"), number, number, 1, at_ns, at_ns, key))
+    return segmenter
+
+
+_segmenter = _segmented()
+
+
+def hls(data: bytes) -> Hashable:
+    """Only QueryError escapes from a query, and no name finds anything but what a playlist names."""
+    text = data.decode("utf-8", "replace")
+    found = _segmenter.find(text)
+    playlist = m3u8.media_playlist(_segmenter.playlist())
+    require(found is None or text in playlist or text.startswith(("seg-", "part-")), "a name that nobody was told")
+    try:
+        wanted = m3u8.wanted(dict(parse_qsl(text)))
+    except m3u8.QueryError as error:
+        return str(error)[-20:]
+    if wanted is None:
+        return found is not None
+    has = _segmenter.has(wanted)
+    require(wanted.sequence >= 0, "a number below zero")
+    require(not has or wanted.sequence <= _segmenter.newest, "what is not there yet")
+    return (has, wanted.part is None)
+
+
 _START = (b"\x00\x00\x01", b"\x00\x00\x00\x01", b"\x00\x00\x03")
 _NAL = (*_START, b"\x67", b"\x68", b"\x65\x88", b"\x41", b"\x09\xf0", b"\x06", b"\x00\x00\x00\x01\x67\x42\xc0\x1f")
 
@@ -120,5 +155,6 @@ TARGETS = (
         fragment,
         (b"moof", b"mdat", b"traf", b"trun", b"tfhd", b"tfdt", b"\x00\x00\x00\x01", b"\x00\x00\x07\x01"),
     ),
+    Target("hls", hls, (b"_HLS_msn=", b"_HLS_part=", b"&", b"1790000003", b"seg-", b"part-", b"-", b".ts", b"%31")),
     Target("mpegts", transport, (*_START, b"\x47", b"\x00\x00\x00\x01\x09\xf0"), per_byte_s=15e-6),
 )

@@ -122,6 +122,12 @@ def coded() -> dict[str, list[bytes]]:
             fmp4.fragment(2, [video, sound]),
             fmp4.init_segment(fmp4.VideoTrack(sets), None),
         ],
+        "hls": [
+            b"_HLS_msn=1790000003&_HLS_part=2",
+            b"_HLS_msn=1790000001",
+            b"_HLS_part=1",
+            b"seg-1790000002-00000000.ts",
+        ],
         "mpegts": [picture, later, b"\xff" + picture + later, mpegts.Muxer().video(picture, 0, key=True)],
     }
 

@@ -297,3 +297,18 @@ async def test_pictures_of_another_size_begin_a_new_part_of_the_list(tmp_path: P
         assert playlist.count("#EXT-X-MAP:") == 2
         inits = [uri for uri in uris(playlist) if uri.startswith("init-")]
         assert len(set(inits)) == 2
+
+
+async def test_a_mask_takes_back_what_was_there(live: Server) -> None:
+    before: list[str] = []
+    for container in ("ts", "mp4"):
+        playlist = await text(live, f"stream.m3u8?container={container}")
+        before += [uri for uri in uris(playlist) if not uri.startswith("init-")]
+    masks = [[0.0, 0.0, 0.5, 1.0]]
+    await live.json("PATCH", "/api/v1/cameras/cam", json={"masks": masks})
+    for uri in before:
+        await live.error("GET", HLS + uri, 404, "not_found")
+    for container in ("ts", "mp4"):
+        playlist = await text(live, f"stream.m3u8?container={container}")
+        assert not set(uris(playlist)) & set(before)
+        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
