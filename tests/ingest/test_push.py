@@ -13,7 +13,7 @@ from framecast.core.stream import State, Stream
 from framecast.core.supervise import Supervisor
 from framecast.ingest import push as module
 from framecast.ingest.gate import Gate
-from framecast.ingest.push import WAITING, Desk
+from framecast.ingest.push import ONLY_SOUND, WAITING, Desk
 from tests.core.fakes import Collector, until
 from tests.data import frame
 
@@ -64,6 +64,17 @@ async def office(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
 async def test_it_waits_for_its_device(office: Office) -> None:
     assert (office.stream.state, office.stream.reason) == (State.OFFLINE, WAITING)
     assert office.desk.jpeg(PICTURE) is None, "nobody has checked in"
+
+
+async def test_it_says_so_when_only_sound_comes(office: Office) -> None:
+    office.desk.microphone.chunk(b"ab")
+    await until(lambda: office.stream.reason == ONLY_SOUND)
+    assert office.stream.state is State.OFFLINE
+    await office.pass_time(5)
+    await until(lambda: office.stream.reason == WAITING)
+    office.desk.microphone.chunk(b"ab")
+    office.post("A")
+    assert (office.stream.state, office.stream.reason) == (State.LIVE, "")
 
 
 async def test_posts_of_one_device_are_one_publisher(office: Office) -> None:

@@ -27,6 +27,7 @@ LOOK_S = 0.25
 SILENT_S = 2.0
 REFUSE_REPLACED_S = 5.0
 WAITING = "Waiting for the device to push its first picture"
+ONLY_SOUND = "The device pushes its sound, and no picture yet"
 
 
 class Desk:
@@ -149,6 +150,8 @@ class Desk:
             await asyncio.sleep(LOOK_S)
             silent_s = self._now() - self._heard_at
             state = self.stream.state
+            if self.stream.reason in (WAITING, ONLY_SOUND):
+                self.stream.set_state(state, ONLY_SOUND if self.microphone.active else WAITING)
             if state is State.LIVE and silent_s > max(SILENT_S, 3 * self._interval_s):
                 self.stream.refused["stall"] += 1
                 self.stream.set_state(State.STALLED, "The device pauses")
