@@ -46,10 +46,10 @@ PATIENCE_S, BLIND_PATIENCE_S = 8.0, 3.0
 """A step is tried without evidence after so long without trouble, with padding and without."""
 FITS = 0.8
 """Share of what the link carries that a level may take when stepping down."""
-SPARE = 1.25
-"""What the link has to carry, over what the level takes, when stepping up."""
-HOPELESS, REFUTED_S = 0.8, 20.0
-"""When padding shows that the link carries less than this share, no step is tried without evidence for so long."""
+SPARE, CODED_SPARE = 1.25, 1.7
+"""What the link has to carry, over what the level takes, for a step up; coded video brings a key picture, too."""
+HOPELESS, REFUTED_S = 0.64, 20.0
+"""When padding shows less than this share of that, no step is tried without evidence for so long."""
 LEAST_PADDING_BYTES, FIRST_PADDING_BYTES, MOST_PADDING_BYTES = 2_000, 4_000, 64_000
 PADDING_S, PADDING_DELAY_S = 0.15, 0.25
 """Padding is as much as the next level sends in the first. When it has taken less than the second, twice as much may
@@ -92,17 +92,21 @@ class Controller:
         now_s: The time.
         ladder: The levels, the best first.
         pads: Whether padding can be sent to this viewer.
+        spare: What the link has to carry, over what a level takes, for a step up.
 
     Attributes:
         level: Index of the level it is on.
         reason: Why, in words.
     """
 
-    def __init__(self, now_s: float, *, ladder: Sequence[Level] = LADDER, pads: bool = True) -> None:
+    def __init__(
+        self, now_s: float, *, ladder: Sequence[Level] = LADDER, pads: bool = True, spare: float = SPARE
+    ) -> None:
         self.level = 0
         self.reason = "the connection carries everything so far"
         self._ladder = ladder
         self._pads = pads
+        self._spare = spare
         self._changed_s = now_s
         self._acks: deque[_Ack] = deque()
         self._drops: deque[float] = deque()
@@ -161,7 +165,7 @@ class Controller:
             quick = worked_s < PADDING_DELAY_S
             self._padding_bytes = max(FIRST_PADDING_BYTES, 2 * size_bytes if quick else round(rate * PADDING_DELAY_S))
             self._evidence = (now_s, rate, size_bytes)
-            if self.level and rate < HOPELESS * self.need(self.level - 1):
+            if self.level and rate < HOPELESS * self._spare * self.need(self.level - 1):
                 tries = self._tries[self.level - 1]
                 tries.proof_bytes = max(tries.proof_bytes, min(size_bytes, MOST_PADDING_BYTES))
                 self._refuted_s = now_s
@@ -227,7 +231,7 @@ class Controller:
             return 0
         if now_s - max(self._changed_s, self._trouble_s) < HOLD_S:
             return 0
-        need = SPARE * self.need(self.level - 1)
+        need = self._spare * self.need(self.level - 1)
         size = max(LEAST_PADDING_BYTES, need * PADDING_S, 1.5 * self._tries[self.level - 1].proof_bytes)
         size = min(size, self._padding_bytes, MOST_PADDING_BYTES)
         self._awaits = (now_s, round(size))
@@ -303,7 +307,7 @@ class Controller:
         need = self.need(target)
         tries = self._tries[target]
         evidence, size = self._best_evidence(now_s, tries.proof_bytes)
-        proven = evidence >= SPARE * need and size >= tries.proof_bytes
+        proven = evidence >= self._spare * need and size >= tries.proof_bytes
         if proven:
             if now_s < tries.retry_at_s and tries.proof_bytes >= MOST_PADDING_BYTES:
                 return False  # no larger burst can be sent to find out

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from framecast.core.adapt import Controller
+from framecast.core.adapt import CODED_SPARE, SPARE, Controller
 from framecast.core.errors import LimitReached
 from framecast.core.ladder import LADDER
 from framecast.output.dashboard import (
@@ -63,9 +63,7 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     if not isinstance(form, str) or form not in FORMS:
         raise bad_request(f"form is one of {', '.join(FORMS)}", "bad_value")
     if form != "jpeg" and not can_encode():
-        raise ApiError(
-            501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'"
-        )
+        raise ApiError(501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'")
     audio = wish.get("audio", False)
     if type(audio) is not bool:
         raise bad_request("audio is true or false", "bad_value")
@@ -139,7 +137,7 @@ class Interest:
         self._subscription = subscription
         subscription.on_form = self._tell_form
         if asked.auto:
-            self._controller = Controller(time.monotonic())
+            self._controller = Controller(time.monotonic(), spare=SPARE if wish.form == "jpeg" else CODED_SPARE)
             subscription.gauge = self
             viewer.choice.reason = _sentence(self._controller.reason)
         try:
