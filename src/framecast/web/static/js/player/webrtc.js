@@ -9,6 +9,9 @@ import { liveVideo, watchFrames } from "./video.js";
 
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 const STATS_MS = 1_000;
+// Picture and sound that are further apart are brought together, and the picture waits no longer than that for it.
+const APART_MS = 10;
+const MOST_WAIT_MS = 500;
 
 export class WebRtcPath extends Path {
   #pc = null;
@@ -17,6 +20,8 @@ export class WebRtcPath extends Path {
   #unwatch = null;
   #timer = 0;
   #clock = null;
+  #video = null;
+  #waitMs = 0;
   #listens = false;
 
   async start() {
@@ -29,6 +34,7 @@ export class WebRtcPath extends Path {
     pc.addEventListener("track", ({ track, receiver }) => {
       stream.addTrack(track);
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+      if (track.kind === "video") this.#video = receiver;
     });
     pc.addEventListener("connectionstatechange", () => {
       if (pc.connectionState === "failed") this.fail("No way to the server was found, or it was lost.");
@@ -115,7 +121,9 @@ export class WebRtcPath extends Path {
 
   async #measure() {
     const report = await this.#pc.getStats();
+    const playedMs = {};
     for (const stats of report.values()) {
+      if (stats.type === "inbound-rtp") playedMs[stats.kind] = stats.estimatedPlayoutTimestamp;
       if (stats.type === "transport") this.bytes = stats.bytesReceived;
       if (stats.type !== "inbound-rtp" || stats.kind !== "video") continue;
       this.drops = (stats.framesDropped ?? 0) + Math.max(0, stats.packetsLost ?? 0);
@@ -123,6 +131,14 @@ export class WebRtcPath extends Path {
       const profile = /profile-level-id=(\w+)/.exec(codec?.sdpFmtpLine ?? "")?.[1];
       if (codec) this.codec = profile ? `H.264 (avc1.${profile.toUpperCase()})` : codec.mimeType.replace("video/", "");
     }
+    this.#bringTogether(playedMs);
+  }
+
+  // Sound comes in blocks and so waits longer than the picture. The browser leads them together itself, in 15 s or so.
+  #bringTogether({ video, audio }) {
+    if (!video || !audio || Math.abs(video - audio) < APART_MS) return;
+    this.#waitMs = Math.min(MOST_WAIT_MS, Math.max(0, this.#waitMs + video - audio));
+    if (this.#video && "jitterBufferTarget" in this.#video) this.#video.jitterBufferTarget = this.#waitMs;
   }
 }
 
