@@ -147,9 +147,10 @@ export class Dashboard extends EventTarget {
     const socket = new WebSocket(this.#server.socketUrl("api/v1/ws"));
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    // What lies between may answer the handshake and let nothing else through: only a word of the server counts.
     let opened = false;
-    socket.onopen = () => (opened = true);
     socket.onmessage = (event) => {
+      opened = true;
       this.#unheard = 0;
       if (typeof event.data === "string") this.#text(JSON.parse(event.data));
       else this.#binary(event.data);

@@ -30,20 +30,46 @@ function child(bytes, parent, wanted) {
   return null;
 }
 
-/** When the picture in a fragment is due, in seconds of the media; null where it holds none. */
-export function videoTime(fragment) {
+/** The box of a fragment that holds its picture: {head, time, run}, null where it holds none. */
+function pictureOf(fragment) {
   const moof = child(fragment, { at: 0, end: fragment.length }, "moof");
   if (!moof) return null;
   const data = view(fragment);
   for (const traf of boxes(fragment, moof.at, moof.end)) {
     if (traf.name !== "traf") continue;
-    const head = child(fragment, traf, "tfhd");
-    const time = child(fragment, traf, "tfdt");
-    if (!head || !time || data.getUint32(head.at + 4) !== VIDEO_TRACK) continue;
-    const ticks = data.getUint8(time.at) === 1 ? Number(data.getBigUint64(time.at + 4)) : data.getUint32(time.at + 4);
-    return ticks / TIMESCALE_HZ;
+    const [head, time, run] = ["tfhd", "tfdt", "trun"].map((name) => child(fragment, traf, name));
+    if (head && time && run && data.getUint32(head.at + 4) === VIDEO_TRACK) return { head, time, run };
   }
   return null;
+}
+
+/** When the picture in a fragment is due, in seconds of the media; null where it holds none. */
+export function videoTime(fragment) {
+  const picture = pictureOf(fragment);
+  if (!picture) return null;
+  const data = view(fragment);
+  const { at } = picture.time;
+  const ticks = data.getUint8(at) === 1 ? Number(data.getBigUint64(at + 4)) : data.getUint32(at + 4);
+  return ticks / TIMESCALE_HZ;
+}
+
+const HAS_OFFSET = 0x1;
+const HAS_FIRST_FLAGS = 0x4;
+const HAS_DURATION = 0x100;
+
+/**
+ * Has the picture of a fragment last longer. How long it will be shown is not known when it is sent, and a browser that
+ * finds the next one later than twice what was said takes the stream for broken until the next key picture.
+ */
+export function stretch(fragment, seconds) {
+  const picture = pictureOf(fragment);
+  if (!picture) return;
+  const data = view(fragment);
+  const { at } = picture.run;
+  const flags = data.getUint32(at) & 0xffffff;
+  if (!(flags & HAS_DURATION)) return;
+  const first = at + 8 + (flags & HAS_OFFSET ? 4 : 0) + (flags & HAS_FIRST_FLAGS ? 4 : 0);
+  data.setUint32(first, Math.round(seconds * TIMESCALE_HZ));
 }
 
 /** The type of an init segment as MediaSource wants it; "" where it holds no H.264. */

@@ -85,6 +85,7 @@ export class Director {
   returned() {
     this.#chooser.forgive();
     if (!this.#timer) return;
+    for (const run of [this.#candidate, this.#current]) if (run) run.path.lost = !run.path.returns;
     if (this.#current && !this.#current.path.returns) this.#again(this.#current.name);
     else if (!this.#current && !this.#candidate) this.#next();
     for (const run of [this.#candidate, this.#current]) if (run) run.silentS = 0;

@@ -249,7 +249,9 @@ export class FramecastPlayer extends Actions {
   render() {
     const { state } = this;
     const live = state === "live" && this.#director !== null && this.#rates.frames > 0;
-    const ageMs = this.capturedMs && this.server ? this.server.clock.now() - this.capturedMs : null;
+    const { shownMs } = this.#rates;
+    const sinceMs = shownMs === null ? null : performance.now() - shownMs;
+    const ageMs = this.capturedMs && this.server ? this.server.clock.now() - this.capturedMs : sinceMs;
     // A wall says once that its server is gone, and not on every tile.
     const quiet = state === "gone" && this.hasAttribute("group");
     const words = quiet ? { title: "", text: "" } : (this.#watch?.words(state) ?? { title: "No camera", text: "" });

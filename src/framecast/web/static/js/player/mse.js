@@ -3,8 +3,11 @@
 //
 // A <video> waits for data in stock. It is kept short: `LEAD_S` ahead of what is shown, more after it ran dry, and less
 // again with time; the rate of playing is bent to get there, and beyond `LEAP_S` the player leaps.
+//
+// A fragment is acknowledged when the browser has taken it. When it is shown would be too late: the <video> does not
+// begin before it has more than the server would send without an acknowledgement.
 
-import { mimeOf, videoTime, Cutter } from "./boxes.js";
+import { Cutter, mimeOf, stretch, videoTime } from "./boxes.js";
 import { SocketPath } from "./path.js";
 import { liveVideo, watchFrames } from "./video.js";
 
@@ -14,6 +17,10 @@ const LEAP_S = 1.5;
 const KEEP_S = 8;
 const TRIM_S = 16;
 const STEER_MS = 100;
+// A picture is said to last so long at least, and so many intervals.
+const LASTS_S = 0.4;
+const LASTS_INTERVALS = 3;
+const ASK_MS = 1_000;
 // Where appending can't keep up, what waits is old anyway.
 const MOST_WAITING = 120;
 const REMEMBERED = 240;
@@ -35,10 +42,11 @@ export class MsePath extends SocketPath {
   #leadS = LEAD_S;
   #intervalS = 0.04;
   #beforeS = null;
-  /** Media time and identity of the pictures on the way to the screen, for ages and acknowledgements. */
+  /** Media and capture time of the pictures on the way to the screen. */
   #known = [];
   #abort = null;
   #listens = false;
+  #askedMs = 0;
 
   start() {
     this.#listens = this.host.sound.on;
@@ -86,25 +94,18 @@ export class MsePath extends SocketPath {
   }
 
   take(message) {
-    const { init, payload } = message;
-    if (!init) {
-      const timeS = videoTime(payload);
-      if (timeS !== null) {
-        if (this.#beforeS !== null && timeS > this.#beforeS) this.#intervalS = Math.min(1, timeS - this.#beforeS);
-        this.#beforeS = timeS;
-        this.#known.push({ timeS, message });
-        // Never shown, and not to be waited for: the server counts what is on the way.
-        if (this.#known.length > REMEMBERED) this.#acked(this.#known.shift());
-      } else this.#acked({ message });
+    const { init, payload, capturedMs } = message;
+    const timeS = init ? null : videoTime(payload);
+    if (timeS !== null) {
+      if (this.#beforeS !== null && timeS > this.#beforeS) this.#intervalS = Math.min(1, timeS - this.#beforeS);
+      this.#beforeS = timeS;
+      stretch(payload, Math.max(LASTS_S, LASTS_INTERVALS * this.#intervalS));
+      this.#known.push({ timeS, capturedMs });
+      if (this.#known.length > REMEMBERED) this.#known.shift();
     }
-    this.#queue.push({ init, payload, mime: init ? this.#mime || mimeOf(payload) : "" });
-    message.payload = null;
+    this.#queue.push(message);
     if (this.#queue.length > MOST_WAITING) this.fail("This browser can't keep up.");
     else this.#append();
-  }
-
-  #acked({ message }) {
-    if (message.id !== undefined) this.ack(message);
   }
 
   async #overHttp() {
@@ -133,22 +134,36 @@ export class MsePath extends SocketPath {
 
   #append() {
     if (this.#source.readyState !== "open" || this.#buffer?.updating || this.stopped) return;
+    this.#check();
     const next = this.#queue.shift();
     if (!next) return this.#trim();
     try {
-      if (next.init) {
-        if (!Source.isTypeSupported(next.mime)) return this.fail(`This browser can't play ${next.mime}.`);
-        this.codec ||= `H.264 (${/avc1\.\w+/.exec(next.mime)?.[0] ?? ""})`;
-        if (this.#buffer) this.#buffer.changeType(next.mime);
-        else {
-          this.#buffer = this.#source.addSourceBuffer(next.mime);
-          this.#buffer.addEventListener("updateend", () => this.#append());
-        }
-      }
+      if (next.init) this.#open(next.payload);
       this.#buffer?.appendBuffer(next.payload);
+      if (next.id !== undefined && !next.init) this.ack(next);
     } catch (error) {
       this.fail(`The player refused the stream: ${error.message}`);
     }
+  }
+
+  /** Whether the browser has kept the last picture; after a gap it keeps none until a key picture. */
+  #check() {
+    const ranges = this.#buffer?.buffered;
+    const now = performance.now();
+    if (!ranges?.length || this.#queue.length || now - this.#askedMs < ASK_MS) return;
+    if (ranges.end(ranges.length - 1) >= this.#beforeS) return;
+    this.#askedMs = now;
+    const number = this.dashboard?.cameras.get(this.host.camera)?.number;
+    if (number !== undefined) this.dashboard.askKey(number);
+  }
+
+  #open(init) {
+    const mime = mimeOf(init) || this.#mime;
+    if (!Source.isTypeSupported(mime)) return this.fail(`This browser can't play ${mime}.`);
+    this.codec = `H.264 (${/avc1\.\w+/.exec(mime)?.[0] ?? ""})`;
+    if (this.#buffer) return this.#buffer.changeType(mime);
+    this.#buffer = this.#source.addSourceBuffer(mime);
+    this.#buffer.addEventListener("updateend", () => this.#append());
   }
 
   #trim() {
@@ -161,13 +176,17 @@ export class MsePath extends SocketPath {
     const { element: video } = this;
     const ranges = video.buffered;
     if (!ranges.length || this.stopped) return;
-    const last = ranges.length - 1;
-    const [begin, end] = [ranges.start(last), ranges.end(last)];
+    const begin = ranges.start(ranges.length - 1);
+    // Not where the last range ends: its last picture was stretched.
+    const end = Math.max(begin, this.#beforeS) + this.#intervalS;
     const lead = end - video.currentTime;
     const target = this.#leadS + this.#intervalS;
     if (video.currentTime < begin || lead > LEAP_S + target) video.currentTime = Math.max(begin, end - target);
     else if (lead > target + 0.02) video.playbackRate = Math.min(1.5, 1 + (lead - target) * 2);
-    else video.playbackRate = lead < target - 0.04 ? 0.97 : 1;
+    else if (lead < 0) {
+      video.playbackRate = 0.5;
+      this.#leadS = Math.min(MOST_LEAD_S, this.#leadS * 1.2);
+    } else video.playbackRate = lead < target - 0.04 ? 0.95 : 1;
     this.#leadS = Math.max(LEAD_S, this.#leadS * 0.998);
     if (video.paused && !document.hidden) video.play().catch(() => {});
   }
@@ -179,8 +198,7 @@ export class MsePath extends SocketPath {
       if (shown) this.drops += 1;
       shown = this.#known.shift();
     }
-    if (shown) this.#acked(shown);
-    const capturedMs = shown?.message.capturedMs;
+    const capturedMs = shown?.capturedMs;
     this.shown(width, height, capturedMs === undefined ? null : this.host.server.clock.now() - capturedMs);
   }
 }

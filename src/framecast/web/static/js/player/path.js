@@ -28,8 +28,12 @@ export class Path {
   quality = null;
   /** Capture time of the picture that is shown, Unix ms; 0 where it is not known. */
   capturedMs = 0;
+  /** When that was, by performance.now(). */
+  shownMs = 0;
   /** Whether it comes back by itself when the server was gone. */
   returns = false;
+  /** Whether the server that it began with is gone, and knows nothing of it. */
+  lost = false;
 
   #latencies = [];
   #stopped = false;
@@ -67,6 +71,7 @@ export class Path {
   shown(width, height, ageMs = null) {
     if (this.#stopped) return;
     this.capturedMs = ageMs === null ? 0 : this.host.server.clock.now() - ageMs;
+    this.shownMs = performance.now();
     this.frames += 1;
     this.width = width;
     this.height = height;
@@ -122,7 +127,7 @@ export class SocketPath extends Path {
     const { quality, width, fps } = this.host.wish();
     const options = {
       ...(this.form && { form: this.form }),
-      ...(quality !== "auto" && { quality }),
+      quality,
       ...(width && { width }),
       ...(fps && { fps }),
       ...(this.listens && { audio: true }),

@@ -18,6 +18,9 @@ export class Rates {
   /** Capture time of the picture that is shown, Unix ms; null where it is not known. */
   capturedMs = null;
 
+  /** When the picture that is shown came to be shown, by performance.now(); null before the first. */
+  shownMs = null;
+
   /** Another path begins; null: none is there for now, and its last picture stays. */
   reset(path) {
     this.#frames = path ? 0 : this.frames;
@@ -27,7 +30,10 @@ export class Rates {
 
   /** The numbers since the last call, null before a second has passed. */
   second(path) {
-    if (path?.capturedMs) this.capturedMs = path.capturedMs;
+    if (path?.frames) {
+      this.capturedMs = path.capturedMs || null;
+      this.shownMs = path.shownMs;
+    }
     const now = performance.now();
     const passedMs = now - this.#beforeMs;
     if (passedMs < SECOND_MS * 0.9) return null;

@@ -70,8 +70,11 @@ export class WebRtcPath extends Path {
     clearInterval(this.#timer);
     this.#unwatch?.();
     this.#abort.abort();
-    this.#pc?.close();
-    if (this.#resource) this.#send("DELETE").catch(() => {});
+    this.element.muted = true;
+    const close = () => this.#pc?.close();
+    // Asked first: with the connection gone the server would not know any more what is to be deleted.
+    if (this.#resource && !this.lost) this.#send("DELETE").then(close, close);
+    else close();
   }
 
   get voice() {

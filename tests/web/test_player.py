@@ -1,0 +1,226 @@
+"""<framecast-player>: each path shows the moving picture, and one follows another when it fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.web.conftest import Open, Process, Start, Watched
+from tests.web.playing import place, shown, stats, wait_path
+
+SYNTHETIC = "mock:?fps=15&size=640x480&audio=1"
+PATHS = ("webcodecs", "webrtc", "mse", "jpeg", "img")
+TIMED = ("webcodecs", "webrtc", "mse", "jpeg")
+FRAMES = 20
+INTERVAL_MS = 1000 / 15
+SOCKET = re.compile(r"/api/v1/ws$")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Process:
+    """One synthetic camera with sound, shared by the tests that change nothing."""
+    folder = tmp_path_factory.mktemp("player")
+    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def watched(server: Process, open_page: Open) -> Watched:
+    """A page under the policy of our own pages, to put players into."""
+    return open_page(server.url + "/docs")
+
+
+@pytest.fixture
+def page(watched: Watched) -> Page:
+    """The same, as the test drives it."""
+    return watched.page
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_path_shows_the_moving_picture(server: Process, page: Page, path: str) -> None:
+    place(page, server.url, camera="door", path=path)
+    seen = shown(page, FRAMES)
+    ids = [each["frame"] for each in seen]
+    assert ids == sorted(ids)
+    page.wait_for_function("() => window.player.stats.fps > 0")
+    numbers = stats(page)
+    assert numbers["path"] == path
+    assert (numbers["width"], numbers["height"]) == (640, 480)
+    assert numbers["codec"].startswith("JPEG" if path in ("jpeg", "img") else "H.264 (avc1.42")
+    if path in TIMED:
+        # It says of a picture when it was taken, and that is what stands in the picture, or in the one before: a
+        # <video> is told of a picture after it can be seen.
+        near = [abs(each["capturedMs"] - each["timeMs"]) < 1.5 * INTERVAL_MS for each in seen[5:]]
+        assert sum(near) > len(near) / 2, seen
+        assert numbers["latencyMs"] > 0
+
+
+@pytest.mark.parametrize("path", TIMED)
+def test_sounds_when_asked(server: Process, page: Page, path: str) -> None:
+    place(page, server.url, camera="door", path=path)
+    wait_path(page, path)
+    assert page.evaluate("() => window.player.muted")
+    page.evaluate("() => window.player.addEventListener('level', ({ detail }) => (window.level = detail.level))")
+    page.get_by_role("button", name="Sound on").click()
+    page.wait_for_function("() => window.level > 0.05")
+    page.wait_for_function("() => /^On$|^PCM 16 kHz mono, \\d+ ms/.test(window.player.stats.sound)")
+    expect(page.get_by_role("meter")).to_be_visible()
+    shown(page, 5)
+    page.get_by_role("button", name="Sound off").click()
+    page.wait_for_function("() => window.player.stats.sound === ''")
+
+
+def test_the_picture_waits_for_the_sound(server: Process, page: Page) -> None:
+    place(page, server.url, camera="door", path="jpeg")
+    wait_path(page, "jpeg")
+    page.get_by_role("button", name="Sound on").click()
+    page.wait_for_function("() => window.player.hearing.speaker.delayMs > 0")
+    page.wait_for_function(
+        """() => {
+          const { stats, hearing } = window.player;
+          return Math.abs(stats.latencyMs - hearing.speaker.delayMs) < 67;
+        }"""
+    )
+
+
+def test_falls_back_when_a_form_is_refused_and_says_why(server: Process, watched: Watched) -> None:
+    page = watched.page
+
+    def relay(route: WebSocketRoute) -> None:
+        behind = route.connect_to_server()
+
+        def from_page(message: str | bytes) -> None:
+            if isinstance(message, str) and '"form":"h264"' in message:
+                refusal = {"type": "error", "code": "not_available", "message": "No encoder here", "camera": "door"}
+                route.send(json.dumps(refusal))
+            else:
+                behind.send(message)
+
+        route.on_message(from_page)
+
+    page.route_web_socket(SOCKET, relay)
+    page.reload()
+    place(page, server.url, camera="door", path="webcodecs jpeg")
+    wait_path(page, "jpeg")
+    shown(page, 5)
+    assert {"path": "webcodecs", "title": "WebCodecs", "why": "No encoder here"} in stats(page)["failures"]
+    page.get_by_role("button", name="Numbers").click()
+    expect(page.locator("framecast-player")).to_contain_text("No encoder here")
+
+
+def test_a_path_that_stands_still_is_left_and_come_back_to(server: Process, watched: Watched) -> None:
+    page = watched.page
+    mute = False
+
+    def relay(route: WebSocketRoute) -> None:
+        behind = route.connect_to_server()
+        # Kind 1, codec 2: H.264. All else goes through.
+        behind.on_message(
+            lambda message: (
+                None if mute and isinstance(message, bytes) and message[1:3] == b"\1\2" else route.send(message)
+            )
+        )
+
+    page.route_web_socket(SOCKET, relay)
+    page.reload()
+    place(page, server.url, camera="door", path="webcodecs jpeg", retry="1")
+    wait_path(page, "webcodecs")
+    mute = True
+    wait_path(page, "jpeg")
+    assert "stood still" in stats(page)["failures"][0]["why"]
+    mute = False
+    wait_path(page, "webcodecs")
+    shown(page, 5)
+    assert page.evaluate("() => window.paths") == ["webcodecs", "jpeg", "webcodecs"]
+
+
+@pytest.mark.parametrize("path", ["mse", "img", "webrtc"])
+def test_plays_where_no_socket_gets_through(server: Process, watched: Watched, path: str) -> None:
+    page = watched.page
+    page.route_web_socket(SOCKET, lambda route: route.close())
+    page.reload()
+    place(page, server.url, camera="door", path=f"jpeg {path}")
+    wait_path(page, path)
+    shown(page, 10)
+
+
+@pytest.mark.parametrize("path", ["webcodecs", "webrtc", "mse", "img"])
+def test_returns_when_the_server_does(start: Start, open_page: Open, tmp_path: Path, path: str) -> None:
+    first = start("serve", "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
+    watched = open_page(first.url + "/docs", expected=("ERR_", "WebSocket"))
+    page = watched.page
+    place(page, first.url, camera="door", path=path)
+    wait_path(page, path)
+    shown(page, 5)
+    first.stop()
+    page.locator("framecast-player[state=gone]").get_by_text("Last picture").wait_for()
+    start("serve", "--port", first.url.rsplit(":", 1)[1], "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
+    page.locator("framecast-player[state=live]").wait_for()
+    page.evaluate("() => { window.before = window.player.stats.frames }")
+    shown(page, 10)
+
+
+def test_a_visitor_talks_to_the_camera(server: Process, page: Page) -> None:
+    place(page, server.url, camera="door", path="jpeg")
+    wait_path(page, "jpeg")
+    talk = page.get_by_role("button", name="Hold to talk")
+    with urllib.request.urlopen(f"{server.url}/api/v1/cameras/door/speaker", timeout=20) as speaker:
+        talk.hover()
+        page.mouse.down()
+        page.get_by_text("You are heard").wait_for()
+        heard = speaker.read(16_000)
+        page.mouse.up()
+    assert len(set(heard)) > 10  # the browser's own microphone beeps
+    expect(talk).to_have_attribute("aria-pressed", "false")
+
+
+def test_everything_by_keyboard(server: Process, page: Page) -> None:
+    place(page, server.url, camera="door", path="jpeg")
+    wait_path(page, "jpeg")
+    player = page.locator("framecast-player")
+    player.focus()
+    page.keyboard.press("m")
+    assert not page.evaluate("() => window.player.muted")
+    page.keyboard.press("q")
+    expect(player).to_have_attribute("quality", "low")
+    page.wait_for_function("() => window.player.stats.width === 320")
+    page.keyboard.press("i")
+    expect(player).to_contain_text("low was asked for")
+    with page.expect_download() as download:
+        page.keyboard.press("s")
+    assert download.value.suggested_filename.startswith("door-")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === window.player")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === null")
+
+
+def test_what_a_page_may_set_and_hears(server: Process, page: Page) -> None:
+    place(page, server.url, camera="door", path="jpeg", controls="none")
+    wait_path(page, "jpeg")
+    assert page.locator("framecast-player").get_by_role("button").count() == 0
+    page.evaluate(
+        """() => {
+          window.heard = [];
+          for (const type of ["statechange", "pathchange", "soundchange", "stats"]) {
+            window.player.addEventListener(type, () => window.heard.push(type));
+          }
+          window.player.muted = false;
+          window.player.volume = 0.5;
+          window.player.stop();
+        }"""
+    )
+    page.wait_for_function("() => window.heard.includes('soundchange') && window.heard.includes('pathchange')")
+    page.evaluate("() => window.player.start()")
+    shown(page, 3)
+    page.evaluate("() => (window.player.camera = 'nobody')")
+    page.get_by_text("No such camera").wait_for()
+    page.evaluate("() => window.player.remove()")
+    viewers = "async () => (await (await fetch('/api/v1/cameras/door')).json()).viewers === 0"
+    page.wait_for_function(viewers, polling=200)
