@@ -5,6 +5,8 @@ are sent in steps of a few payloads to every seat in turn, so that a keyframe ne
 loop: between steps others run. A seat without a beginning waits for a key packet. A seat whose socket is full, or whose
 fan-out is more than `MOST_BATCHES` behind, loses everything up to the next key packet. Nobody waits for a seat.
 
+With a `Hold` what comes waits before it is taken, for the sound that belongs to it.
+
 Wishes for a key packet, of newcomers, of those who lost something, of peers that send PLI or FIR, are one wish: it goes
 to the track at most once in `KEY_INTERVAL_S`, and not again while the answer is on its way.
 """
@@ -18,9 +20,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from framecast.core.clock import SYSTEM, Clock
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
+from framecast.output.lipsync import MOST_NS, Hold
 from framecast.wire import rtp
 
 STEP_PACKETS = 12
@@ -29,6 +33,8 @@ STEP_S = 0.001
 SLICE_S = 0.002
 """How long one pass may hold the loop."""
 MOST_BATCHES = 8
+MOST_HELD = 64
+"""Packets that may wait for sound: two seconds of pictures; beyond, the oldest go at once."""
 HISTORY_PACKETS = 512
 """Sent packets of a seat that can be sent again: a second of 4 Mbit/s."""
 MOST_RESENT_PER_S = 300
@@ -141,6 +147,8 @@ class RtpFanout:
         cut: Makes payloads of a packet's.
         clock_hz: Of the RTP stamps.
         on_empty: Called when the last seat has left; the fan-out is off its track then.
+        hold: How long packets wait before they are sent; None for not at all.
+        clock: Of the packets' stamps.
 
     Attributes:
         key_requests: Wishes for a key packet that came in.
@@ -157,6 +165,8 @@ class RtpFanout:
         clock_hz: int,
         *,
         on_empty: Callable[[], None] | None = None,
+        hold: Hold | None = None,
+        clock: Clock = SYSTEM,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.track = track
@@ -166,6 +176,10 @@ class RtpFanout:
         self.overruns = 0
         self._cut = cut
         self._on_empty = on_empty
+        self._hold = hold
+        self._clock = clock
+        self._held: deque[tuple[int, Packet]] = deque()
+        self._release: asyncio.TimerHandle | None = None
         self._monotonic = monotonic
         self._seats: list[RtpSeat] = []
         self._queue: deque[_Batch] = deque()
@@ -189,8 +203,10 @@ class RtpFanout:
         if seat.viewer is None:
             seat.waiting = False  # sound: what was is past, and would only fill the player's buffer
         elif self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
+            waiting = {id(packet) for _, packet in self._held}
             for packet in self.track.ring:
-                self._send_whole(seat, packet)
+                if id(packet) not in waiting:
+                    self._send_whole(seat, packet)
             seat.waiting = False
         elif seat.waiting:
             self.want_key()
@@ -218,6 +234,33 @@ class RtpFanout:
 
     def push(self, packet: Packet) -> None:
         """See `Sink`."""
+        if self._hold is None:
+            self._take(packet)
+            return
+        now_ns = self._clock.now_ns()
+        is_sound = self.clock_hz == rtp.SOUND_HZ
+        if is_sound:
+            self._hold.note(packet.pts_ns, now_ns)
+        if len(self._held) >= MOST_HELD:
+            self._let_go()
+        due_ns = min(packet.pts_ns + self._hold.wait_ns(now_ns, is_sound=is_sound), now_ns + MOST_NS)
+        self._held.append((max(due_ns, self._held[-1][0] if self._held else 0), packet))
+        if len(self._held) == 1:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Take what has waited long enough, and all that is too much."""
+        now_ns = self._clock.now_ns()
+        while self._held and (self._held[0][0] <= now_ns or len(self._held) >= MOST_HELD):
+            self._take(self._held.popleft()[1])
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
+        if self._held:
+            delay_s = (self._held[0][0] - now_ns) / 1e9
+            self._release = asyncio.get_running_loop().call_later(delay_s, self._let_go)
+
+    def _take(self, packet: Packet) -> None:
         if packet.key:
             self._answered = True
         if len(self._queue) >= MOST_BATCHES:
@@ -235,6 +278,7 @@ class RtpFanout:
     def clear(self) -> None:
         """See `Sink`."""
         self._queue.clear()
+        self._held.clear()
         for seat in self._seats:
             seat.waiting = True
 
@@ -317,10 +361,11 @@ class RtpFanout:
 
     def _stop(self) -> None:
         self._queue.clear()
-        for timer in (self._timer, self._retry):
+        self._held.clear()
+        for timer in (self._timer, self._retry, self._release):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._retry = None
+        self._timer = self._retry = self._release = None
 
 
 def whole(payload: bytes) -> list[bytes]:

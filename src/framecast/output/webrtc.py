@@ -21,6 +21,7 @@ from framecast.core.rendition import OPUS, Rendition
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output.farewell import see_through
+from framecast.output.lipsync import Hold
 from framecast.output.rtpfanout import RtpFanout, RtpSeat, whole
 from framecast.wire import h264, rtp, sdp, sdpanswer
 
@@ -104,7 +105,8 @@ class Output:
         self.peers: set[Peer] = set()
         self.connects = 0
         self.failures = 0
-        self._fanouts: dict[Rendition, RtpFanout] = {}
+        self._hold = Hold()
+        self._fanouts: dict[tuple[Rendition, bool], RtpFanout] = {}
         self._key_requests = 0
         self._keys_asked = 0
         self._packets = 0
@@ -140,29 +142,37 @@ class Output:
                 return sets.sps[1]
         return 66
 
-    def join(self, rendition: Rendition, seat: RtpSeat) -> None:
-        """Give a peer its place.
+    def join(self, rendition: Rendition, seat: RtpSeat, *, with_sound: bool) -> None:
+        """Give a peer its place; pictures for one that hears are sent in step with the sound.
 
         Raises:
             LimitReached: The camera has too many renditions already.
         """
-        fanout = self._fanouts.get(rendition)
+        key = rendition, with_sound
+        fanout = self._fanouts.get(key)
         if fanout is None:
             track = self.stream.track(rendition)
             cut, clock_hz = (whole, rtp.SOUND_HZ) if rendition.is_sound else (rtp.h264_payloads, rtp.VIDEO_HZ)
-            fanout = RtpFanout(track, cut, clock_hz, on_empty=lambda: self._end(rendition))
-            self._fanouts[rendition] = fanout
+            fanout = RtpFanout(
+                track,
+                cut,
+                clock_hz,
+                on_empty=lambda: self._end(key),
+                hold=self._hold if with_sound else None,
+                clock=self.stream.clock,
+            )
+            self._fanouts[key] = fanout
         fanout.add(seat)
 
-    def leave(self, rendition: Rendition, seat: RtpSeat) -> None:
+    def leave(self, rendition: Rendition, seat: RtpSeat, *, with_sound: bool) -> None:
         """Take it back. Safe to call twice."""
-        fanout = self._fanouts.get(rendition)
+        fanout = self._fanouts.get((rendition, with_sound))
         if fanout is not None:
             fanout.remove(seat)
 
-    def want_key(self, rendition: Rendition) -> None:
+    def want_key(self, rendition: Rendition, *, with_sound: bool) -> None:
         """A peer wants a picture that can be decoded alone."""
-        fanout = self._fanouts.get(rendition)
+        fanout = self._fanouts.get((rendition, with_sound))
         if fanout is not None:
             fanout.want_key()
 
@@ -178,8 +188,8 @@ class Output:
             self._packets += sum(seat.packets for seat in peer.seats)
             self._resent += sum(seat.resent for seat in peer.seats)
 
-    def _end(self, rendition: Rendition) -> None:
-        fanout = self._fanouts.pop(rendition)
+    def _end(self, key: tuple[Rendition, bool]) -> None:
+        fanout = self._fanouts.pop(key)
         self._key_requests += fanout.key_requests
         self._keys_asked += fanout.keys_asked
 
@@ -269,9 +279,9 @@ class Peer:
                 await self._serve()
         finally:
             self.state = "gone"
-            self.output.leave(self.rendition, self._video)
+            self.output.leave(self.rendition, self._video, with_sound=self._sound is not None)
             if self._sound is not None:
-                self.output.leave(OPUS, self._sound)
+                self.output.leave(OPUS, self._sound, with_sound=True)
             self.output.count_out(self)
             on_gone()
             self.link.dtls.write_rtcp(
@@ -307,12 +317,12 @@ class Peer:
         if dtls.state != "connected":
             return
         try:
-            self.output.join(self.rendition, self._video)
+            self.output.join(self.rendition, self._video, with_sound=self._sound is not None)
         except LimitReached as error:
             log.info("%s: client %d gets nothing: %s", self.output.stream.camera_id, self.viewer.number, error)
             return
         if self._sound is not None:
-            self.output.join(OPUS, self._sound)
+            self.output.join(OPUS, self._sound, with_sound=True)
         log.info(
             "%s: client %d connected over WebRTC from %s",
             self.output.stream.camera_id,
@@ -337,7 +347,7 @@ class Peer:
                 if ssrc == seat.ssrc:
                     seat.resend(sequence, now)
         if self._video.ssrc in said.key_wanted:
-            self.output.want_key(self.rendition)
+            self.output.want_key(self.rendition, with_sound=self._sound is not None)
         for report in said.reports:
             if report.ssrc == self._video.ssrc:
                 self.lost = report.lost
