@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ SOCKET = re.compile(r"/api/v1/ws$")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Process:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One synthetic camera with sound, shared by the tests that change nothing."""
     folder = tmp_path_factory.mktemp("player")
     process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
@@ -120,12 +121,13 @@ def test_a_path_that_stands_still_is_left_and_come_back_to(server: Process, watc
 
     def relay(route: WebSocketRoute) -> None:
         behind = route.connect_to_server()
-        # Kind 1, codec 2: H.264. All else goes through.
-        behind.on_message(
-            lambda message: (
-                None if mute and isinstance(message, bytes) and message[1:3] == b"\1\2" else route.send(message)
-            )
-        )
+
+        def from_server(message: str | bytes) -> None:
+            # Kind 1, codec 2: H.264. All else goes through.
+            if not (mute and isinstance(message, bytes) and message[1:3] == b"\1\2"):
+                route.send(message)
+
+        behind.on_message(from_server)
 
     page.route_web_socket(SOCKET, relay)
     page.reload()
