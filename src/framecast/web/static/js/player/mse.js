@@ -42,6 +42,9 @@ export class MsePath extends SocketPath {
   #leadS = LEAD_S;
   #intervalS = 0.04;
   #beforeS = null;
+  /** Each rendition has a media time of its own; what its init segment says brings all to that of the first. */
+  #zeroMs = null;
+  #offsetS = 0;
   /** Media and capture time of the pictures on the way to the screen. */
   #known = [];
   #abort = null;
@@ -95,8 +98,13 @@ export class MsePath extends SocketPath {
 
   take(message) {
     const { init, payload, capturedMs } = message;
-    const timeS = init ? null : videoTime(payload);
-    if (timeS !== null) {
+    if (init && capturedMs !== undefined) {
+      this.#zeroMs ??= capturedMs;
+      this.#offsetS = message.offsetS = (capturedMs - this.#zeroMs) / 1000;
+    }
+    const mediaS = init ? null : videoTime(payload);
+    if (mediaS !== null) {
+      const timeS = mediaS + this.#offsetS;
       if (this.#beforeS !== null && timeS > this.#beforeS) this.#intervalS = Math.min(1, timeS - this.#beforeS);
       this.#beforeS = timeS;
       stretch(payload, Math.max(LASTS_S, LASTS_INTERVALS * this.#intervalS));
@@ -138,7 +146,7 @@ export class MsePath extends SocketPath {
     const next = this.#queue.shift();
     if (!next) return this.#trim();
     try {
-      if (next.init) this.#open(next.payload);
+      if (next.init) this.#open(next);
       this.#buffer?.appendBuffer(next.payload);
       if (next.id !== undefined && !next.init) this.ack(next);
     } catch (error) {
@@ -157,11 +165,15 @@ export class MsePath extends SocketPath {
     if (number !== undefined) this.dashboard.askKey(number);
   }
 
-  #open(init) {
-    const mime = mimeOf(init) || this.#mime;
+  #open({ payload, offsetS = 0 }) {
+    const mime = mimeOf(payload) || this.#mime;
     if (!Source.isTypeSupported(mime)) return this.fail(`This browser can't play ${mime}.`);
     this.codec = `H.264 (${/avc1\.\w+/.exec(mime)?.[0] ?? ""})`;
-    if (this.#buffer) return this.#buffer.changeType(mime);
+    if (this.#buffer) {
+      this.#buffer.changeType(mime);
+      this.#buffer.timestampOffset = offsetS;
+      return;
+    }
     this.#buffer = this.#source.addSourceBuffer(mime);
     this.#buffer.addEventListener("updateend", () => this.#append());
   }
