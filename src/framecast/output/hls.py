@@ -116,6 +116,7 @@ class Hls:
         self.closed = False
         self.settled = not sound
         self._began_ns = 0
+        self._with_sound = False
         self._fragments = source if isinstance(source, Fragments) else None
         self._clock = source.stream.clock
         container = Mp4Container() if self._fragments is not None else TsContainer()
@@ -199,6 +200,9 @@ class Hls:
         """Take a piece."""
         if not self.settled:
             self._settle(packet)
+        if packet.key and self.source.has_sound is not self._with_sound:
+            self._with_sound = not self._with_sound
+            self.segmenter.break_off()  # other tracks than before
         self.segmenter.push(packet)
 
     def _settle(self, packet: Packet) -> None:
@@ -276,7 +280,8 @@ class Hls:
         if picture is not None:
             width, height = picture.format.width_px, picture.format.height_px
             sets = h264.parameter_sets(picture.payload)
-            codecs = h264.parse_sps(sets.sps).codec if sets is not None else codecs
+            if sets is not None and len(sets.sps) >= 4:
+                codecs = f"avc1.{sets.sps[1:4].hex().upper()}"
         if self.source.has_sound:
             codecs += f",{aac.CODEC}"
         bandwidth = self.segmenter.bandwidth or FIRST_BANDWIDTH

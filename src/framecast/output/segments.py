@@ -141,14 +141,26 @@ class Segmenter:
 
     def set_init(self, data: bytes) -> None:
         """Another init segment holds from the next key picture on."""
-        self._break_off()
+        self.break_off()
         self._sets += 1
         self._init = f"init-{self._sets}-{self._run}.mp4"
         self.inits[self._init] = data
 
+    def break_off(self) -> None:
+        """What comes next does not follow: finish what there is."""
+        if self._last is not None and self._pieces:
+            guess_ns = min(self._interval_ns or NS // 30, LONGEST_GUESS_NS)
+            self._close_part(self._last.pts_ns + guess_ns)
+        if self.open is not None:
+            self._close_segment()
+            self._broken = True
+        self._last = None
+        self._interval_ns = 0
+
     def clear(self) -> None:
         """Forget all pictures; what comes next does not follow."""
         self._pieces.clear()
+        self._pictures = 0
         self._broken = self._broken or self.open is not None or bool(self.segments)
         self.segments.clear()
         self.open = None
@@ -176,7 +188,7 @@ class Segmenter:
             interval_ns = now_ns - last.pts_ns
             silent = self._interval_ns and interval_ns > max(SILENCE_S * NS, 3 * self._interval_ns)
             if packet.epoch != last.epoch or interval_ns <= 0 or silent:
-                self._break_off()
+                self.break_off()
             self._interval_ns = max(interval_ns, 1)
         cut = self.open
         if cut is None:
@@ -213,17 +225,6 @@ class Segmenter:
         return FIRST_SEGMENTS_S[self._made] if self._made < len(FIRST_SEGMENTS_S) else SEGMENT_S
 
     # What goes out.
-
-    def _break_off(self) -> None:
-        """What comes next does not follow: finish what there is."""
-        if self._last is not None and self._pieces:
-            guess_ns = min(self._interval_ns or NS // 30, LONGEST_GUESS_NS)
-            self._close_part(self._last.pts_ns + guess_ns)
-        if self.open is not None:
-            self._close_segment()
-            self._broken = True
-        self._last = None
-        self._interval_ns = 0
 
     def _close_part(self, end_ns: int) -> None:
         """Finish the part in the making, which ends where the next picture begins."""
