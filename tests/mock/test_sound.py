@@ -250,8 +250,10 @@ async def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         FakeDevice("post-raw", to="http://127.0.0.1:1/elsewhere", audio=SOUND)
     with pytest.raises(Misuse, match="esphome-snapshot has no sound"):
         FakeDevice("esphome-snapshot", audio=SOUND)
-    with pytest.raises(Misuse, match="espressif has no speaker"):
+    with pytest.raises(Misuse, match="espressif pushes no sound, so its speaker needs a URL"):
         FakeDevice(speaker=tmp_path / "a.wav")
+    with pytest.raises(Misuse, match="not to 'ftp://x/'"):
+        FakeDevice(speaker=tmp_path / "a.wav", speaker_url="ftp://x/")
     with pytest.raises(Misuse, match="can't be written"):
         FakeDevice("doorbell", to="http://127.0.0.1:1/", speaker=tmp_path / "none" / "a.wav")
     with pytest.raises(Misuse, match="sound-lost needs sound"):

@@ -20,6 +20,22 @@ PUSHED = {
 }
 
 
+async def test_a_device_that_is_asked_hears_it_too(tmp_path: Path) -> None:
+    said = np.random.default_rng(8).integers(-32_768, 32_767, 640, dtype="<i2").tobytes()
+    file = tmp_path / "heard.wav"
+    async with serving(tmp_path, {"porch": "push:"}) as server:
+        url = f"{server.url}/api/v1/cameras/porch/speaker"
+        async with FakeDevice("tasmota", speaker=file, speaker_url=url) as device:
+            assert device.speaker is not None
+            speaker = device.speaker
+            await until(lambda: len(server.camera("porch").sound.speakers))
+            async with server.client.ws_connect(f"{server.url}/api/v1/cameras/porch/talk") as page:
+                await page.send_bytes(said)
+                await until(lambda: speaker.size_bytes == len(said))
+    with wave.open(str(file)) as heard:
+        assert heard.readframes(640) == said
+
+
 @pytest.mark.parametrize("dialect", PUSHED)
 async def test_the_device_hears_what_was_said(tmp_path: Path, dialect: str) -> None:
     scheme, path = PUSHED[dialect]

@@ -61,8 +61,12 @@ def mock_camera(
     ] = 0.0,
     speaker: Annotated[
         Path | None,
-        typer.Option("--speaker", dir_okay=False, help="WAV file for what its speaker plays (where it pushes)."),
+        typer.Option("--speaker", dir_okay=False, help="WAV file for what its speaker plays."),
     ] = None,
+    speaker_url: Annotated[
+        str,
+        typer.Option("--speaker-url", metavar="URL", help="Where it asks for what to play. [the server it pushes to]"),
+    ] = "",
     clients: Annotated[
         int | None, typer.Option("--clients", min=1, help="Viewers it serves. [as the firmware]")
     ] = None,
@@ -112,6 +116,7 @@ def mock_camera(
             audio=SoundOptions(rate, channels) if audio else None,
             clock_ppm=clock_ppm,
             speaker=speaker,
+            speaker_url=speaker_url,
             duration_s=duration,
             seed=seed,
         )

@@ -32,7 +32,7 @@ from framecast.mock.line import Line, Link
 from framecast.mock.microphone import Microphone, SoundOptions
 from framecast.mock.picture import Pictures
 from framecast.mock.pushing import Target, dial
-from framecast.mock.setup import bound, checked, dialled, find, make_speaker, sound_target, target
+from framecast.mock.setup import bound, checked, dialled, find, make_speaker, sound_target, speaker_target, target
 from framecast.mock.shutter import Frame, Shutter
 from framecast.mock.troubles import suffer
 
@@ -88,6 +88,7 @@ class FakeDevice:
         audio: Its sound; None = none.
         clock_ppm: By how many millionths its clock is fast (positive) or slow.
         speaker: WAV file for what its speaker plays; None = no speaker.
+        speaker_url: Where it asks for what to play; empty = where the server it pushes to has it.
         log: Gets a line for people now and then.
 
     Attributes:
@@ -130,6 +131,7 @@ class FakeDevice:
         audio: SoundOptions | None = None,
         clock_ppm: float = 0.0,
         speaker: Path | None = None,
+        speaker_url: str = "",
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.dialect = find(dialect)
@@ -156,7 +158,8 @@ class FakeDevice:
         if audio is not None:
             microphone = Microphone(audio, self._time, self.claps, self._faults.values(), seed)
             self.audio = Audio(microphone, sound_target(self.target if self.dialect.pushes else None, self.dialect))
-        self.speaker = None if speaker is None else make_speaker(speaker, self.dialect)
+        self.speaker = None if speaker is None else make_speaker(speaker, self.dialect, speaker_url)
+        self.speaker_target = speaker_target(speaker_url) if speaker_url else None
         self._host, self._port = host, port
         self.stall_s, self.down_s, self._retry_s = stall_s, down_s, retry_s
         self._link = Link(bytes_per_s=self._faults["slow"].value if "slow" in self._faults else 0.0)
@@ -375,7 +378,7 @@ class FakeDevice:
         try:
             await talk()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            self.log(f"Connection to {self.target.host}:{self.target.port} lost ({error or type(error).__name__})")
+            self.log(f"Connection lost ({error or type(error).__name__})")
             await asyncio.sleep(self._retry_s)
         finally:
             for line in [line for line, task in self._talks.items() if task is asyncio.current_task()]:

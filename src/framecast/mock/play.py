@@ -43,6 +43,7 @@ class DeviceOptions:
         audio: Its sound; None = none.
         clock_ppm: By how many millionths its clock is fast (positive) or slow.
         speaker: WAV file for what its speaker plays; None = no speaker.
+        speaker_url: Where it asks for what to play; empty = where the server it pushes to has it.
         duration_s: Stop after this long; None = never.
         seed: Of all chance.
     """
@@ -66,6 +67,7 @@ class DeviceOptions:
     audio: SoundOptions | None = None
     clock_ppm: float = 0.0
     speaker: Path | None = None
+    speaker_url: str = ""
     duration_s: float | None = None
     seed: int = 0
 
@@ -105,6 +107,7 @@ async def play(options: DeviceOptions, out: Callable[[str], None] = print) -> No
         audio=options.audio,
         clock_ppm=options.clock_ppm,
         speaker=options.speaker,
+        speaker_url=options.speaker_url,
         log=out,
     )
     async with device:

@@ -51,6 +51,7 @@ class Pushing(Protocol):
     answer_s: float
     audio: Audio | None
     speaker: Speaker | None
+    speaker_target: Target | None
 
     async def dial(self, target: Target | None = None) -> Line:
         """A new connection to ``target``, or to the one it pushes to."""

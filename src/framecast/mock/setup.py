@@ -80,27 +80,43 @@ def sound_target(pictures: Target | None, dialect: Dialect) -> Target | None:
     return replace(pictures, path=sound_path(pictures.path))
 
 
-def make_speaker(path: Path, dialect: Dialect) -> Speaker:
+def make_speaker(path: Path, dialect: Dialect, url: str) -> Speaker:
     """A speaker that writes to ``path``.
 
     Raises:
-        Misuse: The dialect has none, or the file can't be written.
+        Misuse: Nobody knows where what it plays would come from, or the file can't be written.
     """
-    if not dialect.pushes or not dialect.sends_sound:
-        raise Misuse(f"{dialect.name} has no speaker: take a dialect that pushes its sound")
+    if not url and not (dialect.pushes and dialect.sends_sound):
+        raise Misuse(f"{dialect.name} pushes no sound, so its speaker needs a URL to listen to: …/cameras/ID/speaker")
     return Speaker(path)
 
 
+def speaker_target(url: str) -> Target:
+    """Where a device asks for what its speaker is to play.
+
+    Raises:
+        Misuse: No URL that can be asked.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Misuse(f"A speaker listens to http://… or https://…, not to {url!r}")
+    query = f"?{parts.query}" if parts.query else ""
+    return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], (parts.path or "/") + query)
+
+
 def dialled(device: Pushing, dialect: Dialect) -> list[Callable[[], Awaitable[None]]]:
-    """What a device that pushes dials for, each one connection's life."""
+    """What a device dials for, each one connection's life."""
     talks: list[Callable[[], Awaitable[None]]] = []
     if dialect.push is not None:
         talks.append(partial(dialect.push, device))
     if dialect.push_sound is not None and device.audio is not None:
         talks.append(partial(dialect.push_sound, device))
-    if dialect.push_sound is not None and device.speaker is not None:
-        path = speaker_path(device.target.path, device.device_id)
-        talks.append(partial(fetch, device, replace(device.target, path=path)))
+    if device.speaker is not None:
+        speaker = device.speaker_target
+        if speaker is None and dialect.push_sound is not None:
+            speaker = replace(device.target, path=speaker_path(device.target.path, device.device_id))
+        if speaker is not None:
+            talks.append(partial(fetch, device, speaker))
     return talks
 
 
