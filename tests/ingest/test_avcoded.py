@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from framecast.wire import h264
 
@@ -221,8 +223,10 @@ def coded(count: int, **options: str) -> list[bytes]:
     return made + [bytes(packet) for packet in codec.encode(None)]
 
 
-@pytest.mark.parametrize("size", [(160, 120), (1920, 1080)])
-def test_slices_say_what_they_are(size: tuple[int, int]) -> None:
+UNITS_CODED = coded(30, bf="0", g="10", sc_threshold="0")
+
+
+def test_slices_say_what_they_are() -> None:
     units = coded(12, bf="2", g="12", sc_threshold="0")
     kinds = [
         slice_type(unit) % 5 for data in units for unit in h264.split(data) if h264.kind(unit) in (h264.SLICE, h264.IDR)
@@ -278,6 +282,16 @@ def test_parameter_sets_that_make_no_sense_harm_nobody(extradata: bytes) -> None
     assert passage.unit(b"\x00\x00\x01\x65\x88", 0.0) is None
 
 
+def test_parameter_sets_may_come_by_themselves() -> None:
+    passage = Passage(b"", reorders=False)
+    units = h264.split(UNITS_CODED[0])
+    sets = [unit for unit in units if h264.kind(unit) in (h264.SPS, h264.PPS)]
+    picture = [unit for unit in units if h264.kind(unit) == h264.IDR]
+    assert passage.unit(h264.join(sets), 0.0) is None
+    made = passage.unit(h264.join(picture), 0.0)
+    assert made is not None and made.payload == h264.join(sets + picture)
+
+
 def test_no_more_is_kept_than_has_a_use() -> None:
     pictures = Pictures(av.CodecContext.create("h264", "r"))
     units = coded(30, bf="0", g="10", sc_threshold="0")
@@ -297,3 +311,25 @@ async def test_when_the_loop_is_busy_units_skip_to_a_keyframe() -> None:
     await asyncio.sleep(0)
     assert [unit.payload[0] for unit in feed.units] == list(range(UNITS + 10, UNITS + 20))
     assert outlet.drops == UNITS + 10
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    extradata=st.one_of(st.binary(max_size=60), st.just(b"")),
+    data=st.lists(st.one_of(st.binary(max_size=80), st.tuples(st.integers(0, 29), st.integers(0, 60))), max_size=6),
+)
+def test_no_bytes_make_it_fail_otherwise(extradata: bytes, data: list[bytes | tuple[int, int]]) -> None:
+    passage = Passage(extradata, reorders=False)
+    for number, each in enumerate(data):
+        if isinstance(each, tuple):
+            index, at = each
+            good = bytearray(UNITS_CODED[index])
+            good[at % len(good)] ^= 0x55
+            each = bytes(good)
+        try:
+            unit = passage.unit(each, number / 25)
+        except h264.H264Error:
+            continue
+        if unit is not None:
+            assert unit.payload.startswith(h264.START_CODE)
+            assert unit.width_px > 0 and unit.height_px > 0

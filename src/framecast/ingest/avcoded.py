@@ -72,7 +72,7 @@ class Passage:
         self._size = None
 
     def unit(self, data: bytes, at_s: float | None) -> Unit | None:
-        """The access unit in a packet; None before the first keyframe, or when it may not pass.
+        """The access unit in a packet; None without a picture, before the first keyframe, or when it may not pass.
 
         Args:
             data: As the container gave it.
@@ -90,6 +90,9 @@ class Passage:
             raise
         kinds = [h264.kind(unit) for unit in units]
         key = h264.IDR in kinds
+        if not key and h264.SLICE not in kinds:
+            self._sets = h264.parameter_sets(h264.join(units)) or self._sets
+            return None
         if self._is_out_of_order(units, kinds, at_s, key):
             self.close()
             return None
