@@ -1,0 +1,74 @@
+"""<framecast-player> over a link that is cut and comes back: it goes on, smaller, and is whole again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.adaptive import CUT_BYTES_PER_S
+from tests.support.throttle import Throttle, throttled
+from tests.web.conftest import Open, Start
+from tests.web.playing import place, shown, wait_path
+
+LEVEL = "() => window.player.stats?.quality?.level"
+PATIENCE_MS = 30_000
+
+
+class Link:
+    """A `Throttle` in a thread of its own."""
+
+    def __init__(self, throttle: Throttle, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = f"http://127.0.0.1:{throttle.port}"
+        self._throttle = throttle
+        self._loop = loop
+
+    def cut(self, rate: float) -> None:
+        """Let so many bytes a second pass from now on; 0 for everything."""
+        self._loop.call_soon_threadsafe(self._throttle.cut, rate)
+
+
+@contextmanager
+def linked(port: int) -> Iterator[Link]:
+    """A link in front of a server."""
+    ready, end = threading.Event(), threading.Event()
+    links: list[Link] = []
+
+    async def serve() -> None:
+        async with throttled(port) as throttle:
+            links.append(Link(throttle, asyncio.get_running_loop()))
+            ready.set()
+            await asyncio.to_thread(end.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(5)
+        yield links[0]
+    finally:
+        end.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("path", ["mse", "webcodecs", "jpeg"])
+def test_it_goes_on_smaller_and_comes_back(start: Start, open_page: Open, path: str) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=15&size=640x480")
+    port = int(server.url.rpartition(":")[2])
+    with linked(port) as link:
+        page = open_page(link.url + "/docs").page
+        place(page, link.url, camera="door", path=path)
+        wait_path(page, path)
+        ids = [each["frame"] for each in shown(page, 10)]
+        assert page.evaluate(LEVEL) == "source"
+        link.cut(CUT_BYTES_PER_S / 2)
+        page.wait_for_function(f"() => !['source', undefined].includes(({LEVEL})())", timeout=PATIENCE_MS)
+        ids += [each["frame"] for each in shown(page, 10)]
+        assert page.evaluate("() => window.player.stats.path") == path
+        link.cut(0)
+        page.wait_for_function(f"() => ({LEVEL})() === 'source'", timeout=PATIENCE_MS)
+        ids += [each["frame"] for each in shown(page, 10)]
+        assert ids == sorted(ids), "never back"
+        assert page.evaluate("() => window.paths") == [path], "it never gave up"
