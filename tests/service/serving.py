@@ -106,7 +106,7 @@ async def serving(
     }
     settings = {"server.port": 0, "server.data": folder / "data", **(options or {})}
     configuration = defaults(settings).with_cameras(configs, "the test")
-    parts = Parts()
+    parts = Parts(configuration.settings)
     with (
         closing(parts),
         ThreadPoolExecutor(1) as executor,

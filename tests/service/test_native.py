@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -145,3 +146,13 @@ async def test_one_encode_whatever_the_number_of_viewers(tmp_path: Path) -> None
     async with serving(tmp_path, {"cam": "mock:?fps=30&size=160x120"}) as server:
         assert abs(await one_encode(server, 1)) <= 1
         assert abs(await one_encode(server, 100)) <= 1
+
+
+async def test_settings_reach_the_encoder(tmp_path: Path) -> None:
+    options = {"h264.gop_s": 0.5, "h264.encoder": "software"}
+    async with serving(tmp_path, {"cam": "mock:?fps=20&size=160x120"}, options=options) as server:
+        kept = Kept()
+        server.camera().stream.track(H264).attach(kept)
+        await until(lambda: sum(packet.key for packet in kept.packets) >= 4)
+    keys = [packet.pts_ns for packet in kept.packets if packet.key]
+    assert all(after - before == pytest.approx(500_000_000, rel=0.3) for before, after in pairwise(keys))
