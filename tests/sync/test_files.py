@@ -18,14 +18,13 @@ SECONDS = 12.0
 MOST_S = 0.040
 
 
-@pytest.mark.parametrize(("codec", "form"), [("aac", "mp4"), ("pcm_s16le", "matroska")])
-async def test_every_output_has_both_at_once(tmp_path: Path, codec: str, form: str) -> None:
-    path = tmp_path / f"film.{form}"
-    await asyncio.to_thread(film, path, 0.0, rate=48_000, channels=2, codec=codec, form=form)
+async def test_every_output_has_both_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    await asyncio.to_thread(film, path, 0.0, rate=48_000, channels=2, codec="aac", form="mp4")
     async with serving(tmp_path, {"door": f"file:{path}"}) as server:
         seen = await asyncio.gather(*(view(server.url, "door", SECONDS) for view in VIEWERS.values()))
     for name, witness in zip(VIEWERS, seen, strict=True):
-        print(f"{form}, {name}: {witness.report()} {[round(x * 1e3) for x in witness.offsets()]}")
+        print(f"{name}: {witness.report()}")
     for name, witness in zip(VIEWERS, seen, strict=True):
         offsets = witness.offsets()
         assert len(offsets) >= len(FLASHES), name

@@ -27,8 +27,8 @@ async def witnessed(device: Device, way: Way) -> Witness:
     return witness
 
 
-@pytest.mark.parametrize("way", [stamped, doorbell, pulled], ids=lambda way: way.__name__)
-@pytest.mark.parametrize("ppm", [200, -200])
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "ppm"), [(stamped, 200), (doorbell, -200), (pulled, 200)])
 async def test_ten_minutes(way: Way, ppm: float) -> None:
     device = Device(TEN_MINUTES_S, ppm=ppm, fps=5)
     witness = await witnessed(device, way)
