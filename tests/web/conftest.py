@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name that is not localhost, and so no secure page.
+    "--host-resolver-rules=MAP camera.test 127.0.0.1",
     # A microphone that beeps, and nobody who has to allow it.
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",

@@ -163,6 +163,8 @@ def test_embed_snippets_name_the_real_addresses(server: Process, open_page: Open
     text = page.get_by_role("tabpanel", name="Use it").inner_text()
     stream = f"{server.url}/api/v1/cameras/door/stream.mjpeg"
     assert f'<img src="{stream}" alt="door">' in text
+    assert f'<script type="module" src="{server.url}/static/js/player.js"></script>' in text
+    assert f'<framecast-player src="{server.url}" camera="door"></framecast-player>' in text
     assert f"vlc {stream}" in text
     assert f"{stream}?width=320&max_bytes=38000" in text
     assert f'cv2.VideoCapture("{stream}")' in text

@@ -22,7 +22,16 @@ function snippets(camera, open) {
   const display = `${stream}?width=320&max_bytes=${DISPLAY_BYTES}`;
   const name = camera.name.replaceAll('"', "'");
   const alt = camera.name.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+  const module = url("static/js/player.js").href;
+  const origin = url("").href.replace(/\/$/, "");
   return [
+    [
+      "A web page, with the player",
+      "H.264 and sound by the best way there is. The page's origin has to stand in server.allowed_origins" +
+        (open ? "." : "; a token in key needs allow_query_key = true on this camera."),
+      `<script type="module" src="${module}"></script>\n` +
+        `<framecast-player src="${origin}" camera="${camera.id}"${open ? "" : ' key="TOKEN"'}></framecast-player>`,
+    ],
     [
       "A web page",
       open

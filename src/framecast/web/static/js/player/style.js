@@ -184,7 +184,8 @@ kbd { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 
 @container player (max-width: 560px) {
   .bar { flex-wrap: wrap; }
-  .line { flex-basis: 100%; order: -1; padding: 4px 8px 0; }
+  .line { flex-basis: calc(100% - 72px); order: -2; padding: 4px 8px 0; }
+  .meter { order: -1; margin: 4px 8px 0 auto; }
   .space { flex: 1; }
 }
 
