@@ -33,15 +33,30 @@ def test_pictures_go_on_until_the_other_channel_has_one() -> None:
     assert walls.subscription.moving and walls.other.track.wanted
     walls.one.publish(3)
     walls.other.publish(2)
-    walls.other.publish(3)
-    assert walls.moved == 0, "it has had these"
+    assert walls.moved == 0, "the other one has not come as far"
     walls.one.publish(4)
-    walls.other.publish(4, 5)
-    walls.one.publish(5, 6)
-    walls.other.publish(6)
-    assert walls.socket.ids == [1, 2, 3, 4, 5, 6]
+    walls.other.publish(3)
+    assert walls.moved == 0
+    walls.other.publish(4)
+    assert walls.moved == 1
+    walls.one.publish(5)
+    walls.other.publish(5, 6)
+    assert walls.socket.ids == [1, 2, 3, 4, 5, 6], "none twice, none missing"
     assert (walls.moved, walls.subscription.moving, walls.one.track.wanted) == (1, False, False)
     assert walls.subscription.viewer.drops == 0
+
+
+def test_one_that_is_always_behind_is_taken_all_the_same() -> None:
+    walls = TwoWalls(credit=100)
+    walls.one.publish(1)
+    walls.move()
+    for number in range(2, 30):
+        walls.one.publish(number)
+        walls.other.publish(number - 1)
+    assert walls.moved == 1
+    ids = walls.socket.ids
+    assert ids == sorted(set(ids))
+    assert ids[-1] == 28
 
 
 def test_what_the_other_channel_has_already_is_taken_at_once_where_it_is_newer() -> None:

@@ -12,8 +12,10 @@ import av
 import pytest
 
 from framecast.core.packet import Format
+from framecast.core.rendition import Rendition
 from framecast.service.api import interest
 from framecast.wire import h264, media
+from tests.core.fakes import Collector
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page
 
@@ -219,3 +221,55 @@ async def test_nothing_is_left_of_a_page_that_watched_everything(live: Server) -
     stream = live.camera().stream
     await until(lambda: not stream.viewers)
     assert live.service.hub._channels == {}
+
+
+class Choosing:
+    """A controller that has made up its mind."""
+
+    level = 0
+    reason = "pictures are late"
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.decided = False
+
+    def review(self, *_: object) -> bool:
+        before, self.decided = self.decided, True
+        self.level = self.level if before else 1
+        return not before
+
+    def forgo(self, level: int, reason: str) -> None:
+        self.level, self.reason = level, reason
+
+    def padding(self, _: float) -> int:
+        return 0
+
+    def moved(self, _: float) -> None:
+        """It is done."""
+
+    def acked(self, *_: object) -> None:
+        """It needs to know nothing."""
+
+    dropped = takes = source = acked
+
+
+async def test_a_level_that_can_not_be_made_gives_way_to_the_next(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight renditions are being watched; one of them is that of the level below the chosen one."""
+    monkeypatch.setattr(interest, "Controller", Choosing)
+    monkeypatch.setattr(interest, "REVIEW_S", 0.0)
+    stream = server.camera().stream
+    for rendition in (Rendition(width_px=640, quality=60), *(Rendition(quality=each) for each in range(1, 8))):
+        stream.track(rendition).attach(Collector())
+    async with Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", quality="auto")
+        await page.hear("form")
+        await server.push(jpeg(1, (800, 600)))
+        await page.ack(await page.see())
+        (viewer,) = stream.viewers.values()
+        await until(lambda: viewer.rendition == "video/640/q60")
+        await server.push(jpeg(2, (800, 600)))
+        assert (await page.see()).width_px == 640
+        quality = (await page.hear("form"))["quality"]
+        assert quality["level"] == "medium"
+        assert quality["reason"] == "Pictures are late; high can't be made now"

@@ -25,6 +25,8 @@ from framecast.output.page import Page
 
 DEFAULT_CREDIT = 2
 MOST_CREDIT = 30
+MOST_LAG = 10
+"""A channel that is always behind the one before is taken over all the same after so many packets."""
 
 
 class Gauge(Protocol):
@@ -56,7 +58,7 @@ class Subscription:
     Attributes:
         gauge: Who judges the link, if anybody.
         on_form: Called before the first packet of another form, size or codec is written.
-        sent_id: Id of the last frame that was sent.
+        sent_id: Id of the last frame that was sent; -1 before the first.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Subscription:
         self.gauge: Gauge | None = None
         self.on_form: Callable[[], None] | None = None
         self.ack_ms = Percentiles()
-        self.sent_id = 0
+        self.sent_id = -1
         self._page = page
         self._credit = credit
         self._now = now
@@ -104,7 +106,9 @@ class Subscription:
             self.offer(track.latest)
 
     def offer(self, packet: Packet) -> None:
-        """Send ``packet`` now, or keep it as the newest until there is credit."""
+        """Send ``packet`` now, or keep it as the newest until there is credit; a frame it has had is not sent again."""
+        if packet.frame_id <= self.sent_id:
+            return
         if self._pacer is not None and not self._pacer.take(packet.received_ns):
             return
         if self._pending is not None:
@@ -152,8 +156,8 @@ class Subscription:
         channel.add(trial)
 
     def may_begin_with(self, packet: Packet) -> bool:
-        """Whether another channel's ``packet`` can be the first one from there."""
-        return packet.frame_id > self.sent_id
+        """Whether to go over to another channel, which has brought ``packet``: not before it has come as far."""
+        return packet.frame_id >= self.sent_id
 
     def take_over(self, trial: Trial, packet: Packet) -> None:
         """The other channel has something to begin with."""
@@ -242,6 +246,7 @@ class Trial:
         self.fps = fps
         self.on_moved = on_moved
         self._subscription = subscription
+        self._lag = 0
 
     def begin(self, track: Track) -> None:
         """Coded video can only begin with a fresh key packet; a picture that stands alone is as good as the next."""
@@ -253,7 +258,8 @@ class Trial:
 
     def offer(self, packet: Packet) -> None:
         """Let the subscription begin with ``packet``, if it can."""
-        if self._subscription.may_begin_with(packet):
+        self._lag += 1
+        if self._subscription.may_begin_with(packet) or (packet.key and self._lag > MOST_LAG):
             self._subscription.take_over(self, packet)
 
     def clear(self) -> None:
