@@ -18,16 +18,11 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
 from framecast.core.stream import CODED_BYTES, CODED_PACKETS, Stream
 from framecast.core.track import Track
+from framecast.output.firstpictures import FirstPictures, has_recent
 from framecast.wire import fmp4, h264
 
 SOUND_WAITS_NS = 130_000_000
 """Sound older than this goes out by itself: two blocks of AAC at 16 kHz."""
-SOUND_LIVES_NS = 3_000_000_000
-"""A camera whose last sound is older counts as one without, when a generation begins."""
-YOUNG_NS = 500_000_000
-"""A camera that has lived for less may still begin to make a sound: its first pictures wait for that."""
-LONGEST_HOLD_NS = 1_500_000_000
-"""Where there is sound, but none coded yet, pictures wait no longer."""
 JITTER_S = 0.002
 """A block of sound that is no farther from the end of the last one follows it exactly."""
 LONGEST_NS = 1_000_000_000
@@ -82,8 +77,7 @@ class Fragments:
         self._last_video_ns = 0
         self._interval_ns = 0
         self._blocks: list[Packet] = []
-        self._held: list[Packet] = []
-        self._hold_since_ns = 0
+        self._first = FirstPictures(stream)
         self._sound_at: int | None = None
         self._sequence = 0
 
@@ -123,8 +117,7 @@ class Fragments:
         self._sets = None
         self._sound_form = None
         self._blocks.clear()
-        self._held = []
-        self._hold_since_ns = 0
+        self._first.forget()
         self._sound_at = None
         self._last_video_ns = 0
 
@@ -132,34 +125,8 @@ class Fragments:
 
     def push(self, packet: Packet) -> None:
         """A picture."""
-        if self.init is None and self._hold(packet):
-            return
-        held, self._held = self._held, []
-        for each in (*held, packet):
+        for each in self._first.take(packet, self._sound) if self.init is None else (packet,):
             self._cut(each)
-
-    def _hold(self, packet: Packet) -> bool:
-        """Whether to keep a picture back: the first ones, while it isn't known yet whether there is sound."""
-        if self._sound is None or self._has_recent_sound():
-            return False
-        now_ns, raw = self.stream.clock.now_ns(), self.stream.audio.latest
-        if not self._held and not packet.key:
-            return True
-        if packet.key:
-            self._hold_since_ns = self._hold_since_ns or now_ns
-            self._held = []
-        waited_ns = now_ns - self._hold_since_ns
-        if raw is not None and now_ns - raw.received_ns < SOUND_LIVES_NS:
-            wait = waited_ns < LONGEST_HOLD_NS  # it is being coded
-        else:
-            wait = now_ns - self.stream.state_since_ns < YOUNG_NS
-        if wait:
-            self._held.append(packet)
-        return wait
-
-    def _has_recent_sound(self) -> bool:
-        newest = self._sound.latest if self._sound is not None else None
-        return newest is not None and self.stream.clock.now_ns() - newest.received_ns < SOUND_LIVES_NS
 
     def _cut(self, packet: Packet) -> None:
         if packet.key:
@@ -220,7 +187,7 @@ class Fragments:
             return
         newest = self._sound.latest if self._sound is not None else None
         audio = None
-        if newest is not None and self._has_recent_sound():
+        if newest is not None and has_recent(self.stream, self._sound):
             form = newest.format
             self._sound_form = form
             audio = fmp4.AudioTrack("aac", form.sample_rate_hz, form.channels)

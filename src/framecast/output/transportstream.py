@@ -13,7 +13,8 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
 from framecast.core.stream import CODED_BYTES, CODED_PACKETS, Stream
 from framecast.core.track import Track
-from framecast.output.fragments import SOUND_LIVES_NS, Ear
+from framecast.output.firstpictures import FirstPictures, has_recent
+from framecast.output.fragments import Ear
 from framecast.wire import mpegts
 
 SOUND_WAITS_NS = 100_000_000
@@ -49,6 +50,7 @@ class TransportStream:
         self._sound: Track | None = None
         self._ear = Ear(self._hear)
         self._hears = audio
+        self._first = FirstPictures(stream)
         self._muxer: mpegts.Muxer | None = None
         self._version = 0
         self._audio: tuple[int, int] | None = None
@@ -84,11 +86,16 @@ class TransportStream:
     def clear(self) -> None:
         """Forget everything (see `Track.clear`)."""
         self._muxer = None
+        self._first.forget()
         self._blocks.clear()
         self.track.clear()
 
     def push(self, packet: Packet) -> None:
         """A picture."""
+        for each in self._first.take(packet, self._sound) if self._muxer is None else (packet,):
+            self._mux(each)
+
+    def _mux(self, packet: Packet) -> None:
         if packet.key:
             self._prepare(packet)
         muxer = self._muxer
@@ -101,7 +108,7 @@ class TransportStream:
     def _prepare(self, packet: Packet) -> None:
         """Have the muxer that fits from this key picture on: with sound where there is some."""
         newest = self._sound.latest if self._sound is not None else None
-        if newest is not None and self.stream.clock.now_ns() - newest.received_ns < SOUND_LIVES_NS:
+        if newest is not None and has_recent(self.stream, self._sound):
             audio: tuple[int, int] | None = (newest.format.sample_rate_hz, newest.format.channels)
         else:
             audio = self._audio if self._muxer is not None else None
