@@ -111,6 +111,7 @@ class Controller:
         self._acks: deque[_Ack] = deque()
         self._drops: deque[float] = deque()
         self._floors: deque[tuple[float, float, int]] = deque(maxlen=FLOOR_SPANS)
+        self._floor = (now_s, 0.0, 0)
         self._last_ack_s = now_s
         self._trouble_s = now_s
         self._costs = [_cost(level, 640, 30.0) for level in ladder]
@@ -181,10 +182,6 @@ class Controller:
     def floor_s(self) -> float:
         """The shortest delay of late."""
         return self._floor[1]
-
-    @property
-    def _floor(self) -> tuple[float, float, int]:
-        return min(self._floors, key=lambda each: each[1], default=(0.0, 0.0, 0))
 
     def carries(self, now_s: float, oldest: tuple[float, int] | None = None) -> float:
         """Bytes a second that the link carries, at least; 0 when nothing is known.
@@ -272,6 +269,8 @@ class Controller:
                 return f"pictures are {over_s:.1f} s late"
             if over_s > LOST_S and now_s - max(self._last_ack_s, self._changed_s) > LOST_S:
                 return f"nothing has arrived for {now_s - self._last_ack_s:.1f} s"
+        if not self._drops and (not self._acks or self._acks[-1].over_s <= LATE_S):
+            return ""
         since = [ack for ack in self._acks if ack.sent_at_s >= began_s and ack.at_s > now_s - 1.0]
         lately = since[-1:] if trying else since[-2:]
         if len(lately) == (1 if trying else 2) and all(ack.over_s > LATE_S for ack in lately):
@@ -350,6 +349,9 @@ class Controller:
             floors.append((now_s, delay_s, size_bytes))
         elif delay_s < floors[-1][1]:
             floors[-1] = (floors[-1][0], delay_s, size_bytes)
+        else:
+            return
+        self._floor = min(floors, key=lambda each: each[1])
 
     def _forget(self, now_s: float) -> None:
         while self._acks and self._acks[0].at_s < now_s - WINDOW_S:

@@ -64,7 +64,7 @@ class Page:
 
     def release(self) -> None:
         """The page has taken something: those that wait may go, in their order, while there is room."""
-        for waiting in tuple(self._held):
+        for waiting in tuple(self._held) if self._held else ():
             if self.full:
                 return
             if self._held.pop(waiting, 0) is None:
