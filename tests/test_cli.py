@@ -447,6 +447,12 @@ def test_tls(run: Run, tmp_path: Path) -> None:
         assert server.stdout.readline().startswith("and by HTTPS at https://127.0.0.1:")
         server.terminate()
         assert server.wait(timeout=10) == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, _, err = run("serve", "--port", "0", "--tls-port", port)
+        assert status == 2
+        assert f"--tls-port: server.tls_port = {port} can't be used: the address is in use" in err
+        assert "(--tls-port)" in err
     status, _, err = run("serve", "--port", "0", "--tls-cert", "nothing.pem")
     assert status == 2
     assert "--tls-cert: server.tls_cert = 'nothing.pem' can't be used" in err

@@ -100,3 +100,39 @@ async def test_many_that_come_and_go_leave_nothing(secure: tuple[Watched, int, s
     camera = watched.server.camera()
     await until(lambda: len(camera.stream.viewers) == 1)
     await until(lambda: process()["fds"] <= before)
+
+
+async def test_who_only_opens_connections_keeps_nobody_out(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    authority.init(data)
+    trusted = ssl.create_default_context(cafile=Files.of(data).authority)
+    options = {"server.tls_port": 0, "limits.max_connections_per_address": 8}
+    async with serving(tmp_path, options=options) as server:
+        address, places = server.listeners.tls_address, server.listeners.fronts[0].places
+        assert address is not None
+        url = f"https://localhost:{address.port}/healthz"
+        writers = []
+        for number in range(40):
+            _, writer = await asyncio.open_connection("127.0.0.1", address.port)
+            writer.write(HELLO[: number % 12])
+            writers.append(writer)
+            await until(lambda: places.taken <= 8)
+            if number % 10 == 9:
+                headers = {"Connection": "close"}
+                async with server.client.get(url, ssl=trusted, headers=headers) as answer:
+                    assert answer.status == 200
+        assert places.refused >= 32
+        for writer in writers:
+            writer.transport.abort()
+        await until(lambda: places.taken == 0)
+
+
+async def test_what_comes_right_behind_the_handshake_is_not_lost(
+    secure: tuple[Watched, int, ssl.SSLContext],
+) -> None:
+    _, port, trusted = secure
+    for _ in range(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted, server_hostname="localhost")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 ")
+        writer.transport.abort()

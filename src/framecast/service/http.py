@@ -27,6 +27,7 @@ from framecast.core.limits import Quietly
 from framecast.service.bodies import error_response, see_that_none_has_begun
 from framecast.service.errors import ApiError, not_found
 from framecast.service.places import LOCAL, Places
+from framecast.service.places import Connection as Place
 from framecast.service.rights import CONTROL, Access, Decision, Grant, Right, credential, host_allowed, origin_allowed
 from framecast.service.routing import Call, Route, Table
 
@@ -62,10 +63,11 @@ class _Connection(RequestHandler):
 
     Attributes:
         token: Name of the token that the latest request showed; empty for none.
+        precursor: What was counted among the places for it during its handshake.
         changing: The task that handles its latest request that may change something.
     """
 
-    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "changing", "local", "peer", "token")
+    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "changing", "local", "peer", "precursor", "token")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -73,6 +75,7 @@ class _Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.token = ""
+        self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
         self._eager: socket.socket | None = None
         self._first_timer: asyncio.TimerHandle | None = None
@@ -82,6 +85,9 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.peer = LOCAL if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
+        if self.precursor is not None:
+            self._front.places.closed(self.precursor)
+            self.precursor = None
         if not self._front.places.opened(self):
             cast(asyncio.Transport, transport).abort()
         self._first_timer = self._loop.call_later(self._front.rules.header_timeout_s, self._first_deadline)
@@ -200,6 +206,12 @@ class _Server(web.Server):
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
+    def after(self, precursor: Place) -> RequestHandler:
+        """The same for a connection that was counted before it got here."""
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.precursor = precursor
+        return connection
+
 
 class Front:
     """Answers requests from a table of routes.
@@ -219,7 +231,7 @@ class Front:
         self._servers: list[_Server] = []
         self._refused_quietly = Quietly(10.0)
 
-    def server(self, *, local: bool = False) -> web.Server:
+    def server(self, *, local: bool = False) -> _Server:
         """What a listening socket calls for each connection.
 
         Args:

@@ -20,6 +20,7 @@ from typing import Any
 from framecast.service import control, m5, views
 from framecast.service.api.table import make_table
 from framecast.service.config import Address, Settings
+from framecast.service.handshake import TlsListener
 from framecast.service.http import Front, Rules
 from framecast.service.routing import Table
 from framecast.service.service import Service
@@ -62,7 +63,7 @@ class Listeners:
         self.tls: Tls | None = None
         self.tls_address: Address | None = None
         self._service = service
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsListener] = []
         self._handlers: list[Callable[[float], Coroutine[Any, Any, None]]] = []
 
     async def open(self) -> None:
@@ -99,7 +100,7 @@ class Listeners:
         self.tls = Tls.open(service.configuration)
         if self.tls is None:
             return
-        port = await self._listen(front, server.host, server.tls_port, self.tls.context)
+        port = await self._listen_tls(front, server.host, server.tls_port, self.tls.context)
         self.tls_address = Address(server.host, port)
         service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None)
         service.supervisor.spawn("certificate", self.tls.keep())
@@ -126,20 +127,26 @@ class Listeners:
         self._handlers.append(server.shutdown)
         return server
 
-    async def _listen(self, front: Front, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        options: dict[str, Any] = {}
-        if tls is not None:
-            options = {
-                "ssl": tls,
-                "ssl_handshake_timeout": front.rules.header_timeout_s,
-                "ssl_shutdown_timeout": SHUTDOWN_S,
-            }
+    async def _listen(self, front: Front, host: str, port: int) -> int:
         server = await asyncio.get_running_loop().create_server(
-            self._handler(front, local=False), host, port, backlog=BACKLOG, reuse_address=True, **options
+            self._handler(front, local=False), host, port, backlog=BACKLOG, reuse_address=True
         )
         self._servers.append(server)
         taken: int = server.sockets[0].getsockname()[1]
         return taken
+
+    async def _listen_tls(self, front: Front, host: str, port: int, context: ssl.SSLContext) -> int:
+        server = front.server()
+        self._handlers.append(server.shutdown)
+        listener = TlsListener(
+            server.after,
+            context,
+            front.places,
+            self._service.supervisor.spawn,
+            timeout_s=front.rules.header_timeout_s,
+        )
+        self._servers.append(listener)
+        return await listener.open(host, port, BACKLOG)
 
 
 @contextlib.asynccontextmanager
