@@ -124,8 +124,8 @@ class H264Maker:
         since_s = (pts_ns - self._key_ns) / 1e9
         if key_wanted and since_s >= KEY_INTERVAL_S:
             return True
-        # The picture nearest to the grid, so that 30 a second make groups of 60 however they are shaken.
-        return since_s >= self._options.gop_s - self._interval_s / 2
+        # The last one that is not too late, with a little room, so that 30 a second make groups of 60.
+        return since_s >= self._options.gop_s - 0.9 * self._interval_s
 
     def _has_drifted(self) -> bool:
         if self._job is None or not self._interval_s:
