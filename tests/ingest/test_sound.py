@@ -71,6 +71,31 @@ def test_a_rate_that_is_wrong_is_followed_all_the_same(ppm: float) -> None:
     assert max(abs(each) for each in errors_ms(ppm, 5)[100:]) < 60
 
 
+@pytest.mark.parametrize("rate", [15_625, 15_900, 16_129, 16_500])
+def test_a_converter_that_runs_at_another_rate(rate: int) -> None:
+    off = errors_ms((1 - rate / RATE) * 1e6, 5)
+    assert max(abs(each) for each in off[round(18 / CHUNK_S) :]) < 20
+    rng, device, clock = random.Random(7), Device(rate=rate), SampleClock(RATE)
+    for _ in range(2000):
+        clock.map(true_ns(device.record()[1] + min(rng.expovariate(100), 0.2)), CHUNK)
+    assert clock.drift_ppm == pytest.approx((RATE / rate - 1) * 1e6, abs=60)
+
+
+@pytest.mark.parametrize("jitter_s", [0.01, 0.05])
+def test_one_chunk_in_a_hundred_lost_without_a_number(jitter_s: float) -> None:
+    rng, device, clock = random.Random(8), Device(), SampleClock(RATE)
+    off: list[float] = []
+    arrived_s = 0.0
+    for _ in range(5000):
+        device.samples += CHUNK * (rng.random() < 0.01)
+        first_s, end_s = device.record()
+        arrived_s = max(arrived_s, end_s + min(rng.expovariate(1 / jitter_s), 0.4))
+        off.append(abs(clock.map(true_ns(arrived_s), CHUNK) - true_ns(first_s)) / MS)
+    off.sort()
+    assert off[len(off) // 2] < 10
+    assert off[len(off) * 8 // 10] < 80
+
+
 def test_the_drift_is_found() -> None:
     device, clock = Device(200), SampleClock(RATE)
     for _ in range(2000):
