@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from framecast.core.rendition import QUALITIES, WIDTHS_PX
 from framecast.output.mjpeg import EARLY_HEADERS
+from framecast.service import authority
 from framecast.service.api import query
 from framecast.service.api.publish import REPLACED_CODE, SILENT_CODE
 from framecast.service.api.table import make_table
@@ -37,7 +38,8 @@ async def test_every_route_is_documented_with_its_right(tmp_path: Path) -> None:
 
 async def test_every_metric_is_documented_with_its_labels(tmp_path: Path) -> None:
     pushed_on = {"url": "push:", "restream": ["rtmp://127.0.0.1:9/live/x"]}
-    async with serving(tmp_path, {"cam": pushed_on}) as server:
+    authority.init(tmp_path / "data")
+    async with serving(tmp_path, {"cam": pushed_on}, options={"server.tls_port": 0}) as server:
         await server.push(jpeg(1))
         camera = server.camera()
         camera.stream.refused["x"] += 1

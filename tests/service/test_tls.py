@@ -9,6 +9,7 @@ import os
 import ssl
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,20 @@ async def test_the_files_are_looked_at_by_themselves(tmp_path: Path) -> None:
     await asyncio.gather(keeping, return_exceptions=True)
 
 
+async def test_that_it_ends_soon_is_told_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "framecast.service.tls")
+    issued = authority.init(tmp_path)
+    ends = issued.expires.timestamp()
+    tls = Tls.open(defaults({"server.data": tmp_path}))
+    assert tls is not None
+    assert tls.expires_s == pytest.approx(ends, abs=1)
+    for days, told in ((31, 0), (29, 1), (28.5, 1), (27.5, 2), (-1, 3)):
+        tls.remind(ends - days * 86_400)
+        assert len(caplog.messages) == told
+    assert "ends 20" in caplog.messages[0] and "framecast tls renew" in caplog.messages[0]
+    assert "ended 20" in caplog.messages[2]
+
+
 async def test_a_session_over_https_is_kept_by_a_cookie_of_its_own(tmp_path: Path) -> None:
     async with https(tmp_path, tokens=True) as (server, url, trusted):
         made = await server.service.create_token({"name": "wall", "rights": ["watch"]})
@@ -256,7 +271,11 @@ async def test_pages_are_told_where_https_is(tmp_path: Path) -> None:
         told = await server.json("GET", "/api/v1/system")
         assert told["secure"] is False
         port = int(url.rpartition(":")[2])
+        expires = told["https"].pop("expires")
+        assert 396 < (expires - time.time()) / 86_400 + 1 < 398
         assert told["https"] == {"url": f"https://127.0.0.1:{port}/", "port": port, "authority": "/ca.crt"}
+        async with server.client.get(f"{server.url}/metrics") as answer:
+            assert "framecast_certificate_expires_seconds 1." in await answer.text()
         assert "talk" in told["needs_https"]
         assert told["m5_camera"] == "cam"
         async with server.client.get(f"{url}/api/v1/system", ssl=trusted) as answer:

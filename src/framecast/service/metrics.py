@@ -42,6 +42,11 @@ class ServiceCollector(Collector):
         )
         yield CounterMetricFamily("framecast_encodes", "Pictures encoded here.", service.encodes())
         yield CounterMetricFamily("framecast_inferences", "Pictures looked at by a detector.", 0)
+        https = service.https
+        if https is not None and https.tls.expires_s is not None:
+            yield GaugeMetricFamily(
+                "framecast_certificate_expires_seconds", "When the certificate ends, Unix time.", https.tls.expires_s
+            )
         scans = CounterMetricFamily(
             "framecast_scans",
             "Pictures by whether there was time to decode them in search of damage.",

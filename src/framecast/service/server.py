@@ -102,7 +102,7 @@ class Listeners:
             return
         port = await self._listen_tls(front, server.host, server.tls_port, self.tls.context)
         self.tls_address = Address(server.host, port)
-        service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None)
+        service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None, self.tls)
         service.supervisor.spawn("certificate", self.tls.keep())
 
     def stop_listening(self) -> None:

@@ -8,8 +8,10 @@ whole: a certificate whose key has not been written yet changes nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,6 +23,8 @@ log = logging.getLogger("framecast.service.tls")
 
 FOLDER_NAME = "tls"
 LOOK_S = 10.0
+DAY_S = 86_400.0
+REMIND_S = 30 * DAY_S
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -98,10 +102,12 @@ class Https:
     Attributes:
         port: Where it is served.
         authority: Certificate of the authority that `framecast tls init` made; None where somebody else vouches.
+        tls: The certificate.
     """
 
     port: int
     authority: Path | None
+    tls: Tls
 
 
 class Tls:
@@ -112,6 +118,7 @@ class Tls:
 
     Attributes:
         context: For listening sockets; connections get the newest certificate.
+        expires_s: When the certificate ends, Unix seconds; None when that can't be told.
     """
 
     def __init__(self, pair: Pair) -> None:
@@ -119,6 +126,8 @@ class Tls:
         self._stamp = pair.stamp()
         self._newest = pair.context()
         self._refused: Stamp | None = None
+        self._warned_s = 0.0
+        self.expires_s = expires_s(pair, self._newest)
         self.context = pair.context()
         self.context.sni_callback = self._choose
 
@@ -156,6 +165,7 @@ class Tls:
             self._refused = stamp
             return False
         self._newest, self._stamp, self._refused = newest, stamp, None
+        self.expires_s, self._warned_s = expires_s(self.pair, newest), 0.0
         log.info("a new certificate is used from now on (%s)", self.pair.certificate)
         return True
 
@@ -163,12 +173,46 @@ class Tls:
         """Look now and then until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
+            self.remind(time.time())
             await asyncio.sleep(period_s)
             await loop.run_in_executor(None, self.look)
+
+    def remind(self, now_s: float) -> None:
+        """Warn once a day when the certificate ends soon."""
+        if self.expires_s is None or self.expires_s - now_s > REMIND_S or now_s - self._warned_s < DAY_S:
+            return
+        self._warned_s = now_s
+        ends = time.strftime("%Y-%m-%d", time.gmtime(self.expires_s))
+        hint = "; renew it: framecast tls renew" if self.pair.is_own else ""
+        log.warning("the certificate %s %s%s", "ended" if self.expires_s <= now_s else "ends", ends, hint)
 
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         """Called within each handshake, whether the client names a host or not."""
         connection.context = self._newest
+
+
+def expires_s(pair: Pair, context: ssl.SSLContext) -> float | None:
+    """When a certificate ends, Unix seconds; None when that can't be told, of one that has ended already, say.
+
+    Python shows a certificate's fields only to a client that has verified it: so there is a handshake in memory, with
+    one that trusts this very certificate.
+    """
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = False
+    client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        client_context.load_verify_locations(pair.certificate)
+        client = client_context.wrap_bio(back, there)
+        server = context.wrap_bio(there, back, server_side=True)
+        for side in (client, server, client):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        certificate = client.getpeercert()
+    except (OSError, ValueError):
+        return None
+    ends = certificate.get("notAfter") if certificate else None
+    return float(ssl.cert_time_to_seconds(ends)) if isinstance(ends, str) else None
 
 
 def _no_password() -> str:

@@ -74,6 +74,7 @@ def facts(service: Service, call: Call) -> dict[str, Any]:
             "url": f"https://{_host(request.headers.get('Host', ''))}:{https.port}/",
             "port": https.port,
             "authority": "/ca.crt" if https.authority is not None else None,
+            "expires": https.tls.expires_s,
         },
         "needs_https": list(NEEDS_HTTPS),
         "m5_camera": m5.camera_id if m5 is not None and seen else None,
