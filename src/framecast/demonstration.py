@@ -21,6 +21,8 @@ from framecast.mock.picture import Pictures, Synthetic
 from framecast.service.config import CameraConfig
 
 SIZE_PX = (640, 480)
+CALM = SoundOptions(claps=False)
+"""Flashes are for measuring, and nothing to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ class Guest:
     dialect: str
     fps: float
     path: str = ""
-    sound: SoundOptions = SoundOptions()
+    sound: SoundOptions = CALM
 
 
 GUESTS = (
     Guest("garden", "Garden", "espressif", 25.0),
     Guest("door", "Front door", "doorbell", 5.0, "/api/v1/devices/doorbell/camera-stream"),
-    Guest("robot", "Robot", "websocket", 15.0, "/api/v1/cameras/robot/publish", SoundOptions(24_000, 2)),
+    Guest("robot", "Robot", "websocket", 15.0, "/api/v1/cameras/robot/publish", SoundOptions(24_000, 2, claps=False)),
 )
 
 

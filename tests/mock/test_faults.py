@@ -121,8 +121,11 @@ async def test_about_the_share_asked_for_is_bad_and_it_is_known_which(name: str)
 
 async def test_chance_is_repeatable() -> None:
     runs = [(await frames(["truncate=0.5"], 20, seed=seed))[1] for seed in (3, 3, 4)]
-    first, again, other = (device.ids(Verdict.BAD)[:8] for device in runs)
-    assert first[:6] == again[:6] != other[:6]
+    first, again, other = ({sent.frame_id: sent.verdict for sent in device.sent} for device in runs)
+    # A busy machine may miss one or another.
+    assert len(first.keys() & again.keys() & other.keys()) > 10
+    assert all(first[each] is again[each] for each in first.keys() & again.keys())
+    assert any(first[each] is not other[each] for each in first.keys() & other.keys())
 
 
 # Its wrapping

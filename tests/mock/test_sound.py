@@ -15,7 +15,7 @@ import pytest
 import simplejpeg
 
 from framecast.core.errors import Misuse
-from framecast.mock.clap import WHITE
+from framecast.mock.clap import TONE_PEAK, WHITE
 from framecast.mock.device import FakeDevice
 from framecast.mock.dialects import TABLE
 from framecast.mock.microphone import SoundOptions
@@ -155,6 +155,22 @@ async def test_flash_and_click_are_at_one_instant(peer: Peer, static: bool) -> N
     clicks = [click for click in clicks if click > flashes[0] - 0.25]
     for flash, click in zip(flashes[:2], clicks, strict=False):
         assert 0 <= click - flash < 0.0011  # a doorbell cuts its stamps to whole milliseconds
+
+
+async def test_without_claps_there_is_the_tone_alone(peer: Peer) -> None:
+    to = f"http://127.0.0.1:{peer.port}"
+    sound, pictures, heard_s = SoundOptions(48_000, claps=False), 0, 0.0
+    async with FakeDevice("doorbell", fps=20, size_px=(160, 120), to=to, audio=sound):
+        while heard_s < 1.2:
+            pushed = await peer.request()
+            if "camera-stream" in pushed.head:
+                jpeg = pushed.body[pushed.body.index(b"\xff\xd8") : pushed.body.rindex(b"\xff\xd9") + 2]
+                assert mean_luma(simplejpeg.decode_jpeg(jpeg, "GRAY")) < WHITE
+                pictures += 1
+            else:
+                assert np.abs(np.frombuffer(pushed.body, "<i2")).max() <= TONE_PEAK
+                heard_s += 1_024 / 48_000
+    assert pictures > 10
 
 
 async def test_chunks_are_lost_doubled_and_change_places(peer: Peer) -> None:

@@ -68,7 +68,9 @@ def test_everything_has_a_default() -> None:
 
 
 def test_a_url_is_read_whole() -> None:
-    url = "mock:?fps=12.5&size=800x600&audio=1&rate=48000&channels=2&clock_ppm=-200&show_frame_id=true&quality=90"
+    url = (
+        "mock:?fps=12.5&size=800x600&audio=1&claps=0&rate=48000&channels=2&clock_ppm=-200&show_frame_id=true&quality=90"
+    )
     url += "&name=Front+door&hue=200"
     assert parse_url(url) == MockOptions(
         fps=12.5,
@@ -79,6 +81,7 @@ def test_a_url_is_read_whole() -> None:
         name="Front door",
         hue_deg=200,
         audio=True,
+        claps=False,
         sample_rate_hz=48_000,
         channels=2,
         clock_ppm=-200,

@@ -49,13 +49,12 @@ def mock_camera(
     ] = False,
     show_frame_id: Annotated[bool, typer.Option(help="Write the frame id into the picture.")] = True,
     block_code: Annotated[bool, typer.Option(help="Draw the code that measuring programs read.")] = True,
-    audio: Annotated[
-        bool, typer.Option("--audio", help="With sound: a tone, and a click with each flash of the picture.")
-    ] = False,
+    audio: Annotated[bool, typer.Option("--audio", help="With sound: a soft tone, and claps.")] = False,
     rate: Annotated[
         int, typer.Option("--rate", min=MIN_RATE_HZ, max=MAX_RATE_HZ, help="Samples of sound a second.")
     ] = 16_000,
     channels: Annotated[int, typer.Option("--channels", min=1, max=2, help="Channels of the sound.")] = 1,
+    claps: Annotated[bool, typer.Option(help="Click in the sound, and flash with it, once a second.")] = True,
     clock_ppm: Annotated[
         float, typer.Option("--clock-ppm", min=-MOST_PPM, max=MOST_PPM, help="How much too fast its clock runs.")
     ] = 0.0,
@@ -113,7 +112,7 @@ def mock_camera(
             frame_bytes=frame_bytes,
             max_clients=clients,
             token=token,
-            audio=SoundOptions(rate, channels) if audio else None,
+            audio=SoundOptions(rate, channels, claps) if audio else None,
             clock_ppm=clock_ppm,
             speaker=speaker,
             speaker_url=speaker_url,

@@ -181,7 +181,7 @@ class FakeDevice:
             clock=clock,
             first_frame_id=first_frame_id,
             time=self._time,
-            claps=self.claps if audio is not None else None,
+            claps=self.claps if audio is not None and audio.claps else None,
         )
         self._conversations = Conversations(self)
 

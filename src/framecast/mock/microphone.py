@@ -31,10 +31,12 @@ class SoundOptions:
     Attributes:
         sample_rate_hz: Samples a second and channel.
         channels: 1 or 2.
+        claps: Whether it claps; without, there is the tone alone, and no picture flashes.
     """
 
     sample_rate_hz: int = 16_000
     channels: int = 1
+    claps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ class Microphone:
     def _take(self, number: int) -> None:
         first = number * self._count
         start_s, end_s = first / self._rate_hz, (first + self._count) / self._rate_hz
-        payload = self._voice.render(first, self._count, self._claps.clicks(start_s, end_s))
+        clicks = self._claps.clicks(start_s, end_s) if self.options.claps else ()
+        payload = self._voice.render(first, self._count, clicks)
         chunk = Chunk(number, payload, start_s)
         self.taken.append(chunk)
         for damaged in self._damaged(chunk):

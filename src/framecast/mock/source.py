@@ -23,7 +23,7 @@ MAX_PX = 4096
 
 MIN_FPS = 0.1
 MAX_FPS = 240.0
-_KEYS = ("fps", "size", "quality", "show_frame_id", "name", "hue", "audio", "rate", "channels", "clock_ppm")
+_KEYS = ("fps", "size", "quality", "show_frame_id", "name", "hue", "audio", "claps", "rate", "channels", "clock_ppm")
 _CATCH_UP_S = 0.5
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -40,7 +40,8 @@ class MockOptions:
         show_frame_id: Write the frame id into the picture as text.
         name: Written into the picture; settles its colours.
         hue_deg: Colours to take instead, 0 to 360; None = those of the name.
-        audio: With sound: a soft tone and claps (`clap`).
+        audio: With sound: a soft tone.
+        claps: A click in the sound with a flash of the picture, once a second (`clap`).
         sample_rate_hz: Samples of sound a second.
         channels: Of the sound.
         clock_ppm: By how many millionths its clock is fast (positive) or slow.
@@ -54,6 +55,7 @@ class MockOptions:
     name: str = "mock"
     hue_deg: float | None = None
     audio: bool = False
+    claps: bool = True
     sample_rate_hz: int = 16_000
     channels: int = 1
     clock_ppm: float = 0.0
@@ -85,6 +87,7 @@ def parse_url(url: str) -> MockOptions:
         name=values.get("name", "mock"),
         hue_deg=_number(values, "hue", 0, 0, 360) if hue else None,
         audio=_flag(values, "audio"),
+        claps=_flag(values, "claps", "1"),
         sample_rate_hz=int(_number(values, "rate", 16_000, MIN_RATE_HZ, MAX_RATE_HZ)),
         channels=int(_number(values, "channels", 1, 1, 2)),
         clock_ppm=_number(values, "clock_ppm", 0.0, -MOST_PPM, MOST_PPM),
@@ -146,7 +149,7 @@ class MockSource:
                         time_us=now_ns // 1000,
                         elapsed_s=now_ns / 1e9 - schedule.start_s,
                         fps=rate.tick(now_ns / 1e9),
-                        flash=options.audio and claps.picture(taken_s),
+                        flash=options.audio and options.claps and claps.picture(taken_s),
                     )
                     jpeg = await loop.run_in_executor(executor, pictures.draw, label)
                     feed.jpeg(jpeg, stamp_s=taken_s)
@@ -191,7 +194,7 @@ async def _sound(feed: Feed, options: MockOptions, time: DeviceTime, claps: Clap
     """Feed sound for ever, in chunks as a doorbell sends them."""
     from framecast.mock.microphone import Microphone, SoundOptions
 
-    microphone = Microphone(SoundOptions(options.sample_rate_hz, options.channels), time, claps)
+    microphone = Microphone(SoundOptions(options.sample_rate_hz, options.channels, options.claps), time, claps)
     with microphone.listen() as ear:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(microphone.run())
@@ -232,8 +235,8 @@ def _number(values: dict[str, str], key: str, default: float, low: float, high: 
     return number
 
 
-def _flag(values: dict[str, str], key: str) -> bool:
-    flag = _FLAGS.get(values.get(key, "0").lower())
+def _flag(values: dict[str, str], key: str, default: str = "0") -> bool:
+    flag = _FLAGS.get(values.get(key, default).lower())
     if flag is None:
         raise Misuse(f"mock: {key}={values[key]!r} can't be used: 1 or 0")
     return flag

@@ -12,6 +12,9 @@ from framecast.mock.clap import CLICK_PEAK, CLICK_S, TONE_PEAK
 _TONES_HZ = (220.0, 330.0)
 """Left (or the only channel), right: a fifth apart, so that swapped channels show."""
 
+_SWELL_S = 4.0
+"""It comes and goes, so that a level shows that it is alive."""
+
 _CLICK_HZ = 1_500.0
 _CLICK_FALL_S = 0.004
 
@@ -40,7 +43,8 @@ class Voice:
             clicks_s: When new clicks begin, seconds of the device's clock; those begun before go on by themselves.
         """
         at_s = np.arange(first, first + count) / self.sample_rate_hz
-        sound = TONE_PEAK * np.sin(2 * np.pi * np.outer(at_s, _TONES_HZ[: self.channels]))
+        swell = 0.6 - 0.4 * np.cos(2 * np.pi * at_s / _SWELL_S)
+        sound = TONE_PEAK * swell[:, None] * np.sin(2 * np.pi * np.outer(at_s, _TONES_HZ[: self.channels]))
         self._begun += [round(instant_s * self.sample_rate_hz) for instant_s in clicks_s]
         for begin in self._begun:
             _add(sound, self._click, begin - first)
