@@ -11,9 +11,9 @@ if not exist .venv\Scripts\python.exe (
     )
     py -3 -m venv .venv || exit /b 1
 )
-if not exist .venv\.installed-media (
+if not exist .venv\.installed-all (
     echo Installing Framecast and what it needs into .venv
-    .venv\Scripts\python.exe -m pip install --quiet --disable-pip-version-check --editable ".[media]" || exit /b 1
-    echo done> .venv\.installed-media
+    .venv\Scripts\python.exe -m pip install --quiet --disable-pip-version-check --editable ".[all]" || exit /b 1
+    echo done> .venv\.installed-all
 )
 .venv\Scripts\framecast.exe demo %*

@@ -2,16 +2,16 @@
 # From a fresh clone to the first picture: makes .venv, installs Framecast into it and runs `framecast demo`.
 #
 #   ./start.sh [options of framecast demo]
-#   ./start.sh --install [EXTRA]     only the environment; EXTRA is one of pyproject.toml, media by default
+#   ./start.sh --install [EXTRA]     only the environment; EXTRA is one of pyproject.toml, all by default
 set -eu
 cd "$(dirname "$0")"
 
 venv=.venv
-extra=media
+extra=all
 install_only=
 if [ "${1:-}" = --install ]; then
     install_only=yes
-    extra=${2:-media}
+    extra=${2:-all}
     shift $#
 fi
 
