@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -227,6 +228,7 @@ class Choosing:
     """A controller that has made up its mind."""
 
     level = 0
+    target = 1
     reason = "pictures are late"
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -234,7 +236,7 @@ class Choosing:
 
     def review(self, *_: object) -> bool:
         before, self.decided = self.decided, True
-        self.level = self.level if before else 1
+        self.level = self.level if before else self.target
         return not before
 
     def forgo(self, level: int, reason: str) -> None:
@@ -273,3 +275,38 @@ async def test_a_level_that_can_not_be_made_gives_way_to_the_next(
         quality = (await page.hear("form"))["quality"]
         assert quality["level"] == "medium"
         assert quality["reason"] == "Pictures are late; high can't be made now"
+
+
+@pytest.mark.parametrize("form", ["h264", "mp4"])
+async def test_coded_video_goes_over_to_another_level_and_plays_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(Choosing, "target", 3)
+    monkeypatch.setattr(interest, "Controller", Choosing)
+    async with (
+        serving(tmp_path, {"cam": "mock:?fps=20&size=640x480"}) as server,
+        Page.opened(server.client, server.url) as page,
+    ):
+        await page.subscribe("cam", form=form, quality="auto")
+        messages = await pictures(page, 40)
+        first, second = await page.hear("form"), await page.hear("form")
+        assert [each["quality"]["level"] for each in (first, second)] == ["source", "low"]
+        begins = [index for index, each in enumerate(messages) if each.width_px == 320]
+        assert {each.width_px for each in messages[: begins[0]]} == {640}
+        assert begins == list(range(begins[0], 40)), "one after the other"
+        units = [each for each in messages if not each.init]
+        ids = [each.frame_id for each in units]
+        assert all(after >= before for before, after in itertools.pairwise(ids))
+        if form == "h264":
+            assert messages[begins[0]].key
+            decoder = av.CodecContext.create("h264", "r")
+            frames = [frame for each in units for frame in decoder.decode(av.Packet(each.payload))]
+            assert {frame.width for frame in frames + decoder.decode(None)} == {640, 320}
+        else:
+            inits = [index for index, each in enumerate(messages) if each.init]
+            assert inits == [0, begins[0]]
+            assert messages[begins[0]].pts_ns >= messages[0].pts_ns, "media time 0 of the other one"
+            later = b"".join(each.payload for each in messages[begins[0] :])
+            with av.open(io.BytesIO(later)) as container:
+                assert len(list(container.decode(video=0))) == 40 - begins[0] - 1
+        assert server.camera().stream.renditions == ["h264", "h264/320/q40/10fps"]
