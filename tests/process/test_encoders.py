@@ -1,12 +1,25 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
 from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
-from framecast.process.encoders import ENCODERS, SOFTWARE, Encoder, Encoders, Job, open_encoder, probe
+from framecast.process import encoders as module
+from framecast.process.encoders import (
+    ENCODERS,
+    SHARED,
+    SOFTWARE,
+    Encoder,
+    Encoders,
+    Job,
+    open_encoder,
+    probe_apart,
+    probe_here,
+)
 from framecast.process.h264 import H264Maker
 from framecast.process.options import H264Options
 from framecast.wire import h264
@@ -28,19 +41,19 @@ class Failing:
 
 
 def test_software_is_always_there() -> None:
-    assert probe(SOFT).works
+    assert probe_here(SOFT).works
     assert Encoders().choose("software") is SOFT
 
 
 def test_every_encoder_is_reported_with_a_reason() -> None:
-    found = Encoders().report()
+    found = SHARED.report()
     assert [each.name for each in found] == list(ENCODERS)
     assert all(each.note for each in found)
 
 
 def test_one_that_holds_pictures_back_is_not_used() -> None:
     late = Encoder("late", "yuv420p", lambda job: {"preset": "medium"}, SOFTWARE)
-    assert probe(late).note == "gives pictures back late"
+    assert probe_here(late).note == "gives pictures back late"
     assert Encoders({"late": late, SOFTWARE: SOFT}).choose() is SOFT
 
 
@@ -86,3 +99,37 @@ def test_the_level_allows_size_and_rate(width: int, height: int, level: int) -> 
 
 def test_an_encoder_is_open_when_it_is_handed_out() -> None:
     assert open_encoder(SOFT, Job(64, 48)).is_open
+
+
+CARD = Encoder("h264_nvenc", "yuv420p", SOFT.options)
+
+
+@pytest.mark.parametrize(
+    ("code", "works", "note"),
+    [
+        ("print('works')", True, "works"),
+        ("print('no driver'); raise SystemExit(1)", False, "no driver"),
+        ("import os; os.abort()", False, "crashes"),
+        ("import time; time.sleep(60)", False, "hangs"),
+    ],
+)
+def test_a_driver_that_breaks_harms_nobody(monkeypatch: pytest.MonkeyPatch, code: str, works: bool, note: str) -> None:
+    monkeypatch.setattr(module, "PROBE_COMMAND", (sys.executable, "-c", code))
+    if note == "hangs":
+        monkeypatch.setattr(module, "PROBE_TIMEOUT_S", 0.1)
+    found = probe_apart(CARD)
+    assert (found.works, found.note) == (works, note)
+
+
+def test_hardware_that_is_not_there_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROBE_COMMAND", ("/nowhere",))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert (
+        probe_apart(Encoder("h264_nvenc", "yuv420p", SOFT.options, devices=("/nowhere*",))).note == "no such hardware"
+    )
+    assert probe_apart(Encoder("h264_nowhere", "yuv420p", SOFT.options)).note == "not in this FFmpeg"
+
+
+def test_a_probe_is_a_command() -> None:
+    done = subprocess.run([*module.PROBE_COMMAND, SOFTWARE], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "works\n", "")

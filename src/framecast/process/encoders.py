@@ -2,13 +2,17 @@
 
 A hardware encoder that is listed is seldom there: a library is listed wherever FFmpeg was built with it. So each is
 probed, once, by opening it and encoding a few pictures. One that gives a picture back only after the next has come is
-not used either, since every viewer would see it late.
+not used either, since every viewer would see it late. Drivers crash and hang, so hardware is first tried in a process
+of its own (`python -m framecast.process.encoders NAME`).
 """
 
 from __future__ import annotations
 
+import glob
 import logging
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +34,8 @@ TIME_BASE = Fraction(1, 90_000)
 _BT709_PRIMARIES, _SRGB_TRANSFER, _BT601_MATRIX, _LIMITED_RANGE = 1, 13, 6, 1
 _NEVER = 1 << 20
 """Pictures between keyframes as far as the encoder knows: we say when one is due."""
+PROBE_COMMAND = (sys.executable, "-m", "framecast.process.encoders")
+PROBE_TIMEOUT_S = 10.0
 _PROBE_PX = (640, 480)
 _PROBE_PICTURES = 3
 
@@ -71,12 +77,14 @@ class Encoder:
         pixel_format: What it takes.
         options: What it is told for a job.
         codec: FFmpeg's name, where it is another.
+        devices: Patterns of files, of which Linux has one where the hardware is there; none to try anyway.
     """
 
     name: str
     pixel_format: str
     options: Callable[[Job], dict[str, str]]
     codec: str = ""
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +138,10 @@ def _buffer(job: Job) -> dict[str, str]:
 ENCODERS: dict[str, Encoder] = {
     each.name: each
     for each in (
-        Encoder("h264_nvenc", "yuv420p", _nvenc),
-        Encoder("h264_qsv", "nv12", _qsv),
+        Encoder("h264_nvenc", "yuv420p", _nvenc, devices=("/dev/nvidia[0-9]*", "/dev/dxg")),
+        Encoder("h264_qsv", "nv12", _qsv, devices=("/dev/dri/renderD*",)),
         Encoder("h264_videotoolbox", "nv12", _videotoolbox),
-        Encoder("h264_v4l2m2m", "yuv420p", _v4l2m2m),
+        Encoder("h264_v4l2m2m", "yuv420p", _v4l2m2m, devices=("/dev/video*",)),
         Encoder(SOFTWARE, "yuv420p", _x264),
     )
 }
@@ -184,8 +192,11 @@ def open_encoder(encoder: Encoder, job: Job) -> Any:
 class Encoders:
     """What works here; tried when first asked for, once. May be called from any thread."""
 
-    def __init__(self, encoders: dict[str, Encoder] = ENCODERS) -> None:
+    def __init__(
+        self, encoders: dict[str, Encoder] = ENCODERS, probe: Callable[[Encoder], Probed] | None = None
+    ) -> None:
         self._encoders = encoders
+        self._try = probe or probe_here
         self._probed: dict[str, Probed] = {}
         self._lock = threading.Lock()
         self._told: set[str] = set()
@@ -226,7 +237,7 @@ class Encoders:
     def _probe(self, name: str) -> Probed:
         found = self._probed.get(name)
         if found is None:
-            found = self._probed[name] = probe(self._encoders[name])
+            found = self._probed[name] = self._try(self._encoders[name])
         return found
 
     def _tell(self, wanted: str, found: str, names: tuple[str, ...]) -> None:
@@ -236,7 +247,7 @@ class Encoders:
         log.log(level, "H.264 is encoded by %s%s", found, f" ({reasons})" if reasons else "")
 
 
-def probe(encoder: Encoder) -> Probed:
+def probe_here(encoder: Encoder) -> Probed:
     """Open ``encoder`` and let it encode a few pictures."""
     name, codec = encoder.name, encoder.codec or encoder.name
     width, height = _PROBE_PX
@@ -256,5 +267,30 @@ def probe(encoder: Encoder) -> Probed:
     return Probed(name, True, "works")
 
 
-SHARED = Encoders()
+def probe_apart(encoder: Encoder) -> Probed:
+    """The same, hardware in a process of its own: what crashes or hangs there does no harm."""
+    name = encoder.name
+    if name == SOFTWARE:
+        return probe_here(encoder)
+    if (encoder.codec or name) not in codecs_available:
+        return Probed(name, False, "not in this FFmpeg")
+    if sys.platform == "linux" and encoder.devices and not any(map(glob.glob, encoder.devices)):
+        return Probed(name, False, "no such hardware")
+    try:
+        done = subprocess.run([*PROBE_COMMAND, name], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return Probed(name, False, "hangs")
+    if done.returncode < 0:
+        return Probed(name, False, "crashes")
+    note = done.stdout.strip()
+    return Probed(name, done.returncode == 0, note or "fails")
+
+
+SHARED = Encoders(probe=probe_apart)
 """What this machine has, for all cameras."""
+
+
+if __name__ == "__main__":
+    result = probe_here(ENCODERS[sys.argv[1]])
+    print(result.note)
+    sys.exit(not result.works)
