@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -15,10 +16,12 @@ from framecast.core.errors import Replaced
 from framecast.core.packet import Packet
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
+from framecast.ingest import sound
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.sampleclock import SampleClock
 from framecast.ingest.sound import Microphone
 from framecast.wire.pcm import PcmError
+from tests.core.fakes import until
 
 pytestmark = pytest.mark.anyio
 
@@ -246,6 +249,18 @@ async def test_doubled_and_reordered(room: Room) -> None:
     assert [each.payload[0] for each in room.heard] == [0, 1, 2, 3, 4, 5]
     assert [each.frame_id for each in room.heard] == [0, 1, 2, 3, 4, 5]
     assert (room.microphone.doubled, room.microphone.lost, room.microphone.late) == (2, 0, 0)
+
+
+async def test_a_chunk_waits_for_a_missing_one_only_so_long(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "HOLD_NS", MS)
+    room.send(0)
+    assert room.send(2) is None
+    assert room.microphone.waiting == 1
+    await asyncio.sleep(0.005)
+    assert room.microphone.waiting == 1, "by the stream's clock no time has passed"
+    room.clock.advance(0.3)
+    await until(lambda: len(room.heard) == 2)
+    assert (room.microphone.lost, room.microphone.waiting) == (1, 0)
 
 
 async def test_a_reboot_begins_a_new_time(room: Room) -> None:

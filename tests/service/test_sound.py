@@ -71,6 +71,15 @@ async def test_raw_pcm_is_bit_exact(server: Server) -> None:
         assert await answer.content.readexactly(20 * 2048) == b"".join(chunk(number) for number in range(20))
 
 
+async def test_a_chunk_after_a_missing_one_is_passed_on_soon(server: Server) -> None:
+    ids = [(await send(server, number, **{"X-Sequence": str(number)}))["chunk_id"] for number in (0, 1, 5)]
+    assert ids == [0, 1, 2]
+    microphone = server.camera().sound.microphone
+    await until(lambda: microphone.published == 3)
+    assert microphone.lost == 3
+    assert (await send(server, 5, **{"X-Sequence": "5"}))["chunk_id"] is None
+
+
 async def test_a_wav_is_the_same_behind_a_header(server: Server) -> None:
     async with listening(server, WAV) as answer:
         assert answer.content_type == "audio/wav"

@@ -83,7 +83,7 @@ async def house() -> AsyncIterator[House]:
         )
         desk = Desk(stream, Gate(stream, verify="never"))
         desk.check_in("device", dialect="virtual", address="nowhere")
-        desk.microphone.check_in("device", ordered=True)
+        desk.microphone.check_in("device")
         try:
             yield House(clock, stream, desk)
         finally:

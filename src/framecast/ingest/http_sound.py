@@ -137,7 +137,7 @@ class HttpSound:
 
     async def _consume(self, response: Response, microphone: Microphone) -> None:
         cutter = self._cutter(response)
-        microphone.check_in(self, address=response.target.address, ordered=True)
+        microphone.check_in(self, address=response.target.address)
         failure: list[DeviceError] = []
 
         def take(data: bytes) -> None:

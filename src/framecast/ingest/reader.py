@@ -168,7 +168,7 @@ class Reader:
     ) -> int | None:
         """One access unit; see `core.source.Feed`."""
         publisher = self._publisher
-        if publisher is None or publisher.closed:
+        if publisher is None or publisher.closed or not self._gate.admits(len(payload), key=key):
             return None
         if received_ns is None:
             received_ns = self.clock.now_ns()
@@ -200,7 +200,7 @@ class Reader:
     ) -> None:
         """One block of sound; see `core.source.Feed`."""
         try:
-            self.microphone.check_in(self, address=self._label, ordered=True)
+            self.microphone.check_in(self, address=self._label)
             self.microphone.chunk(
                 payload, sample_rate_hz=sample_rate_hz, channels=channels, stamp_s=stamp_s, received_ns=received_ns
             )

@@ -92,6 +92,15 @@ class Sequencer(Generic[T]):
         patient = number - expected <= REMEMBERED and now_ns - self._held_since_ns <= HOLD_NS
         return self._release(self._window if patient else 0)
 
+    @property
+    def waiting(self) -> int:
+        """Chunks that wait for one before them."""
+        return len(self._held)
+
+    def overdue(self, now_ns: int) -> list[Placed[T]]:
+        """What has waited long enough, though nothing came since."""
+        return self._release(0) if self._held and now_ns - self._held_since_ns > HOLD_NS else []
+
     def rest(self) -> list[Placed[T]]:
         """What still waits, since nothing more will come."""
         return self._release(0)

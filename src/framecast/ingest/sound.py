@@ -11,6 +11,7 @@ camera show up as what they are.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from framecast.core.stream import Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Rate
 from framecast.ingest.sampleclock import PAUSE_NS, SampleClock
-from framecast.ingest.sequence import Placed, Sequencer
+from framecast.ingest.sequence import HOLD_NS, Placed, Sequencer
 from framecast.wire import pcm
 from framecast.wire.pcm import PcmError
 
@@ -40,7 +41,7 @@ ACTIVE_NS = 2 * S_NS
 MOST_CHUNKS = 250
 """Chunks a second, with a second's worth at once after a stutter: more is no microphone."""
 WINDOW = 2
-"""Chunks that wait for a missing one, where they may overtake each other: one connection each."""
+"""Chunks that wait for a missing one: on connections of their own they may overtake each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Microphone:
         self._stamped = False
         self._pauses = 0
         self._last_pts_ns = 0
+        self._overdue: asyncio.TimerHandle | None = None
         self._rate = Rate(MOST_CHUNKS)
         self._quietly = Quietly()
 
@@ -133,13 +135,12 @@ class Microphone:
         """Map the stamps of chunks as the stamps of the pictures are mapped from now on."""
         self._pictures = pictures
 
-    def check_in(self, identity: object, *, address: str = "", ordered: bool = False) -> None:
+    def check_in(self, identity: object, *, address: str = "") -> None:
         """Make ``identity`` the one whose sound is taken, if it isn't already.
 
         Args:
             identity: Whatever tells one device from another.
             address: Where it is, for people.
-            ordered: Its chunks can't overtake each other.
 
         Raises:
             Replaced: It was replaced a moment ago and the other one is still sending.
@@ -161,7 +162,6 @@ class Microphone:
         self._leave()
         self._identity = identity
         self.address = address
-        self._sequencer = Sequencer(0 if ordered else WINDOW)
 
     def leave(self, identity: object) -> None:
         """The connection of ``identity`` is gone."""
@@ -216,13 +216,28 @@ class Microphone:
             packet = self._publish(placed)
             if placed.item is chunk:
                 found = packet
+        if self._sequencer.waiting and self._overdue is None:
+            self._overdue = asyncio.get_running_loop().call_later(HOLD_NS / S_NS, self._give_up)
         return found
+
+    @property
+    def waiting(self) -> int:
+        """Chunks that wait for one before them."""
+        return self._sequencer.waiting
 
     def refuse(self, cause: str) -> None:
         """Count a chunk that could not be taken."""
         self.refused[cause] += 1
         if self._quietly.due():
             log.info("%s: refused sound so far: %s", self.stream.camera_id, dict(self.refused))
+
+    def _give_up(self) -> None:
+        """Nothing came: what waits for a missing chunk need not wait for ever."""
+        self._overdue = None
+        for placed in self._sequencer.overdue(self.stream.clock.now_ns()):
+            self._publish(placed)
+        if self._sequencer.waiting:
+            self._overdue = asyncio.get_running_loop().call_later(HOLD_NS / S_NS, self._give_up)
 
     def _publish(self, placed: Placed[_Chunk]) -> Packet:
         chunk = placed.item
@@ -256,6 +271,9 @@ class Microphone:
     def _leave(self) -> None:
         for placed in self._sequencer.rest():
             self._publish(placed)
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
         self._counts += self._sequencer.counts
         self._sequencer = Sequencer(WINDOW)
         self._end_clock()

@@ -230,7 +230,7 @@ def _hear(microphone: Microphone, identity: object, address: str, message: bytes
         microphone.refuse(error.cause)
         return
     with contextlib.suppress(Replaced, PcmError):
-        microphone.check_in(identity, address=address, ordered=True)
+        microphone.check_in(identity, address=address)
         microphone.chunk(
             block.payload, sample_rate_hz=block.sample_rate_hz, channels=block.channels, sequence=block.sequence
         )

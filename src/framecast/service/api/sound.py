@@ -137,6 +137,7 @@ def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamRespo
         microphone.check_in((call.peer, call.grant.name, posted.device_id), address=call.peer)
     except Replaced as error:
         raise ApiError(409, "replaced", str(error), close=True) from None
+    waited = microphone.waiting
     try:
         packet = microphone.chunk(
             block.payload,
@@ -147,7 +148,8 @@ def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamRespo
         )
     except PcmError as error:  # the form was looked at before: it is the pace
         raise ApiError(429, error.cause, str(error), headers={"Retry-After": "1"}) from None
-    chunk_id = None if packet is None else packet.frame_id
+    waiting = block.sequence is not None and packet is None and microphone.waiting > waited
+    chunk_id = packet.frame_id if packet is not None else microphone.published + waited if waiting else None
     answer = {
         "success": True,
         "chunk_id": chunk_id,
