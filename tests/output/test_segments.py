@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -261,6 +262,8 @@ def test_whatever_comes_the_playlist_is_one(steps: list[tuple[int, bool, bool]])
         playlist = feed.segmenter.playlist()
         text = m3u8.media_playlist(playlist)
         assert text.startswith("#EXTM3U\n")
+        (target,) = re.findall(r"PART-TARGET=([\d.]+)", text)
+        assert all(float(lasts) <= float(target) for lasts in re.findall(r"PART:DURATION=([\d.]+)", text))
         assert all(round(segment.duration_s - 1e-9) <= playlist.target_s for segment in playlist.segments)
         parts = [part for segment in playlist.segments for part in segment.parts]
         assert all(0 < part.duration_s <= playlist.part_target_s for part in parts)

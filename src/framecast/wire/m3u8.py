@@ -9,6 +9,7 @@ Source: draft-pantos-hls-rfc8216bis, 4.4 (tags), 6.2.5.2 (blocking reload), B.1 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -110,13 +111,13 @@ def media_playlist(playlist: Playlist, suffix: str = "") -> str:
         playlist: What is in it.
         suffix: Behind each URI: a query that the requests for them must carry.
     """
-    hold_back_s = HOLD_BACK_PARTS * playlist.part_target_s
+    part_target_s = math.ceil(playlist.part_target_s * 1000) / 1000  # none may be longer than what is written
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:9",
         f"#EXT-X-TARGETDURATION:{playlist.target_s}",
-        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={hold_back_s:.3f}",
-        f"#EXT-X-PART-INF:PART-TARGET={playlist.part_target_s:.3f}",
+        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={HOLD_BACK_PARTS * part_target_s:.3f}",
+        f"#EXT-X-PART-INF:PART-TARGET={part_target_s:.3f}",
         f"#EXT-X-MEDIA-SEQUENCE:{playlist.sequence}",
     ]
     if playlist.discontinuities:
