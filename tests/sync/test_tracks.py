@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support.claps import Witness, watch_tracks
-from tests.sync.house import Tap, Way, bare, doorbell, house, pulled, stamped
-from tests.sync.virtual import Device, Network
+from tests.sync.house import House, Tap, Way, bare, doorbell, house, pulled, stamped
+from tests.sync.virtual import Arrival, Device, Network
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,22 @@ async def test_ten_minutes(way: Way, ppm: float) -> None:
     offsets = witness.offsets()
     print(f"{way.__name__} {ppm}: {witness.report()}")
     assert len(offsets) >= 590 and len(witness.flashes) == len(device.instants)
+    assert max(map(abs, offsets)) <= MOST_S
+
+
+@pytest.mark.parametrize("way", [stamped, doorbell, pulled], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("rate_hz", [15_625, 15_920, 16_250])
+async def test_a_rate_that_is_not_the_declared_one(way: Way, rate_hz: int) -> None:
+    device = Device(40, fps=5, rate_hz=rate_hz)
+
+    def lying(camera: House, arrival: Arrival) -> None:
+        camera.form["sample_rate_hz"] = 16_000
+        way(camera, arrival)
+
+    witness = await witnessed(device, lying)
+    offsets = witness.offsets()
+    print(f"{way.__name__} {rate_hz}: {witness.report()}")
+    assert len(offsets) >= 38
     assert max(map(abs, offsets)) <= MOST_S
 
 
