@@ -231,20 +231,23 @@ def test_lost_packets_are_sent_again_within_a_budget() -> None:
         for number in range(10):
             each.seat.send(b"payload %d" % number, 7, number == 9)
     lost = peer.sequences[4]
-    peer.seat.resend(lost, 1.0)
+    peer.seat.resend(lost)
     again = peer.packets[-1]
     assert again[1] & 0x7F == 103
     assert again[8:12] == peer.seat.rtx_ssrc.to_bytes(4, "big")
     assert again[12:] == lost.to_bytes(2, "big") + b"payload 4"
-    plain.seat.resend(plain.sequences[4], 1.0)
+    plain.seat.resend(plain.sequences[4])
     assert plain.packets[-1] == plain.packets[4]
-    peer.seat.resend((lost + 1000) & 0xFFFF, 1.0)  # never sent
+    peer.seat.resend((lost + 1000) & 0xFFFF)  # never sent
     assert peer.seat.resent == 1
-    for _ in range(2 * rtpfanout.MOST_RESENT_PER_S):
-        peer.seat.resend(lost, 1.0)
-    assert peer.seat.resent == rtpfanout.MOST_RESENT_PER_S
-    peer.seat.resend(lost, 1.5)
-    assert peer.seat.resent == rtpfanout.MOST_RESENT_PER_S + 1
+    for _ in range(2 * rtpfanout.MOST_RESENT):
+        peer.seat.resend(lost)
+    assert peer.seat.resent == rtpfanout.MOST_RESENT
+    for _ in range(4):
+        peer.seat.send(b"more", 8, True)
+    peer.seat.resend(lost)
+    peer.seat.resend(lost)
+    assert peer.seat.resent == rtpfanout.MOST_RESENT + 1
 
 
 def test_numbers_go_round() -> None:

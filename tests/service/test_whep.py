@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from framecast.output.webrtc import Output, Peer
+from framecast.output.webrtc import Output
+from framecast.output.webrtcpeer import Peer
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import Watcher, local_address, watcher
@@ -299,3 +301,50 @@ async def test_a_server_without_the_libraries_says_so(live: Server, monkeypatch:
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": MOCK}, options={"webrtc.enabled": False}) as server:
         await server.error("POST", WHEP, 501, "webrtc_off", data=OFFER, headers=SDP)
+
+
+@pytest.mark.slow
+async def test_a_path_that_is_cut_carries_a_smaller_picture_and_the_neighbour_notices_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": "mock:?fps=25&size=640x480"}) as server, watcher() as cut, watcher() as good:
+        for viewer in (cut, good):
+            await viewer.watch(server.client, server.url + WHEP)
+            await ids(viewer, 5)
+        first, other = sorted(peers(server), key=lambda each: each.viewer.number)
+        send, room, at = first.link.ice.write, 20_000.0, time.monotonic()
+
+        def write(data: bytes) -> None:
+            """A path of 300 kbit/s with room for half a second; what is too much is lost."""
+            nonlocal room, at
+            now = time.monotonic()
+            room, at = min(20_000.0, room + (now - at) * 300_000 / 8), now
+            if room >= len(data):
+                room -= len(data)
+                send(data)
+
+        first.link.ice.write = write  # type: ignore[method-assign]
+        await until(lambda: not first.rendition.is_whole, 10)
+        said = (await reader(server, first))["quality"]
+        assert said["asked"] == "auto"
+        assert said["level"] != "source"
+        assert "lost" in said["reason"]
+        # What is sent now gets through. (aiortc waits long for what was lost before; browsers go on at the keyframe.)
+        await until(lambda: first.lost == 0, 10)
+        assert other.rendition.is_whole
+        assert other.lost == 0
+        first.link.ice.write = send  # type: ignore[method-assign]
+        await until(lambda: first.rendition.is_whole, 30)
+        await ids(cut, 5)
+
+
+async def test_a_quality_that_was_asked_for_stays(live: Server) -> None:
+    async with watcher() as viewer:
+        await viewer.watch(live.client, live.url + WHEP + "?quality=medium")
+        await ids(viewer, 1)
+        (peer,) = peers(live)
+        assert peer.rendition.fps == 15
+        assert (await reader(live, peer))["quality"] is None
+
+
+async def reader(server: Server, peer: Peer) -> dict[str, Any]:
+    readers = (await server.json("GET", "/api/v1/cameras/cam/stats"))["readers"]
+    return next(each for each in readers if each["id"] == peer.viewer.number)

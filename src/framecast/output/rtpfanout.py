@@ -37,7 +37,8 @@ MOST_HELD = 64
 """Packets that may wait for sound: two seconds of pictures; beyond, the oldest go at once."""
 HISTORY_PACKETS = 512
 """Sent packets of a seat that can be sent again: a second of 4 Mbit/s."""
-MOST_RESENT_PER_S = 300
+MOST_RESENT, RESENT_SHARE = 150, 0.25
+"""Packets that may be sent again at once, and share of all packets in the long run."""
 KEY_INTERVAL_S = 0.5
 KEY_PATIENCE_S = 2.0
 """How long the answer to a wish for a key packet may take before the wish is repeated."""
@@ -89,8 +90,7 @@ class RtpSeat:
         self._sequence = rng.randrange(1 << 15)
         self._rtx_sequence = rng.randrange(1 << 15)
         self._history: list[tuple[int, int, bool, bytes] | None] = [None] * HISTORY_PACKETS
-        self._budget: float = MOST_RESENT_PER_S
-        self._budget_at = 0.0
+        self._budget: float = MOST_RESENT
 
     def stamp(self, pts_ns: int) -> int:
         """The RTP time of a moment of our clock."""
@@ -101,14 +101,16 @@ class RtpSeat:
         sequence = self._sequence
         self._sequence = (sequence + 1) & 0xFFFF
         self._history[sequence % HISTORY_PACKETS] = (sequence, stamp, marker, payload)
+        self._budget = min(MOST_RESENT, self._budget + RESENT_SHARE)
         self.packets += 1
         self.octets += len(payload)
         self.write(rtp.packet(self.payload_type, marker, sequence, stamp, self.ssrc, payload))
 
-    def resend(self, sequence: int, now: float) -> None:
-        """Send again what the peer has lost, as far as it is still here and the budget lasts."""
-        self._budget = min(MOST_RESENT_PER_S, self._budget + (now - self._budget_at) * MOST_RESENT_PER_S)
-        self._budget_at = now
+    def resend(self, sequence: int) -> None:
+        """Send again what the peer has lost, as far as it is still here and the budget lasts.
+
+        A path that loses for want of room must not be given more than it had.
+        """
         kept = self._history[sequence % HISTORY_PACKETS]
         if kept is None or kept[0] != sequence or self._budget < 1:
             return
@@ -191,15 +193,21 @@ class RtpFanout:
     def __len__(self) -> int:
         return len(self._seats)
 
-    def add(self, seat: RtpSeat) -> None:
+    def add(self, seat: RtpSeat, *, begins_now: bool = False) -> None:
         """Let a peer have everything from the next key packet on.
 
         Where a key packet can't be had for the asking (the camera's own H.264), it gets what there was since the last.
+
+        Args:
+            begins_now: The next packet is known to be a key packet.
         """
         first = not self._seats
         self._seats.append(seat)
         if first:
             self.track.attach(self)
+        if begins_now:
+            seat.waiting = True
+            return
         if seat.viewer is None:
             seat.waiting = False  # sound: what was is past, and would only fill the player's buffer
         elif self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:

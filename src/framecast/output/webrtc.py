@@ -8,31 +8,20 @@ second.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from framecast.core.errors import LimitReached
-from framecast.core.rendition import OPUS, Rendition
+from framecast.core.packet import Packet
+from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
-from framecast.core.viewer import Viewer
-from framecast.output.farewell import see_through
+from framecast.core.track import Track
 from framecast.output.lipsync import Hold
 from framecast.output.rtpfanout import RtpFanout, RtpSeat, whole
 from framecast.wire import h264, rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
-    from framecast.output.icedtls import Link
-
-log = logging.getLogger("framecast.output.webrtc")
-
-CONNECT_TIMEOUT_S = 20.0
-REPORT_INTERVAL_S = 1.0
-FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
+    from framecast.output.webrtcpeer import Peer
 
 
 class Unacceptable(ValueError):
@@ -148,21 +137,27 @@ class Output:
         Raises:
             LimitReached: The camera has too many renditions already.
         """
-        key = rendition, with_sound
-        fanout = self._fanouts.get(key)
-        if fanout is None:
-            track = self.stream.track(rendition)
-            cut, clock_hz = (whole, rtp.SOUND_HZ) if rendition.is_sound else (rtp.h264_payloads, rtp.VIDEO_HZ)
-            fanout = RtpFanout(
-                track,
-                cut,
-                clock_hz,
-                on_empty=lambda: self._end(key),
-                hold=self._hold if with_sound else None,
-                clock=self.stream.clock,
-            )
-            self._fanouts[key] = fanout
-        fanout.add(seat)
+        self._fanout(rendition, with_sound).add(seat)
+
+    def move(
+        self, seat: RtpSeat, old: Rendition, new: Rendition, *, with_sound: bool, on_moved: Callable[[], None]
+    ) -> Scout:
+        """Let a peer have another rendition from its next key picture on; until then it has the one before.
+
+        Raises:
+            LimitReached: The camera has too many renditions already.
+        """
+
+        def begin(packet: Packet) -> None:
+            self.leave(old, seat, with_sound=with_sound)
+            fanout = self._fanout(new, with_sound)
+            is_first = not len(fanout)
+            fanout.add(seat, begins_now=True)
+            if is_first:
+                fanout.push(packet)  # it came to the track too late to be handed this one
+            on_moved()
+
+        return Scout(self.stream.track(new), begin)
 
     def leave(self, rendition: Rendition, seat: RtpSeat, *, with_sound: bool) -> None:
         """Take it back. Safe to call twice."""
@@ -188,176 +183,53 @@ class Output:
             self._packets += sum(seat.packets for seat in peer.seats)
             self._resent += sum(seat.resent for seat in peer.seats)
 
+    def _fanout(self, rendition: Rendition, with_sound: bool) -> RtpFanout:
+        key = rendition, with_sound
+        fanout = self._fanouts.get(key)
+        if fanout is None:
+            track = self.stream.track(rendition)
+            cut, clock_hz = (whole, rtp.SOUND_HZ) if rendition.is_sound else (rtp.h264_payloads, rtp.VIDEO_HZ)
+            fanout = RtpFanout(
+                track,
+                cut,
+                clock_hz,
+                on_empty=lambda: self._end(key),
+                hold=self._hold if with_sound else None,
+                clock=self.stream.clock,
+            )
+            self._fanouts[key] = fanout
+        return fanout
+
     def _end(self, key: tuple[Rendition, bool]) -> None:
         fanout = self._fanouts.pop(key)
         self._key_requests += fanout.key_requests
         self._keys_asked += fanout.keys_asked
 
 
-class Peer:
-    """One viewer over WebRTC.
+class Scout:
+    """Waits at a track for its next key picture, for a peer that is about to move there.
 
     Args:
-        output: The camera's.
-        viewer: As which it is counted.
-        link: Its transport, sockets open.
-        plan: What it gets.
-        rendition: Which pictures it gets.
-
-    Attributes:
-        token: The unguessable end of its resource's path.
-        state: ``connecting``, ``connected``, ``gone``.
-        lost: Share of packets lost lately, as it reports.
-        rtt_s: Time there and back, None before the first report.
-        bitrate_bps: What it thinks its path can carry, None when it does not say.
+        on_key: Called with it, once, before fan-outs get it.
     """
 
-    def __init__(self, output: Output, viewer: Viewer, link: Link, plan: Plan, rendition: Rendition) -> None:
-        self.output = output
-        self.viewer = viewer
-        self.link = link
-        self.rendition = rendition
-        self.token = secrets.token_urlsafe(24)
-        self.cname = secrets.token_hex(8)
-        self.ufrag = plan.transport.ufrag
-        self.state = "connecting"
-        self.lost = 0.0
-        self.rtt_s: float | None = None
-        self.bitrate_bps: int | None = None
-        self._plan = plan
-        self._ended = asyncio.Event()
-        dtls, ice = link.dtls, link.ice
-        rtx = sdpanswer.choose_rtx(plan.video, plan.video_codec)
-        self._video = RtpSeat(
-            plan.video_codec.payload_type,
-            rtp.VIDEO_HZ,
-            dtls.write_rtp,
-            lambda: ice.full,
-            viewer,
-            rtx=rtx.payload_type if rtx else None,
-        )
-        self.seats = [self._video]
-        self._sendings = [
-            sdpanswer.Sending(
-                plan.video,
-                plan.video_codec,
-                self._video.ssrc,
-                rtx,
-                self._video.rtx_ssrc,
-                FEEDBACK,
-                self._video.offset,
-            )
-        ]
-        self._sound: RtpSeat | None = None
-        if plan.sound is not None and plan.sound_codec is not None:
-            self._sound = RtpSeat(plan.sound_codec.payload_type, rtp.SOUND_HZ, dtls.write_rtp, lambda: ice.full)
-            self.seats.append(self._sound)
-            self._sendings.append(
-                sdpanswer.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1])
-            )
-        output.peers.add(self)
+    bulk = False
 
-    def answer(self, candidates: tuple[sdp.Candidate, ...], fingerprint: str) -> str:
-        """The SDP answer."""
-        ice = self.link.ice
-        transport = sdpanswer.Transport(
-            ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates
-        )
-        return sdpanswer.answer(
-            self._plan.offer, self._sendings, transport, session_id=secrets.randbits(62), cname=self.cname
-        )
+    def __init__(self, track: Track, on_key: Callable[[Packet], None]) -> None:
+        self._track = track
+        self._on_key = on_key
+        track.attach(self)
+        track.want_key()
 
-    def end(self) -> None:
-        """Let it go, soon. Safe to call twice."""
-        self._ended.set()
+    def push(self, packet: Packet) -> None:
+        """See `Sink`."""
+        if packet.key:
+            self.cancel()
+            self._on_key(packet)
 
-    async def run(self, on_gone: Callable[[], None], *, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        """Connect, send until the peer goes or is let go, and tidy up; ``on_gone`` is called first of that."""
-        try:
-            await self._connect(connect_timeout_s)
-            if self.state == "connected":
-                await self._serve()
-        finally:
-            self.state = "gone"
-            self.output.leave(self.rendition, self._video, with_sound=self._sound is not None)
-            if self._sound is not None:
-                self.output.leave(OPUS, self._sound, with_sound=True)
-            self.output.count_out(self)
-            on_gone()
-            self.link.dtls.write_rtcp(
-                self._video.report(self._now_ns(), self.cname) + rtp.bye(*(seat.ssrc for seat in self.seats))
-            )
-            await see_through(self.link.close())
+    def clear(self) -> None:
+        """See `Sink`."""
 
-    async def _connect(self, timeout_s: float) -> None:
-        connecting = asyncio.ensure_future(self.link.connect())
-        ended = asyncio.ensure_future(self._ended.wait())
-        try:
-            await asyncio.wait((connecting, ended), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if (
-                connecting.done()
-                and not connecting.cancelled()
-                and connecting.exception() is None
-                and connecting.result()
-            ):
-                self.state = "connected"
-                self.output.connects += 1
-                return
-            self.output.failures += 1
-            log.info("%s: client %d did not connect over WebRTC", self.output.stream.camera_id, self.viewer.number)
-        finally:
-            for task in (connecting, ended):
-                task.cancel()
-            await asyncio.gather(connecting, ended, return_exceptions=True)
-
-    async def _serve(self) -> None:
-        dtls = self.link.dtls
-        dtls.on_end = self.end
-        dtls.on_rtcp = self._hear
-        if dtls.state != "connected":
-            return
-        try:
-            self.output.join(self.rendition, self._video, with_sound=self._sound is not None)
-        except LimitReached as error:
-            log.info("%s: client %d gets nothing: %s", self.output.stream.camera_id, self.viewer.number, error)
-            return
-        if self._sound is not None:
-            self.output.join(OPUS, self._sound, with_sound=True)
-        log.info(
-            "%s: client %d connected over WebRTC from %s",
-            self.output.stream.camera_id,
-            self.viewer.number,
-            self.link.ice.peer,
-        )
-        while not self._ended.is_set():
-            now_ns = self._now_ns()
-            for seat in self.seats:
-                dtls.write_rtcp(seat.report(now_ns, self.cname))
-            try:
-                async with asyncio.timeout(REPORT_INTERVAL_S):
-                    await self._ended.wait()
-            except TimeoutError:
-                pass
-
-    def _hear(self, data: bytes) -> None:
-        said = rtp.parse_feedback(data)
-        now = time.monotonic()
-        for seat in self.seats:
-            for ssrc, sequence in said.lost:
-                if ssrc == seat.ssrc:
-                    seat.resend(sequence, now)
-        if self._video.ssrc in said.key_wanted:
-            self.output.want_key(self.rendition, with_sound=self._sound is not None)
-        for report in said.reports:
-            if report.ssrc == self._video.ssrc:
-                self.lost = report.lost
-                if report.last_report:
-                    middle = rtp.ntp_of(self._now_ns()) >> 16 & 0xFFFFFFFF
-                    round_trip = (middle - report.last_report - report.delay) & 0xFFFFFFFF
-                    if round_trip < 0x80000000:
-                        self.rtt_s = round_trip / 65_536
-        if said.bitrate_bps is not None:
-            self.bitrate_bps = said.bitrate_bps
-
-    def _now_ns(self) -> int:
-        return self.output.stream.clock.now_ns()
+    def cancel(self) -> None:
+        """Wait no more. Safe to call twice."""
+        self._track.detach(self)

@@ -163,11 +163,10 @@ class WhipSession:
 
     def _hear(self, data: bytes) -> None:
         said = rtp.parse_feedback(data)
-        now = time.monotonic()
         for seat in (self._video, self._audio):
             for ssrc, sequence in said.lost:
                 if seat is not None and ssrc == seat.ssrc:
-                    seat.resend(sequence, now)
+                    seat.resend(sequence)
         if self._video.ssrc in said.key_wanted:
             self.key_wanted = True
 

@@ -13,6 +13,7 @@ from framecast.core.errors import LimitReached
 from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
 from framecast.output import webrtc
+from framecast.output.webrtcpeer import CONNECT_TIMEOUT_S, Peer
 from framecast.service.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
 from framecast.service.config.models import WebrtcSettings
@@ -67,12 +68,12 @@ class Peering:
     def __init__(self, settings: WebrtcSettings, cameras: Cameras, supervisor: Supervisor) -> None:
         self.settings = settings
         self.ice_servers: list[IceServer] = [parse_ice_server(text) for text in settings.ice_servers]
-        self.connect_timeout_s = webrtc.CONNECT_TIMEOUT_S
+        self.connect_timeout_s = CONNECT_TIMEOUT_S
         self.consent_interval_s = CONSENT_INTERVAL_S
         self._cameras = cameras
         self._supervisor = supervisor
         self._outputs: dict[str, webrtc.Output] = {}
-        self._peers: dict[str, tuple[Camera, webrtc.Peer, str]] = {}
+        self._peers: dict[str, tuple[Camera, Peer, str]] = {}
         self._opening = 0
         self._opened = 0
         self._library: ModuleType | None = None
@@ -93,22 +94,24 @@ class Peering:
         """The camera's, if it ever had a peer."""
         return self._outputs.get(camera.camera_id)
 
-    def find(self, token: str) -> tuple[Camera, webrtc.Peer] | None:
+    def find(self, token: str) -> tuple[Camera, Peer] | None:
         """The peer whose path ends like this, and its camera."""
         found = self._peers.get(token)
         return None if found is None else found[:2]
 
-    def of(self, camera: Camera) -> Iterator[webrtc.Peer]:
+    def of(self, camera: Camera) -> Iterator[Peer]:
         """The camera's peers."""
         output = self._outputs.get(camera.camera_id)
         return iter(()) if output is None else iter(tuple(output.peers))
 
     async def open(
-        self, camera: Camera, offer: str, rendition: Rendition, *, address: str, token: str
-    ) -> tuple[webrtc.Peer, str]:
+        self, camera: Camera, offer: str, rendition: Rendition, *, address: str, token: str, adapts: bool = False
+    ) -> tuple[Peer, str]:
         """Take a peer in; the answer to its offer is the second of what is returned.
 
         Args:
+            rendition: The pictures it wants, at most.
+            adapts: Whether it may get less while its path carries no more.
             address: Of the peer, for the owner's eyes.
             token: Name of the token that let it in.
 
@@ -131,7 +134,7 @@ class Peering:
             raise LimitReached(f"there are {limit} WebRTC viewers already (webrtc.max_peers)", limit)
         self._opening += 1
         try:
-            return await self._open(camera, output, plan, rendition, address, token)
+            return await self._open(camera, output, plan, rendition, address, token, adapts)
         finally:
             self._opening -= 1
 
@@ -148,8 +151,15 @@ class Peering:
             output.close()
 
     async def _open(
-        self, camera: Camera, output: webrtc.Output, plan: webrtc.Plan, rendition: Rendition, address: str, token: str
-    ) -> tuple[webrtc.Peer, str]:
+        self,
+        camera: Camera,
+        output: webrtc.Output,
+        plan: webrtc.Plan,
+        rendition: Rendition,
+        address: str,
+        token: str,
+        adapts: bool,
+    ) -> tuple[Peer, str]:
         library = await self._load()
         assert self._identity is not None and self._options is not None
         self._opened += 1
@@ -162,7 +172,7 @@ class Peering:
                 raise ApiError(503, "no_network", "No UDP port could be opened for WebRTC (webrtc.udp_ports)")
             if self._cameras.get(camera.camera_id) is None:
                 raise ApiError(404, "not_found", "The camera has been removed")
-            peer = webrtc.Peer(output, viewer, link, plan, rendition)
+            peer = Peer(output, viewer, link, plan, rendition, adapts=adapts)
         except BaseException:
             self._cameras.dismiss(camera, viewer)
             if link is not None:

@@ -6,12 +6,9 @@ further candidates may come by PATCH; DELETE lets it go at once. Whoever just di
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from aiohttp import web
 
-from framecast.output.webrtc import Peer
+from framecast.output.webrtcpeer import Peer
 from framecast.service.api import query
 from framecast.service.api.watch import allowed
 from framecast.service.bodies import read_body
@@ -34,11 +31,14 @@ def routes(service: Service) -> list[Route]:
     async def begin(call: Call) -> web.StreamResponse:
         camera = service.camera(call.parameter)
         wish = query.wish(call.query, camera.options)
-        rendition = replace(wish.rendition, codec="h264", fps=math.ceil(wish.fps))  # the encoder leaves pictures out
+        # Who asks for nothing leaves it to the server.
+        adapts = wish.auto or not call.query.keys() & {"quality", "width"}
         offer = await _text(call, SDP, timeout_s)
         if service.closing:
             raise ApiError(503, "closing", "The server is about to stop")
-        peer, answer = await peering.open(camera, offer, rendition, address=call.peer, token=call.grant.name)
+        peer, answer = await peering.open(
+            camera, offer, wish.coded("h264"), address=call.peer, token=call.grant.name, adapts=adapts
+        )
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)
         response.headers["Location"] = RESOURCE + peer.token
         response.headers["Cache-Control"] = "no-store"
