@@ -24,7 +24,7 @@ async def test_a_link_cut_to_300_kbit_keeps_a_young_picture_and_comes_back(tmp_p
         drops = {viewer.number: viewer.drops for viewer in server.camera().stream.viewers.values()}
         assert slow.level(seen.cut) == "source"
         assert slow.age_s(seen.cut + 5, seen.back) < 1.0, slow.levels
-        assert slow.level(seen.end) == "source", slow.levels
+        assert slow.whole_after_s(seen.back) < 15, slow.levels
         assert all(reason for _, _, reason in slow.levels)
         assert slow.ids == sorted(slow.ids), "never back"
         assert [level for _, level, _ in fast.levels] == ["source"], fast.levels
@@ -43,9 +43,9 @@ async def test_mjpeg_follows_its_connection_without_being_told(tmp_path: Path) -
         ages: list[tuple[float, float]] = []
         levels: list[str] = []
 
-        async def watch(seconds: float) -> None:
+        async def watch(seconds: float, until: str = "") -> None:
             end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            while time.monotonic() < end and (not until or levels[-1] != until):
                 part = await viewer.part(30)
                 if part.frame_id in ids[-1:]:
                     continue  # the heartbeat
@@ -55,7 +55,7 @@ async def test_mjpeg_follows_its_connection_without_being_told(tmp_path: Path) -
                 if mine.choice.level not in levels[-1:]:
                     levels.append(mine.choice.level)
 
-        await watch(3)
+        await watch(2)
         assert levels == ["source"]
         link.cut(CUT_BYTES_PER_S)
         await watch(5)
@@ -68,7 +68,7 @@ async def test_mjpeg_follows_its_connection_without_being_told(tmp_path: Path) -
         assert "the connection carries" in reader["quality"]["reason"]
         assert reader["rendition"] != "video"
         link.cut(0)
-        await watch(20)
+        await watch(20, "source")
         assert levels[-1] == "source", levels
         assert ids == sorted(set(ids)), "never back, nothing twice"
         assert mine.choice is not None and mine.rendition == "video"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from framecast.wire import media
+from tests.service.serving import until
 from tests.service.watching import Page
 from tests.support.throttle import throttled
 
@@ -92,8 +93,13 @@ class Cut:
 
 
 @asynccontextmanager
-async def cut_link(port: int, form: str, *, before_s: float = 3.0, after_s: float = 15.0) -> AsyncIterator[Cut]:
-    """Watch the camera ``cam`` of a server; the pages are still there when this is handed over."""
+async def cut_link(port: int, form: str, *, before_s: float = 2.0, after_s: float = 15.0) -> AsyncIterator[Cut]:
+    """Watch the camera ``cam`` of a server; the pages are still there when this is handed over.
+
+    Args:
+        before_s: How long before the link is cut for ten seconds.
+        after_s: How long to wait, at most, until the one whose link was cut is whole again.
+    """
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client,
         throttled(port) as link,
@@ -112,7 +118,10 @@ async def cut_link(port: int, form: str, *, before_s: float = 3.0, after_s: floa
             await asyncio.sleep(10)
             back = time.monotonic()
             link.cut(0)
-            await asyncio.sleep(after_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(after_s):
+                    await until(lambda: slow.whole_after_s(back) < after_s, after_s + 1)
+            await asyncio.sleep(0.5)
             for task in running:
                 task.cancel()
         yield Cut(slow, fast, cut, back, time.monotonic())
