@@ -111,7 +111,8 @@ async def test_nothing_is_where_nothing_belongs(watched: Watched) -> None:
 async def test_an_upload_of_a_gigabyte_is_refused_before_it_comes(watched: Watched) -> None:
     for length in (1 << 30, 1 << 50, 9_000_000):
         assert await watched.says(POST + b"Content-Length: %d\r\n\r\n" % length, 1.0) == 413
-    for target in ("/api/v1/cameras", "/api/v1/probe", "/api/v1/tokens"):
+    sound = "/api/v1/cameras/door/audio", "/api/v1/devices/doorbell/mic-stream"
+    for target in ("/api/v1/cameras", "/api/v1/probe", "/api/v1/tokens", *sound):
         head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 30}\r\n\r\n"
         assert await watched.says(head.encode(), 1.0) == 413
     # Where no body is read at all, none is waited for either.

@@ -70,7 +70,7 @@ async def ends(reader: asyncio.StreamReader, timeout_s: float = 4.0) -> None:
             pass
 
 
-@pytest.mark.parametrize("target", ["/api/v1/ws", "/api/v1/cameras/door/publish"])
+@pytest.mark.parametrize("target", ["/api/v1/ws", "/api/v1/cameras/door/publish", "/api/v1/cameras/door/talk"])
 async def test_bad_frames_end_the_socket(watched: Watched, target: str) -> None:
     async def one(data: bytes) -> None:
         async with upgraded(watched.server, target) as (reader, writer):
