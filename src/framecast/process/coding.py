@@ -1,6 +1,7 @@
 """Runs encoders over tracks, in the executor that all codecs share.
 
-Nothing here imports PyAV: that takes an eighth of a second, so it is done in the executor too, by the first call there.
+Nothing here imports PyAV: that takes an eighth of a second, and finding a hardware encoder may take longer. So coders
+are made in a thread apart, where they keep nobody waiting.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class H264Worker:
     A picture that can't be encoded is skipped and counted. Frame id, epoch and times stay those of the picture.
 
     Args:
-        make_coder: Makes what this worker codes with; called in the executor.
+        make_coder: Makes what this worker codes with; called in a thread, may take its time.
         executor: Where it runs, one call at a time.
         fps: Most pictures a second; 0 takes all.
         on_encode: Called on the loop once per access unit.
@@ -84,7 +85,7 @@ class H264Worker:
         loop = asyncio.get_running_loop()
         out.on_key_wanted = self._want_key
         try:
-            coder = await loop.run_in_executor(self._executor, self._make_coder)
+            coder = await asyncio.to_thread(self._make_coder)
             async for packet in source:
                 before = out.latest
                 if before is not None and (before.frame_id, before.epoch) == (packet.frame_id, packet.epoch):
@@ -154,7 +155,7 @@ class SoundWorker:
     """A `framecast.core.worker.Worker`: blocks of PCM in, coded packets out, without holes while it runs.
 
     Args:
-        make_coder: Makes what this worker codes with; called in the executor.
+        make_coder: Makes what this worker codes with; called in a thread, may take its time.
         executor: Where it runs, one call at a time.
         patience_s: How late a block may be before silence takes its place.
     """
@@ -169,7 +170,7 @@ class SoundWorker:
     async def run(self, source: Mailbox, out: Track) -> None:
         """Read ``source`` until it ends and publish to ``out``."""
         loop = asyncio.get_running_loop()
-        coder = await loop.run_in_executor(self._executor, self._make_coder)
+        coder = await asyncio.to_thread(self._make_coder)
         latest: Packet | None = None
         heard_s = 0.0
         wait_s: float | None = None

@@ -35,7 +35,7 @@ _BT709_PRIMARIES, _SRGB_TRANSFER, _BT601_MATRIX, _LIMITED_RANGE = 1, 13, 6, 1
 _NEVER = 1 << 20
 """Pictures between keyframes as far as the encoder knows: we say when one is due."""
 PROBE_COMMAND = (sys.executable, "-m", "framecast.process.encoders")
-PROBE_TIMEOUT_S = 10.0
+PROBE_TIMEOUT_S = 4.0
 _PROBE_PX = (640, 480)
 _PROBE_PICTURES = 3
 

@@ -54,7 +54,9 @@ def make_worker(
 def _picture_coder(rendition: Rendition, options: H264Options) -> PictureCoder:
     from framecast.process.h264 import H264Maker
 
-    return H264Maker(rendition, options)
+    maker = H264Maker(rendition, options)
+    maker.prepare()
+    return maker
 
 
 def _sound_coder(codec: str) -> SoundCoder:

@@ -67,6 +67,15 @@ class H264Maker:
         self._interval_s = 0.0
         self._paused = False
 
+    def prepare(self) -> None:
+        """Find the encoder, if `make` is not to do it: the first time it can take seconds, where drivers hang.
+
+        Raises:
+            Misuse: One is configured that nobody has.
+        """
+        if self._encoder is None:
+            self._use(self._encoders.choose(self._options.encoder))
+
     def make(self, packet: Packet, key_wanted: bool = False) -> Coded:
         """The access unit of ``packet``'s picture.
 
@@ -78,8 +87,7 @@ class H264Maker:
             Undecodable: Not a whole JPEG.
             Unencodable: A size that can't be encoded.
         """
-        if self._encoder is None:
-            self._use(self._encoders.choose(self._options.encoder))
+        self.prepare()
         assert self._frames is not None
         source = self._frames.decode(packet.payload)
         frame = self._frames.fit(source)
