@@ -79,6 +79,22 @@ def test_pictures_beyond_the_rate_are_refused_before_their_scan_is_decoded() -> 
     assert sum(gate.check(jpeg) is not None for _ in range(50)) == 10, "no more is saved up"
 
 
+def test_coded_pictures_beyond_the_rate_are_refused_up_to_the_next_key() -> None:
+    clock = ManualClock(1_700_000_000_000_000_000)
+    stream = Stream("door", 1, Supervisor(), clock=clock)
+    gate = Gate(stream, limits=Limits(max_bytes=1000, max_fps=10))
+    assert [gate.admits(100, key=number == 0) for number in range(12)] == [True] * 10 + [False] * 2
+    clock.advance(1.0)
+    assert not gate.admits(100, key=False), "the one before it is missing"
+    assert gate.admits(100, key=True)
+    assert gate.admits(100, key=False)
+    assert stream.refused == {"too_many_pictures": 3}
+    assert not gate.admits(1001, key=True)
+    assert not gate.admits(1, key=False)
+    assert stream.refused == {"too_many_pictures": 3, "too_many_bytes": 2}
+    assert gate.admits(1000, key=True)
+
+
 @pytest.mark.parametrize("padding", [b"\0" * 5, b"\r\n", b"\xff" * 100])
 def test_padding_is_trimmed_and_noted(stream: Stream, padding: bytes) -> None:
     checked = Gate(stream, verify="always").check(frame("small-0") + padding)

@@ -115,9 +115,24 @@ class Gate:
         self._inspector = Inspector(max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
         self._verify = verify
         self._budget = budget or ScanBudget()
+        self._max_bytes = limits.max_bytes
         self._rate = Rate(limits.max_fps) if limits.max_fps else None
+        self._coded_rate = Rate(limits.max_fps) if limits.max_fps else None
+        self._skipping = ""
         self._header: Header | None = None
         self._format = Format("mjpeg")
+
+    def admits(self, size_bytes: int, *, key: bool) -> bool:
+        """Whether an access unit may pass; behind one that may not, all are refused up to the next that needs none."""
+        cause = "" if key else self._skipping
+        if size_bytes > self._max_bytes:
+            cause = "too_many_bytes"
+        elif not cause and self._coded_rate is not None and not self._coded_rate.take(self._stream.clock.now_ns()):
+            cause = "too_many_pictures"
+        self._skipping = cause
+        if cause:
+            self._stream.refused[cause] += 1
+        return not cause
 
     def check(self, payload: bytes) -> tuple[Format, bytes] | None:
         """The picture's format and its bytes without padding; None when it is refused."""
