@@ -71,6 +71,17 @@ async def test_raw_pcm_is_bit_exact(server: Server) -> None:
         assert await answer.content.readexactly(20 * 2048) == b"".join(chunk(number) for number in range(20))
 
 
+async def test_whoever_listens_counts_as_a_client(server: Server) -> None:
+    async with listening(server, PCM), listening(server, WAV):
+        page = Collector()
+        server.camera().stream.audio.attach(page)
+        assert (await send(server, 1))["clients"] == 3
+        server.camera().stream.audio.detach(page)
+        stats = (await server.json("GET", "/api/v1/stream/stats"))["stats"]
+        assert (stats["videoClientsConnected"], stats["audioClientsConnected"]) == (0, 2)
+    await until(lambda: server.camera().sound.heard_by == 0)
+
+
 async def test_a_chunk_after_a_missing_one_is_passed_on_soon(server: Server) -> None:
     ids = [(await send(server, number, **{"X-Sequence": str(number)}))["chunk_id"] for number in (0, 1, 5)]
     assert ids == [0, 1, 2]

@@ -63,6 +63,11 @@ class Track:
         return self._ring_packets
 
     @property
+    def sinks(self) -> int:
+        """How many are attached; a fan-out counts as one."""
+        return len(self._sinks)
+
+    @property
     def wanted(self) -> bool:
         """Whether anybody is attached."""
         return bool(self._sinks)

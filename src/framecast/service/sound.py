@@ -88,6 +88,12 @@ class Sound:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = self.reader = None
 
+    @property
+    def heard_by(self) -> int:
+        """Who listens: over HTTP, over the dashboard's socket; those of one coded form count as one."""
+        others = self.microphone.stream.audio.sinks - bool(len(self.listeners))
+        return len(self.listeners) + others
+
     def synced_frame(self, audio_timestamp_ns: int) -> Packet | None:
         """The picture captured nearest to a sound, None when none was within 500 ms; see `core.synced`."""
         return synced_frame(self.microphone.stream.video, audio_timestamp_ns)

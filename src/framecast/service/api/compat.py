@@ -166,7 +166,7 @@ def _doorbell_stats(camera: Camera) -> dict[str, Any]:
         "framesDropped": sum(stream.refused.values()) + max(0, views.drops(camera) - sound.listeners.drops),
         "audioChunksDropped": unheard + sound.listeners.drops,
         "videoClientsConnected": len(stream.viewers) - listening,
-        "audioClientsConnected": listening,
+        "audioClientsConnected": sound.heard_by,
         "currentFrames": frames,
         "currentAudioChunks": chunks,
         "lastFrameTime": latest.received_ns // 1_000_000 if latest is not None else None,

@@ -155,7 +155,7 @@ def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamRespo
         "chunk_id": chunk_id,
         "sequence": chunk_id if block.sequence is None else block.sequence,
         "size": len(block.payload),
-        "clients": listeners(camera.stream),
+        "clients": camera.sound.heard_by,
     }
     return web.Response(body=json.dumps(answer, separators=(",", ":")).encode(), content_type="application/json")
 
