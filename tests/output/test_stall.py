@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from framecast.output.stall import LOOKS, StallWatch
 from tests.core.fakes import ManualLoop, until
 
-from .live import serving
+from .live import certificate, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -67,8 +68,9 @@ def test_one_that_left_leaves_nothing() -> None:
     assert slow.loop.timers == 0
 
 
-async def test_a_viewer_that_never_reads_loses_its_seat() -> None:
-    async with serving(None) as house:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_viewer_that_never_reads_loses_its_seat(tmp_path: Path, tls: bool) -> None:
+    async with serving(certificate(tmp_path) if tls else None) as house:
         house.stream.viewer_stall_timeout_s = 0.2
         quick = await (await house.connect()).opened()
         stuck = await house.connect(read_ahead_bytes=1024)

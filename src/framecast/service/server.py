@@ -203,6 +203,8 @@ def announce(service: Service, listeners: Listeners) -> None:
     settings = service.settings
     if listeners.tls_address is not None:
         print(f"and by HTTPS at {url_of(listeners.tls_address, 'https')}", flush=True)
+    elif not settings.listens_on_loopback_only:
+        log.info("browsers of other machines keep microphone and fast decoders for HTTPS: framecast tls init")
     if service.access.open:
         log.info("everything is open to this machine, and to nobody else")
     else:
