@@ -161,3 +161,32 @@ def test_starting_takes_no_codec_library() -> None:
         "[make_worker(each, E(1), print) for each in (H264, AAC)]; sys.exit('av' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_codec_library_may_be_wanted_by_several_at_once() -> None:
+    code = """
+import sys, threading
+from framecast.core.rendition import H264
+from framecast.process.factories import _picture_coder, _sound_coder
+from framecast.process.options import DEFAULT
+sys.setswitchinterval(1e-5)
+failed = []
+barrier = threading.Barrier(4)
+def run(make, *args):
+    barrier.wait()
+    try:
+        make(*args)
+    except BaseException as error:
+        failed.append(error)
+def session():
+    import framecast.ingest.avsession
+threads = [threading.Thread(target=run, args=each) for each in (
+    (_sound_coder, "aac"), (_picture_coder, H264, DEFAULT), (_sound_coder, "opus"), (session,))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(str(failed) if failed else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

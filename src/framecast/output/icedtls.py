@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import av  # noqa: F401 (whole, before aiortc begins with a part of it while another thread does too)
 import pylibsrtp
 from aioice import Candidate as IceCandidate
 from aioice import Connection

@@ -51,7 +51,12 @@ def make_worker(
     return H264Worker(partial(_picture_coder, rendition, h264), executor, rendition.fps, on_encode, on_fault)
 
 
+# PyAV as a whole first: threads that begin with different modules of it would find each other's half imported.
+
+
 def _picture_coder(rendition: Rendition, options: H264Options) -> PictureCoder:
+    import av  # noqa: F401
+
     from framecast.process.h264 import H264Maker
 
     maker = H264Maker(rendition, options)
@@ -60,6 +65,8 @@ def _picture_coder(rendition: Rendition, options: H264Options) -> PictureCoder:
 
 
 def _sound_coder(codec: str) -> SoundCoder:
+    import av  # noqa: F401
+
     from framecast.process.sound import CODECS, SoundMaker
 
     return SoundMaker(CODECS[codec])
