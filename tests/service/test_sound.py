@@ -25,7 +25,12 @@ from tests.support.sounding import SAMPLES, Asked, device
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2] / "src" / "framecast"
-SOURCES = [ROOT / "wire" / "pcm.py", ROOT / "wire" / "wav.py", ROOT / "ingest" / "sound.py"]
+SOURCES = [*(ROOT / "wire" / f"{name}.py" for name in ("pcm", "wav", "soundbody")), ROOT / "ingest" / "sound.py"]
+    ROOT / "wire" / "soundbody.py",
+    ROOT / "wire" / "pcm.py",
+    ROOT / "wire" / "wav.py",
+    ROOT / "ingest" / "sound.py",
+]
 AUDIO = "/api/v1/cameras/cam/audio"
 MIC = "/api/v1/devices/doorbell/mic-stream"
 WAV = "/api/v1/cameras/cam/audio.wav"
@@ -35,6 +40,12 @@ PCM = "/api/v1/cameras/cam/audio.pcm"
 def chunk(number: int, samples: int = 1024) -> bytes:
     """Samples that no other number gives."""
     return random.Random(number).randbytes(2 * samples)
+
+
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="device_id"\r\n\r\ndoor\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a.pcm"\r\n\r\n' + chunk(1) + b"\r\n--x--\r\n"
+)
 
 
 @asynccontextmanager
@@ -104,6 +115,15 @@ async def test_a_wav_that_is_posted_says_its_own_form(server: Server) -> None:
     await server.json("POST", AUDIO, data=wav.endless_header(22_050, 2) + chunk(1))
     async with listening(server, PCM) as answer:
         assert (answer.headers["X-Sample-Rate"], answer.headers["X-Channels"]) == ("22050", "2")
+
+
+async def test_a_form(server: Server) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "X-Sequence": "3"}
+    told = await server.json("POST", AUDIO, data=FORM, headers=headers)
+    assert (told["size"], told["sequence"]) == (2048, 3)
+    heard = server.camera().stream.audio.latest
+    assert heard is not None
+    assert heard.payload == chunk(1)
 
 
 async def test_another_form_ends_the_answers(server: Server) -> None:
@@ -358,6 +378,11 @@ class TestHostile:
             (b"ab", {"X-Sequence": "9" * 30}, "bad_sequence"),
             (bytes(64_002), {}, "chunk_too_long"),
             (b"RIFF\0\0\0\0WAVE", {}, "bad_wav"),
+            (jpeg(1), {"Content-Type": "image/jpeg"}, "bad_type"),
+            (b"{}", {"Content-Type": "application/json"}, "bad_type"),
+            (b"ab", {"Content-Type": "text/plain"}, "bad_type"),
+            (b"ab", {"Content-Type": "multipart/form-data; boundary=x"}, "bad_form"),
+            (FORM.replace(b"audio", b"other"), {"Content-Type": "multipart/form-data; boundary=x"}, "no_sound"),
             (b"RIFF\0\0\0\0WAVEfmt \xff\xff\xff\xff", {}, "bad_wav"),
             (wav.endless_header(16_000, 1) + b"a", {}, "odd_bytes"),
             (wav.endless_header(16_000, 1), {}, "no_sound"),

@@ -38,6 +38,12 @@ SOUND: dict[str, Explanation] = {
     "audio_chunk_too_long": Explanation(
         "warning", "Chunks of sound are longer than 2 s", "Sound is as late as its chunks are long: send 20 to 100 ms."
     ),
+    "audio_bad_type": Explanation(
+        "error", "What is sent as sound is something else", "Send s16le samples or a WAV; pictures go to …/frames."
+    ),
+    "audio_bad_form": Explanation(
+        "error", "A form with sound can't be read", "Send the samples as they are, without a form."
+    ),
     "audio_bad_sample_rate": Explanation(
         "error", "The sample rate can't be used", "X-Sample-Rate has to be 8000 to 48000, in Hz."
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import HttpVersion10, web
@@ -23,6 +22,7 @@ from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
 from framecast.wire import pcm, wav
 from framecast.wire.pcm import PcmError
+from framecast.wire.soundbody import block_of
 
 FIRST_CHUNK_S = 5.0
 """How long the head of a raw answer waits for a camera that is fetched to tell its sample rate."""
@@ -32,7 +32,7 @@ DEFAULT_FORM = Format("pcm_s16le", sample_rate_hz=pcm.DEFAULT_RATE_HZ, channels=
 MAX_BODY_BYTES = pcm.MAX_CHUNK_BYTES + wav.MAX_PREAMBLE_BYTES
 BODY = (
     "s16le samples, channels interleaved, at most 2 s of them: raw, with X-Sample-Rate (8000-48000; 16000), X-Channels "
-    "(1 or 2; 1), X-Sequence and X-Timestamp where the device has them; or a WAV"
+    "(1 or 2; 1), X-Sequence and X-Timestamp where the device has them; or a WAV; or a form with a field audio"
 )
 
 
@@ -110,19 +110,6 @@ async def read_sound(service: Service, call: Call, camera: Camera | None) -> Pos
         _count(camera, error.cause)
         raise bad_request(str(error), error.cause) from None
     return Posted(block, pcm.stamp_of(headers.get("X-Timestamp")), headers.get("X-Device-Id", "")[:128].strip())
-
-
-def block_of(body: bytes, headers: Mapping[str, str]) -> pcm.Block:
-    """The samples in a posted body, raw or WAV.
-
-    Raises:
-        PcmError: They are none that can be taken.
-    """
-    rate_hz, channels = pcm.form_of(headers)
-    if wav.is_wav(body):
-        body, rate_hz, channels = wav.parse(body)
-    pcm.check(body, rate_hz, channels)
-    return pcm.Block(body, rate_hz, channels, pcm.sequence_of(headers.get("X-Sequence")))
 
 
 def hand_in_sound(call: Call, camera: Camera, posted: Posted) -> web.StreamResponse:
