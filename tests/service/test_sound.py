@@ -26,11 +26,6 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2] / "src" / "framecast"
 SOURCES = [*(ROOT / "wire" / f"{name}.py" for name in ("pcm", "wav", "soundbody")), ROOT / "ingest" / "sound.py"]
-    ROOT / "wire" / "soundbody.py",
-    ROOT / "wire" / "pcm.py",
-    ROOT / "wire" / "wav.py",
-    ROOT / "ingest" / "sound.py",
-]
 AUDIO = "/api/v1/cameras/cam/audio"
 MIC = "/api/v1/devices/doorbell/mic-stream"
 WAV = "/api/v1/cameras/cam/audio.wav"
