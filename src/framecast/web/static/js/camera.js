@@ -253,7 +253,7 @@ dashboard.addEventListener("stats", ({ detail }) => {
   }
   tick();
 });
-dashboard.addEventListener("problem", ({ detail }) => toast(detail.message, { bad: true }));
+dashboard.addEventListener("problem", ({ detail }) => detail.camera || toast(detail.message, { bad: true }));
 
 function missing() {
   camera = null;

@@ -33,7 +33,7 @@ export class Dashboard extends EventTarget {
    */
   status = "off";
   retryAt = 0;
-  /** Whether the server answers requests and the socket was refused all the same: something between lets none through. */
+  /** Whether the server answers requests and the socket was refused all the same: something between forbids it. */
   blocked = false;
 
   #socket = null;
@@ -104,9 +104,9 @@ export class Dashboard extends EventTarget {
     return this.#wanted.size;
   }
 
-  /** Lets pictures come though the page is hidden, as for one in a window of its own; each call has to be undone. */
-  keepAwake(on) {
-    this.#awake += on ? 1 : -1;
+  /** Lets pictures come though the page is hidden, while the sum of all calls is above 0. */
+  keepAwake(count) {
+    this.#awake += count;
     this.#setPaused();
   }
 

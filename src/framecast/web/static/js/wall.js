@@ -205,7 +205,8 @@ dashboard.addEventListener("stats", ({ detail }) => {
   summarise();
   rememberShape();
 });
-dashboard.addEventListener("problem", ({ detail }) => toast(detail.message, { bad: true }));
+// What concerns a camera is its player's business: it tries another path, and says why where there is none.
+dashboard.addEventListener("problem", ({ detail }) => detail.camera || toast(detail.message, { bad: true }));
 
 function changedSet() {
   // First, since a grid that is not shown has no width to divide.

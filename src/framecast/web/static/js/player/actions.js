@@ -130,20 +130,25 @@ export class Actions extends HTMLElement {
     this.#window?.close();
   }
 
+  /** Another element shows the picture now. */
+  followWindow(surface) {
+    this.#window?.follow(surface);
+  }
+
   /** Opens the picture in a window of its own, or closes that. */
   async togglePictureInPicture() {
     if (this.#window) return this.#window.close();
-    const dashboard = this.server?.dashboard;
-    if (!dashboard || !this.surface) return this.view.say("There is no picture yet.");
+    const { server } = this;
+    if (!server || !this.surface) return this.view.say("There is no picture yet.");
     try {
       this.#window = await PictureWindow.of(this.surface, () => {
         this.#window = null;
-        dashboard.keepAwake(false);
+        server.keepAwake(false);
         this.run();
         this.render();
       });
       // Hiding the page must not end the picture that is still seen.
-      dashboard.keepAwake(true);
+      server.keepAwake(true);
     } catch (error) {
       this.view.say(`No picture in picture: ${error.message}`);
     }

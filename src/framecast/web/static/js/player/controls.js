@@ -35,11 +35,14 @@ export class Controls {
   constructor(player) {
     this.#player = player;
     const part = (name, element) => (this.#parts[name] = element);
-    const button = (name, label, sign, click) =>
-      part(name, h("button", { type: "button", part: `button ${name}`, "aria-label": label, title: label, click }, icon(sign)));
+    const button = (name, label, sign, click) => {
+      const options = { type: "button", part: `button ${name}`, "aria-label": label, title: label, click };
+      return part(name, h("button", options, icon(sign)));
+    };
     part("line", h("span", { class: "line", part: "line" }));
     part("level", h("span"));
-    part("meter", h("span", { class: "meter", part: "meter", role: "meter", "aria-label": "Level of the sound" }, this.#parts.level));
+    const meter = { class: "meter", part: "meter", role: "meter", "aria-label": "Level of the sound" };
+    part("meter", h("span", meter, this.#parts.level));
     part(
       "quality",
       h(

@@ -14,6 +14,7 @@ const SILENT_S = 3;
 // A slow camera is not silent before this many of its own intervals.
 const SILENT_INTERVALS = 2.5;
 const PRAISE_S = 60;
+const PLAYS_MS = 1_500;
 
 export class Director {
   #make;
@@ -85,9 +86,13 @@ export class Director {
   returned() {
     this.#chooser.forgive();
     if (!this.#timer) return;
-    for (const run of [this.#candidate, this.#current]) if (run) run.path.lost = !run.path.returns;
-    if (this.#current && !this.#current.path.returns) this.#again(this.#current.name);
-    else if (!this.#current && !this.#candidate) this.#next();
+    const path = this.#current?.path;
+    // What still plays never noticed: only the socket was gone.
+    const plays = path && performance.now() - path.shownMs < PLAYS_MS;
+    if (path && !path.returns && !plays) {
+      path.lost = true;
+      this.#again(this.#current.name);
+    } else if (!path && !this.#candidate) this.#next();
     for (const run of [this.#candidate, this.#current]) if (run) run.silentS = 0;
   }
 

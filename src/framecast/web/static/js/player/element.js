@@ -1,5 +1,5 @@
-// <framecast-player>: the element itself. It watches a camera, keeps a director running while somebody sees the picture,
-// and shows what that finds. What a visitor can do with it is in actions.js.
+// <framecast-player>: the element itself. It watches a camera, keeps a director running while somebody sees the
+// picture, and shows what that finds. What a visitor can do with it is in actions.js.
 
 import { setAttribute } from "../dom.js";
 import { renditionWidth } from "../layout.js";
@@ -21,6 +21,8 @@ const REST_S = 20;
 // Pictures just below the fold are fetched before they are scrolled into view.
 const AHEAD = "160px";
 const ANEW = ["camera", "src", "key", "path", "group", "meter", "retry"];
+
+const title = (path) => PATHS[path]?.title ?? path;
 
 export class FramecastPlayer extends Actions {
   static observedAttributes = [...ANEW, "quality", "fps", "controls", "talk"];
@@ -215,7 +217,10 @@ export class FramecastPlayer extends Actions {
 
   /** Another path plays; null: none does, and its last picture stays. */
   #led(path) {
-    if (path) this.view.swap(path.element);
+    if (path) {
+      this.view.swap(path.element);
+      this.followWindow(path.element);
+    }
     this.#rates.reset(path);
     this.hearing.follow(path?.voice ?? null);
     this.tell("pathchange", { path: this.#director?.name ?? "" });
@@ -254,7 +259,9 @@ export class FramecastPlayer extends Actions {
     const ageMs = this.capturedMs && this.server ? this.server.clock.now() - this.capturedMs : sinceMs;
     // A wall says once that its server is gone, and not on every tile.
     const quiet = state === "gone" && this.hasAttribute("group");
-    const words = quiet ? { title: "", text: "" } : (this.#watch?.words(state) ?? { title: "No camera", text: "" });
+    const stuck = state === "live" ? this.#stuck() : null;
+    const known = stuck ?? this.#watch?.words(state) ?? { title: "No camera", text: "" };
+    const words = quiet ? { title: "", text: "" } : known;
     this.view.state({ live, title: words.title, why: words.text, ageMs });
     if (this.getAttribute("state") !== state) {
       setAttribute(this, "state", state);
@@ -266,10 +273,20 @@ export class FramecastPlayer extends Actions {
     this.#showControls();
   }
 
+  /** What to say while no path is left to try, null otherwise. */
+  #stuck() {
+    if (!this.#director || this.#director.name || this.#director.trying) return null;
+    const why = this.#failures().map((failure) => `${failure.title}: ${failure.why}`);
+    return { title: "No picture", text: why.join(" ") };
+  }
+
+  #failures() {
+    const all = [...this.#choice.missing, ...(this.#director?.failures ?? [])];
+    return all.map(({ name, why }) => ({ path: name, title: title(name), why }));
+  }
+
   #report(second) {
-    const { name, trying, failures } = this.#director ?? { name: "", trying: "", failures: [] };
-    const title = (path) => PATHS[path]?.title ?? path;
-    const all = [...this.#choice.missing, ...failures];
+    const { name, trying } = this.#director ?? { name: "", trying: "" };
     this.#stats = {
       ...second,
       state: this.state,
@@ -279,7 +296,7 @@ export class FramecastPlayer extends Actions {
       trying: trying && trying !== name ? title(trying) : "",
       rttMs: this.server?.clock.rttMs ?? null,
       sound: this.hearing?.text ?? "",
-      failures: all.map((each) => ({ path: each.name, title: title(each.name), why: each.why })),
+      failures: this.#failures(),
     };
     this.view.numbers(this.#stats);
     this.bar?.line(summary(this.#stats));

@@ -21,7 +21,8 @@ export class ImgPath extends Path {
     const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/stream.mjpeg`);
     // Told, and not left to the guess by the request's headers, which plain HTTP lacks (docs/protocol.md).
     address.searchParams.set("advance", "1");
-    for (const [name, value] of Object.entries({ quality, width, fps })) if (value) address.searchParams.set(name, value);
+    const asked = Object.entries({ quality, width, fps }).filter(([, value]) => value);
+    for (const [name, value] of asked) address.searchParams.set(name, value);
     this.element.addEventListener("error", () => this.fail("The picture stream broke off."));
     // To be read for changes a picture of another server has to come with its permission.
     if (!server.own) this.element.crossOrigin = "use-credentials";

@@ -39,8 +39,8 @@ export class Path {
   #stopped = false;
 
   /**
-   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound` (sound.js),
-   *   `playout` (what pictures wait by).
+   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound`
+   *   (sound.js), `playout` (what pictures wait by).
    */
   constructor(host) {
     this.host = host;

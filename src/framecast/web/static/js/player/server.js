@@ -24,6 +24,7 @@ class Server {
   #users = 0;
   #sockets = [];
   #lingering = 0;
+  #awake = 0;
 
   constructor(root, key) {
     this.#root = root;
@@ -113,9 +114,16 @@ class Server {
     if (!free) {
       free = new Dashboard(this);
       this.#sockets.push(free);
+      free.keepAwake(this.#awake);
       free.start();
     }
     return free;
+  }
+
+  /** Lets pictures come though the page is hidden, as for one in a window of its own; each call has to be undone. */
+  keepAwake(on) {
+    this.#awake += on ? 1 : -1;
+    for (const socket of this.#sockets) socket.keepAwake(on ? 1 : -1);
   }
 
   /** The camera is wanted from this socket no more. */

@@ -18,7 +18,7 @@ export class Sound {
   #said;
   #told = false;
 
-  /** @param options `clock`, `playout`, `metered` (listen for the level though silent), `level(value)`, `said(text)`. */
+  /** @param options `clock`, `playout`, `metered` (a level though it is silent), `level(value)`, `said(text)`. */
   constructor({ clock, playout, metered, level, said }) {
     this.speaker = new Speaker(clock, playout);
     this.#metered = metered;

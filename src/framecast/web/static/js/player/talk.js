@@ -1,7 +1,6 @@
 // Talking to the camera: the microphone as 16 kHz mono s16le, down a WebSocket, while the button is held. One person
 // talks at a time; the server says who.
 
-const RATE_HZ = 16_000;
 const WORKLET = new URL("talkworklet.js", import.meta.url);
 
 /** Why one can't talk from this page, "" if one can. */
@@ -63,7 +62,8 @@ export class Talk {
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
     if (!this.#held) return this.#end();
-    this.#context = new AudioContext({ sampleRate: RATE_HZ });
+    // At the microphone's own rate: not every browser brings one into a context of another.
+    this.#context = new AudioContext();
     await this.#context.audioWorklet.addModule(WORKLET);
     if (!this.#held) return this.#end();
     const taker = new AudioWorkletNode(this.#context, "framecast-talk", { numberOfOutputs: 0 });

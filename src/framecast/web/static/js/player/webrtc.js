@@ -118,8 +118,9 @@ export class WebRtcPath extends Path {
   }
 
   #painted({ rtpTimestamp, width, height }) {
-    const capturedMs = rtpTimestamp === undefined ? null : this.#clock?.capturedMs(rtpTimestamp, this.host.server.clock.now());
-    this.shown(width, height, capturedMs ? this.host.server.clock.now() - capturedMs : null);
+    const now = this.host.server.clock.now();
+    const capturedMs = rtpTimestamp === undefined ? null : this.#clock?.capturedMs(rtpTimestamp, now);
+    this.shown(width, height, capturedMs ? now - capturedMs : null);
   }
 
   async #measure() {

@@ -54,8 +54,11 @@ export class PictureWindow {
     video.addEventListener("leavepictureinpicture", () => this.#end(), { once: true });
   }
 
-  get open() {
-    return this.#video !== null;
+  /** Another element shows the picture: the window shows that, or closes where it can't. */
+  follow(surface) {
+    const stream = surface.srcObject ?? surface.captureStream?.();
+    if (!this.#own || !stream) return this.close();
+    this.#video.srcObject = stream;
   }
 
   close() {
