@@ -1,7 +1,8 @@
 """One page's interest in one camera's sound, beside its pictures.
 
-Sound is not acknowledged; but when pictures that were sent a second ago have not been shown, the sound that was sent
-since has not been heard either, and the next waits, a second of it at most: then the oldest goes.
+Sound is not acknowledged; but when pictures sent a while ago have not been shown, the sound that was sent since
+has not been heard either, and the next waits, 0.4 s of it at most: then the oldest goes. So where a link can't carry
+both, it is the sound that has gaps: PCM takes as much as several of the lower levels of pictures. MP4 has it smaller.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from framecast.output.channel import Channel
 from framecast.output.page import Page
 from framecast.output.subscription import Subscription
 
-MOST_SOUND_S = 1.0
-LATE_S = 1.0
+MOST_SOUND_S = 0.4
+LATE_S = 0.25
+"""So much later than the quickest picture another one may be before the sound waits."""
+MOST_DELAY_S = 1.0
 
 
 class SoundSubscription:
@@ -69,7 +72,8 @@ class SoundSubscription:
     def pump(self) -> None:
         """Send what waits, while there is room."""
         while self._waiting and self.channel is not None:
-            if self._pictures.late_s(self._now()) > LATE_S:
+            late_s = self._pictures.late_s(self._now())
+            if late_s > LATE_S and late_s > LATE_S + min(self._pictures.least_delay_s, MOST_DELAY_S):
                 return
             if self._page.full:
                 self._page.hold(self)

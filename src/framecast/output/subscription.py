@@ -58,6 +58,7 @@ class Subscription:
     Attributes:
         gauge: Who judges the link, if anybody.
         on_form: Called before the first packet of another form, size or codec is written.
+        least_delay_s: The shortest that an acknowledgement ever took; infinite before the first.
         sent_id: Id of the last frame that was sent; -1 before the first.
     """
 
@@ -75,6 +76,7 @@ class Subscription:
         self.gauge: Gauge | None = None
         self.on_form: Callable[[], None] | None = None
         self.ack_ms = Percentiles()
+        self.least_delay_s = float("inf")
         self.sent_id = -1
         self._page = page
         self._credit = credit
@@ -124,7 +126,10 @@ class Subscription:
         while self._on_the_way and self._on_the_way[0][0] <= frame_id:
             self.viewer.acked, sent_at, size = self._on_the_way.popleft()
             self._on_the_way_bytes -= size
-            self.ack_ms.add((now - sent_at) * 1000)
+            delay_s = now - sent_at
+            self.ack_ms.add(delay_s * 1000)
+            if delay_s < self.least_delay_s:
+                self.least_delay_s = delay_s
             if self.gauge is not None:
                 self.gauge.acked(now, sent_at, size)
         self.pump()
