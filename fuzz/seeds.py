@@ -146,6 +146,12 @@ def sound() -> dict[str, list[bytes]]:
             b"16000\n2\n4294967295\n",
             b"1700000000.123456\n1\n18446744073709551615",
         ],
+        "soundbody": [
+            samples,
+            wav.endless_header(8_000, 2) + samples,
+            b'--x\r\nContent-Disposition: form-data; name="audio"\r\n\r\n' + samples + b"\r\n--x--\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="chunk"\r\n\r\n\1\2\r\n--x--\r\n',
+        ],
         "wav": [
             wav.endless_header(16_000, 1) + samples,
             riff + b"LIST\x05\0\0\0abcde\0" + stereo + b"data\x20\0\0\0" + samples,

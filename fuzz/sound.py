@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Hashable, Iterable
 
 from framecast.wire import pcm, wav
 from framecast.wire.pcm import PcmError
+from framecast.wire.soundbody import block_of
 from fuzz.target import Target, pieces, require
 
 
@@ -55,7 +57,21 @@ def riff(data: bytes) -> Hashable:
     return (bool(samples), channels, ended, cause)
 
 
+def body(data: bytes) -> Hashable:
+    """Only PcmError escapes, and what is taken is the input's and whole."""
+    types = ("", "application/octet-stream", "audio/wav", "multipart/form-data; boundary=x", "image/jpeg")
+    kind = types[zlib.crc32(data[:40]) % len(types)]
+    try:
+        block = block_of(data, {"Content-Type": kind})
+    except PcmError as error:
+        return (kind, error.cause)
+    require(block.payload in data, "samples that did not come")
+    require(len(block.payload) % (2 * block.channels) == 0, "it ends within a sample")
+    return (kind, block.channels)
+
+
 TARGETS = (
     Target("pcm", tagged, (b"PCM1", b"\x80\x3e\x01\x01", b"\x44\xac\x02\x00", b"16000", b"\n", b".", b"-1")),
+    Target("soundbody", body, (b"--x", b"\r\n", b'name="audio"', b"\r\n\r\n", b"RIFF", b"WAVE", b"fmt ", b"data")),
     Target("wav", riff, (b"RIFF", b"WAVE", b"fmt ", b"data", b"\x10\x00\x00\x00", b"\xfe\xff", b"\x80\x3e\x00\x00")),
 )
