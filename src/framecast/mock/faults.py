@@ -131,8 +131,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("auth", "Asks for a user and password (Basic)", Value.LOGIN, code="bad_status", pushes=False),
     Kind("auth-digest", "Asks for a user and password (Digest)", Value.LOGIN, code="bad_status", pushes=False),
     # The sound
-    Kind("sound-lost", "A chunk of sound is lost", Value.SHARE, 0.05, sound=True),
-    Kind("sound-doubled", "A chunk of sound comes twice", Value.SHARE, 0.05, sound=True, listens=False),
+    Kind("sound-lost", "A chunk of sound is lost", Value.SHARE, 0.05, code="audio_lost", sound=True),
+    Kind(
+        "sound-doubled",
+        "A chunk of sound comes twice",
+        Value.SHARE,
+        0.05,
+        code="audio_doubled",
+        sound=True,
+        listens=False,
+    ),
     Kind(
         "sound-reordered",
         "A chunk of sound comes after the one that follows it",
@@ -141,7 +149,15 @@ KINDS: tuple[Kind, ...] = (
         sound=True,
         listens=False,
     ),
-    Kind("sound-odd", "A chunk of sound lacks its last byte", Value.SHARE, 0.05, sound=True, listens=False),
+    Kind(
+        "sound-odd",
+        "A chunk of sound lacks its last byte",
+        Value.SHARE,
+        0.05,
+        code="audio_odd_bytes",
+        sound=True,
+        listens=False,
+    ),
     Kind("sound-rate", "The sound has another rate than the one declared", Value.HZ, 15_625.0, sound=True),
 )
 
