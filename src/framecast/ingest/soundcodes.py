@@ -63,6 +63,25 @@ SOUND: dict[str, Explanation] = {
     "audio_too_many_chunks": Explanation(
         "warning", "More than 250 chunks of sound come in a second", "Send longer ones: 20 to 100 ms each."
     ),
+    "audio_unreachable": Explanation(
+        "error",
+        "The address of the sound (audio_url) can't be reached",
+        "Check the address, and whether the device is on.",
+    ),
+    "audio_bad_status": Explanation(
+        "error",
+        "The device refuses its sound",
+        "Many serve one or two at a time: let nobody else listen to it directly. Check path, user and password.",
+        "s60sc",
+    ),
+    "audio_protocol_error": Explanation(
+        "error",
+        "What comes from audio_url is no sound",
+        "It has to be a WAV of 16-bit PCM, or raw PCM; see its address.",
+    ),
+    "audio_hang": Explanation(
+        "warning", "The sound stopped although the connection was open", "The connection was made anew."
+    ),
     "audio_replaced": Explanation(
         "error", "Two devices send sound to this camera", "Give each a camera of its own, or an X-Device-Id."
     ),
