@@ -48,7 +48,8 @@ class Camera:
         self.forms: list[str] = []
         self.buffered = 0
         self.page = Page(self._write, lambda: self.buffered)
-        self.channel = Channel(3, self.track, lambda: None)
+        self.clock = ManualClock(10**18)
+        self.channel = Channel(3, self.track, lambda: None, clock=self.clock)
         self.subscription = self.subscribe(credit)
         self.number = 0
 
@@ -65,6 +66,7 @@ class Camera:
         for _ in range(count):
             self.number += 1
             self.now += FRAME_NS / 1e9
+            self.clock.advance(FRAME_NS / 1e9)
             self.track.publish(unit(self.number, size, key=key))
 
     @property
@@ -117,6 +119,15 @@ def test_where_none_can_be_asked_for_all_of_it_goes() -> None:
     camera = Camera(native=True)
     camera.publish(key=True)
     camera.publish(40)
+    camera.join()
+    assert camera.ids == list(range(1, 42))
+
+
+def test_on_a_silent_camera_all_of_it_goes_too() -> None:
+    camera = Camera()
+    camera.publish(key=True)
+    camera.publish(40)
+    camera.clock.advance(60)
     camera.join()
     assert camera.ids == list(range(1, 42))
 

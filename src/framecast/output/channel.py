@@ -16,6 +16,7 @@ from framecast.wire.wsframe import Opcode, server_header
 MEASURED_OVER_S = 1.0
 """Rates are means over about this long."""
 LONGEST_GAP_S = 4.0
+SILENT_S = 1.0
 
 _KINDS = {
     "mjpeg": (Kind.VIDEO, Codec.JPEG),
@@ -133,6 +134,10 @@ class Channel:
     def want_key(self) -> None:
         """Ask for a packet that can be decoded alone."""
         self._track.want_key()
+
+    def is_silent(self, packet: Packet) -> bool:
+        """Whether ``packet``, the newest, is so old that the next one may be long in coming."""
+        return self._clock.now_ns() - packet.received_ns > SILENT_S * 1e9
 
     def push(self, packet: Packet) -> None:
         """Offer ``packet`` to everybody."""

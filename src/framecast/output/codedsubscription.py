@@ -48,17 +48,20 @@ class CodedSubscription(Subscription):
     def begin(self, track: Track) -> None:
         """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
 
-        Where keys can't be asked for (the camera codes by itself), all of it goes, so that nobody looks at nothing
-        until the camera's next one.
+        Where keys can't be asked for (the camera codes by itself), or the camera is silent, all of it goes, so that
+        nobody looks at nothing until the camera's next one.
         """
         backlog = track.backlog
         size = sum(len(packet.payload) for packet in backlog)
         few = len(backlog) < self._credit and size <= self._most_bytes()
-        if backlog and backlog[0].key and (few or track.on_key_wanted is None):
+        if backlog and backlog[0].key and (few or self._waits_long(track, backlog[-1])):
             for packet in backlog:
                 self._pass(packet)
         else:
             self._ask()
+
+    def _waits_long(self, track: Track, newest: Packet) -> bool:
+        return track.on_key_wanted is None or (self.channel is not None and self.channel.is_silent(newest))
 
     def offer(self, packet: Packet) -> None:
         """Send ``packet``, or lose it and all up to the next key packet."""
