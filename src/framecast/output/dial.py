@@ -54,6 +54,17 @@ async def dial(
     raise failure or OSError("it has no address")
 
 
+def write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send ``data``, soon.
+
+    Raises:
+        OSError: The connection is closed, which uvloop says in a way of its own.
+    """
+    if writer.transport.is_closing():
+        raise ConnectionResetError("the connection is closed")
+    writer.write(data)
+
+
 async def hang_up(writer: asyncio.StreamWriter, farewell: bytes = b"") -> None:
     """Say the last words and disconnect. Never raises for what the other end does."""
     try:

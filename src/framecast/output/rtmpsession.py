@@ -6,7 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from framecast.core.packet import Packet
-from framecast.output.dial import CheckAddress, dial, hang_up
+from framecast.output.dial import CheckAddress, dial, hang_up, write
 from framecast.output.restream import RestreamError
 from framecast.wire import h264, rtmp
 
@@ -42,7 +42,7 @@ class RtmpSession:
     async def open(self) -> None:
         """See `Session`."""
         self._streams = await dial(self._host, self._port, tls=self._tls, check=self._check)
-        self._streams[1].write(self._publisher.begin())
+        write(self._streams[1], self._publisher.begin())
         while not self._publisher.ready:
             await self._read()
 
@@ -111,9 +111,9 @@ class RtmpSession:
         except rtmp.RtmpError as error:
             raise RestreamError(str(error)) from None
         if reply:
-            writer.write(reply)
+            write(writer, reply)
 
     async def _write(self, data: bytes) -> None:
         assert self._streams is not None
-        self._streams[1].write(data)
+        write(self._streams[1], data)
         await self._streams[1].drain()

@@ -7,7 +7,7 @@ import secrets
 from urllib.parse import unquote, urlsplit
 
 from framecast.core.packet import Packet
-from framecast.output.dial import CheckAddress, dial, hang_up
+from framecast.output.dial import CheckAddress, dial, hang_up, write
 from framecast.output.restream import RestreamError
 from framecast.output.rtpfanout import RtpSeat
 from framecast.wire import h264, httpauth, rtp, rtsp
@@ -150,5 +150,5 @@ class RtspSession:
     async def _flush(self) -> None:
         assert self._streams is not None
         data, self._out = b"".join(self._out), []
-        self._streams[1].write(data)
+        write(self._streams[1], data)
         await self._streams[1].drain()
