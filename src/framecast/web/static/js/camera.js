@@ -9,6 +9,7 @@ import { embedPanel } from "./embed.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { KEYS } from "./player/controls.js";
+import { missingText } from "./player/features.js";
 import { serverAt } from "./player/server.js";
 import { removeLater } from "./removing.js";
 import { keyPanel, markRights } from "./session.js";
@@ -86,6 +87,7 @@ function tick() {
     facts.put("Shown here", [shown.title, shown.codec, shown.qualityText].filter(Boolean).join(", "));
     facts.put("Received here", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
   }
+  if (missingText()) facts.put("Not on this page", missingText());
   facts.put("Frames", count(numbers.frames));
   facts.put("Dropped for slow viewers", count(numbers.drops));
   facts.put(

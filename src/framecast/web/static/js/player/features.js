@@ -10,6 +10,7 @@ export function missingFeatures() {
   };
   need("VideoDecoder" in window, "WebCodecs, the quickest way to H.264", "this browser has none");
   need(navigator.mediaDevices?.getUserMedia, "Talking into the microphone", "this browser has no access to one");
+  need(isSecureContext, "Installing as an app", "");
   if (!("RTCPeerConnection" in window)) off.push({ feature: "WebRTC", why: "this browser has none" });
   return off;
 }

@@ -61,9 +61,10 @@ function qualityText(quality) {
 }
 
 /** The one line of the bar. */
-export function summary({ state, title, codec, latencyMs, bitrateBps, fps: rate, path }) {
+export function summary({ state, title, codec, latencyMs, bitrateBps, fps: rate, path, quality }) {
   if (state !== "live" || !path) return "";
   const [short] = codec.split(" ");
-  const parts = [title, title.includes(short) ? "" : short, fps(rate), bitrateBps ? bitrate(bitrateBps) : ""];
+  const level = quality?.level && quality.level !== "source" ? quality.level : "";
+  const parts = [title, title.includes(short) ? "" : short, level, fps(rate), bitrateBps ? bitrate(bitrateBps) : ""];
   return [...parts, latencyMs === null ? "" : duration(latencyMs)].filter(Boolean).join(" · ");
 }

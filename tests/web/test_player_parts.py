@@ -1,0 +1,138 @@
+"""The parts of the player that are pure arithmetic, run where they run: in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from framecast.wire import fmp4, rtp
+from tests.web.conftest import Process
+
+
+@pytest.fixture(scope="module")
+def page(demo: Process, chromium: Browser) -> Iterator[Page]:
+    """Any page of the server; modules are imported from there."""
+    page = chromium.new_page()
+    page.goto(demo.url + "/docs")
+    yield page
+    page.close()
+
+
+def run(page: Page, module: str, body: str, *arguments: Any) -> Any:
+    """What ``body`` returns, given the module's exports as ``all`` and the arguments as ``given``."""
+    return page.evaluate(
+        f"""async ([module, given]) => {{
+          const all = await import(new URL(`static/js/player/${{module}}`, location.href));
+          {body}
+        }}""",
+        [module, list(arguments)],
+    )
+
+
+def fragment(at_s: float, duration_s: float, *, sound: bool = False) -> bytes:
+    """A fragment with one picture, as the server makes it."""
+    sample = fmp4.Sample(b"picture", round(duration_s * fmp4.VIDEO_TIMESCALE), True)
+    runs = [fmp4.TrackRun(fmp4.VIDEO_ID, round(at_s * fmp4.VIDEO_TIMESCALE), [sample])]
+    if sound:
+        runs.append(fmp4.TrackRun(fmp4.AUDIO_ID, 4800, [fmp4.Sample(b"sound", 1024)] * 3))
+    return fmp4.fragment(7, runs)
+
+
+@pytest.mark.parametrize("sound", [False, True])
+def test_reads_when_a_picture_is_due_and_has_it_last(page: Page, sound: bool) -> None:
+    before, after = fragment(12.5, 0.04, sound=sound), fragment(12.5, 0.5, sound=sound)
+    read = run(
+        page,
+        "boxes.js",
+        """const bytes = new Uint8Array(given[0]);
+        all.stretch(bytes, 0.5);
+        return [all.videoTime(bytes), [...bytes]];""",
+        list(before),
+    )
+    assert read == [12.5, list(after)]
+
+
+def test_sound_alone_holds_no_picture(page: Page) -> None:
+    alone = fmp4.fragment(1, [fmp4.TrackRun(fmp4.AUDIO_ID, 0, [fmp4.Sample(b"sound", 1024)])])
+    assert run(page, "boxes.js", "return all.videoTime(new Uint8Array(given[0]))", list(alone)) is None
+    assert run(page, "boxes.js", "return all.videoTime(new Uint8Array(given[0]))", list(alone[:40])) is None
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 100_000])
+def test_cuts_a_stream_into_fragments_wherever_it_was_split(page: Page, step: int) -> None:
+    parts = [fragment(at / 10, 0.1) for at in range(5)]
+    cut = run(
+        page,
+        "boxes.js",
+        """const cutter = new all.Cutter();
+        const whole = [];
+        for (let at = 0; at < given[0].length; at += given[1]) {
+          whole.push(...cutter.push(new Uint8Array(given[0].slice(at, at + given[1]))));
+        }
+        return whole.map(({ init, payload }) => [init, [...payload]]);""",
+        list(b"".join(parts)),
+        step,
+    )
+    assert cut == [[False, list(part)] for part in parts]
+
+
+def test_a_path_that_fails_rests_longer_each_time(page: Page) -> None:
+    said = run(
+        page,
+        "chooser.js",
+        """const chooser = new all.Chooser(["best", "next", "last"], 20);
+        const said = [chooser.best(0)];
+        chooser.failed("best", "broken", 0);
+        said.push(chooser.best(1), chooser.better("next", 19), chooser.better("next", 20), chooser.why("best"));
+        chooser.failed("best", "again", 20);
+        said.push(chooser.better("next", 79), chooser.better("next", 80));
+        for (const name of ["next", "last"]) chooser.failed(name, "too", 21);
+        said.push(chooser.best(22), chooser.waitS(22));
+        chooser.praise("next");
+        said.push(chooser.best(22));
+        for (let times = 0; times < 9; times += 1) chooser.failed("last", "", 100);
+        chooser.failed("next", "", 100);
+        chooser.failed("best", "", 100);
+        said.push(chooser.waitS(100 + 299) <= 1);
+        chooser.forgive();
+        said.push(chooser.best(100));
+        return said;""",
+    )
+    assert said == ["best", "next", None, "best", "broken", None, "best", None, 19, "next", True, "best"]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("age_ms", [0, 40, 5_000])
+def test_an_rtp_stamp_tells_when_a_picture_was_taken(page: Page, offset: int, age_ms: int) -> None:
+    taken_ms = 1_790_000_000_123
+    stamp = (rtp.stamp_of(taken_ms * 1_000_000, rtp.VIDEO_HZ) + offset) & 0xFFFFFFFF
+    read = run(
+        page,
+        "webrtc.js",
+        """const sdp = `m=audio 9 x\\r\\na=mediaclk:direct=5\\r\\nm=video 9 x\\r\\na=mediaclk:direct=${given[0]}\\r\\n`;
+        return all.RtpClock.of(sdp).capturedMs(given[1], given[2]);""",
+        offset,
+        stamp,
+        taken_ms + age_ms,
+    )
+    assert read == pytest.approx(taken_ms, abs=0.05)
+
+
+def test_reads_ice_servers_from_links(page: Page) -> None:
+    turn = '<turn:b.example?transport=tcp>; rel="ice-server"; username="u"; credential="c"'
+    links = f'<stun:a.example>; rel="ice-server", {turn}'
+    read = run(page, "webrtc.js", "return all.iceServersOf(given[0])", f'<https://x>; rel="other", {links}')
+    assert read == [
+        {"urls": "stun:a.example"},
+        {"urls": "turn:b.example?transport=tcp", "username": "u", "credential": "c"},
+    ]
+    assert run(page, "webrtc.js", "return all.iceServersOf(null)") == []
+
+
+@pytest.mark.parametrize(("peak", "level"), [(32767, 0.95), (3277, 0.62), (0, 0.0)])
+def test_loudness_is_even_in_decibels(page: Page, peak: int, level: float) -> None:
+    samples = [round(peak * (1 if at % 2 else -1) / 2**0.5) for at in range(1000)]
+    assert run(page, "speaker.js", "return all.loudness(given[0])", samples) == pytest.approx(level, abs=0.01)
