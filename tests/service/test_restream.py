@@ -222,3 +222,37 @@ async def test_what_is_written_to_a_connection_that_is_closed_is_an_error_like_o
         with pytest.raises(OSError, match="closed"):
             write(writer, b"too late")
         await hang_up(writer, b"farewell")
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Digest"])
+async def test_a_name_and_a_password_are_given_when_asked_for(tmp_path: Path, scheme: str) -> None:
+    challenge = f'{scheme} realm="media", nonce="7ypf"' if scheme == "Digest" else 'Basic realm="media"'
+    asked: list[tuple[str, str]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if head.startswith("$"):
+                break
+            lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+            await reader.readexactly(int(lines.get("Content-Length", 0)))
+            asked.append((head.split()[0], lines.get("Authorization", "")))
+            status = "200 OK" if asked[-1][1].startswith(scheme) else "401 Unauthorized"
+            extra = "Session: 77\r\n" if status == "200 OK" else f"WWW-Authenticate: {challenge}\r\n"
+            writer.write(f"RTSP/1.0 {status}\r\nCSeq: {lines['CSeq']}\r\n{extra}\r\n".encode())
+            if asked[-1][0] == "RECORD":
+                break
+        await reader.read()
+        writer.close()
+
+    door = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with door:
+        url = f"rtsp://us%65r:pass%20word@127.0.0.1:{door.sockets[0].getsockname()[1]}/x"
+        async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [url]}}) as server:
+            await until(lambda: only(server).state == "sending", 10)
+    assert [method for method, _ in asked][:3] == ["ANNOUNCE", "ANNOUNCE", "SETUP"]
+    assert asked[0][1] == ""
+    if scheme == "Basic":
+        assert asked[1][1] == "Basic dXNlcjpwYXNzIHdvcmQ="
+    else:
+        assert 'username="user"' in asked[1][1]
