@@ -312,3 +312,34 @@ async def test_a_mask_takes_back_what_was_there(live: Server) -> None:
         playlist = await text(live, f"stream.m3u8?container={container}")
         assert not set(uris(playlist)) & set(before)
         assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
+
+
+@pytest.mark.slow
+async def test_a_camera_that_codes_by_itself_is_cut_where_its_key_pictures_are(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    await run(
+        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x96:rate=10", "-f", "lavfi", "-i", "sine"),
+        *("-t", "20", "-c:v", "libx264", "-preset", "ultrafast", "-g", "40", "-bf", "0", "-c:a", "aac", str(film)),
+    )
+    async with serving(tmp_path, {"cam": f"file:{film}"}) as server:
+        out, err = await run(
+            *(
+                "ffprobe",
+                "-v",
+                "warning",
+                "-read_intervals",
+                "%+6",
+                "-show_entries",
+                "stream=codec_name",
+                "-of",
+                "json",
+            ),
+            server.url + HLS + "index.m3u8",
+        )
+        assert err == b""
+        assert [stream["codec_name"] for stream in json.loads(out)["streams"]] == ["h264", "aac"]
+        playlist = await text(server, "stream.m3u8")
+        assert lines(playlist, "#EXT-X-TARGETDURATION:") == ["4"]
+        assert {round(float(lasts.rstrip(",")), 1) for lasts in lines(playlist, "#EXTINF:")} == {4.0}
+        assert "#EXT-X-DISCONTINUITY\n" not in playlist
+        assert server.service.encodes() == 0
