@@ -142,7 +142,7 @@ class Subscription:
         self._pending = None
 
     def beside(self, size_bytes: int) -> None:
-        """So much went to the page beside the pictures: it takes its time on the way, too."""
+        """So much went to the page beside the pictures."""
         self._beside_bytes += size_bytes
 
     def move(self, channel: Channel, fps: float, on_moved: Callable[[], None]) -> None:
@@ -210,15 +210,13 @@ class Subscription:
 
     def _send(self, packet: Packet) -> None:
         channel = self.channel
-        assert channel is not None
+        if channel is None:
+            return
         message = channel.message(packet)
-        now, size = self._now(), len(message) + self._beside_bytes
+        now, size = self._now(), len(message)
         try:
-            if self.gauge is not None and self._page.may_pad(now):
-                padding = self.gauge.padding(now)
-                if padding:
-                    self._page.pad(now, padding)
-                    size += padding
+            if self.gauge is not None:
+                size += self._pad(self.gauge, now)
             self._page.write(message)
         except GONE:
             # The socket's own task will notice soon; until then the other pages must not lose a frame by it.
@@ -227,9 +225,16 @@ class Subscription:
         self.viewer.behind = False
         self.viewer.count(sent=1)
         self.sent_id = packet.frame_id
-        self._beside_bytes = 0
         self._on_the_way.append((packet.frame_id, now, size))
         self._on_the_way_bytes += size
+
+    def _pad(self, gauge: Gauge, now_s: float) -> int:
+        """What goes before the next message, or went beside the last ones: it takes its time on the way, too."""
+        size, self._beside_bytes = self._beside_bytes, 0
+        padding = gauge.padding(now_s) if self._page.may_pad(now_s) else 0
+        if padding:
+            self._page.pad(now_s, padding)
+        return size + padding
 
     def _drop(self) -> None:
         self.viewer.count(drops=1)
