@@ -13,7 +13,7 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import H264, Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
-from framecast.output.fragments import Fragments
+from framecast.output.fragments import MOST_KEPT, FragmentHub, Fragments
 from framecast.wire import blockcode
 from tests.core.fakes import START_NS, Collector
 from tests.wire.coded import CLOCK_HZ, Unit, pictures, sound
@@ -199,6 +199,19 @@ def test_another_size_begins_another_file_on_the_same_timeline() -> None:
     assert (fragments.generation, fragments.base_ns) == (2, base_ns)
     with av.open(io.BytesIO(file_of(fragments, viewer))) as container:
         assert [frame.pts for frame in container.decode(video=0)] == [6000, 9000]
+
+
+def test_asking_for_ever_other_renditions_leaves_nothing_behind() -> None:
+    class Anything(Camera):
+        def check(self, rendition: Rendition) -> None: ...
+
+    hub, camera = FragmentHub(), cast(Stream, Anything())
+    watched_one = hub.get(camera, H264)
+    watched_one.track.attach(Collector())
+    for fps in range(1, 3 * MOST_KEPT):
+        hub.get(camera, Rendition("h264", fps=fps))
+    assert len(hub._made) <= MOST_KEPT
+    assert hub.get(camera, H264) is watched_one
 
 
 def test_nothing_runs_when_nobody_watches() -> None:

@@ -246,6 +246,10 @@ class Ear:
         """Nothing is kept here."""
 
 
+MOST_KEPT = 256
+"""Fragments that nobody watches are kept for the next one who does, unless people ask for ever other ones."""
+
+
 class FragmentHub:
     """All fragments of the server, so that everybody who wants the same gets the same bytes."""
 
@@ -262,6 +266,8 @@ class FragmentHub:
         key = (stream.camera_id, rendition, audio)
         made = self._made.get(key)
         if made is None or made.stream is not stream:
+            if len(self._made) >= MOST_KEPT:
+                self._made = {each: kept for each, kept in self._made.items() if kept.track.wanted}
             made = self._made[key] = Fragments(stream, rendition, audio=audio)
         return made
 
