@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from framecast.core.supervise import Supervisor
@@ -71,6 +72,8 @@ class Restreams:
             each.task.cancel()
 
     async def _open(self, url: str, check: CheckAddress | None) -> Session:
+        if find_spec("av") is None:
+            raise RestreamError("H.264 needs further packages here: pip install 'framecast[media]'")
         if url.startswith("rtmp"):
             return RtmpSession(url, check)
         if url.startswith("rtsp"):
