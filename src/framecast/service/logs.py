@@ -59,7 +59,8 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
+    for name in ("asyncio", "aioice", "aiortc"):  # they tell of every step, and anybody can make them step
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _short(name: str) -> str:
