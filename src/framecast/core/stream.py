@@ -33,6 +33,8 @@ MOST_RENDITIONS = 8
 """Of a camera's pictures, beside the source's own and its plain H.264."""
 SOUND_CHUNKS = 100
 """Blocks of sound kept for newcomers; a worker may be as far behind."""
+ENCODER_WAITS = 3
+"""Pictures that may wait for an encoder of video, which a busy machine holds up for a moment now and then."""
 CODED_PACKETS, CODED_BYTES = 600, 8 << 20
 """Most of a coded track that is kept since its last key packet."""
 STALE_S = 10.0
@@ -295,6 +297,8 @@ class Stream:
         elif rendition == H264 and self.passes_native:
             source, mailbox = self.native, partial(Mailbox, CODED_PACKETS, Policy.SKIP_TO_KEY)
             make = Passthrough
+        elif rendition.codec == "h264":
+            mailbox = partial(Mailbox, ENCODER_WAITS)
         return WorkedTrack(
             source,
             out,
