@@ -3,6 +3,7 @@
 
 import { h } from "../dom.js";
 import { Path } from "./path.js";
+import { freeze } from "./video.js";
 
 const LOOK_MS = 40;
 const GLANCE_PX = 24;
@@ -33,21 +34,8 @@ export class ImgPath extends Path {
   stop() {
     super.stop();
     clearInterval(this.#timer);
-    this.#freeze();
+    freeze(this.element, this.element.naturalWidth, this.element.naturalHeight);
     this.element.removeAttribute("src");
-  }
-
-  /** Leaves the last picture standing in a canvas. */
-  #freeze() {
-    const { naturalWidth: width, naturalHeight: height } = this.element;
-    if (!width || !this.element.isConnected) return;
-    const canvas = h("canvas", { width, height });
-    canvas.getContext("2d").drawImage(this.element, 0, 0);
-    this.element.replaceWith(canvas);
-  }
-
-  refresh() {
-    return false;
   }
 
   #look() {

@@ -9,7 +9,7 @@
 
 import { Cutter, mimeOf, stretch, videoTime } from "./boxes.js";
 import { SocketPath } from "./path.js";
-import { liveVideo, watchFrames } from "./video.js";
+import { liveVideo, streamQuery, watchFrames } from "./video.js";
 
 const LEAD_S = 0.06;
 const MOST_LEAD_S = 0.8;
@@ -118,11 +118,7 @@ export class MsePath extends SocketPath {
 
   async #overHttp() {
     this.#abort = new AbortController();
-    const { quality, width, fps } = this.host.wish();
-    const query = new URLSearchParams({ sound: this.#listens ? "1" : "0" });
-    if (width) query.set("width", width);
-    if (fps) query.set("fps", Math.ceil(fps));
-    if (quality !== "auto") query.set("quality", quality);
+    const query = streamQuery(this.host.wish(), this.#listens);
     try {
       const path = `api/v1/cameras/${encodeURIComponent(this.host.camera)}/stream.mp4?${query}`;
       const answer = await this.host.server.fetch(path, { signal: this.#abort.signal });

@@ -1,5 +1,6 @@
 // The table of paths, and which of them suit this browser and network.
 
+import { hasHls, HlsPath } from "./hls.js";
 import { ImgPath } from "./img.js";
 import { JpegPath } from "./jpeg.js";
 import { hasMediaSource, MsePath } from "./mse.js";
@@ -27,6 +28,7 @@ export const PATHS = {
   },
   mse: { title: "MSE", make: MsePath, missing: () => need(hasMediaSource), patienceS: 6 },
   jpeg: { title: "JPEG over WebSocket", make: JpegPath, missing: () => "", patienceS: 4 },
+  hls: { title: "HLS", make: HlsPath, missing: () => need(hasHls), patienceS: 12 },
   img: { title: "MJPEG", make: ImgPath, missing: () => "", patienceS: 5 },
 };
 
@@ -48,6 +50,7 @@ export function choose(wanted, group) {
 // The decoder in the page comes first: shown as soon as decoded, steered by what was shown. Where packets get lost,
 // a WebSocket waits for each of them, and WebRTC does not.
 function automatic() {
+  const others = ["mse", "jpeg", "hls", "img"];
   const lossy = navigator.connection?.type === "cellular";
-  return lossy ? ["webrtc", "webcodecs", "mse", "jpeg", "img"] : ["webcodecs", "webrtc", "mse", "jpeg", "img"];
+  return lossy ? ["webrtc", "webcodecs", ...others] : ["webcodecs", "webrtc", ...others];
 }

@@ -1,4 +1,4 @@
-// What the paths that end in a <video> share.
+// What the paths that end in a <video>, or an <img>, share.
 
 import { h } from "../dom.js";
 
@@ -8,6 +8,28 @@ export function liveVideo(sound) {
   // No remote playback: an iPhone opens a MediaSource only then.
   video.disableRemotePlayback = true;
   return video;
+}
+
+// What the levels of quality stand for, where a stream is asked for by an address (docs/protocol.md).
+const LEVELS = {
+  low: { width: 320, quality: 40, fps: 10 },
+  medium: { width: 640, quality: 60, fps: 15 },
+  high: { width: 1024, quality: 70 },
+};
+
+/** The query of an address for H.264 over HTTP, as {quality, width, fps} ask for it. */
+export function streamQuery({ quality, width, fps }, sound) {
+  const asked = { ...LEVELS[quality], ...(width && { width }), ...(fps && { fps: Math.ceil(fps) }) };
+  return new URLSearchParams({ ...asked, sound: sound ? "1" : "0" });
+}
+
+/** Leaves the last picture of an <img> or <video> standing in a canvas in its place: what they show ends with them. */
+export function freeze(element, width, height) {
+  if (!width || !element.isConnected) return;
+  const canvas = h("canvas", { width, height });
+  canvas.setAttribute("part", "surface");
+  canvas.getContext("2d").drawImage(element, 0, 0, width, height);
+  element.replaceWith(canvas);
 }
 
 /**

@@ -5,7 +5,7 @@
 // to gather with. Ours follow by PATCH; they matter only where the server can't be reached directly.
 
 import { Path } from "./path.js";
-import { liveVideo, watchFrames } from "./video.js";
+import { freeze, liveVideo, watchFrames } from "./video.js";
 
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 const STATS_MS = 1_000;
@@ -71,6 +71,7 @@ export class WebRtcPath extends Path {
     this.#unwatch?.();
     this.#abort.abort();
     this.element.muted = true;
+    freeze(this.element, this.element.videoWidth, this.element.videoHeight);
     const close = () => this.#pc?.close();
     // Asked first: with the connection gone the server would not know any more what is to be deleted.
     if (this.#resource && !this.lost) this.#send("DELETE").then(close, close);

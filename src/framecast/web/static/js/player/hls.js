@@ -1,0 +1,53 @@
+// HLS, where the browser plays it by itself: seconds late, and the only way to video on an old iPhone whose network
+// lets neither UDP nor sockets through. Capture times are known only to Safari (`getStartDate`).
+
+import { Path } from "./path.js";
+import { freeze, liveVideo, streamQuery, watchFrames } from "./video.js";
+
+const TYPE = "application/vnd.apple.mpegurl";
+
+/** Whether this browser can. */
+export const hasHls = document.createElement("video").canPlayType(TYPE) !== "";
+
+export class HlsPath extends Path {
+  codec = "H.264";
+
+  #unwatch = null;
+  #listens = false;
+
+  start() {
+    const { server, camera, sound } = this.host;
+    this.#listens = sound.on;
+    this.element = liveVideo(sound.on);
+    this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
+    this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
+    const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/hls/index.m3u8`);
+    address.searchParams.set("container", "mp4");
+    for (const [name, value] of streamQuery(this.host.wish(), sound.on)) address.searchParams.set(name, value);
+    this.element.src = address.href;
+    this.element.play().catch(() => {});
+  }
+
+  stop() {
+    super.stop();
+    this.#unwatch?.();
+    freeze(this.element, this.element.videoWidth, this.element.videoHeight);
+    this.element.removeAttribute("src");
+    this.element.load();
+  }
+
+  get voice() {
+    return this.#listens ? this.element : null;
+  }
+
+  refresh() {
+    // All of it stands in the address.
+    return false;
+  }
+
+  #painted({ mediaTime, width, height }) {
+    const beganMs = this.element.getStartDate?.().getTime();
+    const ageMs = beganMs ? this.host.server.clock.now() - beganMs - mediaTime * 1000 : null;
+    this.shown(width, height, ageMs);
+  }
+}
