@@ -242,7 +242,8 @@ class H264Settings(Section):
     encoder: Literal["auto", "software", "libx264", "h264_nvenc", "h264_qsv", "h264_videotoolbox", "h264_v4l2m2m"] = (
         _setting(
             "auto",
-            "`auto`: the first hardware encoder that opens and gives each picture back at once, else `software` (x264).",
+            "`auto`: the first hardware encoder that opens and gives each picture back at once, "
+            "else `software` (x264).",
         )
     )
     bitrate_kbps: int = _setting(
