@@ -13,7 +13,7 @@ import sys
 import aiohttp
 import uvloop
 
-from framecast.output.icedtls import IceOptions, Identity, Link
+from framecast.output.webrtc.icedtls import IceOptions, Identity, Link
 from framecast.wire import sdp
 
 CONNECTING_AT_A_TIME = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from framecast.core.packet import Format, Packet
-from framecast.output.containers import Container
-from framecast.output.segments import Segmenter
+from framecast.output.hls.parts import Container
+from framecast.output.hls.segments import Segmenter
 
 NS = 1_000_000_000
 START_NS = 1_790_000_000 * NS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from framecast.core.packet import Packet
-from framecast.output.containers import Container, Mp4Container, TsContainer
+from framecast.output.hls.parts import Container, Mp4Container, TsContainer
 from framecast.wire import fmp4, h264, m3u8, mpegts
 from tests.output.feeding import FORM, NS, START_NS, Feed, heard
 from tests.wire.coded import Unit, decode, pictures, sound

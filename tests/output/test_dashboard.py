@@ -16,7 +16,7 @@ from framecast.core.stream import MOST_RENDITIONS, Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import new_viewer
-from framecast.output.dashboard import MOST_BUFFERED_BYTES, Channel, Hub, Page, Subscription
+from framecast.output.dashboard.hub import MOST_BUFFERED_BYTES, Channel, Hub, Page, Subscription
 from framecast.wire import media
 from tests.core.fakes import Collector, Workshop, a_few_turns, packet, until
 from tests.core.sinks import check_sink

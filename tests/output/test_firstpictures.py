@@ -9,7 +9,7 @@ from framecast.core.packet import Format, Packet
 from framecast.core.stream import State, Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
-from framecast.output.firstpictures import FirstPictures
+from framecast.output.containers.firstpictures import FirstPictures
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import H264, Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
-from framecast.output.fragments import MOST_KEPT, FragmentHub, Fragments
+from framecast.output.containers.fragments import MOST_KEPT, FragmentHub, Fragments
 from framecast.wire import blockcode
 from tests.core.fakes import START_NS, Collector
 from tests.wire.coded import CLOCK_HZ, Unit, pictures, sound

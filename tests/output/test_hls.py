@@ -15,7 +15,7 @@ from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
-from framecast.output.hls import GRACE_S, Gone, Hls
+from framecast.output.hls.playlists import GRACE_S, Gone, Hls
 from framecast.wire.m3u8 import Wanted
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from framecast.core.track import Track
-from framecast.output.channel import Channel
+from framecast.output.dashboard.channel import Channel
 from tests.core.fakes import packet
 from tests.output.test_dashboard import Wall
 from tests.output.test_subscription import Camera, unit

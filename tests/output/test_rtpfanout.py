@@ -11,8 +11,8 @@ from framecast.core.clock import SYSTEM
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
-from framecast.output import rtpfanout
-from framecast.output.rtpfanout import RtpFanout, RtpSeat
+from framecast.output.webrtc import rtpfanout
+from framecast.output.webrtc.rtpfanout import RtpFanout, RtpSeat
 from framecast.wire import rtp
 
 pytestmark = pytest.mark.anyio

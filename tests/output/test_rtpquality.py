@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framecast.core.ladder import LADDER
-from framecast.output.rtpquality import LONGEST_PAUSE_S, Controller, _cost
+from framecast.output.webrtc.quality import LONGEST_PAUSE_S, Controller, _cost
 
 SOURCE_BPS = 1_500_000.0
 WIDTH_PX, FPS = 640, 30.0

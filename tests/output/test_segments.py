@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.output import segments
-from framecast.output.segments import KEPT, LISTED
+from framecast.output.hls import segments
+from framecast.output.hls.segments import KEPT, LISTED
 from framecast.wire import m3u8
 from framecast.wire.m3u8 import Wanted
 from tests.output.feeding import NS, START_NS, Feed, heard

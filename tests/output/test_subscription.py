@@ -10,10 +10,10 @@ from framecast.core.clock import ManualClock
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.core.viewer import new_viewer
-from framecast.output.channel import Channel
-from framecast.output.codedsubscription import CODED_CREDIT, LEAST_ON_THE_WAY_BYTES, CodedSubscription
-from framecast.output.page import MOST_BUFFERED_BYTES, Page
-from framecast.output.soundsubscription import LATE_S, MOST_DELAY_S, SoundSubscription
+from framecast.output.dashboard.channel import Channel
+from framecast.output.dashboard.codedsubscription import CODED_CREDIT, LEAST_ON_THE_WAY_BYTES, CodedSubscription
+from framecast.output.dashboard.page import MOST_BUFFERED_BYTES, Page
+from framecast.output.dashboard.soundsubscription import LATE_S, MOST_DELAY_S, SoundSubscription
 from framecast.wire import media
 from tests.core.fakes import packet
 

@@ -16,7 +16,7 @@ import pytest
 
 from framecast.core.packet import Packet
 from framecast.core.rendition import H264
-from framecast.output import hls
+from framecast.output.hls import playlists as hls
 from framecast.wire import blockcode
 from tests.service.serving import Server, jpeg, serving, until
 

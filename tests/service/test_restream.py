@@ -11,8 +11,8 @@ import av
 import pytest
 
 from framecast.core.rendition import H264
-from framecast.output.dial import dial, hang_up, write
-from framecast.output.restream import Restream
+from framecast.output.restream.dial import dial, hang_up, write
+from framecast.output.restream.restream import Restream
 from framecast.wire import blockcode
 from tests.core.fakes import Collector
 from tests.service.serving import Server, serving, until
@@ -200,7 +200,7 @@ async def test_a_server_that_refuses_is_quoted(tmp_path: Path) -> None:
 
 async def test_one_that_takes_nothing_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts and then neither reads nor answers."""
-    monkeypatch.setattr("framecast.output.restream.CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("framecast.output.restream.restream.CONNECT_TIMEOUT_S", 0.2)
     held: list[asyncio.StreamWriter] = []
     door = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     async with door:

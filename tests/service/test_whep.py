@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from framecast.output.webrtc import Output
-from framecast.output.webrtcpeer import Peer
+from framecast.output.webrtc.peer import Peer
+from framecast.output.webrtc.viewers import Output
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import Watcher, local_address, watcher
@@ -292,7 +292,7 @@ async def test_viewers_go_with_their_camera(live: Server) -> None:
 
 
 async def test_a_server_without_the_libraries_says_so(live: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "framecast.output.icedtls", None)
+    monkeypatch.setitem(sys.modules, "framecast.output.webrtc.icedtls", None)
     message = await live.error("POST", WHEP, 501, "webrtc_missing", data=OFFER, headers=SDP)
     assert "framecast[webrtc]" in message
     assert not live.camera().stream.viewers

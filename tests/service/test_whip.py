@@ -12,7 +12,7 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from framecast.output.restream import Restream
+from framecast.output.restream.restream import Restream
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import local_address

@@ -12,8 +12,8 @@ import pytest
 
 from framecast.core.packet import Packet
 from framecast.core.rendition import AAC, H264, OPUS
-from framecast.output.fragments import Fragments
-from framecast.output.transportstream import TransportStream
+from framecast.output.containers.fragments import Fragments
+from framecast.output.containers.transportstream import TransportStream
 from tests.support.claps import Witness, first_channel, luma_of, watch
 from tests.sync.house import House, Tap, Way, doorbell, house, stamped
 from tests.sync.virtual import Arrival, Device

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from framecast.core.errors import LimitReached
 from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
-from framecast.output import webrtc
-from framecast.output.webrtcpeer import CONNECT_TIMEOUT_S, Peer
+from framecast.output.webrtc import viewers as webrtc
+from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
 from framecast.service.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
 from framecast.service.config.models import WebrtcSettings
@@ -21,7 +21,7 @@ from framecast.service.errors import ApiError
 from framecast.wire import sdp
 
 if TYPE_CHECKING:
-    from framecast.output.icedtls import IceOptions, Identity
+    from framecast.output.webrtc.icedtls import IceOptions, Identity
 
 log = logging.getLogger("framecast.service.webrtc")
 
@@ -202,7 +202,7 @@ class Peering:
         """The libraries, imported on a thread when first needed."""
         if self._library is None:
             try:
-                library = await asyncio.to_thread(importlib.import_module, "framecast.output.icedtls")
+                library = await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
             except (ImportError, OSError) as error:
                 log.warning("WebRTC can't be had: %s", error)
                 raise ApiError(

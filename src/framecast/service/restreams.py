@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from framecast.core.supervise import Supervisor
-from framecast.output.dial import CheckAddress
-from framecast.output.restream import Restream, RestreamError, Session
-from framecast.output.rtmpsession import RtmpSession
-from framecast.output.rtspsession import RtspSession
+from framecast.output.restream.dial import CheckAddress
+from framecast.output.restream.restream import Restream, RestreamError, Session
+from framecast.output.restream.rtmpsession import RtmpSession
+from framecast.output.restream.rtspsession import RtspSession
 from framecast.service.cameras import Camera
 from framecast.service.config.restreamurls import http_url, mask_restream_url
 from framecast.service.peering import Peering
@@ -82,8 +82,8 @@ class Restreams:
 
     async def _open_whip(self, url: str, check: CheckAddress | None) -> Session:
         try:
-            await asyncio.to_thread(importlib.import_module, "framecast.output.icedtls")
-            library: Any = await asyncio.to_thread(importlib.import_module, "framecast.output.whipsession")
+            await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
+            library: Any = await asyncio.to_thread(importlib.import_module, "framecast.output.restream.whipsession")
         except (ImportError, OSError):
             raise RestreamError("WHIP needs further packages here: pip install 'framecast[webrtc]'") from None
         session: Session = library.WhipSession(url, check, await self._peering.options())

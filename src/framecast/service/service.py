@@ -19,12 +19,12 @@ from framecast.core.errors import ConfigError, LimitReached, Misuse, StateError
 from framecast.core.rendition import H264
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
-from framecast.output.coded import Mp4Output
-from framecast.output.dashboard import Hub
-from framecast.output.dial import CheckAddress
-from framecast.output.fragments import FragmentHub
-from framecast.output.hls import HlsHub
-from framecast.output.transportstream import TransportStream
+from framecast.output.containers.fragments import FragmentHub
+from framecast.output.containers.transportstream import TransportStream
+from framecast.output.dashboard.hub import Hub
+from framecast.output.hls.playlists import HlsHub
+from framecast.output.mp4 import Mp4Output
+from framecast.output.restream.dial import CheckAddress
 from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.changes import PINS, check_changes, checked, free_id

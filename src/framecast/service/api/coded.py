@@ -9,7 +9,7 @@ from aiohttp import HttpVersion10, web
 
 from framecast.core.ladder import NAMED
 from framecast.core.rendition import Rendition, snap_quality, snap_width
-from framecast.output.coded import CONTENT_TYPE
+from framecast.output.mp4 import CONTENT_TYPE
 from framecast.service.api import query
 from framecast.service.errors import ApiError
 from framecast.service.rights import Right

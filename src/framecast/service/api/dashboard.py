@@ -19,7 +19,7 @@ from framecast import __version__
 from framecast.core.errors import LimitReached
 from framecast.core.fanout import GONE
 from framecast.core.stream import Stream
-from framecast.output.dashboard import Page
+from framecast.output.dashboard.hub import Page
 from framecast.service.api.board import Board
 from framecast.service.api.interest import Interest, check_wish
 from framecast.service.api.sockets import open_socket

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from framecast.core.rendition import H264
-from framecast.output.hls import AHEAD, INDEX, STREAM, Gone, Hls, Source
-from framecast.output.transportstream import TransportStream
+from framecast.output.containers.transportstream import TransportStream
+from framecast.output.hls.playlists import AHEAD, INDEX, STREAM, Gone, Hls, Source
 from framecast.service.api import query
 from framecast.service.api.coded import WATCH, coded_rendition
 from framecast.service.cameras import Camera

@@ -11,7 +11,7 @@ from typing import Any
 from framecast.core.adapt import CODED_SPARE, SPARE, Controller
 from framecast.core.errors import LimitReached
 from framecast.core.ladder import LADDER
-from framecast.output.dashboard import (
+from framecast.output.dashboard.hub import (
     CODED_CREDIT,
     DEFAULT_CREDIT,
     MOST_CREDIT,
@@ -172,24 +172,24 @@ class Interest:
     # As the gauge of its subscription.
 
     def acked(self, now_s: float, sent_at_s: float, size_bytes: int) -> None:
-        """See `output.subscription.Gauge`."""
+        """See `output.dashboard.subscription.Gauge`."""
         if self._controller is not None:
             self._controller.acked(now_s, sent_at_s, size_bytes)
 
     def dropped(self, now_s: float) -> None:
-        """See `output.subscription.Gauge`."""
+        """See `output.dashboard.subscription.Gauge`."""
         if self._controller is not None:
             self._controller.dropped(now_s)
 
     def padding(self, now_s: float) -> int:
-        """See `output.subscription.Gauge`."""
+        """See `output.dashboard.subscription.Gauge`."""
         subscription = self._subscription
         if self._controller is None or subscription is None or subscription.moving:
             return 0
         return self._controller.padding(now_s)
 
     def review(self, now_s: float) -> None:
-        """See `output.subscription.Gauge`."""
+        """See `output.dashboard.subscription.Gauge`."""
         controller, subscription = self._controller, self._subscription
         if controller is None or subscription is None or now_s - self._reviewed_s < REVIEW_S:
             return

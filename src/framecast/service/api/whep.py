@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from framecast.output.webrtcpeer import Peer
+from framecast.output.webrtc.peer import Peer
 from framecast.service.api import query
 from framecast.service.api.watch import allowed
 from framecast.service.bodies import read_body

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from framecast.core.rendition import SOURCE, Rendition
 from framecast.core.stream import Stream
-from framecast.output.channel import Channel, Reader
-from framecast.output.codedsubscription import CODED_CREDIT, CodedSubscription
-from framecast.output.fragments import FragmentHub
-from framecast.output.page import MOST_BUFFERED_BYTES, Page
-from framecast.output.soundsubscription import SoundSubscription
-from framecast.output.subscription import DEFAULT_CREDIT, MOST_CREDIT, Subscription
+from framecast.output.containers.fragments import FragmentHub
+from framecast.output.dashboard.channel import Channel, Reader
+from framecast.output.dashboard.codedsubscription import CODED_CREDIT, CodedSubscription
+from framecast.output.dashboard.page import MOST_BUFFERED_BYTES, Page
+from framecast.output.dashboard.soundsubscription import SoundSubscription
+from framecast.output.dashboard.subscription import DEFAULT_CREDIT, MOST_CREDIT, Subscription
 
 __all__ = [
     "CODED_CREDIT",

@@ -13,13 +13,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from framecast.core.packet import Packet
-from framecast.output.dial import CheckAddress, addresses
-from framecast.output.restream import RestreamError
-from framecast.output.rtpfanout import RtpSeat
+from framecast.output.restream.dial import CheckAddress, addresses
+from framecast.output.restream.restream import RestreamError
+from framecast.output.webrtc.rtpfanout import RtpSeat
 from framecast.wire import rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
-    from framecast.output.icedtls import IceOptions
+    from framecast.output.webrtc.icedtls import IceOptions
 
 MOST_REDIRECTS = 3
 REPORT_INTERVAL_S = 1.0
@@ -38,7 +38,7 @@ class WhipSession:
     sound = "opus"
 
     def __init__(self, url: str, check: CheckAddress | None, options: IceOptions) -> None:
-        from framecast.output.icedtls import Identity, Link
+        from framecast.output.webrtc.icedtls import Identity, Link
 
         parts = urlsplit(url)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -18,7 +18,7 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
 from framecast.core.stream import CODED_BYTES, CODED_PACKETS, Stream
 from framecast.core.track import Track
-from framecast.output.firstpictures import FirstPictures, has_recent
+from framecast.output.containers.firstpictures import FirstPictures, has_recent
 from framecast.wire import fmp4, h264
 
 SOUND_WAITS_NS = 130_000_000

@@ -7,9 +7,9 @@ import secrets
 from urllib.parse import unquote, urlsplit
 
 from framecast.core.packet import Packet
-from framecast.output.dial import CheckAddress, dial, hang_up, write
-from framecast.output.restream import RestreamError
-from framecast.output.rtpfanout import RtpSeat
+from framecast.output.restream.dial import CheckAddress, dial, hang_up, write
+from framecast.output.restream.restream import RestreamError
+from framecast.output.webrtc.rtpfanout import RtpSeat
 from framecast.wire import h264, httpauth, rtp, rtsp
 
 READ_BYTES = 16 * 1024

@@ -24,7 +24,7 @@ from framecast.core.clock import SYSTEM, Clock
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.lipsync import MOST_NS, Hold
+from framecast.output.webrtc.lipsync import MOST_NS, Hold
 from framecast.wire import rtp
 
 STEP_PACKETS = 12

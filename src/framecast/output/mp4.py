@@ -14,7 +14,7 @@ from framecast.core.fanout import Seat
 from framecast.core.keyed import KeyedFanout
 from framecast.core.packet import Packet
 from framecast.core.viewer import Viewer
-from framecast.output.fragments import Fragments
+from framecast.output.containers.fragments import Fragments
 from framecast.output.mjpeg import chunk
 from framecast.output.transport import Takeover
 

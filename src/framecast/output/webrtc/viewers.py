@@ -16,12 +16,12 @@ from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
-from framecast.output.lipsync import Hold
-from framecast.output.rtpfanout import RtpFanout, RtpSeat, whole
+from framecast.output.webrtc.lipsync import Hold
+from framecast.output.webrtc.rtpfanout import RtpFanout, RtpSeat, whole
 from framecast.wire import h264, rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
-    from framecast.output.webrtcpeer import Peer
+    from framecast.output.webrtc.peer import Peer
 
 
 class Unacceptable(ValueError):

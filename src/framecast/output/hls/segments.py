@@ -1,7 +1,7 @@
 """Cuts a camera's coded stream into the segments and parts of HLS.
 
-Theory of operation. `Segmenter` is fed one piece per picture, of MP4 (`output/fragments.py`) or of MPEG-TS
-(`output/transportstream.py`), and pieces of sound between them. It holds those of the part in the making. When the
+Theory of operation. `Segmenter` is fed one piece per picture, of MP4 (`containers/fragments.py`) or of MPEG-TS
+(`containers/transportstream.py`), and pieces of sound between them. It holds those of the part in the making. When the
 picture arrives that begins the next part, the last one's duration is known: the part is closed and never changes again.
 A segment begins with a key picture; one is asked for when it is time. What does not follow (another init segment, the
 device's restart, a silence) begins a segment that says so; until its key picture comes, nothing is taken.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from framecast.core.packet import Packet
-from framecast.output.containers import Container
+from framecast.output.hls.parts import Container
 from framecast.wire import m3u8
 
 PART_S = 0.4

@@ -26,9 +26,9 @@ from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.containers import Mp4Container, TsContainer
-from framecast.output.fragments import Fragments
-from framecast.output.segments import NS, Segmenter
+from framecast.output.containers.fragments import Fragments
+from framecast.output.hls.parts import Mp4Container, TsContainer
+from framecast.output.hls.segments import NS, Segmenter
 from framecast.wire import aac, h264, m3u8
 
 GRACE_S = 15.0

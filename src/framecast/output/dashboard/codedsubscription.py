@@ -13,9 +13,9 @@ from framecast.core.fanout import GONE
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.channel import Channel
-from framecast.output.page import Page
-from framecast.output.subscription import Subscription, Trial
+from framecast.output.dashboard.channel import Channel
+from framecast.output.dashboard.page import Page
+from framecast.output.dashboard.subscription import Subscription, Trial
 
 CODED_CREDIT = 15
 """Coded video must not wait to be acknowledged: 300 ms there and back are 9 pictures at 30 fps, plus some to spare."""

@@ -6,8 +6,8 @@ import asyncio
 from urllib.parse import urlsplit
 
 from framecast.core.packet import Packet
-from framecast.output.dial import CheckAddress, dial, hang_up, write
-from framecast.output.restream import RestreamError
+from framecast.output.restream.dial import CheckAddress, dial, hang_up, write
+from framecast.output.restream.restream import RestreamError
 from framecast.wire import h264, rtmp
 
 READ_BYTES = 16 * 1024

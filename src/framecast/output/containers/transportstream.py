@@ -13,8 +13,8 @@ from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
 from framecast.core.stream import CODED_BYTES, CODED_PACKETS, Stream
 from framecast.core.track import Track
-from framecast.output.firstpictures import FirstPictures, has_recent
-from framecast.output.fragments import Ear
+from framecast.output.containers.firstpictures import FirstPictures, has_recent
+from framecast.output.containers.fragments import Ear
 from framecast.wire import mpegts
 
 SOUND_WAITS_NS = 100_000_000

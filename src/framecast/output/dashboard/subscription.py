@@ -20,8 +20,8 @@ from framecast.core.pacer import Pacer
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.channel import Channel
-from framecast.output.page import Page
+from framecast.output.dashboard.channel import Channel
+from framecast.output.dashboard.page import Page
 
 DEFAULT_CREDIT = 2
 MOST_CREDIT = 30

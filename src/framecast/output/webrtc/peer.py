@@ -16,13 +16,13 @@ from framecast.core.ladder import AUTO, LADDER, Choice
 from framecast.core.rendition import OPUS, Rendition
 from framecast.core.viewer import Viewer
 from framecast.output.farewell import see_through
-from framecast.output.rtpfanout import RtpSeat
-from framecast.output.rtpquality import Controller
-from framecast.output.webrtc import Output, Plan, Scout
+from framecast.output.webrtc.quality import Controller
+from framecast.output.webrtc.rtpfanout import RtpSeat
+from framecast.output.webrtc.viewers import Output, Plan, Scout
 from framecast.wire import rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
-    from framecast.output.icedtls import Link
+    from framecast.output.webrtc.icedtls import Link
 
 log = logging.getLogger("framecast.output.webrtc")
 

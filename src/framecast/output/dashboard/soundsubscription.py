@@ -14,9 +14,9 @@ from collections.abc import Callable
 from framecast.core.fanout import GONE
 from framecast.core.packet import Packet
 from framecast.core.track import Track
-from framecast.output.channel import Channel
-from framecast.output.page import Page
-from framecast.output.subscription import Subscription
+from framecast.output.dashboard.channel import Channel
+from framecast.output.dashboard.page import Page
+from framecast.output.dashboard.subscription import Subscription
 
 MOST_SOUND_S = 0.4
 LATE_S = 0.25

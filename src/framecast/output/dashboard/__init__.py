@@ -1,0 +1,1 @@
+"""Tracks -> the dashboard's WebSocket: any set of cameras over one socket."""

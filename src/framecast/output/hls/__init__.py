@@ -1,0 +1,1 @@
+"""HLS with low latency."""

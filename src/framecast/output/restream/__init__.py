@@ -1,0 +1,1 @@
+"""Pushing cameras on to other servers."""
