@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from urllib.parse import parse_qsl
 
 from framecast.core.packet import Format, Packet
-from framecast.output.containers import TsContainer
-from framecast.output.segments import Segmenter
+from framecast.output.hls.parts import TsContainer
+from framecast.output.hls.segments import Segmenter
 from framecast.wire import aac, fmp4, h264, m3u8, mpegts
 from fuzz.target import Target, require
 
