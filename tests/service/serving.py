@@ -150,7 +150,7 @@ def jpeg(number: int = 0, size: tuple[int, int] = (96, 64), noise: bool = False)
     return encoded
 
 
-async def until(condition: Any, timeout_s: float = 5.0) -> None:
+async def until(condition: Any, timeout_s: float = 20.0) -> None:
     """Wait until ``condition()`` is true."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 (what is waited for has no event to set)
