@@ -109,7 +109,7 @@ def test_a_page_that_is_not_secure_plays_and_says_what_is_off(start: Start, open
     } in numbers["failures"]
     page.get_by_role("button", name="Numbers").click()
     player = page.locator("framecast-player")
-    expect(player).to_contain_text("This page came over plain HTTP")
+    expect(player).to_contain_text("since this page came over plain HTTP: WebCodecs")
     expect(player).to_contain_text("framecast tls init")
     page.get_by_role("button", name="Talking needs a secure page").click(force=True)
     expect(player.get_by_role("status").last).to_contain_text("Talking needs a secure page")

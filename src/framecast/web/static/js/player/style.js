@@ -115,7 +115,7 @@ const CSS = `
   display: grid;
   grid-template-columns: auto minmax(0, 1fr);
   gap: 0 12px;
-  max-width: calc(100% - 16px);
+  max-width: min(100% - 16px, 480px);
   max-height: calc(100% - 16px);
   margin: 0;
   padding: 8px 12px;
