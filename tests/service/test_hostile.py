@@ -366,6 +366,7 @@ def random_requests(
 
 async def test_random_requests_made_from_the_reference(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.service.api.watch.SNAPSHOT_WAIT_S", 0.05)
+    monkeypatch.setattr("framecast.service.api.sound.FIRST_CHUNK_S", 0.05)
     document = await watched.server.json("GET", "/api/openapi.json")
     chance = random.Random(8)
     statuses: Counter[int] = Counter()
