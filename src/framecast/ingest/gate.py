@@ -2,9 +2,8 @@
 
 One broken picture can end a browser's `<img>` for good, so every cause is checked before fan-out and counted:
 markers, end and size on every frame (a few microseconds), and the entropy-coded data itself by decoding it at an eighth
-of its size, as far as a budget of CPU allows (about 10 us a kilobyte), and only every fourth time of a camera whose
-first 500 were all whole. A frame that is not decoded passes on its markers. Between the two stands the bound on
-pictures a second: what comes beyond it costs nothing more.
+of its size, as far as a budget of CPU allows (about 10 us a kilobyte). A frame that the budget did not cover passes
+on its markers. Between the two stands the bound on pictures a second: what comes beyond it costs nothing more.
 """
 
 from __future__ import annotations
@@ -19,14 +18,6 @@ from framecast.core.stream import Stream
 from framecast.wire.jpeg import MAX_BYTES, MAX_PIXELS, Header, Inspector, JpegError, verify_scan
 
 Verify = Literal["auto", "always", "never"]
-
-CLEAN = 500
-"""After so many scans without damage a camera is trusted: its firmware is not one of those that damage pictures."""
-SAMPLED = 4
-"""Of a trusted camera one scan in so many is still decoded. The first damage that is found ends the trust for good."""
-
-DAMAGED = -(1 << 62)
-"""Stands where clean scans are counted, of a camera that has sent a picture that was not whole."""
 
 MOST_PROGRESSIVE_PIXELS = 2_000_000
 """Larger progressive pictures are not decoded in search of damage: with 32 scans, 25 megapixels hold the loop for
@@ -107,8 +98,7 @@ class Gate:
     Args:
         stream: Where causes are counted.
         limits: Largest picture.
-        verify: ``auto`` decodes scans while the budget lasts, and a sample of those of a camera that has shown itself
-            sound; ``always`` each one, ``never`` none.
+        verify: ``auto`` decodes scans while the budget lasts, ``always`` each one, ``never`` none.
         budget: Shared by all cameras.
     """
 
@@ -129,7 +119,6 @@ class Gate:
         self._rate = Rate(limits.max_fps) if limits.max_fps else None
         self._coded_rate = Rate(limits.max_fps) if limits.max_fps else None
         self._skipping = ""
-        self._clean = 0
         self._header: Header | None = None
         self._format = Format("mjpeg")
 
@@ -145,21 +134,6 @@ class Gate:
             self._stream.refused[cause] += 1
         return not cause
 
-    def _verify_if_due(self, header: Header, jpeg: bytes) -> None:
-        if self._clean >= CLEAN:
-            self._clean += 1
-            if self._clean % SAMPLED:
-                return
-        began = None if _takes_long(header) else self._budget.begin()
-        if began is None:
-            self._budget.passed += _takes_long(header)
-            return
-        try:
-            verify_scan(jpeg)
-        finally:
-            self._budget.end(began)
-        self._clean += 1 if self._clean < CLEAN else 0
-
     def check(self, payload: bytes) -> tuple[Format, bytes] | None:
         """The picture's format and its bytes without padding; None when it is refused."""
         try:
@@ -167,12 +141,18 @@ class Gate:
             if self._rate is not None and not self._rate.take(self._stream.clock.now_ns()):
                 self._stream.refused["too_many_pictures"] += 1
                 return None
-            if self._verify == "auto":
-                self._verify_if_due(header, jpeg)
+            if self._verify == "auto" and not _takes_long(header):
+                began = self._budget.begin()
+                if began is not None:
+                    try:
+                        verify_scan(jpeg)
+                    finally:
+                        self._budget.end(began)
+            elif self._verify == "auto":
+                self._budget.passed += 1
             elif self._verify == "always":
                 verify_scan(jpeg)
         except JpegError as error:
-            self._clean = DAMAGED
             self._stream.refused[error.fault.value] += 1
             return None
         if len(jpeg) != len(payload):

@@ -205,9 +205,7 @@ class StreamSettings(Section):
         False, "Re-encode cameras' own JPEGs with the quality and width of `[capture]`. Otherwise they pass untouched."
     )
     verify: Verify = _setting(
-        "auto",
-        "Decode each JPEG to find damage inside it: `always`, `never`, or `auto`: while there is time for it, and a "
-        "sample of a camera's that never sent a damaged one.",
+        "auto", "Decode each JPEG to find damage inside it: `always`, `never`, or `auto`, while there is time for it."
     )
 
 
