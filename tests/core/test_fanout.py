@@ -203,6 +203,24 @@ def test_one_that_drains_during_a_pass_gets_the_picture_once(tiny_slices: None) 
     assert {each.counts for each in viewers} == {(3, 0, 0)}
 
 
+@pytest.mark.parametrize("taken", [0, 1, None])
+def test_what_send_leaves_goes_to_the_transport(taken: int | None) -> None:
+    stage = Stage()
+    viewer = Connection()
+
+    def send(data: bytes) -> int:
+        if taken is None:
+            raise BlockingIOError
+        return taken
+
+    viewer.seat.send = send
+    stage.fanout.add(viewer.seat)
+    stage.push()
+    stage.push()
+    left = taken or 0
+    assert viewer.written == [rest for rest in (b"F1"[left:], b"2"[left:]) if rest]
+
+
 def test_a_connection_that_is_gone_costs_nobody_else_a_frame() -> None:
     stage = Stage()
     viewers = stage.join(20)

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -163,21 +164,18 @@ class Peering:
         library = await self._load()
         assert self._identity is not None and self._options is not None
         self._opened += 1
-        viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name)
-        link = None
-        try:
+        async with AsyncExitStack() as undo:
+            viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name)
+            undo.callback(self._cameras.dismiss, camera, viewer)
             link = library.Link(plan.transport, self._options, self._identity.certificate, first_port=self._opened)
+            undo.push_async_callback(link.close)
             candidates = await link.gather()
             if not candidates:
                 raise ApiError(503, "no_network", "No UDP port could be opened for WebRTC (webrtc.udp_ports)")
             if self._cameras.get(camera.camera_id) is None:
                 raise ApiError(404, "not_found", "The camera has been removed")
             peer = Peer(output, viewer, link, plan, rendition, adapts=adapts)
-        except BaseException:
-            self._cameras.dismiss(camera, viewer)
-            if link is not None:
-                await link.close()
-            raise
+            undo.pop_all()
         self._peers[peer.token] = (camera, peer, token)
 
         def gone() -> None:
