@@ -121,13 +121,45 @@ def test_coded_video_goes_over_at_a_key_picture_which_is_asked_for() -> None:
         (2, False),
         (3, False),
         (4, False),
-        (5, False),
         (5, True),
         (6, False),
-    ], "nothing is missing; the key picture is needed though its frame was sent"
+    ], "the other one came later, and yet nothing is missing and nothing is there twice"
     assert camera.subscription.channel is channel
     assert not camera.track.wanted
     assert len(camera.forms) == 2, "said again before the first picture of the other one"
+
+
+def test_a_key_picture_of_what_was_sent_before_is_no_beginning() -> None:
+    camera = Camera()
+    other = Track("h264/320", ring_packets=600, since_key=True)
+    asked: list[bool] = []
+    other.on_key_wanted = lambda: asked.append(True)
+    camera.join()
+    camera.publish(key=True)
+    camera.publish(3)
+    camera.subscription.move(Channel(3, other, lambda: None), 0, lambda: None)
+    camera.publish(2)
+    assert camera.ids == [1, 2, 3, 4, 5], "the newest waits for the other one"
+    other.publish(unit(5, key=True))
+    assert (camera.subscription.moving, len(asked)) == (True, 2)
+    other.publish(unit(6))
+    camera.publish()
+    other.publish(unit(7, key=True))
+    assert camera.ids == [1, 2, 3, 4, 5, 6, 7], "never back"
+    assert not camera.subscription.moving
+
+
+def test_what_waits_goes_on_when_it_stays_where_it_is() -> None:
+    camera = Camera()
+    other = Channel(3, Track("h264/320", ring_packets=600, since_key=True), lambda: None)
+    camera.join()
+    camera.publish(key=True)
+    camera.subscription.move(other, 0, lambda: None)
+    camera.publish()
+    assert camera.ids == [1]
+    camera.subscription.move(camera.channel, 0, lambda: None)
+    camera.publish()
+    assert camera.ids == [1, 2, 3]
 
 
 def test_a_key_picture_for_which_there_is_no_room_is_asked_for_again() -> None:

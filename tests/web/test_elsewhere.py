@@ -100,7 +100,7 @@ def test_a_page_that_is_not_secure_plays_and_says_what_is_off(start: Start, open
     assert not page.evaluate("() => isSecureContext")
     place(page, url, camera="door")
     shown(page, 10)
-    page.wait_for_function("() => ['webrtc', 'mse'].includes(window.player.stats.path)")
+    page.wait_for_function("() => ['webrtc', 'mse'].includes(window.player.stats?.path)")
     numbers = stats(page)
     assert {
         "path": "webcodecs",

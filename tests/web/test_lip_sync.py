@@ -118,7 +118,7 @@ def test_the_page_shows_the_flash_when_it_plays_the_click(server: Process, page:
     place(page, server.url, camera="door", path=path)
     wait_path(page, path)
     page.get_by_role("button", name="Sound on").click()
-    page.wait_for_function("() => window.player.stats.sound.match(/^On$|^PCM/)")
+    page.wait_for_function("() => window.player.stats?.sound.match(/^On$|^PCM/)")
     seen = page.evaluate(WATCH, SECONDS * 1000)
     witness = Witness(*([at_ms / 1000 for at_ms in seen[name]] for name in ("flashes", "clicks")))
     print(f"{path}: {witness.report()} {[round(offset * 1000) for offset in witness.offsets()]}")
@@ -132,7 +132,7 @@ def test_webrtc_plays_both_of_one_moment(server: Process, page: Page) -> None:
     place(page, server.url, camera="door", path="webrtc")
     wait_path(page, "webrtc")
     page.get_by_role("button", name="Sound on").click()
-    page.wait_for_function("() => window.player.stats.sound.match(/^On$/)")
+    page.wait_for_function("() => window.player.stats?.sound.match(/^On$/)")
     apart_ms = page.evaluate(PLAYED, [4_000, 6_000])
     print(f"webrtc: {[round(each) for each in apart_ms]}")
     assert len(apart_ms) >= 8

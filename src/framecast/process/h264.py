@@ -26,8 +26,8 @@ from framecast.process.h264units import TICKS_HZ, tidy
 from framecast.process.jpegframe import JpegFrames
 from framecast.process.options import DEFAULT, H264Options
 
-KEY_INTERVAL_S = 0.5
-"""Keyframes that somebody asks for come no closer together."""
+KEY_INTERVAL_NS = 500_000_000
+"""Keyframes that somebody asks for come no closer together; what comes by itself does not count."""
 FIRST_FPS = 15
 """What rate control reckons with until the rate is known."""
 DRIFT = 1.25
@@ -64,6 +64,7 @@ class H264Maker:
         self._ticks = -1
         self._last_ns = 0
         self._key_ns = 0
+        self._may_ns = 0
         self._interval_s = 0.0
         self._paused = False
 
@@ -81,7 +82,7 @@ class H264Maker:
 
         Args:
             packet: A whole JPEG.
-            key_wanted: Make it a keyframe, if the last one was 0.5 s ago or more.
+            key_wanted: Make it a keyframe, if the last one that was wanted was 0.5 s ago or more.
 
         Raises:
             Undecodable: Not a whole JPEG.
@@ -113,6 +114,10 @@ class H264Maker:
             payload, key = self._encode_otherwise(error, packet, source)
         if key:
             self._key_ns = packet.pts_ns
+            if fresh:
+                self._may_ns = 0
+            elif key_wanted:
+                self._may_ns = packet.pts_ns + KEY_INTERVAL_NS
         assert self._job is not None
         return Coded(payload, key, self._job.width_px, self._job.height_px)
 
@@ -130,7 +135,7 @@ class H264Maker:
 
     def _is_due(self, pts_ns: int, key_wanted: bool) -> bool:
         since_s = (pts_ns - self._key_ns) / 1e9
-        if key_wanted and since_s >= KEY_INTERVAL_S:
+        if key_wanted and pts_ns >= self._may_ns:
             return True
         # The last one that is not too late, with a little room, so that 30 a second make groups of 60.
         return since_s >= self._options.gop_s - 0.9 * self._interval_s

@@ -2,6 +2,11 @@
 
 One lost picture makes the following ones useless, so a page that is behind loses everything up to the next picture that
 can be decoded alone, which is asked for as soon as there is credit again.
+
+Nor may a page be sent a picture that is older than the last one, even where a channel in another size begins with it:
+a player of fragments would play it again. So while a subscription is about to move, each packet waits for the one after
+it, and the other channel has an interval's time to bring the same picture; where its key picture is still too old,
+another one is asked for.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ class CodedSubscription(Subscription):
         self._skipping = True
         self._asked = False
         self._told: tuple[Channel, str, bytes] | None = None
+        self._held: Packet | None = None
 
     def begin(self, track: Track) -> None:
         """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
@@ -64,7 +70,18 @@ class CodedSubscription(Subscription):
         return track.on_key_wanted is None or (self.channel is not None and self.channel.is_silent(newest))
 
     def offer(self, packet: Packet) -> None:
-        """Send ``packet``, or lose it and all up to the next key packet."""
+        """Send ``packet``, or lose it and all up to the next key packet; one packet is held back before a move."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._offer(held)
+        if self.moving:
+            self._held = packet
+        else:
+            self._offer(packet)
+        if self.gauge is not None:
+            self.gauge.review(self._now())
+
+    def _offer(self, packet: Packet) -> None:
         if self._skipping and not packet.key:
             self._drop()
             self.pump()
@@ -75,21 +92,23 @@ class CodedSubscription(Subscription):
             self._skipping = True
             self._asked = False
             self.viewer.behind = True
-        if self.gauge is not None:
-            self.gauge.review(self._now())
 
     def may_begin_with(self, packet: Packet) -> bool:
-        """Whether it is a key packet. It may be of a picture that was sent before: what follows needs it."""
-        return packet.key
+        """Whether it is a key packet, of a picture that was not sent before."""
+        return packet.key and packet.frame_id > self.sent_id
 
     def take_over(self, trial: Trial, packet: Packet) -> None:
         """The other channel has a key packet."""
+        held, self._held = self._held, None
+        if held is not None and held.frame_id < packet.frame_id:
+            self._offer(held)
         self._skipping = True
         self._asked = False
         super().take_over(trial, packet)
 
     def clear(self) -> None:
         """Go on with the next key packet."""
+        self._held = None
         self._skipping = True
         self._asked = False
 

@@ -267,10 +267,12 @@ class Trial:
             track.want_key()
 
     def offer(self, packet: Packet) -> None:
-        """Let the subscription begin with ``packet``, if it can."""
+        """Let the subscription begin with ``packet``, if it can; coded video that begins too early is asked again."""
         self._lag += 1
         if self._subscription.may_begin_with(packet) or (packet.key and self._lag > MOST_LAG):
             self._subscription.take_over(self, packet)
+        elif packet.key and self.channel is not None:
+            self.channel.want_key()
 
     def clear(self) -> None:
         """Nothing waits here."""
