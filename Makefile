@@ -36,8 +36,14 @@ check: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# First all that share the machine well, two at a time; then those that hold real time, alone.
 test: check system
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/pytest -m alone
+endif
 
 bench: dev system
 	$(BIN)/python -m bench $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,25 @@ BOTH_LOOPS = [
     pytest.param(PLAIN, id="asyncio"),
 ]
 """For packages whose tests run on both: Windows has no uvloop."""
+
+ALONE = (
+    "bench",
+    "interop",
+    "service/test_adaptive",
+    "sync/test_files",
+    "sync/test_restream",
+    "sync/test_sockets",
+    "web",
+)
+"""Tests of players, links and clocks in real time: on a machine with other work they would measure that."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them, so that `make test` can run them after the others."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")
