@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from framecast.core.clock import ManualClock
-from framecast.core.fanout import Fanout, Seat
+from framecast.core.fanout import Fanout
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
+from framecast.core.seat import Seat
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
 

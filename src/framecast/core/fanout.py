@@ -2,7 +2,9 @@
 
 Theory of operation. A fan-out is one sink of a track. For each packet it makes the bytes once (`package`) and calls
 ``send`` of every viewer that is *in step*: it has had the packet before and its transport holds nothing. That call is
-all that is done per viewer and packet; what a viewer was sent follows from how long it has been in step.
+all that is done per viewer and packet, and all that is looked at: a pass goes through the ``send`` of everybody, not
+through the seats, each of which would have to be fetched into the processor's cache. What a viewer was sent follows
+from how long it has been in step.
 
 What ``send`` leaves of the bytes goes to ``write``, and a viewer whose transport could not pass everything on is
 *behind* (its transport said `pause`, always from within ``write``): it falls out of step, and gets the newest packet,
@@ -28,6 +30,7 @@ from framecast.core.clock import SYSTEM, Clock
 from framecast.core.meter import Percentiles
 from framecast.core.pacer import Pacer
 from framecast.core.packet import Packet
+from framecast.core.seat import FRESH, Seat, Send
 from framecast.core.viewer import Viewer
 
 SLICE_S = 0.002
@@ -37,10 +40,6 @@ MOST_WAITING = 4
 FIRST_REPEAT_S = 0.25
 LONGEST_INTERVAL_S = 4.5
 """Slower cameras are repeated after 9 s all the same: some readers give up after 10 s of silence."""
-FRESH = -(1 << 62)
-"""Index of a seat that has had nothing yet."""
-GONE = (OSError, RuntimeError)
-"""What ``write`` of a connection that is already gone raises (uvloop: ``the handler is closed``)."""
 
 
 class Package(Protocol):
@@ -51,67 +50,6 @@ class Package(Protocol):
 
     def next(self, packet: Packet) -> bytes:
         """What a viewer gets that had something before."""
-
-
-class Seat:
-    """One viewer's place in a fan-out.
-
-    Args:
-        write: Takes bytes at once; what the kernel doesn't take stays in the transport, which then says `pause`.
-        viewer: Its counters.
-        send: A shorter way for a connection that holds nothing: says how much of the bytes the kernel took, and raises
-            OSError when it took none. ``write`` gets the rest. All goes through ``write`` when left out.
-
-    Attributes:
-        index: Index of the last packet it was sent, as of the last `settle`.
-    """
-
-    __slots__ = ("fanout", "index", "ready", "repeated", "repeated_index", "send", "viewer", "write")
-
-    def __init__(
-        self, write: Callable[[bytes], object], viewer: Viewer, send: Callable[[bytes], int] | None = None
-    ) -> None:
-        self.write = write
-        self.send = send or self._write_all
-        self.viewer = viewer
-        self.ready = True
-        self.index = FRESH
-        self.repeated = 0
-        self.repeated_index = FRESH
-        self.fanout: Fanout | None = None
-
-    def pause(self) -> None:
-        """The transport holds bytes it could not pass on."""
-        self.ready = False
-        self.viewer.behind = True
-        if self.fanout is not None:
-            self.fanout.fall_behind(self)
-
-    def resume(self) -> None:
-        """The transport has passed everything on: the newest packet may go."""
-        self.ready = True
-        self.viewer.behind = False
-        if self.fanout is not None:
-            self.fanout.catch_up(self)
-
-    def leave(self) -> None:
-        """Give the place up. Safe to call twice."""
-        if self.fanout is not None:
-            self.fanout.remove(self)
-
-    def finish(self, data: bytes, taken: int) -> None:
-        """Have the transport take what ``send`` left of ``data``; a seat whose connection is gone is given up."""
-        try:
-            self.write(data[taken:] if taken else data)
-        except GONE:
-            self.leave()
-
-    def _write_all(self, data: bytes) -> int:
-        try:
-            self.write(data)
-        except GONE:
-            self.leave()
-        return len(data)
 
 
 class Fanout:
@@ -154,14 +92,18 @@ class Fanout:
         self._on_repeat = on_repeat
         self._loop = loop or asyncio.get_running_loop()
         self._seats: dict[Seat, None] = {}
-        self._in_step: dict[Seat, None] = {}
+        self._in_step: dict[Seat, Send] = {}
         self._latest: Packet | None = None
         self._index = -1
         self._interval_s = 0.0
         self._pushed_at = 0.0
         self._measuring = False
         self._waiting: deque[Packet] = deque()
-        self._pass: list[Seat] = []
+        self._pass: list[Send] = []
+        self._changed: dict[
+            int, tuple[Send, Send | None]
+        ] = {}  # by identity; what was is kept, so that its id stays taken
+        self._owners: dict[int, Seat] | None = None
         self._passing = False
         self._pass_bytes = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -199,7 +141,7 @@ class Fanout:
         if seat.index != FRESH:
             seat.index = self._index
             if seat.ready:
-                self._in_step[seat] = None
+                self._in_step[seat] = seat.send
         elif self._latest is not None and seat.ready:
             self._send_first(seat, self._latest)
 
@@ -213,11 +155,21 @@ class Fanout:
         seat.viewer.settle = None
         del self._seats[seat]
         self._in_step.pop(seat, None)
+        if self._passing:
+            self._changed[id(seat.send)] = (seat.send, None)
         seat.fanout = None
         if not self._seats:
             self._disarm()
             if self._on_empty is not None:
                 self._on_empty()
+
+    def exchange(self, seat: Seat, before: Send) -> None:
+        """A viewer's ``send`` is another one from now on."""
+        if seat in self._in_step:
+            self._in_step[seat] = seat.send
+        if self._passing:
+            self._changed[id(before)] = (before, seat.send)
+            self._owners = None
 
     def push(self, packet: Packet) -> None:
         """Send ``packet`` to everybody who is in step."""
@@ -260,7 +212,7 @@ class Fanout:
             return
         missed = self._index - seat.index
         seat.index = self._index
-        self._in_step[seat] = None
+        self._in_step[seat] = seat.send
         if packet is None:
             seat.viewer.count(drops=missed)
         elif missed:
@@ -276,7 +228,7 @@ class Fanout:
     def _send_first(self, seat: Seat, packet: Packet) -> None:
         seat.index = self._index
         seat.viewer.count(sent=1)
-        self._in_step[seat] = None
+        self._in_step[seat] = seat.send
         self._write(seat, self._package.first(packet))
 
     def _write(self, seat: Seat, data: bytes) -> None:
@@ -304,7 +256,8 @@ class Fanout:
         self._latest = packet
         self._index += 1
         self._passing = True
-        self._pass = list(self._in_step)
+        self._pass = list(self._in_step.values())
+        self._owners = None
         if len(self._in_step) < len(self._seats):
             self._begin_with_newcomers(packet)
 
@@ -314,24 +267,27 @@ class Fanout:
                 self._send_first(seat, packet)
 
     def _slice(self) -> None:
-        data, seats = self._pass_bytes, self._pass
+        data, sends = self._pass_bytes, self._pass
+        if self._changed:
+            sends = [send for send in map(self._now_of, sends) if send is not None]
+            self._changed.clear()
         size = len(data)
         end = perf_counter() + SLICE_S
-        for done in range(0, len(seats), WRITES_PER_CLOCK_READ):
+        for done in range(0, len(sends), WRITES_PER_CLOCK_READ):
             if done and perf_counter() > end:
-                self._pass = seats[done:]
+                self._pass = sends[done:]
                 self._loop.call_soon(self._slice)
                 return
-            for seat in seats[done : done + WRITES_PER_CLOCK_READ]:
-                if seat.fanout is not self:
-                    continue  # it left during the pass
+            for send in sends[done : done + WRITES_PER_CLOCK_READ]:
                 try:
-                    taken = seat.send(data)
+                    taken = send(data)
                 except OSError:  # full, or gone: the transport finds out which
                     taken = 0
                 if taken != size:
-                    seat.finish(data, taken)
+                    self._finish(send, data, taken)
         self._pass = []
+        self._changed.clear()
+        self._owners = None
         self._pass_bytes = b""
         self._passing = False
         packet = self._latest
@@ -340,6 +296,21 @@ class Fanout:
         if self._waiting:
             self._begin(self._waiting.popleft())
             self._loop.call_soon(self._slice)
+
+    def _now_of(self, send: Send) -> Send | None:
+        """What has become of a ``send`` since the pass began; None where its viewer has left."""
+        now: Send | None = send
+        while now is not None and id(now) in self._changed:
+            _, now = self._changed[id(now)]
+        return now
+
+    def _finish(self, send: Send, data: bytes, taken: int) -> None:
+        """Have whoever's ``send`` this is finish ``data``."""
+        if self._owners is None:
+            self._owners = {id(seat.send): seat for seat in self._seats}
+        seat = self._owners.get(id(send))
+        if seat is not None and seat.fanout is self:
+            seat.finish(data, taken)
 
     def _drop_for_all(self) -> None:
         self._waiting.popleft()

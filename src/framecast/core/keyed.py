@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import Callable
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.fanout import FRESH, Fanout, Package, Seat
+from framecast.core.fanout import Fanout, Package
 from framecast.core.packet import Packet
+from framecast.core.seat import FRESH, Seat
 from framecast.core.track import Track
 
 MOST_WAITING = 60
@@ -65,7 +66,7 @@ class KeyedFanout(Fanout):
         if seat in self._in_step:
             return
         if seat.index == self._index:
-            self._in_step[seat] = None
+            self._in_step[seat] = seat.send
         else:
             self._track.want_key()
 
@@ -85,7 +86,7 @@ class KeyedFanout(Fanout):
         data = self._package.first(kept[0]) + b"".join(self._package.next(packet) for packet in kept[1:])
         seat.index = self._index
         seat.viewer.count(sent=len(kept))
-        self._in_step[seat] = None
+        self._in_step[seat] = seat.send
         self._write(seat, data)
         return True
 
@@ -108,7 +109,7 @@ class KeyedFanout(Fanout):
             missed = self._index - seat.index
             seat.viewer.count(sent=1, drops=max(0, missed - 1))
             seat.index = self._index
-            self._in_step[seat] = None
+            self._in_step[seat] = seat.send
             self._write(seat, self._package.next(packet))
 
     def _drop_for_all(self) -> None:

@@ -17,10 +17,11 @@ from typing import Protocol
 
 from framecast.core.adapt import Controller
 from framecast.core.errors import LimitReached
-from framecast.core.fanout import Fanout, Seat
+from framecast.core.fanout import Fanout
 from framecast.core.ladder import LADDER, Level
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
+from framecast.core.seat import Seat
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.output import tcpinfo

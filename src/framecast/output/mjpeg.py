@@ -12,11 +12,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from framecast.core.fanout import Fanout, Seat
+from framecast.core.fanout import Fanout
 from framecast.core.ladder import Level
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
+from framecast.core.seat import Seat
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer

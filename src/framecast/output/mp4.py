@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from framecast.core.fanout import Seat
 from framecast.core.keyed import KeyedFanout
 from framecast.core.packet import Packet
+from framecast.core.seat import Seat
 from framecast.core.viewer import Viewer
 from framecast.output.containers.fragments import Fragments
 from framecast.output.mjpeg import chunk

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
-from framecast.core.fanout import SLICE_S, WRITES_PER_CLOCK_READ, Seat
+from framecast.core.fanout import SLICE_S, WRITES_PER_CLOCK_READ
 from framecast.core.packet import Format, Packet
+from framecast.core.seat import Seat
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer

@@ -16,7 +16,7 @@ import socket
 from functools import partial
 from typing import cast
 
-from framecast.core.fanout import FRESH, Seat
+from framecast.core.seat import FRESH, Seat
 from framecast.core.stream import STALL_TIMEOUT_S, Stream
 from framecast.output.stall import StallWatch, unsent_bytes
 

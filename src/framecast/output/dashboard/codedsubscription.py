@@ -14,8 +14,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from framecast.core.fanout import GONE
 from framecast.core.packet import Packet
+from framecast.core.seat import GONE
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.dashboard.channel import Channel

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from framecast.core.fanout import GONE
 from framecast.core.packet import Packet
+from framecast.core.seat import GONE
 from framecast.core.track import Track
 from framecast.output.dashboard.channel import Channel
 from framecast.output.dashboard.page import Page

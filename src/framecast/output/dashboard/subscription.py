@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from framecast.core.fanout import GONE
 from framecast.core.meter import Percentiles
 from framecast.core.pacer import Pacer
 from framecast.core.packet import Packet
+from framecast.core.seat import GONE
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.dashboard.channel import Channel

@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from framecast import __version__
 from framecast.core.errors import LimitReached
-from framecast.core.fanout import GONE
+from framecast.core.seat import GONE
 from framecast.core.stream import Stream
 from framecast.output.dashboard.hub import Page
 from framecast.service.api.board import Board
