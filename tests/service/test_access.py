@@ -462,8 +462,12 @@ async def test_origins_that_are_allowed(tmp_path: Path) -> None:
                 assert response.headers["Vary"] == "Origin"
             async with asked(server, "GET", path, headers={"Origin": "https://evil.example"}) as response:
                 assert "Access-Control-Allow-Origin" not in response.headers
+                assert response.headers["Vary"] == "Origin", "what a cache keeps of it is not for those who are allowed"
+            async with asked(server, "GET", path) as response:
+                assert response.headers["Vary"] == "Origin"
         async with asked(server, "OPTIONS", "/api/v1/cameras/cam", headers=headers) as response:
             assert response.status == 204
+            assert response.headers["Vary"] == "Origin"
             assert response.headers["Access-Control-Allow-Origin"] == "https://home.example"
             assert "PATCH" in response.headers["Access-Control-Allow-Methods"]
         async with Page.opened(server.client, server.url, headers=headers) as page:

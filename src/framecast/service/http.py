@@ -165,12 +165,14 @@ class _Connection(RequestHandler):
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
         allowed = self._front.rules.allowed_origins
-        origin = request.headers.get("Origin") if allowed else None
+        if not allowed:
+            return
+        headers.add("Vary", "Origin")  # or a cache would give an answer without what follows to those who need it
+        origin = request.headers.get("Origin")
         if origin is not None and origin.lower().rstrip("/") in allowed:
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Credentials"] = "true"
             headers["Access-Control-Expose-Headers"] = EXPOSED
-            headers["Vary"] = "Origin"
 
     def handle_error(
         self,
