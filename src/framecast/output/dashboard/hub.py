@@ -2,7 +2,7 @@
 
 Theory of operation. A `Channel` is one track as messages: the bytes of a message (camera number, frame id, capture
 time, payload, and the WebSocket frame around them) are made once and written to every socket as they are. A
-`Subscription` is one page's interest in one channel; it bounds what is on the way (see `output.subscription`). A `Page`
+`Subscription` is one page's interest in one channel; it bounds what is on the way (see `subscription`). A `Page`
 is the socket that a page's subscriptions share. The `Hub` knows all channels.
 """
 

@@ -33,7 +33,7 @@ class SoundSubscription:
 
     Attributes:
         sent: Blocks written.
-        drops: Blocks lost because more than a second of them waited.
+        drops: Blocks lost because more than `MOST_SOUND_S` of them waited.
     """
 
     def __init__(self, page: Page, pictures: Subscription, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -50,7 +50,7 @@ class SoundSubscription:
         """Sound begins with the next block: what was said before is not heard now."""
 
     def offer(self, packet: Packet) -> None:
-        """Send ``packet`` after those that wait; beyond a second of them the oldest go."""
+        """Send ``packet`` after those that wait; beyond `MOST_SOUND_S` of them the oldest go."""
         self._waiting.append(packet)
         self._waiting_s += duration_s(packet)
         self.pump()

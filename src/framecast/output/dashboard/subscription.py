@@ -4,7 +4,7 @@ Whatever the form, a page acknowledges what it has shown, and no more than its c
 what a proxy or a tunnel swallows is bounded by it, and what arrives is never old.
 
 Here are pictures that stand alone (JPEG): beyond the credit the newest waits, and replaces the one that waited before.
-Coded video (`output.codedsubscription`) and sound (`output.soundsubscription`) lose other things.
+Coded video (`codedsubscription`) and sound (`soundsubscription`) lose other things.
 """
 
 from __future__ import annotations
