@@ -394,6 +394,22 @@ def test_renewing_keeps_authority_and_names(tmp_path: Path) -> None:
         authority.renew(tmp_path, now=NOW + datetime.timedelta(days=3651))
 
 
+def test_an_authority_that_was_not_made_whole_is_mended_by_what_it_says(tmp_path: Path) -> None:
+    files = Files.of(tmp_path)
+    first = authority.init(tmp_path)
+    files.certificate.unlink()  # as when init was interrupted after the authority
+    with pytest.raises(AuthorityError, match="tls renew"):
+        authority.present(tmp_path)
+    with pytest.raises(AuthorityError, match="tls renew"):
+        authority.init(tmp_path)
+    again = authority.renew(tmp_path)
+    assert (again.fingerprint, names_of(again)) == (first.fingerprint, names_of(first))
+    assert authority.present(tmp_path) == again
+    files.authority_key.unlink()
+    with pytest.raises(AuthorityError, match="tls init --force"):
+        authority.renew(tmp_path)
+
+
 def test_renewing_leaves_out_addresses_that_came_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority.init(tmp_path)
     moved = [*authority.own_addresses(), authority.ipaddress.ip_address("198.51.100.7")]

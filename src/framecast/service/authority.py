@@ -98,8 +98,8 @@ def renew(data: Path, hosts: Iterable[str] | None = None, *, now: datetime.datet
     """Make a new certificate for the server by the authority there is.
 
     Args:
-        hosts: As for `init`; None keeps the names of the present certificate. This machine's own are added, as far as
-            the authority may vouch for them.
+        hosts: As for `init`; None keeps the names of the present certificate, if there is one. This machine's own are
+            added, as far as the authority may vouch for them.
 
     Raises:
         AuthorityError: There is no authority, it has expired, or it may not vouch for one of the names.
@@ -114,17 +114,17 @@ def renew(data: Path, hosts: Iterable[str] | None = None, *, now: datetime.datet
     try:
         authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
         key = load_pem_private_key(files.authority_key.read_bytes(), None)
-        if hosts is None:
+        if hosts is None and files.certificate.exists():
             hosts = _kept(x509.load_pem_x509_certificate(files.certificate.read_bytes()))
     except FileNotFoundError:
-        raise AuthorityError(f"there is no authority in {files.folder}; make one: framecast tls init") from None
+        raise _missing(files) from None
     except (OSError, ValueError, TypeError) as error:
         raise AuthorityError(f"the authority in {files.folder} can't be read: {error}") from None
     if not isinstance(key, EllipticCurvePrivateKey):
         raise AuthorityError(f"{files.authority_key} is no key of this authority")
     if authority.not_valid_after_utc <= now:
         raise AuthorityError("the authority has expired; make a new one: framecast tls init --force")
-    asked = subjects(hosts)
+    asked = subjects(hosts or ())
     may = _permits(authority)
     beyond = [str(each) for each in (*asked[0], *asked[1]) if not may(each)]
     if beyond:
@@ -153,12 +153,21 @@ def present(data: Path) -> Issued:
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except FileNotFoundError:
-        raise AuthorityError(f"there is no authority in {files.folder}; make one: framecast tls init") from None
+        raise _missing(files) from None
     except (OSError, ValueError) as error:
         raise AuthorityError(f"the authority in {files.folder} can't be read: {error}") from None
     names = [*_kept(certificate), *map(str, alternatives.get_values_for_type(x509.IPAddress))]
     fingerprint = authority.fingerprint(hashes.SHA256()).hex(":").upper()
     return Issued(tuple(names), certificate.not_valid_after_utc, fingerprint)
+
+
+def _missing(files: Files) -> AuthorityError:
+    """Which file is not there, and the command that makes it: one that does not refuse what is there."""
+    if not files.authority.exists():
+        return AuthorityError(f"there is no authority in {files.folder}; make one: framecast tls init")
+    if not files.authority_key.exists():
+        return AuthorityError(f"the authority's key, {files.authority_key}, is gone; anew: framecast tls init --force")
+    return AuthorityError(f"there is no certificate in {files.folder}; make one: framecast tls renew")
 
 
 def own_subjects() -> Subjects:
