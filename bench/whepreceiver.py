@@ -27,7 +27,6 @@ class Viewer:
         self._sequence: int | None = None
         self._link = Link(None, IceOptions(), identity.certificate)
         self._link.dtls._handle_rtp_data = self._count  # type: ignore[method-assign]
-        self._fingerprint = identity.fingerprint
 
     async def watch(self, client: aiohttp.ClientSession, url: str) -> None:
         """Connect."""
@@ -43,7 +42,7 @@ class Viewer:
             "c=IN IP4 0.0.0.0",
             f"a=ice-ufrag:{ice.local_username}",
             f"a=ice-pwd:{ice.local_password}",
-            f"a=fingerprint:sha-256 {self._fingerprint}",
+            f"a=fingerprint:sha-256 {self._link.fingerprint}",
             "a=setup:actpass",
             "a=mid:0",
             "a=recvonly",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import gc
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
 from framecast.output.webrtc.viewers import Output
 from framecast.wire import blockcode
@@ -58,6 +60,11 @@ async def ids(viewer: Watcher, count: int) -> list[int]:
     return found
 
 
+def fingerprint(answer: str) -> str:
+    """Of the certificate that an answer names."""
+    return re.findall(r"a=fingerprint:sha-256 (\S+)", answer)[0]
+
+
 async def post(server: Server, body: Any = OFFER, path: str = WHEP, **options: Any) -> tuple[int, str, str]:
     """Status, text and Location."""
     headers = {**SDP, **options.pop("headers", {})}
@@ -83,6 +90,26 @@ async def test_a_viewer_sees_the_pictures_that_were_sent(live: Server) -> None:
         await until(lambda: not peers(live))
         assert not live.camera().stream.viewers
         await live.error("DELETE", viewer.location, 404)
+
+
+async def test_viewers_that_come_at_once_as_the_first_are_all_let_in(live: Server) -> None:
+    async with watcher() as one, watcher() as two, watcher() as three:
+        viewers = (one, two, three)
+        await asyncio.gather(*(viewer.watch(live.client, live.url + WHEP) for viewer in viewers))
+        for viewer in viewers:
+            await ids(viewer, 1)
+        assert len({fingerprint(viewer.answer) for viewer in viewers}) == 1
+
+
+async def test_an_answer_names_the_certificate_that_its_own_link_began_with(
+    live: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watcher() as one, watcher() as two:
+        await one.watch(live.client, live.url + WHEP)
+        monkeypatch.setattr(icedtls, "RENEW", datetime.timedelta(days=1000))  # each look at it brings another one
+        await two.watch(live.client, live.url + WHEP)
+        await ids(two, 1)
+        assert fingerprint(one.answer) != fingerprint(two.answer)
 
 
 async def test_sizes_share_encodes_and_are_what_was_asked_for(live: Server) -> None:

@@ -77,6 +77,7 @@ class Peering:
         self._peers: dict[str, tuple[Camera, Peer, str]] = {}
         self._opening = 0
         self._opened = 0
+        self._loading = asyncio.Lock()
         self._library: ModuleType | None = None
         self._identity: Identity | None = None
         self._options: IceOptions | None = None
@@ -184,7 +185,7 @@ class Peering:
 
         self._supervisor.spawn(f"webrtc:{camera.camera_id}", peer.run(gone, connect_timeout_s=self.connect_timeout_s))
         await asyncio.sleep(0)  # one that has not begun could not tidy up when it is cancelled
-        return peer, peer.answer(candidates, self._identity.fingerprint)
+        return peer, peer.answer(candidates)
 
     async def options(self) -> IceOptions:
         """How ICE finds its way here, once the libraries are there.
@@ -197,18 +198,19 @@ class Peering:
         return self._options
 
     async def _load(self) -> Any:
-        """The libraries, imported on a thread when first needed."""
-        if self._library is None:
-            try:
-                library = await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
-            except (ImportError, OSError) as error:
-                log.warning("WebRTC can't be had: %s", error)
-                raise ApiError(
-                    501, "webrtc_missing", "WebRTC needs further packages here: pip install 'framecast[webrtc]'"
-                ) from None
-            self._identity = library.Identity()
-            self._options = self._ice_options(library)
-            self._library = library
+        """The libraries, imported on a thread when first needed; those who come meanwhile wait for the same."""
+        async with self._loading:
+            if self._library is None:
+                try:
+                    library = await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
+                except (ImportError, OSError) as error:
+                    log.warning("WebRTC can't be had: %s", error)
+                    raise ApiError(
+                        501, "webrtc_missing", "WebRTC needs further packages here: pip install 'framecast[webrtc]'"
+                    ) from None
+                self._identity = library.Identity()
+                self._options = self._ice_options(library)
+                self._library = library
         return self._library
 
     def _ice_options(self, library: Any) -> Any:

@@ -46,9 +46,7 @@ class WhipSession:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._check = check
         self._resource = ""
-        identity = Identity()
-        self._fingerprint = identity.fingerprint
-        self._link = Link(None, options, identity.certificate)
+        self._link = Link(None, options, Identity().certificate)
         self._cname = secrets.token_hex(8)
         dtls = self._link.dtls
         self._video = RtpSeat(VIDEO_TYPE, rtp.VIDEO_HZ, dtls.write_rtp, lambda: False)
@@ -61,7 +59,7 @@ class WhipSession:
         candidates = await self._link.gather()
         ice = self._link.ice
         transport = sdpanswer.Transport(
-            ice.local_username, ice.local_password, self._fingerprint, self._link.setup, candidates
+            ice.local_username, ice.local_password, self._link.fingerprint, self._link.setup, candidates
         )
         h264 = {"profile-level-id": "42e01f", "packetization-mode": "1", "level-asymmetry-allowed": "1"}
         video = sdp.Codec(VIDEO_TYPE, "h264", rtp.VIDEO_HZ, 1, h264, ["nack", "nack pli", "ccm fir"])

@@ -298,6 +298,10 @@ class Link:
         options: Where we can be reached.
         certificate: Ours.
         first_port: Where to begin in the range of ports.
+
+    Attributes:
+        setup: Our part in the handshake, as SDP says it.
+        fingerprint: SHA-256 of our certificate. It belongs into the SDP; another peer's may differ.
     """
 
     def __init__(
@@ -305,6 +309,7 @@ class Link:
     ) -> None:
         self.ice = Ice(options, first_port, controlling=media is None)
         self.setup = "actpass"
+        self.fingerprint = next(e.value for e in certificate.getFingerprints() if e.algorithm == "sha-256")
         self.dtls = Dtls(self.ice, certificate, server=media is not None and media.setup != "passive")
         self._media = media
         if media is not None:
@@ -378,8 +383,3 @@ class Identity:
         if self._certificate.expires - datetime.datetime.now(datetime.UTC) < RENEW:
             self._certificate = RTCCertificate.generateCertificate()
         return self._certificate
-
-    @property
-    def fingerprint(self) -> str:
-        """Its SHA-256."""
-        return next(each.value for each in self.certificate.getFingerprints() if each.algorithm == "sha-256")

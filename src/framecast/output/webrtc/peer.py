@@ -109,11 +109,11 @@ class Peer:
             )
         output.peers.add(self)
 
-    def answer(self, candidates: tuple[sdp.Candidate, ...], fingerprint: str) -> str:
+    def answer(self, candidates: tuple[sdp.Candidate, ...]) -> str:
         """The SDP answer."""
         ice = self.link.ice
         transport = sdpanswer.Transport(
-            ice.local_username, ice.local_password, fingerprint, self.link.setup, candidates
+            ice.local_username, ice.local_password, self.link.fingerprint, self.link.setup, candidates
         )
         return sdpanswer.answer(
             self._plan.offer, self._sendings, transport, session_id=secrets.randbits(62), cname=self.cname
