@@ -18,7 +18,7 @@ from framecast.mock.device import FakeDevice
 from framecast.service.api import board
 from framecast.wire import media
 from tests.service.serving import Server, jpeg, serving, until
-from tests.service.watching import Page
+from tests.service.watching import STREAM, Page, mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -163,6 +163,33 @@ async def test_subscribing_again_changes_the_wish(server: Server) -> None:
         (viewer,) = server.camera().stream.viewers.values()
         assert viewer.kind == "websocket"
         assert "320" in viewer.rendition
+
+
+async def test_a_change_that_is_refused_changes_nothing(server: Server) -> None:
+    await server.push(jpeg(1, (640, 480)))
+    async with Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam")
+        await page.ack(await page.see())
+        contexts = [mjpeg(server.port, f"{STREAM}?quality={quality}") for quality in (30, 40, 50, 60, 70, 80, 85, 90)]
+        for context in contexts:
+            assert (await context.__aenter__()).status == 200
+        await page.subscribe("cam", width=160)
+        assert (await page.hear("error"))["code"] == "limit_reached"
+        await page.settle()
+        page.media.clear()
+        sent = await server.push(jpeg(2, (640, 480)))
+        while (seen := await page.see()).frame_id != sent["frame_id"]:
+            await page.ack(seen)
+        assert seen.width_px == 640
+        for context in contexts:
+            await context.__aexit__(None, None, None)
+
+
+async def test_the_last_word_on_a_camera_holds(server: Server) -> None:
+    await server.push(jpeg(1, (640, 480)))
+    async with Page.opened(server.client, server.url) as page:
+        await page.say(type="subscribe", cameras=[{"id": "cam", "width": 160}, {"id": "cam", "width": 320}])
+        assert (await page.see()).width_px == 320
 
 
 async def test_states_and_changes_are_told(tmp_path: Path) -> None:

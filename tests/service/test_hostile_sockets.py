@@ -17,7 +17,7 @@ from framecast.service.api.system import process
 from framecast.wire.wsframe import Opcode, server_frame
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watched import Watched, get
-from tests.service.watching import mjpeg
+from tests.service.watching import Page, mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +120,30 @@ async def test_a_flood_of_pings_and_of_messages_is_answered_at_the_readers_pace(
             pass
         await watched.goes_on()
     assert process()["rss_bytes"] - before < 64 << 20
+
+
+@pytest.mark.parametrize("form", ["h264", "mp4", "jpeg"])
+async def test_who_subscribes_again_and_again_and_never_reads_fills_nothing(tmp_path: Path, form: str) -> None:
+    """What a newcomer is given at once must not be had without end."""
+    camera = "mock:?fps=20&size=640x480"
+    async with serving(tmp_path, {"cam": camera}) as server, Page.opened(server.client, server.url) as other:
+        await other.subscribe("cam", form=form)
+        await other.ack(await other.see())
+        before = process()["rss_bytes"]
+        async with upgraded(server, "/api/v1/ws") as (_, writer):
+            wishes = [{"id": "cam", "form": form, "credit": credit} for credit in (2, 3)] * 20
+            asked = [json.dumps({"type": "subscribe", "cameras": [wish]}).encode() for wish in wishes]
+            message = b"".join(client_frame(1, each) for each in (*asked, json.dumps({"type": "ping"}).encode()))
+            try:
+                async with asyncio.timeout(2.0):
+                    while True:
+                        writer.write(message)
+                        await writer.drain()
+                        await other.ack(await other.see())
+            except (TimeoutError, ConnectionError):
+                pass
+            assert process()["rss_bytes"] - before < 64 << 20
+            assert server.camera().stream.viewers
 
 
 @pytest.mark.parametrize(

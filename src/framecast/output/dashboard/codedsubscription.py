@@ -55,8 +55,11 @@ class CodedSubscription(Subscription):
         """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
 
         Where keys can't be asked for (the camera codes by itself), or the camera is silent, all of it goes, so that
-        nobody looks at nothing until the camera's next one.
+        nobody looks at nothing until the camera's next one. Into a socket that is full nothing goes.
         """
+        if self._page.full:
+            self.pump()
+            return
         backlog = track.backlog
         size = sum(len(packet.payload) for packet in backlog)
         few = len(backlog) < self._credit and size <= self._most_bytes()

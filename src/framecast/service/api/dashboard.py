@@ -21,7 +21,7 @@ from framecast.core.seat import GONE
 from framecast.core.stream import Stream
 from framecast.output.dashboard.hub import Page
 from framecast.service.api.board import Board
-from framecast.service.api.interest import Interest, check_wish
+from framecast.service.api.interest import Interest, PageWish, check_wish
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError
@@ -32,6 +32,9 @@ from framecast.wire.wsframe import Opcode, server_frame
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MOST_CAMERAS = 256
+MOST_UNREAD_BYTES = 4 << 20
+"""A page is not listened to while its socket holds more; twice the most that is ever on the way of one camera."""
+DRAIN_S = 0.05
 LEAST_STATS_S = 0.2
 EVERY_CAMERA = "*"
 
@@ -135,6 +138,12 @@ class Conversation:
                 await self._follow(message.data)
             except Refusal as refusal:
                 await self._say(refusal.answer)
+            await self._drained()
+
+    async def _drained(self) -> None:
+        """Hear nothing more from a page that takes nothing: what it asks for must not pile up."""
+        while self._page.holds_more_than(MOST_UNREAD_BYTES):
+            await asyncio.sleep(DRAIN_S)
 
     async def _follow(self, text: str) -> None:
         try:
@@ -197,15 +206,24 @@ class Conversation:
                 await self._say(refusal.answer)
 
     def _subscribe(self, camera: Camera, wish: dict[str, Any]) -> None:
+        before = self._interests.get(camera.camera_id)
         try:
             checked = check_wish(wish, camera)
             self._unsubscribe(camera.camera_id)
-            interest = Interest(self._service, camera, self._page, checked, self._peer, self._tell)
-            interest.begin()
+            try:
+                self._begin(camera, checked)
+            except (ApiError, LimitReached):
+                if before is not None:
+                    self._begin(camera, before.wish)  # its place is free still
+                raise
         except ApiError as error:
             raise Refusal(error.code, error.message, camera.camera_id) from None
         except LimitReached as error:
             raise Refusal("limit_reached", str(error), camera.camera_id) from None
+
+    def _begin(self, camera: Camera, wish: PageWish) -> None:
+        interest = Interest(self._service, camera, self._page, wish, self._peer, self._tell)
+        interest.begin()
         self._interests[camera.camera_id] = interest
         self._by_number[camera.stream.number] = interest
 
@@ -222,7 +240,8 @@ class Conversation:
             or not all(isinstance(each, dict) for each in value)
         ):
             raise Refusal("bad_value", 'cameras is a list such as [{"id": "door", "fps": 10}]')
-        return value
+        # The last word on a camera holds.
+        return list({str(each.get("id")): each for each in value}.values())
 
     def _ids(self, value: object) -> list[str]:
         if not isinstance(value, list) or len(value) > MOST_CAMERAS or not all(isinstance(each, str) for each in value):

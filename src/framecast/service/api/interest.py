@@ -94,6 +94,9 @@ class Interest:
         wish: What is asked for.
         peer: The page's address.
         tell: Says something to the page at once, before what is written next.
+
+    Attributes:
+        wish: What is asked for.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class Interest:
         self.camera = camera
         self._service = service
         self._page = page
-        self._wish = wish
+        self.wish = wish
         self._peer = peer
         self._tell = tell
         self._subscription: Subscription | None = None
@@ -123,7 +126,7 @@ class Interest:
             LimitReached: The camera has as many viewers, or renditions, as it may.
             ApiError: The form can't be had here.
         """
-        wish, stream = self._wish, self.camera.stream
+        wish, stream = self.wish, self.camera.stream
         asked = wish.asked
         carried = wish.carried(asked)
         viewer = self._service.cameras.admit(
@@ -206,8 +209,8 @@ class Interest:
         """Tell the controller what the camera sends, and what the level it is on takes."""
         channel = subscription.channel
         if channel is not None and not subscription.moving:
-            fps = self._wish.asked.at(LADDER[controller.level]).fps
-            thinned = self._wish.form == "jpeg" and 0 < fps < channel.packets_per_s
+            fps = self.wish.asked.at(LADDER[controller.level]).fps
+            thinned = self.wish.form == "jpeg" and 0 < fps < channel.packets_per_s
             controller.takes(controller.level, channel.packet_bytes * fps if thinned else channel.bytes_per_s)
         if now_s - self._looked_s < LOOK_S:
             return
@@ -222,8 +225,8 @@ class Interest:
         for level in range(controller.level, len(LADDER)):
             if level == before:
                 continue
-            asked = self._wish.asked.at(LADDER[level])
-            carried = self._wish.carried(asked)
+            asked = self.wish.asked.at(LADDER[level])
+            carried = self.wish.carried(asked)
             try:
                 channel = self._service.hub.channel(self.camera.stream, carried)
             except LimitReached:
@@ -243,7 +246,7 @@ class Interest:
         viewer.rendition = carried.rendition.name
         viewer.fps_limit = asked.fps
         viewer.choice = replace(asked.choice, level=LADDER[level].name, reason=_sentence(controller.reason))
-        if self._wish.form == "jpeg":
+        if self.wish.form == "jpeg":
             self._tell_form()
 
     # What it tells.
@@ -268,13 +271,13 @@ class Interest:
         channel, choice = subscription.channel, subscription.viewer.choice
         assert choice is not None
         codec = "" if channel is None else channel.codec
-        mime = {"jpeg": "image/jpeg", "h264": "video/h264"}.get(self._wish.form)
+        mime = {"jpeg": "image/jpeg", "h264": "video/h264"}.get(self.wish.form)
         self._tell(
             {
                 "type": "form",
                 "id": self.camera.camera_id,
                 "camera": self.camera.stream.number,
-                "form": self._wish.form,
+                "form": self.wish.form,
                 "mime": mime or ("" if channel is None else channel.mime),
                 "codec": codec,
                 "quality": views.quality(choice),
