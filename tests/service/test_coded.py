@@ -7,15 +7,15 @@ import io
 from itertools import pairwise
 from pathlib import Path
 
-import aiohttp
 import av
 import pytest
 
 from framecast.core.packet import Packet
 from framecast.core.rendition import H264
+from framecast.output import transport
 from framecast.service.api import coded
 from framecast.wire import blockcode
-from tests.service.serving import Server, serving, until
+from tests.service.serving import Server, jpeg, serving, until
 from tests.service.test_m5 import m5
 
 pytestmark = pytest.mark.anyio
@@ -102,15 +102,34 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, query: str) -> Non
         await server.json("GET", f"/api/v1/cameras/cam/stream.mp4?{query}", status=400)
 
 
-async def test_the_file_ends_where_the_pictures_change_their_size(tmp_path: Path) -> None:
-    async with (
-        serving(tmp_path, {"cam": CAMERA}) as server,
-        server.client.get(f"http://127.0.0.1:{server.port}/api/v1/cameras/cam/stream.mp4") as response,
-    ):
-        assert (await response.content.readexactly(8))[4:] == b"ftyp"
-        await server.json("PATCH", "/api/v1/cameras/cam", json={"rotate": 90})
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await asyncio.wait_for(response.content.read(), 20)
+async def test_the_file_ends_well_where_the_pictures_change_their_size(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": CAMERA}) as server:
+        async with server.client.get(f"{server.url}/api/v1/cameras/cam/stream.mp4") as response:
+            begun = await asyncio.wait_for(response.content.readexactly(5000), 20)
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"rotate": 90})
+            body = begun + await asyncio.wait_for(response.content.read(), 20)
+        assert await asyncio.to_thread(played, io.BytesIO(body), 1000)
+        await until(lambda: not server.camera().stream.viewers)
+
+
+async def test_who_reads_nothing_is_not_waited_for_when_the_file_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "FAREWELL_S", 0.05)
+    async with serving(tmp_path) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        writer.write(b"GET /api/v1/cameras/cam/stream.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        viewers = server.camera().stream.viewers
+        number = 0
+        async with asyncio.timeout(30):
+            while not any(viewer.behind for viewer in viewers.values()):
+                number += 1
+                await server.push(jpeg(number, (640, 480), noise=True))
+            while viewers:
+                number += 1
+                await server.push(jpeg(number % 200, (320, 240)))
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
 
 
 async def test_m5_viewers_get_a_transport_stream(tmp_path: Path) -> None:

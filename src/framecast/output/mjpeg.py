@@ -50,6 +50,10 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+LAST_CHUNK = b"0\r\n\r\n"
+"""Ends a body in chunks."""
+
+
 class Package:
     """One form of the multipart body.
 

@@ -15,7 +15,7 @@ from framecast.core.packet import Packet
 from framecast.core.seat import Seat
 from framecast.core.viewer import Viewer
 from framecast.output.containers.fragments import Fragments
-from framecast.output.mjpeg import chunk
+from framecast.output.mjpeg import LAST_CHUNK, chunk
 from framecast.output.transport import Takeover
 
 CONTENT_TYPE = "video/mp4"
@@ -49,9 +49,9 @@ class Mp4Package:
 
 @dataclass(slots=True)
 class _File:
-    """All who watch the same fragments in the same framing."""
+    """All who watch the same fragments in the same framing; ``last`` ends it."""
 
-    fragments: Fragments
+    last: bytes
     fanout: KeyedFanout
     connections: set[Takeover] = field(default_factory=set)
 
@@ -59,7 +59,7 @@ class _File:
         """Another init segment holds now, and a file has only one. Who has had none yet begins with this one."""
         for connection in tuple(self.connections):
             if connection.begun:
-                connection.close()
+                connection.end(self.last)
 
 
 class Mp4Output:
@@ -114,7 +114,8 @@ class Mp4Output:
                 fragments.track.detach(made.fanout)
 
         package = Mp4Package(fragments, chunked=chunked)
-        made = _File(fragments, KeyedFanout(package, fragments.track, clock=fragments.stream.clock, on_empty=empty))
+        fanout = KeyedFanout(package, fragments.track, clock=fragments.stream.clock, on_empty=empty)
+        made = _File(LAST_CHUNK if chunked else b"", fanout)
         self._files[key] = made
         fragments.on_generation.append(made.turn_over)
         fragments.track.attach(made.fanout)

@@ -23,15 +23,12 @@ from framecast.core.seat import Seat
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
-from framecast.output.mjpeg import chunk
-from framecast.output.transport import Takeover
+from framecast.output.mjpeg import LAST_CHUNK, chunk
+from framecast.output.transport import FAREWELL_S, Takeover
 from framecast.wire import wav
 
 KEPT_S = 1.0
 """What a listener that is behind may still get; older chunks are lost to it."""
-FAREWELL_S = 2.0
-"""How long a listener whose answer ends may take to read what it was sent."""
-LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Listener(Seat):

@@ -25,6 +25,8 @@ NOTSENT_LOWAT_BYTES = 8 * 1024
 5 s old; with this 0.3 s, and fast links lost nothing."""
 IDLE_CHATTER_BYTES = 64 * 1024
 """A viewer has nothing to say once it watches; one that talks on is cut."""
+FAREWELL_S = 2.0
+"""How long a viewer whose answer ends may take to read what it was sent."""
 
 
 def tune(transport: asyncio.Transport) -> None:
@@ -73,6 +75,7 @@ class Takeover(asyncio.Protocol):
         if self._socket is not None:
             seat.send = self._socket.send
         self._seat = seat
+        self._ending = False
         self._transport = transport
         self._heard_bytes = 0
         self._stream = stream
@@ -98,13 +101,25 @@ class Takeover(asyncio.Protocol):
         """Drop the connection without waiting for what it has not taken."""
         self._transport.abort()
 
+    def end(self, last: bytes = b"") -> None:
+        """End the answer with ``last``: nothing more will come. Safe to call twice."""
+        if self._ending:
+            return
+        self._ending = True
+        self._seat.pause()
+        if last and not self._transport.is_closing():
+            self._transport.write(last)
+        self._transport.close()
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._transport.abort)
+
     def pause_writing(self) -> None:
         self._watch.pause()
         self._seat.pause()
 
     def resume_writing(self) -> None:
         self._watch.resume()
-        self._seat.resume()
+        if not self._ending:
+            self._seat.resume()
 
     def _cut(self) -> None:
         if self._stream is not None:
