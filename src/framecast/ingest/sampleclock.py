@@ -65,6 +65,10 @@ class Pace:
         self._prompt: tuple[int, float] = (0, 0.0)
         self._prompts: deque[tuple[int, float]] = deque(maxlen=PACES + 1)
 
+    def skip(self, samples: int) -> None:
+        """Count samples that were recorded and did not come."""
+        self._count += samples
+
     def add(self, reference_ns: int, samples: int) -> float:
         """Count samples that came by ``reference_ns``; how much slower than the rate they come, 0 for as it says."""
         self._count += samples
@@ -146,9 +150,8 @@ class SampleClock:
 
     def skip(self, samples: int) -> None:
         """Let time go on over samples that were recorded and did not come."""
-        self._count += samples
-        if self._end_ns:
-            self._end_ns += self._span_ns(samples)
+        self._pace.skip(samples)
+        self._advance(samples)
 
     def _see_how_late(self, reference_ns: int, late_ns: int) -> None:
         if late_ns > self._pause_ns:
@@ -180,7 +183,13 @@ class SampleClock:
     def _pause(self, passed_ns: int) -> None:
         self.pauses += 1
         self._late_since_ns = 0
-        self.skip(round(passed_ns * self._rate_hz / S_NS))
+        # The pace is not told: samples that seem to be missing may be a converter's that runs slowly.
+        self._advance(round(passed_ns * self._rate_hz / S_NS))
+
+    def _advance(self, samples: int) -> None:
+        self._count += samples
+        if self._end_ns:
+            self._end_ns += self._span_ns(samples)
 
     def _span_ns(self, samples: int) -> int:
         return round(samples * S_NS / self._rate_hz)
