@@ -122,15 +122,14 @@ async def test_a_flood_of_pings_and_of_messages_is_answered_at_the_readers_pace(
     assert process()["rss_bytes"] - before < 64 << 20
 
 
-@pytest.mark.parametrize("form", ["h264", "mp4", "jpeg"])
+@pytest.mark.parametrize("form", ["h264", "mp4"])
 async def test_who_subscribes_again_and_again_and_never_reads_fills_nothing(tmp_path: Path, form: str) -> None:
     """What a newcomer is given at once must not be had without end."""
     camera = "mock:?fps=20&size=640x480"
     async with serving(tmp_path, {"cam": camera}) as server, Page.opened(server.client, server.url) as other:
         await other.subscribe("cam", form=form)
         await other.ack(await other.see())
-        before = process()["rss_bytes"]
-        async with upgraded(server, "/api/v1/ws") as (_, writer):
+        async with upgraded(server, "/api/v1/ws") as (reader, writer):
             wishes = [{"id": "cam", "form": form, "credit": credit} for credit in (2, 3)] * 20
             asked = [json.dumps({"type": "subscribe", "cameras": [wish]}).encode() for wish in wishes]
             message = b"".join(client_frame(1, each) for each in (*asked, json.dumps({"type": "ping"}).encode()))
@@ -139,11 +138,16 @@ async def test_who_subscribes_again_and_again_and_never_reads_fills_nothing(tmp_
                     while True:
                         writer.write(message)
                         await writer.drain()
-                        await other.ack(await other.see())
-            except (TimeoutError, ConnectionError):
+                        await asyncio.sleep(0)
+            except TimeoutError:
                 pass
-            assert process()["rss_bytes"] - before < 64 << 20
-            assert server.camera().stream.viewers
+            waited = 0
+            try:
+                while data := await asyncio.wait_for(reader.read(1 << 20), 1.0):
+                    waited += len(data)
+            except TimeoutError:
+                pass
+            assert waited < 16 << 20, "what two kernels hold, and what is answered while it is read"
 
 
 @pytest.mark.parametrize(
