@@ -44,6 +44,38 @@ async def test_coded_video_goes_on_with_a_packet_that_can_be_decoded_alone() -> 
     assert mailbox.drops == 12
 
 
+async def test_what_it_begins_with_does_not_count_until_it_is_read() -> None:
+    mailbox = Mailbox(2, Policy.SKIP_TO_KEY)
+    mailbox.push(packet(9))
+    mailbox.begin(packet(number, key=number == 0) for number in range(4))
+    for number in (4, 5):
+        mailbox.push(packet(number, key=False))
+    assert (len(mailbox), mailbox.drops) == (6, 0)
+    assert [(await mailbox.get()).frame_id for _ in range(3)] == [0, 1, 2]
+    mailbox.push(packet(6, key=False))  # 3 counts for nothing yet, 4 and 5 do
+    assert (len(mailbox), mailbox.drops) == (0, 4)
+    for number in (7, 8, 9):
+        mailbox.push(packet(number))
+    assert await drained(mailbox) == [9]
+
+
+async def test_the_oldest_of_what_it_began_with_goes_first() -> None:
+    mailbox = Mailbox(1)
+    mailbox.begin([packet(0), packet(1)])
+    for number in (2, 3, 4):
+        mailbox.push(packet(number))
+    assert await drained(mailbox) == [4]
+    assert mailbox.drops == 4
+
+
+async def test_who_begins_with_nothing_waits_for_a_keyframe() -> None:
+    mailbox = Mailbox(2, Policy.SKIP_TO_KEY)
+    mailbox.begin([])
+    mailbox.push(packet(0, key=False))
+    mailbox.push(packet(1))
+    assert await drained(mailbox) == [1]
+
+
 async def test_a_keyframe_takes_the_place_of_what_was_queued() -> None:
     mailbox = Mailbox(2, Policy.SKIP_TO_KEY)
     for number, key in enumerate([True, False, True, False]):

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from framecast.core.clock import ManualClock
+from framecast.core.packet import Packet
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
+from framecast.core.track import Track
 from framecast.core.viewer import new_viewer
-from framecast.output.relay import relay
-from tests.core.fakes import JPEG, a_few_turns
+from framecast.output.relay import MOST_BEHIND, relay, relay_coded
+from framecast.wire.mpegts import discontinuity
+from tests.core.fakes import JPEG, a_few_turns, packet
 
 pytestmark = pytest.mark.anyio
 
@@ -99,3 +102,88 @@ async def test_it_ends_with_its_connection(stream: Stream) -> None:
     with pytest.raises(ConnectionResetError):
         await watching
     assert not stream.wanted
+
+
+class WatchingCoded(Watching):
+    """As `Watching`, a transport stream."""
+
+    def __init__(self, track: Track) -> None:
+        self.viewer = new_viewer("relay", "::1", ManualClock())
+        self.got = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.task = asyncio.ensure_future(relay_coded(track, self.viewer, self.send))
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+def pieces(first: int, last: int, *keys: int) -> list[Packet]:
+    """Pieces of a transport stream, as far as the relay looks at them."""
+    return [packet(number, b"\x47\x01\x00\x10%184d" % number, key=number in keys) for number in range(first, last)]
+
+
+def payloads(packets: list[Packet]) -> list[bytes]:
+    return [each.payload for each in packets]
+
+
+async def test_a_newcomer_begins_with_all_that_was_kept_however_much_it_is() -> None:
+    track = Track("mpegts", ring_packets=1200, since_key=True)
+    kept, live = pieces(0, 5 * MOST_BEHIND, 0), pieces(5 * MOST_BEHIND, 6 * MOST_BEHIND - 1)
+    for each in kept:
+        track.publish(each)
+    watching = WatchingCoded(track)
+    watching.gate.clear()
+    await a_few_turns()
+    for each in live:  # as many as may wait
+        track.publish(each)
+    watching.gate.set()
+    await a_few_turns()
+    assert watching.got == payloads(kept + live)
+    assert watching.viewer.drops == 0
+    await watching.stop()
+
+
+async def test_a_first_newcomer_gets_nothing_twice_from_a_track_that_is_made_for_it() -> None:
+    kept = pieces(0, 2 * MOST_BEHIND, 0)
+    track = Track("mpegts", ring_packets=1200, since_key=True)
+    track.on_demand = lambda wanted: [track.publish(each) for each in kept if wanted] and None
+    watching = WatchingCoded(track)
+    await a_few_turns()
+    assert watching.got == payloads(kept)
+    assert watching.viewer.drops == 0
+    await watching.stop()
+
+
+async def test_one_that_has_caught_up_is_bounded_as_before() -> None:
+    track = Track("mpegts", ring_packets=1200, since_key=True)
+    kept = pieces(0, 3 * MOST_BEHIND, 0)
+    for each in kept:
+        track.publish(each)
+    watching = WatchingCoded(track)
+    await a_few_turns()
+    watching.gate.clear()
+    key = 4 * MOST_BEHIND + 2
+    late = pieces(3 * MOST_BEHIND, key + 1, key)
+    for each in late:  # one is on its way, and the mailbox is full one piece before the last two
+        track.publish(each)
+        await a_few_turns()
+    watching.gate.set()
+    await a_few_turns()
+    assert watching.got == [*payloads([*kept, late[0]]), discontinuity(late[-1].payload) + late[-1].payload]
+    await watching.stop()
+
+
+async def test_what_was_kept_is_forgotten_with_the_track() -> None:
+    track = Track("mpegts", ring_packets=1200, since_key=True)
+    for each in pieces(0, 2 * MOST_BEHIND, 0):
+        track.publish(each)
+    watching = WatchingCoded(track)
+    watching.gate.clear()
+    await a_few_turns()
+    track.clear()
+    watching.gate.set()
+    await a_few_turns()
+    assert len(watching.got) == 1
+    await watching.stop()

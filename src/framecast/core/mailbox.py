@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from enum import Enum
 
 from framecast.core.packet import Packet
@@ -27,14 +27,14 @@ class Mailbox:
     The iteration ends when the mailbox is closed and empty. Waiting is cancel-safe: nothing is lost.
 
     Args:
-        bound: Most packets kept, in packets.
+        bound: Most packets kept, in packets, beside those that it began with.
         policy: What goes when the bound is reached.
 
     Attributes:
         drops: Packets this reader lost because it was behind.
     """
 
-    __slots__ = ("_bound", "_closed", "_policy", "_queue", "_skipping", "_waiter", "drops")
+    __slots__ = ("_beside", "_bound", "_closed", "_policy", "_queue", "_skipping", "_waiter", "drops")
 
     bulk = False
 
@@ -42,6 +42,7 @@ class Mailbox:
         if bound < 1:
             raise ValueError("a mailbox holds at least one packet")
         self._bound = bound
+        self._beside = 0
         self._policy = policy
         self._queue: deque[Packet] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -52,6 +53,15 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._queue)
 
+    def begin(self, backlog: Iterable[Packet]) -> None:
+        """Hold ``backlog`` and nothing else; what of it has not been read yet does not count for the bound."""
+        self.clear()
+        self._queue.extend(backlog)
+        self._beside = len(self._queue)
+        if self._queue:
+            self._skipping = False
+            self._wake()
+
     def push(self, packet: Packet) -> None:
         """Take a packet; never waits and never raises."""
         if self._closed:
@@ -61,16 +71,17 @@ class Mailbox:
                 self.drops += 1
                 return
             self._skipping = False
-        if len(self._queue) >= self._bound:
+        while len(self._queue) >= self._bound + self._beside:
             if self._policy is Policy.SKIP_TO_KEY:
                 self.drops += len(self._queue)
                 self._queue.clear()
+                self._beside = 0
                 if not packet.key:
                     self.drops += 1
                     self._skipping = True
                     return
             else:
-                self._queue.popleft()
+                self._take()
                 self.drops += 1
         self._queue.append(packet)
         self._wake()
@@ -78,6 +89,7 @@ class Mailbox:
     def clear(self) -> None:
         """Forget what is queued; coded video then goes on with the next packet that can be decoded alone."""
         self._queue.clear()
+        self._beside = 0
         self._skipping = self._policy is Policy.SKIP_TO_KEY
 
     def close(self) -> None:
@@ -99,13 +111,18 @@ class Mailbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._queue.popleft()
+        return self._take()
 
     def __aiter__(self) -> AsyncIterator[Packet]:
         return self
 
     async def __anext__(self) -> Packet:
         return await self.get()
+
+    def _take(self) -> Packet:
+        if self._beside:
+            self._beside -= 1
+        return self._queue.popleft()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

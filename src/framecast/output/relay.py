@@ -14,7 +14,7 @@ from framecast.core.viewer import Viewer
 from framecast.wire.mpegts import discontinuity
 
 MOST_BEHIND = 60
-"""Pieces of a transport stream that may wait for one viewer."""
+"""Pieces of a transport stream that may wait for one viewer, beside what it began with."""
 
 
 async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitable[None]], *, bound: int = 1) -> None:
@@ -54,6 +54,8 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
 async def relay_coded(track: Track, viewer: Viewer, send: Callable[[bytes], Awaitable[None]]) -> None:
     """Send a transport stream until cancelled, or until ``send`` raises; who is behind goes on at a key picture.
 
+    It begins with all that the track kept, however much that is: not every camera can be asked for a key picture.
+
     Args:
         track: Of a `TransportStream`.
         viewer: Counters to keep.
@@ -61,11 +63,10 @@ async def relay_coded(track: Track, viewer: Viewer, send: Callable[[bytes], Awai
     """
     mailbox = Mailbox(bound=MOST_BEHIND, policy=Policy.SKIP_TO_KEY)
     track.attach(mailbox)
-    for packet in track.backlog:
-        mailbox.push(packet)
+    mailbox.begin(track.backlog)  # in place of what attaching brought: a track that was idle has just been filled
     if not mailbox:
         track.want_key()
-    counted = 0
+    counted = mailbox.drops
     try:
         async for packet in mailbox:
             unit = packet.payload
