@@ -50,8 +50,8 @@ class Camera:
         self.video.publish(Packet(unit.data, form, self._pictures, self._pictures, 1, pts_ns, pts_ns, unit.key))
         self._pictures += 1
 
-    def speak(self, block: bytes, at_ns: int) -> None:
-        form = Format("aac", sample_rate_hz=RATE, channels=1)
+    def speak(self, block: bytes, at_ns: int, *, channels: int = 1) -> None:
+        form = Format("aac", sample_rate_hz=RATE, channels=channels)
         received_ns = self.clock.now_ns()
         self.sound.publish(Packet(block, form, self._blocks, self._blocks, 1, START_NS + at_ns, received_ns))
         self._blocks += 1

@@ -115,6 +115,7 @@ class TransportStream:
         if self._muxer is None or audio != self._audio:
             self._version = (self._version + 1) % 32
             self._muxer = mpegts.Muxer(audio, version=self._version)
+            self._muxer.break_off()  # its counters begin anew, and viewers may have had those of another one
             self._audio = audio
             self._blocks.clear()
         elif packet.epoch != self._epoch:
