@@ -6,7 +6,8 @@ configuration.settings.stream.fps
 """
 
 from framecast.service.config.addresses import Address, is_loopback, parse_address
-from framecast.service.config.models import CAMERA_ID, CameraConfig, Settings, StreamOptions
+from framecast.service.config.kinds import CAMERA_ID
+from framecast.service.config.models import CameraConfig, Settings, StreamOptions
 from framecast.service.config.resolve import Configuration, check_camera, check_settings, defaults, load
 from framecast.service.config.sources import Changes, Given, Origin, absolute_file
 from framecast.service.config.urls import mask_url

@@ -16,7 +16,7 @@ from typing import Any
 
 from framecast.core.errors import ConfigError
 from framecast.service.config import schema
-from framecast.service.config.models import CAMERA_ID
+from framecast.service.config.kinds import CAMERA_ID
 from framecast.service.config.presets import PRESETS
 
 MAX_FILE_BYTES = 1024 * 1024
