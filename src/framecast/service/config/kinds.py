@@ -1,0 +1,80 @@
+"""The kinds of values that settings take, each checked and put into one form when it is read."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from framecast.service.config.addresses import parse_address, parse_host
+from framecast.service.config.iceurls import check_ice_server
+from framecast.service.config.restreamurls import check_restream_url
+from framecast.service.config.urls import check_camera_url, check_sound_url
+
+CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
+
+
+def _camera_id(value: str) -> str:
+    if value and not CAMERA_ID.fullmatch(value):
+        raise ValueError("a camera id: 1 to 63 of a-z, 0-9, - and _, starting with a letter or digit")
+    return value
+
+
+def _address_text(value: str) -> str:
+    return str(parse_address(value))
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError('a network such as "192.168.1.0/24" or one address') from None
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value.rstrip("/")):
+        raise ValueError('an origin such as "https://example.org", without a path')
+    return value.rstrip("/").lower()
+
+
+def _mask(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = value
+    beyond = max(x + width, y + height) > 1 + 1e-6
+    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1) or beyond:
+        raise ValueError(
+            "[x, y, width, height] as fractions of the picture, 0 to 1, x + width and y + height at most 1"
+        )
+    return value
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        raise ValueError('an IP address such as "192.168.1.10"') from None
+
+
+def _port_range(value: str) -> str:
+    match = re.fullmatch(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})", value.strip())
+    if not value.strip():
+        return ""
+    if match is None or not 1024 <= int(match[1]) <= int(match[2]) <= 65_535:
+        raise ValueError('UDP ports such as "50000-50199", from 1024 to 65535, or empty')
+    return f"{int(match[1])}-{int(match[2])}"
+
+
+CameraId = Annotated[str, AfterValidator(_camera_id)]
+Host = Annotated[str, AfterValidator(parse_host)]
+AddressText = Annotated[str, AfterValidator(_address_text)]
+Network = Annotated[str, AfterValidator(_network)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+IceServerText = Annotated[str, AfterValidator(check_ice_server)]
+PortRange = Annotated[str, AfterValidator(_port_range)]
+RestreamUrl = Annotated[str, AfterValidator(check_restream_url)]
+CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
+SoundUrl = Annotated[str, AfterValidator(check_sound_url)]
