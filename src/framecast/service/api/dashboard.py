@@ -142,7 +142,7 @@ class Conversation:
 
     async def _drained(self) -> None:
         """Hear nothing more from a page that takes nothing: what it asks for must not pile up."""
-        while self._page.holds_more_than(MOST_UNREAD_BYTES):
+        while self._page.holds_more_than(MOST_UNREAD_BYTES):  # noqa: ASYNC110 (only its protocol hears of room)
             await asyncio.sleep(DRAIN_S)
 
     async def _follow(self, text: str) -> None:
