@@ -105,6 +105,14 @@ def test_what_is_none(data: bytes) -> None:
     assert caught.value.cause in ("bad_wav", "bad_sample_rate", "bad_channels")
 
 
+@pytest.mark.parametrize("chunk", [b"junk\0\0\0\0", b"junk\1\0\0\0ab", fmt()])
+def test_chunks_without_end_are_read_no_further_than_the_header_may_be(chunk: bytes) -> None:
+    many = wav.MAX_PREAMBLE_BYTES // len(chunk) - 8
+    assert wav.parse(riff(fmt(), *[chunk] * many))[0] == SAMPLES
+    with pytest.raises(PcmError, match="64 KB"):
+        wav.parse(riff(fmt(), *[chunk] * (many + 16)))
+
+
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda data: b"RIFF\0\0\0\0WAVE" + data))
 def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
     try:

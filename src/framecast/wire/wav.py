@@ -83,9 +83,10 @@ class Parser:
         self._held += data
         self._read_bytes += len(data)
         while self._is_in_header():
-            if not self._step():
-                if self._read_bytes > MAX_PREAMBLE_BYTES:
-                    raise _far()
+            done = self._step()
+            if self._read_bytes - len(self._held) > MAX_PREAMBLE_BYTES:
+                raise _far()
+            if not done:
                 return b""
         rest = bytes(self._held)
         self._held.clear()
