@@ -1,7 +1,7 @@
 """Flash and click are together in Chromium: the picture on the screen, the sound as the browser puts it out.
 
-Where the page plays sound by itself (beside WebCodecs and JPEG) what goes to the output is tapped. With WebRTC the
-browser says which moment of the sender's clock it plays of each.
+Where the page plays sound by itself (beside WebCodecs and JPEG) what goes to the output is tapped, and so is what a
+<video> plays of MSE. With WebRTC the browser says which moment of the sender's clock it plays of each.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ window.tap = async (node) => {
 AudioNode.prototype.connect = function (to, ...rest) {
   if (to === this.context.destination) window.tap(this);
   return connect.call(this, to, ...rest);
+};
+window.tapVideo = (video) => {
+  const context = new AudioContext();
+  return window.tap(context.createMediaStreamSource(video.captureStream()));
 };
 window.connections = [];
 globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -113,12 +117,14 @@ def page(chromium: Browser, server: Process) -> Iterator[Page]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["webcodecs", "jpeg"])
+@pytest.mark.parametrize("path", ["webcodecs", "jpeg", "mse"])
 def test_the_page_shows_the_flash_when_it_plays_the_click(server: Process, page: Page, path: str) -> None:
     place(page, server.url, camera="door", path=path)
     wait_path(page, path)
     page.get_by_role("button", name="Sound on").click()
     page.wait_for_function("() => window.player.stats?.sound.match(/^On$|^PCM/)")
+    if path == "mse":
+        page.evaluate("() => window.tapVideo(window.player.surface)")
     seen = page.evaluate(WATCH, SECONDS * 1000)
     witness = Witness(*([at_ms / 1000 for at_ms in seen[name]] for name in ("flashes", "clicks")))
     print(f"{path}: {witness.report()} {[round(offset * 1000) for offset in witness.offsets()]}")
