@@ -16,12 +16,11 @@ from framecast.core.errors import Replaced
 from framecast.core.packet import Packet
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
-from framecast.ingest import sound
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.sampleclock import SampleClock
 from framecast.ingest.sound import Microphone
 from framecast.wire.pcm import PcmError
-from tests.core.fakes import until
+from tests.core.fakes import ManualLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -185,8 +184,8 @@ def test_any_weather(seed: int, ppm: int) -> None:
 class Room:
     """A camera with a microphone, and time by hand."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self.clock = ManualClock(START_NS)
+    def __init__(self, supervisor: Supervisor, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock(START_NS)
         self.pictures = CaptureClock()
         self.stream = Stream("door", 1, supervisor, clock=self.clock)
         self.microphone = Microphone(self.stream)
@@ -251,16 +250,35 @@ async def test_doubled_and_reordered(room: Room) -> None:
     assert (room.microphone.doubled, room.microphone.lost, room.microphone.late) == (2, 0, 0)
 
 
-async def test_a_chunk_waits_for_a_missing_one_only_so_long(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "HOLD_NS", MS)
+@pytest.mark.parametrize("behind_s", [0.0, 0.003])
+def test_a_chunk_waits_for_a_missing_one_only_so_long(monkeypatch: pytest.MonkeyPatch, behind_s: float) -> None:
+    """Even where the loop's time, from which timers count, is that of the start of a busy turn."""
+    loop = ManualLoop()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    room = Room(Supervisor(), loop.clock)
     room.send(0)
+    loop.clock.advance(behind_s)
     assert room.send(2) is None
+    loop.now += behind_s
+    loop.advance(0.249)
+    assert (room.microphone.waiting, len(room.heard)) == (1, 1)
+    loop.advance(0.002)
+    assert (room.microphone.waiting, len(room.heard), room.microphone.lost) == (0, 2, 1)
+    assert loop.timers == 0
+
+
+def test_each_chunk_that_waits_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = ManualLoop()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    room = Room(Supervisor(), loop.clock)
+    for number in (0, 2, 1):
+        room.send(number, after_s=0)
+    loop.advance(0.2)
+    assert room.send(4, after_s=0) is None
+    loop.advance(0.249)
     assert room.microphone.waiting == 1
-    await asyncio.sleep(0.005)
-    assert room.microphone.waiting == 1, "by the stream's clock no time has passed"
-    room.clock.advance(0.3)
-    await until(lambda: len(room.heard) == 2)
-    assert (room.microphone.lost, room.microphone.waiting) == (1, 0)
+    loop.advance(0.002)
+    assert (room.microphone.waiting, room.microphone.lost) == (0, 1)
 
 
 async def test_a_reboot_begins_a_new_time(room: Room) -> None:

@@ -89,7 +89,7 @@ class Sequencer(Generic[T]):
         if not self._held:
             self._held_since_ns = now_ns
         self._held[number] = item
-        patient = number - expected <= REMEMBERED and now_ns - self._held_since_ns <= HOLD_NS
+        patient = number - expected <= REMEMBERED and now_ns < self.due_ns
         return self._release(self._window if patient else 0)
 
     @property
@@ -97,9 +97,14 @@ class Sequencer(Generic[T]):
         """Chunks that wait for one before them."""
         return len(self._held)
 
+    @property
+    def due_ns(self) -> int:
+        """When what waits has waited long enough."""
+        return self._held_since_ns + HOLD_NS
+
     def overdue(self, now_ns: int) -> list[Placed[T]]:
         """What has waited long enough, though nothing came since."""
-        return self._release(0) if self._held and now_ns - self._held_since_ns > HOLD_NS else []
+        return self._release(0) if self._held and now_ns >= self.due_ns else []
 
     def rest(self) -> list[Placed[T]]:
         """What still waits, since nothing more will come."""

@@ -24,7 +24,7 @@ from framecast.core.stream import Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Rate
 from framecast.ingest.sampleclock import PAUSE_NS, SampleClock
-from framecast.ingest.sequence import HOLD_NS, Placed, Sequencer
+from framecast.ingest.sequence import Placed, Sequencer
 from framecast.wire import pcm
 from framecast.wire.pcm import PcmError
 
@@ -216,8 +216,8 @@ class Microphone:
             packet = self._publish(placed)
             if placed.item is chunk:
                 found = packet
-        if self._sequencer.waiting and self._overdue is None:
-            self._overdue = asyncio.get_running_loop().call_later(HOLD_NS / S_NS, self._give_up)
+        if self._overdue is None:
+            self._wait()
         return found
 
     @property
@@ -231,13 +231,18 @@ class Microphone:
         if self._quietly.due():
             log.info("%s: refused sound so far: %s", self.stream.camera_id, dict(self.refused))
 
+    def _wait(self) -> None:
+        """See again when what waits is overdue: at the rest of its time, for loops count from when they last looked."""
+        if self._sequencer.waiting:
+            rest_ns = max(self._sequencer.due_ns - self.stream.clock.now_ns(), 0)
+            self._overdue = asyncio.get_running_loop().call_later(rest_ns / S_NS, self._give_up)
+
     def _give_up(self) -> None:
         """Nothing came: what waits for a missing chunk need not wait for ever."""
         self._overdue = None
         for placed in self._sequencer.overdue(self.stream.clock.now_ns()):
             self._publish(placed)
-        if self._sequencer.waiting:
-            self._overdue = asyncio.get_running_loop().call_later(HOLD_NS / S_NS, self._give_up)
+        self._wait()
 
     def _publish(self, placed: Placed[_Chunk]) -> Packet:
         chunk = placed.item
