@@ -16,6 +16,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import av  # noqa: F401 (whole, before aiortc begins with a part of it while another thread does too)
 import pylibsrtp
@@ -23,6 +24,7 @@ from aioice import Candidate as IceCandidate
 from aioice import Connection
 from aioice.ice import StunProtocol, server_reflexive_candidate
 from aioice.stun import TransactionError
+from aioice.turn import TurnTransport
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -36,10 +38,11 @@ from framecast.wire.sdp import Candidate, Fragment, Media
 log = logging.getLogger("framecast.output.webrtc")
 
 MOST_WAITING_DATAGRAMS = 256
-"""Datagrams of one peer that wait to be read; further ones are dropped, as a network would."""
+"""Datagrams of one peer that wait to be read; further ones are dropped, as a network would. As many may wait for a
+relay's channel."""
 MOST_REMOTE_CANDIDATES = 32
 BUFFER_BYTES = 256 * 1024
-"""What may wait in one peer's socket before it loses pictures."""
+"""What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
 GATHER_TIMEOUT_S = 3
 PORT_TRIES = 64
 RENEW = datetime.timedelta(days=2)
@@ -105,14 +108,22 @@ class Ice(Connection):
     def write(self, data: bytes) -> None:
         """Send a datagram; one that can't be sent is lost."""
         pair = self._nominated.get(1)
-        if pair is not None and not pair.protocol.transport.is_closing():
-            pair.protocol.transport.sendto(data, pair.remote_addr)
+        if pair is not None:
+            transport = pair.protocol.transport
+            if isinstance(transport, TurnTransport) or not transport.is_closing():  # the former looks for itself
+                transport.sendto(data, pair.remote_addr)
 
     @property
     def full(self) -> bool:
         """Whether more waits in the socket than a peer that keeps up would leave there."""
         pair = self._nominated.get(1)
-        size = getattr(pair.protocol.transport, "get_write_buffer_size", None) if pair is not None else None
+        carrier: Any = pair.protocol.transport if pair is not None else None
+        if isinstance(carrier, TurnTransport):
+            relay: Any = carrier
+            if len(relay._TurnTransport__send_tasks) > MOST_WAITING_DATAGRAMS:
+                return True
+            carrier = relay._TurnTransport__inner_protocol.transport
+        size = getattr(carrier, "get_write_buffer_size", None)
         return size is not None and size() > BUFFER_BYTES
 
     @property

@@ -1,0 +1,104 @@
+"""WebRTC where nothing but a TURN server's relay leads from the server to the viewer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from framecast.output.webrtc import icedtls
+from framecast.output.webrtc.peer import Peer
+from tests.service.serving import Server, serving, until
+from tests.support.turn import NAME, SECRET, TurnServer, turn_server
+from tests.support.whep import Watcher, local_address, watcher
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not local_address(), reason="WebRTC needs an address that is not loopback"),
+]
+
+WHEP = "/api/v1/cameras/cam/whep"
+NOT_HERE = "203.0.113.7"
+"""Nothing can be bound to it, so that the server has no candidates of its own (RFC 5737)."""
+
+
+@asynccontextmanager
+async def relayed(folder: Path, transport: str) -> AsyncIterator[tuple[TurnServer, Server]]:
+    """A server whose viewers come through a relay, or not at all."""
+    async with turn_server(transport, local_address()) as turn:
+        options = {
+            "webrtc.ice_servers": [f"turn:{NAME}:{SECRET}@127.0.0.1:{turn.port}?transport={transport}"],
+            "webrtc.addresses": [NOT_HERE],
+        }
+        async with serving(folder, {"cam": "mock:?fps=25&size=320x240"}, options=options) as server:
+            yield turn, server
+
+
+def only(server: Server) -> Peer:
+    (peer,) = server.service.peering.of(server.camera())
+    return peer
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_viewer_whose_only_path_is_the_relay_gets_pictures(tmp_path: Path, transport: str) -> None:
+    async with relayed(tmp_path, transport) as (turn, server):
+        async with watcher() as viewer:
+            await viewer.watch(server.client, server.url + WHEP)
+            assert [kind for _, kind in candidates(viewer)] == ["relay"]
+            for _ in range(25):
+                assert (await viewer.frame()).width == 320
+            (allocation,) = turn.allocations.values()
+            assert candidates(viewer)[0][0] == allocation.address[1]
+            assert allocation.channels
+            assert allocation.sent >= sum(seat.packets for seat in only(server).seats) >= 25
+            assert turn.refused == 1, "the first request has no credentials yet"
+        await until(lambda: not len(server.service.peering))
+        await until(lambda: not turn.allocations)
+        assert turn.allocated == 1
+
+
+async def test_what_waits_for_a_relay_over_tcp_is_bounded(tmp_path: Path) -> None:
+    async with relayed(tmp_path, "tcp") as (turn, server), watcher() as viewer:
+        await viewer.watch(server.client, server.url + WHEP)
+        await viewer.frame()
+        peer, ice = only(server), only(server).link.ice
+        turn.deaf = True
+        written = 0
+        while not ice.full and written < 20_000_000:
+            ice.write(bytes(1200))  # neither DTLS nor RTP: the viewer leaves it alone
+            written += 1200
+            await asyncio.sleep(0)
+        assert ice.full
+        packets = peer.seats[0].packets
+        await until(lambda: peer.viewer.behind)
+        assert peer.seats[0].packets <= packets + 100
+        turn.deaf = False
+        await until(lambda: not ice.full)
+        await until(lambda: not peer.viewer.behind)
+        await until(lambda: peer.seats[0].packets > packets + 100)
+
+
+async def test_what_waits_for_a_channel_of_a_relay_is_bounded(tmp_path: Path) -> None:
+    async with relayed(tmp_path, "udp") as (turn, server), watcher() as viewer:
+        await viewer.watch(server.client, server.url + WHEP)
+        await viewer.frame()
+        peer, ice = only(server), only(server).link.ice
+        inner = ice._nominated[1].protocol.transport._TurnTransport__inner_protocol
+        turn.deaf = True
+        inner.channel_refresh_at = dict.fromkeys(inner.channel_refresh_at, 0.0)  # its channels have to be bound anew
+        for _ in range(icedtls.MOST_WAITING_DATAGRAMS + 1):
+            ice.write(bytes(100))
+        assert ice.full
+        await until(lambda: peer.viewer.behind)
+        turn.deaf = False
+        await until(lambda: not ice.full)
+        await until(lambda: not peer.viewer.behind)
+
+
+def candidates(viewer: Watcher) -> list[tuple[int, str]]:
+    """Port and kind of the candidates in the answer."""
+    words = [line.split() for line in viewer.answer.splitlines() if line.startswith("a=candidate:")]
+    return [(int(each[5]), each[7]) for each in words]
