@@ -93,6 +93,32 @@ def test_a_device_that_starts_again(ran: int) -> None:
     assert dict(sequencer.counts) == {"restarts": 1}
 
 
+@pytest.mark.parametrize("ran", [1, 2, 3])
+@pytest.mark.parametrize("begins", [0, 1])
+def test_a_device_that_starts_again_at_once(ran: int, begins: int) -> None:
+    sequencer: Sequencer[int] = Sequencer()
+    for number in range(begins, begins + ran):
+        sequencer.take(number, b"before %d" % number, number, number * STEP_NS)
+    after = [(begins + number, b"after %d" % number) for number in range(5)]
+    placed = [each for number, payload in after for each in sequencer.take(number, payload, number, 10**15)]
+    assert items(placed) == [number for number, _ in after]
+    assert dict(sequencer.counts) == {"restarts": 1}
+
+
+@pytest.mark.parametrize("numbers", [[1, 0, 2, 3, 4], [1, 2, 0, 3, 4], [2, 1, 3, 4], [2, 3, 1, 4, 5]])
+def test_the_first_ones_overtake_each_other(numbers: list[int]) -> None:
+    placed, sequencer = run(numbers)
+    assert items(placed) == sorted(number for number in numbers if number >= numbers[0])
+    assert not any(each.lost or each.restarted for each in placed)
+    assert dict(sequencer.counts) == {"late": 1}
+
+
+def test_where_order_is_kept_a_first_one_begins_anew() -> None:
+    placed, sequencer = run([1, 2, 0, 1, 2, 3], window=0)
+    assert [each.restarted for each in placed] == [False, False, True, False, False, False]
+    assert dict(sequencer.counts) == {"restarts": 1}
+
+
 def test_numbers_that_go_back_for_good_are_another_count() -> None:
     placed, sequencer = run([100, 101, 102, 110, 111, 112, 113, 103, 104, 105, 106, 107])
     assert items(placed) == [100, 101, 102, 110, 111, 112, 113, 105, 106, 107]

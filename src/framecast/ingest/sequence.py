@@ -128,7 +128,9 @@ class Sequencer(Generic[T]):
             return []
         self._run = self._run + 1 if self._behind is not None and number == self._behind + 1 else 1
         self._behind = number
-        if known is not None or number <= 1 or expected - number > REMEMBERED or self._run >= RUN:
+        # The first ones of a count begin it anew, unless those before which they should have come only overtook them.
+        first = number <= 1 and expected - number - 1 > self._window
+        if known is not None or first or expected - number > REMEMBERED or self._run >= RUN:
             return self._begin(number, payload, item, restarted=True)
         self.counts["late"] += 1
         return []
