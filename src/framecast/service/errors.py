@@ -30,6 +30,11 @@ def bad_request(message: str, code: str = "bad_request", *, close: bool = False)
     return ApiError(400, code, message, close=close)
 
 
+def closing() -> ApiError:
+    """503, for the rest of this server's life."""
+    return ApiError(503, "closing", "The server is about to stop", headers={"Retry-After": "5"})
+
+
 def not_found(message: str = "There is nothing here") -> ApiError:
     """404."""
     return ApiError(404, "not_found", message)

@@ -11,6 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from framecast.output.relay import relay, relay_coded
 from framecast.service.api.coded import can_encode
+from framecast.service.api.leaving import last_words
 from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.watch import allowed, named
@@ -43,7 +44,7 @@ def viewer_table(service: Service) -> Table:
 
             def removed(gone: Camera) -> None:
                 if gone.camera_id == camera.camera_id:
-                    service.supervisor.spawn("relay", _close(socket))
+                    service.supervisor.spawn("relay", _close(service, socket))
 
             service.cameras.on_removed.append(removed)
             sending = (
@@ -90,8 +91,9 @@ async def _send(sending: Coroutine[Any, Any, None]) -> None:
         pass
 
 
-async def _close(socket: web.WebSocketResponse) -> None:
-    await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the camera was removed")
+async def _close(service: Service, socket: web.WebSocketResponse) -> None:
+    code, words = last_words(service, WSCloseCode.GOING_AWAY, "the camera was removed")
+    await socket.close(code=code, message=words.encode())
 
 
 def _camera(service: Service, call: Call, right: Right) -> Camera:

@@ -29,7 +29,7 @@ from framecast.service import tokenapi
 from framecast.service.cameras import Camera, Cameras, Parts
 from framecast.service.changes import PINS, check_changes, checked, free_id
 from framecast.service.config import CAMERA_ID, Configuration, check_camera
-from framecast.service.errors import ApiError, not_found
+from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.peering import Peering
 from framecast.service.reach import check_address, url_refusal
 from framecast.service.restreams import Restreams
@@ -164,7 +164,7 @@ class Service:
         """
         camera = self.cameras.get(camera_id)
         if camera is None:
-            raise not_found(f"There is no camera {camera_id[:63]!r}")
+            raise closing() if self.closing else not_found(f"There is no camera {camera_id[:63]!r}")
         return camera
 
     def compat_camera(self, configured: str) -> Camera:
@@ -177,7 +177,7 @@ class Service:
             return self.camera(configured)
         camera = self.cameras.first
         if camera is None:
-            raise not_found("There is no camera yet")
+            raise closing() if self.closing else not_found("There is no camera yet")
         return camera
 
     async def add_camera(self, fields: dict[str, Any], grant: Grant) -> Camera:

@@ -11,7 +11,7 @@ from framecast.core.ladder import NAMED
 from framecast.core.rendition import Rendition, snap_quality, snap_width
 from framecast.output.mp4 import CONTENT_TYPE
 from framecast.service.api import query
-from framecast.service.errors import ApiError
+from framecast.service.errors import ApiError, closing
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
@@ -89,7 +89,7 @@ async def send_mp4(service: Service, call: Call) -> web.StreamResponse:
         return response
     fragments = service.fragments.get(camera.stream, rendition, audio=sound)
     if service.closing:
-        raise ApiError(503, "closing", "The server is about to stop")
+        raise closing()
     if chunked:
         response.enable_chunked_encoding()
     else:

@@ -14,8 +14,9 @@ from framecast.output.containers.transportstream import TransportStream
 from framecast.output.hls.playlists import AHEAD, INDEX, STREAM, Gone, Hls, Source
 from framecast.service.api import query
 from framecast.service.api.coded import WATCH, coded_rendition
+from framecast.service.api.leaving import gone
 from framecast.service.cameras import Camera
-from framecast.service.errors import ApiError, bad_request, not_found
+from framecast.service.errors import ApiError, bad_request, closing, not_found
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
@@ -62,9 +63,9 @@ async def send_hls(service: Service, call: Call) -> web.StreamResponse:
     scope = "public" if _is_open(service, call, camera) else "private"
     which = (rendition, sound, container)
     if call.rest not in (INDEX, STREAM):
-        return await _piece(service.hls.get(camera.camera_id, which), call, scope)
+        return await _piece(service, camera, service.hls.get(camera.camera_id, which), call, scope)
     if service.closing:
-        raise ApiError(503, "closing", "The server is about to stop")
+        raise closing()
 
     def make(on_end: Callable[[], None]) -> Hls:
         source: Source
@@ -88,7 +89,7 @@ async def send_hls(service: Service, call: Call) -> web.StreamResponse:
     try:
         return await _playlist(running, call, scope)
     except Gone:
-        raise not_found("This camera was removed") from None
+        raise gone(service) from None
 
 
 async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
@@ -114,10 +115,12 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
     return _text(running.playlist(suffix), f"{scope}, max-age={running.segmenter.playlist().target_s}")
 
 
-async def _piece(running: Hls | None, call: Call, scope: str) -> web.StreamResponse:
+async def _piece(service: Service, camera: Camera, running: Hls | None, call: Call, scope: str) -> web.StreamResponse:
     try:
         found = running is not None and await running.wait_for_part(call.rest, call.peer)
     except Gone:
+        if not service.cameras.has(camera):
+            raise gone(service) from None
         found = False
     payload = running.take(call.rest, call.peer) if running is not None and found else None
     if running is None or payload is None:

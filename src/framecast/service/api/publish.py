@@ -16,6 +16,7 @@ from framecast.core.packet import Packet
 from framecast.ingest.push import Desk
 from framecast.ingest.sound import Microphone
 from framecast.output.talk import KEPT_CHUNKS, Talk
+from framecast.service.api.leaving import last_words
 from framecast.service.api.sockets import open_socket
 from framecast.service.bodies import read_body
 from framecast.service.cameras import Camera
@@ -179,7 +180,7 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
     socket = await open_socket(service, call.request, max_message_bytes=service.settings.limits.max_frame_bytes)
     now = service.cameras.get(camera.camera_id)  # as it is now: it may have been changed during the handshake
     if now is None or now.desk is None:
-        await _close(socket, GONE_CODE, "this camera takes no pictures any more")
+        await _close(socket, *last_words(service, GONE_CODE, "this camera takes no pictures any more"))
         return socket
     desk = now.desk
     identity = object()
@@ -187,10 +188,8 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
     farewell: list[tuple[int, str]] = []
 
     def replaced() -> None:
-        if service.closing:
-            farewell.append((WSCloseCode.GOING_AWAY, "the server stops"))
-        else:
-            farewell.append((REPLACED_CODE, "another device took this camera over, or it was restarted"))
+        words = "another device took this camera over, or it was restarted"
+        farewell.append(last_words(service, REPLACED_CODE, words))
         service.supervisor.spawn("replaced publisher", _close(socket, *farewell[0]))
 
     desk.check_in(identity, dialect="WebSocket", address=call.peer, on_replaced=replaced)

@@ -14,9 +14,10 @@ from framecast.core.packet import Format, Packet
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output import sound
+from framecast.service.api.leaving import while_here
 from framecast.service.bodies import read_body
 from framecast.service.cameras import Camera
-from framecast.service.errors import ApiError, bad_request
+from framecast.service.errors import ApiError, bad_request, closing
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
@@ -164,9 +165,10 @@ async def send_sound(service: Service, call: Call, camera: Camera, *, is_wav: bo
         "Accept-Ranges": "none",
     }
     if service.closing:
-        raise ApiError(503, "closing", "The server is about to stop")
+        raise closing()
     with admitted(service, camera, KIND, call.peer, rendition="audio") as viewer:
-        form = None if is_wav else await _form_of(camera, wait=request.method != "HEAD")
+        async with while_here(service, camera):
+            form = None if is_wav else await _form_of(camera, wait=request.method != "HEAD")
         if form is not None:
             headers |= form_headers(form)
         response = web.StreamResponse(headers=headers)

@@ -12,11 +12,12 @@ from aiohttp import HttpVersion10, WSMsgType, web
 from framecast.core.errors import LimitReached
 from framecast.core.viewer import new_viewer
 from framecast.output import talk
+from framecast.service.api.leaving import last_words
 from framecast.service.api.publish import GONE_CODE
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.sound import form_headers, stream_sound
 from framecast.service.cameras import Camera
-from framecast.service.errors import ApiError
+from framecast.service.errors import ApiError, closing
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
@@ -78,7 +79,7 @@ async def send_speaker(service: Service, call: Call, camera: Camera) -> web.Stre
     if request.method == "HEAD":
         return response
     if service.closing:
-        raise ApiError(503, "closing", "The server is about to stop")
+        raise closing()
     speakers = camera.sound.speakers
     if len(speakers) >= MOST_SPEAKERS:
         raise LimitReached(f"this camera has its {MOST_SPEAKERS} speakers already", MOST_SPEAKERS)
@@ -153,7 +154,8 @@ class _Talker:
             camera = self._service.cameras.get(self._camera_id)
             if camera is None or camera.sound is not self._sound or not camera.config.talk:
                 self._talk.release(self)
-                await self._socket.close(code=GONE_CODE, message=b"nobody may talk to this camera any more")
+                code, words = last_words(self._service, GONE_CODE, "nobody may talk to this camera any more")
+                await self._socket.close(code=code, message=words.encode())
                 return
             if self._talk.has(self) and self._talk.silent_s >= talk.SILENT_S:
                 self._talk.release(self)

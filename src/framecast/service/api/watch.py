@@ -9,8 +9,9 @@ from aiohttp import HttpVersion10, web
 from framecast.output import mjpeg, snapshot
 from framecast.output.following import Plan
 from framecast.service.api import query
+from framecast.service.api.leaving import while_here
 from framecast.service.cameras import Camera
-from framecast.service.errors import ApiError
+from framecast.service.errors import ApiError, closing
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
@@ -88,7 +89,7 @@ async def send_mjpeg(
         return response
     camera.output.check(wish.rendition)
     if service.closing:
-        raise ApiError(503, "closing", "The server is about to stop")
+        raise closing()
     if chunked:
         response.enable_chunked_encoding()
     else:
@@ -122,7 +123,8 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
     max_age_s = query.number(call.query, "max_age", 0.0, MOST_MAX_AGE_S) if "max_age" in call.query else None
     with admitted(service, camera, "snapshot", call.peer, rendition=wish.rendition.name) as viewer:
         try:
-            packet = await snapshot.take(camera.stream, wish.rendition, max_age_s=max_age_s, wait_s=SNAPSHOT_WAIT_S)
+            async with while_here(service, camera):
+                packet = await snapshot.take(camera.stream, wish.rendition, max_age_s=max_age_s, wait_s=SNAPSHOT_WAIT_S)
         except snapshot.NoFrame as error:
             reason = camera.stream.reason
             words = f"{error}. {reason}" if reason else str(error)

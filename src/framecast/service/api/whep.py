@@ -10,9 +10,10 @@ from aiohttp import web
 
 from framecast.output.webrtc.peer import Peer
 from framecast.service.api import query
+from framecast.service.api.leaving import while_here
 from framecast.service.api.watch import allowed
 from framecast.service.bodies import read_body
-from framecast.service.errors import ApiError, bad_request, not_found
+from framecast.service.errors import ApiError, bad_request, closing, not_found
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
@@ -35,10 +36,11 @@ def routes(service: Service) -> list[Route]:
         adapts = wish.auto or not call.query.keys() & {"quality", "width"}
         offer = await _text(call, SDP, timeout_s)
         if service.closing:
-            raise ApiError(503, "closing", "The server is about to stop")
-        peer, answer = await peering.open(
-            camera, offer, wish.coded("h264"), address=call.peer, token=call.grant.name, adapts=adapts
-        )
+            raise closing()
+        async with while_here(service, camera):
+            peer, answer = await peering.open(
+                camera, offer, wish.coded("h264"), address=call.peer, token=call.grant.name, adapts=adapts
+            )
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)
         response.headers["Location"] = RESOURCE + peer.token
         response.headers["Cache-Control"] = "no-store"
