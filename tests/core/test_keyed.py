@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from framecast.core import fanout
 from framecast.core.keyed import MOST_WAITING, KeyedFanout
 from framecast.core.packet import Packet
 from framecast.core.track import Track
@@ -46,9 +51,19 @@ class CodedStage:
         self.fanout.add(connection.seat)
         return connection
 
-    def push(self, *, key: bool = False) -> None:
+    def push(self, *, key: bool = False, settle: bool = True) -> None:
         self.track.publish(packet(next(self._numbers), key=key, at_ns=self.loop.clock.now_ns()))
-        self.loop.advance(0.04)
+        if settle:
+            self.loop.advance(0.04)
+
+
+@contextmanager
+def one_write_a_turn() -> Iterator[None]:
+    """A pass takes as many iterations of the loop as there are viewers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fanout, "SLICE_S", -1.0)
+        patch.setattr(fanout, "WRITES_PER_CLOCK_READ", 1)
+        yield
 
 
 def said(viewer: Connection) -> str:
@@ -135,34 +150,91 @@ def test_a_flood_costs_everybody_the_same() -> None:
     assert {said(viewer) for viewer in viewers} == {"Fk1 k3"}
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["key", "next", "hold", "drain", "join", "leave", "clear"]), st.integers(0, 3)))
-)
-@settings(deadline=None)
-def test_whatever_happens_everything_can_be_decoded(steps: list[tuple[str, int]]) -> None:
+def test_who_drained_after_a_flood_waits_for_a_key_packet() -> None:
+    with one_write_a_turn():
+        stage = CodedStage()
+        slow, *others = [stage.join() for _ in range(4)]
+        stage.push(key=True)
+        slow.held = True
+        stage.push(settle=False)
+        for _ in range(MOST_WAITING + 1):
+            stage.push(settle=False)
+        slow.drain()
+        stage.loop.settle()
+        stage.push()
+        stage.push(key=True)
+        stage.push()
+    last = MOST_WAITING + 6
+    assert {said(each) for each in (slow, *others)} == {f"Fk1 2 k{last - 1} {last}"}
+    assert {each.counts for each in (slow, *others)} == {(4, last - 4, 0)}
+
+
+def test_who_drained_after_all_was_forgotten_waits_for_a_key_packet() -> None:
     stage = CodedStage()
-    seated: list[Connection] = []
-    everybody: list[Connection] = []
-    for step, which in steps:
-        who = seated[which % len(seated)] if seated else None
-        if step in ("key", "next"):
-            stage.push(key=step == "key")
-        elif step == "join":
-            seated.append(stage.join())
-            everybody.append(seated[-1])
-        elif step == "clear":
-            stage.track.clear()
-        elif who is not None and step == "hold":
-            who.held = True
-        elif who is not None and step == "drain":
-            who.drain()
-        elif who is not None and step == "leave":
-            who.seat.leave()
-            seated.remove(who)
+    slow, witness = stage.join(), stage.join()
+    stage.push(key=True)
+    slow.held = True
+    stage.push()
+    stage.track.clear()
+    slow.drain()
+    stage.push()
+    stage.push(key=True)
+    assert said(slow) == said(witness) == "Fk1 2 k4"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens, in this order; numbers choose a viewer."""
+
+    key: bool
+    joins: bool
+    leaves: int | None
+    stalls: int | None
+    packets: int
+    turns: int
+    clears: bool
+    drains: int | None
+
+
+WHO = st.none() | st.integers(0, 3)
+SCENES = st.builds(
+    Scene, st.booleans(), st.booleans(), WHO, WHO, st.integers(0, 5), st.integers(0, 5), st.booleans(), WHO
+)
+
+
+@given(st.lists(SCENES, min_size=15, max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens_everything_can_be_decoded(scenes: list[Scene]) -> None:
+    stage = CodedStage()
+    stage.fanout.most_waiting = 2
+    seated = [stage.join() for _ in range(3)]
+    everybody = list(seated)
+    with one_write_a_turn():
+        stage.push(key=True)
+        for scene in scenes:
+            if scene.key:
+                stage.push(key=True, settle=scene.turns > 0)
+            if scene.joins:
+                seated.append(stage.join())
+                everybody.append(seated[-1])
+            if scene.leaves is not None and len(seated) > scene.leaves:
+                seated.pop(scene.leaves).seat.leave()
+            if scene.stalls is not None and len(seated) > scene.stalls:
+                seated[scene.stalls].held = True
+            for _ in range(scene.packets):
+                stage.push(settle=False)
+            for _ in range(scene.turns):
+                stage.loop.turn()
+            if scene.clears:
+                stage.track.clear()
+            if scene.drains is not None and len(seated) > scene.drains:
+                seated[scene.drains].drain()
+        stage.loop.settle()
     for viewer in everybody:
         last = None
         for label in said(viewer).split():
             number = int(label.lstrip("F" + KEY_LABEL))
             assert KEY_LABEL in label or number - 1 == last, said(viewer)
+            assert last is None or number > last, said(viewer)
             assert label.startswith("F") == (last is None)
             last = number

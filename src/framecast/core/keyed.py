@@ -74,6 +74,7 @@ class KeyedFanout(Fanout):
         """Forget what is under way; everybody begins anew at the next key packet."""
         super().clear()
         self._all_fall_out()
+        self._index += 1  # what was under way is missed, so that whoever is behind and drains is not in step again
 
     def _give_backlog(self, seat: Seat) -> bool:
         """Whether the newcomer was given what the track kept since its last key packet."""
@@ -114,9 +115,11 @@ class KeyedFanout(Fanout):
 
     def _drop_for_all(self) -> None:
         """Packets come faster than they can be passed on: everybody goes on at the next key packet."""
-        self.overruns += len(self._waiting)
+        dropped = len(self._waiting)
+        self.overruns += dropped
         self._waiting.clear()
         self._all_fall_out()
+        self._index += dropped  # everybody missed them, whoever is just behind too
 
     def _all_fall_out(self) -> None:
         for seat in tuple(self._in_step):
