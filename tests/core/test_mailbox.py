@@ -48,10 +48,11 @@ async def test_what_it_begins_with_does_not_count_until_it_is_read() -> None:
     mailbox = Mailbox(2, Policy.SKIP_TO_KEY)
     mailbox.push(packet(9))
     mailbox.begin(packet(number, key=number == 0) for number in range(4))
+    assert (await mailbox.get()).frame_id == 0
     for number in (4, 5):
         mailbox.push(packet(number, key=False))
-    assert (len(mailbox), mailbox.drops) == (6, 0)
-    assert [(await mailbox.get()).frame_id for _ in range(3)] == [0, 1, 2]
+    assert (len(mailbox), mailbox.drops) == (5, 0)
+    assert [(await mailbox.get()).frame_id for _ in range(2)] == [1, 2]
     mailbox.push(packet(6, key=False))  # 3 counts for nothing yet, 4 and 5 do
     assert (len(mailbox), mailbox.drops) == (0, 4)
     for number in (7, 8, 9):
@@ -59,13 +60,28 @@ async def test_what_it_begins_with_does_not_count_until_it_is_read() -> None:
     assert await drained(mailbox) == [9]
 
 
+async def test_what_comes_before_the_first_is_read_belongs_to_the_beginning() -> None:
+    mailbox = Mailbox(2, Policy.SKIP_TO_KEY)
+    mailbox.begin([])
+    for number in range(5):
+        mailbox.push(packet(number, key=number == 0))
+    assert len(mailbox) == 5
+    assert (await mailbox.get()).frame_id == 0
+    for number in (5, 6):
+        mailbox.push(packet(number, key=False))
+    assert (len(mailbox), mailbox.drops) == (6, 0)
+    mailbox.push(packet(7, key=False))
+    assert (len(mailbox), mailbox.drops) == (0, 7)
+
+
 async def test_the_oldest_of_what_it_began_with_goes_first() -> None:
     mailbox = Mailbox(1)
-    mailbox.begin([packet(0), packet(1)])
-    for number in (2, 3, 4):
+    mailbox.begin([packet(0), packet(1), packet(2)])
+    assert (await mailbox.get()).frame_id == 0
+    for number in (3, 4):
         mailbox.push(packet(number))
     assert await drained(mailbox) == [4]
-    assert mailbox.drops == 4
+    assert mailbox.drops == 3
 
 
 async def test_who_begins_with_nothing_waits_for_a_keyframe() -> None:

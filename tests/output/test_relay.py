@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from framecast.core.clock import ManualClock
-from framecast.core.packet import Packet
+from framecast.core.packet import Format, Packet
+from framecast.core.rendition import H264
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import new_viewer
+from framecast.output.containers.transportstream import TransportStream
 from framecast.output.relay import MOST_BEHIND, relay, relay_coded
 from framecast.wire.mpegts import discontinuity
-from tests.core.fakes import JPEG, a_few_turns, packet
+from tests.core.fakes import JPEG, Workshop, a_few_turns, packet
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +156,23 @@ async def test_a_first_newcomer_gets_nothing_twice_from_a_track_that_is_made_for
     assert watching.got == payloads(kept)
     assert watching.viewer.drops == 0
     await watching.stop()
+
+
+async def test_a_camera_that_codes_by_itself_is_seen_at_once_however_long_ago_its_key_picture_was() -> None:
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor, make_worker=Workshop().make)
+        stream.set_native(True)
+        publisher = stream.open_publisher("door")
+        now_ns = stream.clock.now_ns()
+        form = Format("h264", 640, 480)
+        for number in range(5 * MOST_BEHIND):  # nobody has asked for its H.264 yet
+            stamp_ns = now_ns + number * 1_000_000
+            publisher.publish_coded(b"\0\0\0\1\x41", form, stamp_ns, stamp_ns, key=number == 0)
+        watching = WatchingCoded(TransportStream(stream, H264, audio=False).track)
+        await a_few_turns()
+        assert len(watching.got) == 5 * MOST_BEHIND
+        assert watching.viewer.drops == 0
+        await watching.stop()
 
 
 async def test_one_that_has_caught_up_is_bounded_as_before() -> None:

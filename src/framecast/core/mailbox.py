@@ -27,14 +27,14 @@ class Mailbox:
     The iteration ends when the mailbox is closed and empty. Waiting is cancel-safe: nothing is lost.
 
     Args:
-        bound: Most packets kept, in packets, beside those that it began with.
+        bound: Most packets kept, in packets, beside those that it began with (see `begin`).
         policy: What goes when the bound is reached.
 
     Attributes:
         drops: Packets this reader lost because it was behind.
     """
 
-    __slots__ = ("_beside", "_bound", "_closed", "_policy", "_queue", "_skipping", "_waiter", "drops")
+    __slots__ = ("_beginning", "_beside", "_bound", "_closed", "_policy", "_queue", "_skipping", "_waiter", "drops")
 
     bulk = False
 
@@ -42,6 +42,7 @@ class Mailbox:
         if bound < 1:
             raise ValueError("a mailbox holds at least one packet")
         self._bound = bound
+        self._beginning = False
         self._beside = 0
         self._policy = policy
         self._queue: deque[Packet] = deque()
@@ -54,10 +55,15 @@ class Mailbox:
         return len(self._queue)
 
     def begin(self, backlog: Iterable[Packet]) -> None:
-        """Hold ``backlog`` and nothing else; what of it has not been read yet does not count for the bound."""
+        """Hold ``backlog`` and nothing else. It does not count for the bound.
+
+        Nor does what comes before the first packet is read: where a track is made on demand, its backlog comes after
+        the reader, all at once.
+        """
         self.clear()
         self._queue.extend(backlog)
         self._beside = len(self._queue)
+        self._beginning = True
         if self._queue:
             self._skipping = False
             self._wake()
@@ -71,6 +77,8 @@ class Mailbox:
                 self.drops += 1
                 return
             self._skipping = False
+        if self._beginning:
+            self._beside += 1
         while len(self._queue) >= self._bound + self._beside:
             if self._policy is Policy.SKIP_TO_KEY:
                 self.drops += len(self._queue)
@@ -89,6 +97,7 @@ class Mailbox:
     def clear(self) -> None:
         """Forget what is queued; coded video then goes on with the next packet that can be decoded alone."""
         self._queue.clear()
+        self._beginning = False
         self._beside = 0
         self._skipping = self._policy is Policy.SKIP_TO_KEY
 
@@ -120,6 +129,7 @@ class Mailbox:
         return await self.get()
 
     def _take(self) -> Packet:
+        self._beginning = False
         if self._beside:
             self._beside -= 1
         return self._queue.popleft()
