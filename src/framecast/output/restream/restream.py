@@ -12,7 +12,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from framecast.core.errors import LimitReached, Misuse
@@ -74,7 +74,7 @@ async def _finish(tasks: list[asyncio.Task[None]], session: Session) -> None:
 
 
 class Intake:
-    """What waits to be sent: a sink of both tracks, bounded in packets and bytes.
+    """What waits to be sent: a sink of both tracks, bounded in packets and bytes, beside what it began with.
 
     Attributes:
         drops: Pictures lost since they came faster than they went.
@@ -87,13 +87,28 @@ class Intake:
         self._want_key = want_key
         self._queue: deque[Packet] = deque()
         self._bytes = 0
+        self._beside_packets = self._beside_bytes = 0
+        self._beginning = False
         self._skipping = True
         self._waiter: asyncio.Future[None] | None = None
+
+    def begin(self, backlog: Iterable[Packet]) -> None:
+        """Take what was kept. It does not count for the bounds, nor does what comes before the first is taken.
+
+        Where the track is made on demand, what was kept comes after its reader, all at once.
+        """
+        self._beginning = True
+        for packet in backlog:
+            self.push(packet)
 
     def push(self, packet: Packet) -> None:
         """See `Sink`."""
         is_video = packet.format.codec == "h264"
-        if len(self._queue) >= MOST_PACKETS or self._bytes > MOST_BYTES:
+        if self._beginning:
+            self._beside_packets += 1
+            self._beside_bytes += len(packet.payload)
+        most_packets, most_bytes = MOST_PACKETS + self._beside_packets, MOST_BYTES + self._beside_bytes
+        if len(self._queue) >= most_packets or self._bytes > most_bytes:
             self.drops += sum(each.format.codec == "h264" for each in self._queue)
             self._empty()
         if is_video and packet.key:
@@ -121,7 +136,10 @@ class Intake:
             finally:
                 self._waiter = None
         packet = self._queue.popleft()
+        self._beginning = False
         self._bytes -= len(packet.payload)
+        self._beside_packets = max(0, self._beside_packets - 1)
+        self._beside_bytes = max(0, self._beside_bytes - len(packet.payload))
         return packet
 
     async def first_sound(self) -> Packet | None:
@@ -139,6 +157,7 @@ class Intake:
     def _empty(self) -> None:
         self._queue.clear()
         self._bytes = 0
+        self._beside_packets = self._beside_bytes = 0
         self._skipping = True
 
 
@@ -230,10 +249,9 @@ class Restream:
         try:
             sound.attach(intake)
             video.attach(intake)
-            if video.on_key_wanted is not None:
-                video.want_key()
-            for packet in video.ring if video.on_key_wanted is None else ():
-                intake.push(packet)  # a camera that codes itself gives no key picture for the asking
+            if video.on_key_wanted is None:  # a camera that codes itself gives no key picture for the asking
+                intake.begin(video.ring)
+            video.want_key()
             first = await intake.get()
             began_with = await intake.first_sound()  # whether the camera has any is not known before
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
