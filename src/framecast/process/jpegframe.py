@@ -73,6 +73,6 @@ class JpegFrames:
 def fitted_size(width_px: int, height_px: int, most_px: int) -> tuple[int, int]:
     """The size to encode at: at most ``most_px`` wide (0: any), of the same shape, both sides even."""
     width = max(2, min(most_px or width_px, width_px) & ~1)
-    if width == width_px & ~1:
+    if width >= width_px & ~1:
         return width, max(2, height_px & ~1)
     return width, max(2, round(height_px * width / width_px / 2) * 2)
