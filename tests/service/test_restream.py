@@ -183,6 +183,16 @@ async def test_a_name_is_looked_at_when_it_is_called(server: Server, monkeypatch
     await until(lambda: "allow_loopback" in only(server).last_error)
 
 
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsp", "whip+http"])
+async def test_a_name_that_can_be_nobodys_is_said_and_tried_later(
+    tmp_path: Path, scheme: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [f"{scheme}://a..b/live/k"]}}) as server:
+        await until(lambda: only(server).state == "waiting", 10)
+        assert only(server).last_error == "nobody knows a host called a..b"
+        assert "Traceback" not in caplog.text
+
+
 async def test_a_server_that_refuses_is_quoted(tmp_path: Path) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

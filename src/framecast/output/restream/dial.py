@@ -20,7 +20,10 @@ async def addresses(host: str, port: int, check: CheckAddress | None) -> list[st
         OSError: It has none.
         Misuse: One is where nobody may be called.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # such a name can't even be asked for
+        raise OSError(f"nobody knows a host called {host}") from None
     unique = list(dict.fromkeys(str(each[4][0]) for each in found))
     for address in unique:
         if check is not None:
