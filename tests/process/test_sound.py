@@ -184,6 +184,19 @@ def test_what_is_late_for_its_time_is_left_out() -> None:
     assert abs(loudest(maker, blocks, click_s) - click_s) < 0.002
 
 
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+def test_silence_in_pieces_is_as_long_as_they_are_together(rate_hz: int) -> None:
+    maker, device = aac(), Device(rate_hz)
+    blocks = [block for number in range(20) for block in maker.make(device.block(number))]
+    sample_ns = S_NS / rate_hz
+    span_ns, pieces = round(800.97 * sample_ns), 4_000
+    for _ in range(pieces):
+        blocks += maker.fill(span_ns)
+    end_ns = device.at_ns(20 * CHUNK) + pieces * span_ns
+    assert follows_without_a_seam(maker, blocks)
+    assert end_ns - 0.1 * S_NS < blocks[-1].pts_ns < end_ns
+
+
 @pytest.mark.parametrize("codec", ["aac", "opus"])
 async def test_the_worker_publishes_what_is_made(codec: str, executor: ThreadPoolExecutor) -> None:
     source, out, device = Mailbox(100, Policy.DROP_OLDEST), Track(codec, ring_packets=200), Device()

@@ -183,8 +183,9 @@ class SoundWorker:
             except TimeoutError:
                 assert latest is not None and wait_s is not None
                 # What is late by less than the patience still finds its place.
-                span_s = loop.time() - heard_s - (wait_s - FILL_S)
-                heard_s, wait_s = loop.time(), FILL_S
+                now_s = loop.time()
+                span_s = now_s - heard_s - (wait_s - FILL_S)
+                heard_s, wait_s = now_s, FILL_S
                 made = await loop.run_in_executor(self._executor, coder.fill, round(span_s * S_NS))
             else:
                 latest, heard_s, wait_s = packet, loop.time(), self._patience_s + _span_s(packet)

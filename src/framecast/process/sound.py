@@ -103,10 +103,12 @@ class SoundMaker:
         self._resampler: Any = None
         self._base_ns = 0
         self._end_ns = 0
+        self._owed_ns = 0
         self._coded_ns = 0
 
     def make(self, packet: Packet) -> list[Block]:
         """What is ready after one more block of ``pcm_s16le``."""
+        self._owed_ns = 0
         form = packet.format
         source = (form.sample_rate_hz, form.channels, packet.epoch)
         hole_ns = packet.pts_ns - self._end_ns
@@ -124,7 +126,13 @@ class SoundMaker:
 
     def fill(self, span_ns: int) -> list[Block]:
         """What is ready after so much silence, since nothing came."""
-        return self._silence(span_ns) if self._encoder is not None else []
+        if self._encoder is None:
+            return []
+        end_ns = self._end_ns + self._owed_ns + span_ns
+        made = self._silence(end_ns - self._end_ns)
+        # Less than a sample, but ten times a second: left out, an hour of silence would be seconds too short.
+        self._owed_ns = end_ns - self._end_ns
+        return made
 
     def _begin(self, source: tuple[int, int, int], pts_ns: int) -> None:
         codec, (source_hz, channels, _) = self._codec, source
