@@ -37,7 +37,7 @@ def heard(microphone: Microphone) -> tuple[bytes, int, int]:
 
 
 class TestAnswers:
-    @pytest.mark.parametrize("kind", ["audio/wav", "audio/x-wav", "application/octet-stream", "audio/pcm"])
+    @pytest.mark.parametrize("kind", ["audio/wav", "audio/x-wav", "application/octet-stream", "audio/pcm", "audio/L16"])
     async def test_a_wav_whatever_it_is_called(self, microphone: Microphone, kind: str) -> None:
         body = wav.endless_header(22_050, 2) + SAMPLES
         async with device(answering(body, f"Content-Type: {kind}")) as url:

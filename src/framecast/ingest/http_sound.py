@@ -26,9 +26,7 @@ log = logging.getLogger("framecast.ingest.sound")
 LOOK_S = 0.25
 LEAST_S, MOST_S = 0.02, 0.1
 """Length of the chunks that are cut from what comes."""
-RAW_TYPES = frozenset(
-    {"", "application/octet-stream", "audio/pcm", "audio/raw", "audio/x-raw", "audio/x-pcm", "audio/l16"}
-)
+RAW_TYPES = frozenset({"", "application/octet-stream", "audio/pcm", "audio/raw", "audio/x-raw", "audio/x-pcm", pcm.L16})
 WAV_TYPES = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"})
 
 Policy = Literal["on_demand", "always"]
@@ -69,6 +67,7 @@ class Cutter:
             self._head = None
             if wav.is_wav(data):
                 self._wav = wav.Parser()
+                self._swapped = False
         if self._wav is not None:
             data = self._wav.feed(data)
             self.sample_rate_hz, self.channels = self._wav.sample_rate_hz, self._wav.channels
@@ -80,16 +79,10 @@ class Cutter:
         chunks: list[bytes] = []
         while len(self._held) >= least:
             size = min(len(self._held) // frame_bytes * frame_bytes, most)
-            chunks.append(self._native(bytes(self._held[:size])))
+            chunk = bytes(self._held[:size])
+            chunks.append(pcm.turned(chunk) if self._swapped else chunk)
             del self._held[:size]
         return chunks
-
-    def _native(self, samples: bytes) -> bytes:
-        if not self._swapped:
-            return samples
-        turned = bytearray(samples)
-        turned[0::2], turned[1::2] = samples[1::2], samples[0::2]
-        return bytes(turned)
 
 
 class HttpSound:
@@ -171,7 +164,8 @@ class HttpSound:
         kind = response.media_type
         if kind not in RAW_TYPES and kind not in WAV_TYPES:
             raise ProtocolError(f"{response.target.url} is {kind}; a WAV or raw PCM is read here")
-        said = {name: value for name in ("rate", "channels") if (value := _parameter(response, name))}
+        parameters = pcm.parameters(response.head.get("content-type"))
+        said = {name: value for name in ("rate", "channels") if (value := parameters.get(name))}
         for name, header in (("rate", "x-sample-rate"), ("channels", "x-channels")):
             if value := response.head.get(header):
                 said[name] = value
@@ -179,7 +173,7 @@ class HttpSound:
             rate_hz, channels = pcm.form_of({**said, **self._asked}, "rate", "channels")
         except PcmError as error:
             raise ProtocolError(f"{response.target.url}: {error}") from None
-        return Cutter(rate_hz, channels, swapped=kind == "audio/l16")
+        return Cutter(rate_hz, channels, swapped=kind == pcm.L16)
 
 
 class SoundReader:
@@ -295,12 +289,3 @@ class SoundReader:
 
     def _now(self) -> float:
         return self._microphone.stream.clock.now_ns() / 1e9
-
-
-def _parameter(response: Response, name: str) -> str:
-    """A parameter of the Content-Type; empty where there is none."""
-    for part in response.head.get("content-type").split(";")[1:]:
-        key, _, value = part.partition("=")
-        if key.strip().lower() == name:
-            return value.strip().strip('"')
-    return ""

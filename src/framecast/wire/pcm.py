@@ -32,6 +32,8 @@ MAX_CHUNK_S = 2.0
 MAX_CHUNK_BYTES = round(MAX_CHUNK_S * SAMPLE_RATES_HZ[1]) * 2 * SAMPLE_BYTES
 DEFAULT_RATE_HZ = 16_000
 MAX_SEQUENCE = (1 << 64) - 1
+L16 = "audio/l16"
+"""The media type of samples with their high byte first (RFC 3551, 4.5.11; RFC 2586), in lower case."""
 
 _TAG = struct.Struct("<4sHBBI")
 
@@ -135,6 +137,22 @@ def form_of(values: Mapping[str, str], rate: str = "X-Sample-Rate", channels: st
     count = _whole(values.get(channels), channels, 1, "bad_channels")
     check_form(rate_hz, count)
     return rate_hz, count
+
+
+def parameters(content_type: str) -> dict[str, str]:
+    """The parameters of a Content-Type: ``rate`` and ``channels`` of ``audio/L16; rate=8000; channels=2``."""
+    found: dict[str, str] = {}
+    for part in content_type.split(";")[1:]:
+        name, _, value = part.partition("=")
+        found[name.strip().lower()] = value.strip().strip('"')
+    return found
+
+
+def turned(samples: bytes) -> bytes:
+    """Whole samples with the two bytes of each changing places."""
+    out = bytearray(samples)
+    out[0::2], out[1::2] = samples[1::2], samples[0::2]
+    return bytes(out)
 
 
 def sequence_of(text: str | None) -> int | None:
