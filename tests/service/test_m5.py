@@ -10,9 +10,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from framecast.mock.device import FakeDevice
+from framecast.service import m5 as service_m5
+from framecast.service.config import CameraConfig
 from framecast.service.http import Front
+from framecast.service.service import Service
 from tests.service.serving import Server, jpeg, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -97,6 +101,25 @@ async def test_a_removed_camera_ends_its_sockets(tmp_path: Path) -> None:
         await server.json("DELETE", "/api/v1/cameras/other", status=204)
         for socket_ in (device, viewer):
             assert (await socket_.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_camera_that_goes_during_the_handshake_leaves_nothing_to_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_socket = service_m5.open_socket
+
+    async def late(service: Service, request: web.BaseRequest, **options: int) -> web.WebSocketResponse:
+        opened = await open_socket(service, request, **options)
+        await service.cameras.remove("other")
+        return opened
+
+    async with m5(tmp_path) as (server, _, viewer_url):
+        monkeypatch.setattr(service_m5, "open_socket", late)
+        async with server.client.ws_connect(viewer_url + "/other") as viewer:
+            assert (await viewer.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+        await server.service.cameras.add("other", CameraConfig(url="push:"), "the test")
+        camera = server.camera("other")
+        assert server.service.transport_stream(camera).stream is camera.stream
 
 
 async def test_rights_hold_here_too(tmp_path: Path) -> None:

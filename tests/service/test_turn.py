@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from framecast.core.rendition import H264
 from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
+from framecast.service.errors import ApiError
 from tests.service.serving import Server, serving, until
 from tests.support.turn import NAME, SECRET, TurnServer, turn_server
 from tests.support.whep import Watcher, local_address, watcher
@@ -96,6 +98,23 @@ async def test_what_waits_for_a_channel_of_a_relay_is_bounded(tmp_path: Path) ->
         turn.deaf = False
         await until(lambda: not ice.full)
         await until(lambda: not peer.viewer.behind)
+
+
+async def test_a_camera_that_is_replaced_while_a_path_is_looked_for_has_no_viewer(tmp_path: Path) -> None:
+    async with relayed(tmp_path, "udp") as (turn, server), watcher() as viewer:
+        turn.deaf = True
+        camera, peering = server.camera(), server.service.peering
+        coming = asyncio.ensure_future(
+            peering.open(camera, await viewer.offer("video"), H264, address="", token="")  # not held by any route
+        )
+        await until(lambda: camera.stream.viewers)
+        await server.json("DELETE", "/api/v1/cameras/cam", status=204)
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "cam", "url": "mock:"})
+        turn.deaf = False  # it is asked again, and answers
+        with pytest.raises(ApiError, match="removed"):
+            await coming
+        assert not len(peering)
+        assert not camera.stream.viewers
 
 
 def candidates(viewer: Watcher) -> list[tuple[int, str]]:

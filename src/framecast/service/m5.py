@@ -41,6 +41,9 @@ def viewer_table(service: Service) -> Table:
         # Before the handshake: afterwards a refusal could not be told.
         with admitted(service, camera, "relay", call.peer) as viewer:
             socket = await open_socket(service, call.request, max_message_bytes=4096)
+            if not service.cameras.has(camera):  # its MPEG-TS would be that of the next camera of this id
+                await _close(service, socket)
+                return socket
 
             def removed(gone: Camera) -> None:
                 if gone.camera_id == camera.camera_id:

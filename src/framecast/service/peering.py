@@ -18,7 +18,7 @@ from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
 from framecast.service.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
 from framecast.service.config.models import WebrtcSettings
-from framecast.service.errors import ApiError
+from framecast.service.errors import ApiError, not_found
 from framecast.wire import sdp
 
 if TYPE_CHECKING:
@@ -118,11 +118,12 @@ class Peering:
             token: Name of the token that let it in.
 
         Raises:
-            ApiError: Its offer can't be answered, or WebRTC can't be had here.
+            ApiError: Its offer can't be answered, the camera is gone, or WebRTC can't be had here.
             LimitReached: There are as many as the operator allows.
         """
         if not self.settings.enabled:
             raise ApiError(501, "webrtc_off", "WebRTC is switched off here (webrtc.enabled)")
+        self._see_that_it_is_here(camera)
         output = self.output(camera)
         try:
             plan = webrtc.plan(sdp.parse_offer(offer), profile=output.profile)
@@ -173,8 +174,7 @@ class Peering:
             candidates = await link.gather()
             if not candidates:
                 raise ApiError(503, "no_network", "No UDP port could be opened for WebRTC (webrtc.udp_ports)")
-            if self._cameras.get(camera.camera_id) is None:
-                raise ApiError(404, "not_found", "The camera has been removed")
+            self._see_that_it_is_here(camera)
             peer = Peer(output, viewer, link, plan, rendition, adapts=adapts)
             undo.pop_all()
         self._peers[peer.token] = (camera, peer, token)
@@ -186,6 +186,11 @@ class Peering:
         self._supervisor.spawn(f"webrtc:{camera.camera_id}", peer.run(gone, connect_timeout_s=self.connect_timeout_s))
         await asyncio.sleep(0)  # one that has not begun could not tidy up when it is cancelled
         return peer, peer.answer(candidates)
+
+    def _see_that_it_is_here(self, camera: Camera) -> None:
+        """An output of a camera that is gone would be its successor's of the same id."""
+        if not self._cameras.has(camera):
+            raise not_found("The camera has been removed")
 
     async def options(self) -> IceOptions:
         """How ICE finds its way here, once the libraries are there.

@@ -30,11 +30,12 @@ def routes(service: Service) -> list[Route]:
     peering = service.peering
 
     async def begin(call: Call) -> web.StreamResponse:
-        camera = service.camera(call.parameter)
+        service.camera(call.parameter)
+        offer = await _text(call, SDP, timeout_s)
+        camera = service.camera(call.parameter)  # as it is now: it may have been replaced while the offer came
         wish = query.wish(call.query, camera.options)
         # Who asks for nothing leaves it to the server.
         adapts = wish.auto or not call.query.keys() & {"quality", "width"}
-        offer = await _text(call, SDP, timeout_s)
         if service.closing:
             raise closing()
         async with while_here(service, camera):
