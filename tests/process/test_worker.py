@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from framecast.core.rendition import Rendition
 from framecast.core.track import Track
 from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
-from framecast.process.worker import JpegWorker, Made, codec_executor
+from framecast.process.worker import NICENESS, JpegWorker, Made, codec_executor
 
 from .pictures import jpeg_of, packet_of, scene
 
@@ -152,6 +153,16 @@ async def test_cancelling_does_not_wait_for_the_codec(executor: ThreadPoolExecut
         await task
     release.set()
     assert out.latest is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+def test_codecs_stand_back_from_the_loop(executor: ThreadPoolExecutor) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = niceness()
+    assert executor.submit(niceness).result() == min(mine + NICENESS, 19)
+    assert niceness() == mine
 
 
 def test_starting_takes_no_codec_library() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +15,10 @@ from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.process.pixels import Undecodable
+
+NICENESS = 5
+"""More, of the threads that make pictures: a third of the others' weight, where all want the same core. With less they would
+be kept from running while they hold what the loop waits for, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +129,11 @@ def codec_executor(threads: int = 0) -> ThreadPoolExecutor:
             always has a core to itself where there are two.
     """
     count = threads or min(4, max(1, (os.cpu_count() or 1) - 1))
-    return ThreadPoolExecutor(count, thread_name_prefix="framecast-codec")
+    return ThreadPoolExecutor(count, thread_name_prefix="framecast-codec", initializer=_give_way)
+
+
+def _give_way() -> None:
+    """Have this thread stand back from the loop where both want one core: what the loop passes on is late for all."""
+    if sys.platform == "linux":  # where the number of a thread is as good as that of a process
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))
