@@ -17,8 +17,8 @@ from framecast.core.track import Track
 from framecast.process.pixels import Undecodable
 
 NICENESS = 5
-"""More, of the threads that make pictures: a third of the others' weight, where all want the same core. With less they would
-be kept from running while they hold what the loop waits for, too."""
+"""By so much the threads that make pictures are less urgent: a third of the loop's weight where both want a core. With
+much less, one that holds the interpreter's lock would not get to run and give it up."""
 
 
 @dataclass(frozen=True, slots=True)
