@@ -12,7 +12,6 @@ notice nothing.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Any
 
 from av.error import FFmpegError
@@ -22,19 +21,11 @@ from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.process.coding import Coded, Unencodable
 from framecast.process.encoders import SHARED, SOFTWARE, TIME_BASE, Encoder, Encoders, Job, open_encoder
+from framecast.process.h264timing import KeySchedule, RateMeter
 from framecast.process.h264units import TICKS_HZ, tidy
 from framecast.process.jpegframe import JpegFrames
 from framecast.process.options import DEFAULT, H264Options
 
-KEY_INTERVAL_NS = 500_000_000
-"""Keyframes that somebody asks for come no closer together; what comes by itself does not count."""
-FIRST_FPS = 15
-"""What rate control reckons with until the rate is known."""
-DRIFT = 1.25
-"""A rate that is another by more than this factor makes a new encoder worth its 2 ms."""
-LONGEST_INTERVAL_S = 2.0
-PAUSE = 4
-"""An interval of so many usual ones is a pause, unless the next is like it."""
 CRF_PER_QUALITY = 0.28
 QUALITY_OF_CRF = 80
 CRF_RANGE = (14, 45)
@@ -63,10 +54,8 @@ class H264Maker:
         self._began_ns = 0
         self._ticks = -1
         self._last_ns = 0
-        self._key_ns = 0
-        self._may_ns = 0
-        self._interval_s = 0.0
-        self._paused = False
+        self._keys = KeySchedule(options.gop_s)
+        self._rate = RateMeter(rendition.fps)
 
     def prepare(self) -> None:
         """Find the encoder, if `make` is not to do it: the first time it can take seconds, where drivers hang.
@@ -100,11 +89,11 @@ class H264Maker:
             or packet.pts_ns <= self._last_ns
         )
         if packet.epoch != self._epoch:
-            self._interval_s = 0.0
+            self._rate.forget()
         elif self._last_ns:
-            self._measure((packet.pts_ns - self._last_ns) / 1e9)
-        due = not fresh and self._is_due(packet.pts_ns, key_wanted)
-        if fresh or (due and self._has_drifted()):
+            self._rate.add((packet.pts_ns - self._last_ns) / 1e9)
+        due = not fresh and self._keys.is_due(packet.pts_ns, key_wanted, self._rate.interval_s)
+        if job is None or fresh or (due and self._rate.has_left(job.fps)):
             self._open(self._job_for(source, frame), packet)
             due = True
         self._last_ns = packet.pts_ns
@@ -113,42 +102,13 @@ class H264Maker:
         except FFmpegError as error:
             payload, key = self._encode_otherwise(error, packet, source)
         if key:
-            self._key_ns = packet.pts_ns
-            if fresh:
-                self._may_ns = 0
-            elif key_wanted:
-                self._may_ns = packet.pts_ns + KEY_INTERVAL_NS
+            self._keys.made(packet.pts_ns, key_wanted, fresh)
         assert self._job is not None
         return Coded(payload, key, self._job.width_px, self._job.height_px)
 
     def _use(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._frames = JpegFrames(self._rendition.width_px, encoder.pixel_format)
-
-    def _measure(self, interval_s: float) -> None:
-        if self._interval_s and interval_s > PAUSE * self._interval_s and not self._paused:
-            self._paused = True  # once says nothing about the rate
-            return
-        self._paused = False
-        interval_s = min(max(interval_s, 1e-3), LONGEST_INTERVAL_S)
-        self._interval_s += (interval_s - self._interval_s) / 8 if self._interval_s else interval_s
-
-    def _is_due(self, pts_ns: int, key_wanted: bool) -> bool:
-        since_s = (pts_ns - self._key_ns) / 1e9
-        if key_wanted and pts_ns >= self._may_ns:
-            return True
-        # The last one that is not too late, with a little room, so that 30 a second make groups of 60.
-        return since_s >= self._options.gop_s - 0.9 * self._interval_s
-
-    def _has_drifted(self) -> bool:
-        if self._job is None or not self._interval_s:
-            return False
-        ratio = self._fps() / self._job.fps
-        return not 1 / DRIFT <= ratio <= DRIFT
-
-    def _fps(self) -> Fraction:
-        fps = 1 / self._interval_s if self._interval_s else min(FIRST_FPS, self._rendition.fps or FIRST_FPS)
-        return Fraction(max(1, round(fps * 2)), 2)
 
     def _job_for(self, source: VideoFrame, frame: VideoFrame) -> Job:
         options, quality = self._options, self._rendition.quality
@@ -161,7 +121,7 @@ class H264Maker:
         return Job(
             width_px=frame.width,
             height_px=frame.height,
-            fps=self._fps(),
+            fps=self._rate.fps,
             crf=crf,
             max_kbps=max(32, math.ceil((options.max_bitrate_kbps or usual) * smaller * min(finer, 1.0))),
             kbps=max(32, math.ceil(options.bitrate_kbps * smaller * finer)) if options.bitrate_kbps else 0,
