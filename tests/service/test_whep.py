@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import gc
 import os
 import re
@@ -16,11 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from framecast.core.rendition import H264
-from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
 from framecast.output.webrtc.viewers import Output
-from framecast.service.errors import ApiError
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import Watcher, local_address, watcher
@@ -62,11 +58,6 @@ async def ids(viewer: Watcher, count: int) -> list[int]:
     return found
 
 
-def fingerprint(answer: str) -> str:
-    """Of the certificate that an answer names."""
-    return re.findall(r"a=fingerprint:sha-256 (\S+)", answer)[0]
-
-
 async def post(server: Server, body: Any = OFFER, path: str = WHEP, **options: Any) -> tuple[int, str, str]:
     """Status, text and Location."""
     headers = {**SDP, **options.pop("headers", {})}
@@ -92,26 +83,6 @@ async def test_a_viewer_sees_the_pictures_that_were_sent(live: Server) -> None:
         await until(lambda: not peers(live))
         assert not live.camera().stream.viewers
         await live.error("DELETE", viewer.location, 404)
-
-
-async def test_viewers_that_come_at_once_as_the_first_are_all_let_in(live: Server) -> None:
-    async with watcher() as one, watcher() as two, watcher() as three:
-        viewers = (one, two, three)
-        await asyncio.gather(*(viewer.watch(live.client, live.url + WHEP) for viewer in viewers))
-        for viewer in viewers:
-            await ids(viewer, 1)
-        assert len({fingerprint(viewer.answer) for viewer in viewers}) == 1
-
-
-async def test_an_answer_names_the_certificate_that_its_own_link_began_with(
-    live: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with watcher() as one, watcher() as two:
-        await one.watch(live.client, live.url + WHEP)
-        monkeypatch.setattr(icedtls, "RENEW", datetime.timedelta(days=1000))  # each look at it brings another one
-        await two.watch(live.client, live.url + WHEP)
-        await ids(two, 1)
-        assert fingerprint(one.answer) != fingerprint(two.answer)
 
 
 async def test_sizes_share_encodes_and_are_what_was_asked_for(live: Server) -> None:
@@ -318,44 +289,6 @@ async def test_viewers_go_with_their_camera(live: Server) -> None:
         await live.json("DELETE", "/api/v1/cameras/cam", status=204)
         await until(lambda: len(live.service.peering) == 0)
         await until(lambda: viewer.ended)
-
-
-@pytest.mark.parametrize("again", [False, True])
-async def test_a_camera_that_went_while_an_offer_came_leaves_nothing_to_its_successor(
-    live: Server, again: bool
-) -> None:
-    fields = {"id": "yard", "url": MOCK}
-    await live.json("POST", "/api/v1/cameras", status=201, json=fields)
-    path = WHEP.replace("cam/", "yard/")
-    begun, finish = asyncio.Event(), asyncio.Event()
-
-    async def slowly() -> AsyncIterator[bytes]:
-        begun.set()
-        await finish.wait()
-        yield OFFER.encode()
-
-    coming = asyncio.ensure_future(post(live, slowly(), path, expect100=True))
-    await begun.wait()
-    await live.json("DELETE", "/api/v1/cameras/yard", status=204)
-    if again:
-        await live.json("POST", "/api/v1/cameras", status=201, json=fields)
-    finish.set()
-    assert (await coming)[0] == (201 if again else 404)
-    if not again:
-        await live.json("POST", "/api/v1/cameras", status=201, json=fields)
-    async with watcher() as viewer:
-        await viewer.watch(live.client, live.url + path)
-        await ids(viewer, 1)
-    assert live.service.peering.output(live.camera("yard")).stream is live.camera("yard").stream
-
-
-async def test_who_comes_for_a_camera_that_is_gone_leaves_nothing_to_its_successor(live: Server) -> None:
-    gone = live.camera()
-    await live.json("DELETE", "/api/v1/cameras/cam", status=204)
-    with pytest.raises(ApiError) as refusal:
-        await live.service.peering.open(gone, OFFER, H264, address="", token="")
-    assert refusal.value.status == 404
-    assert live.service.peering.known(gone) is None
 
 
 async def test_a_server_without_the_libraries_says_so(live: Server, monkeypatch: pytest.MonkeyPatch) -> None:

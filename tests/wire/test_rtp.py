@@ -117,6 +117,14 @@ def test_feedback_that_others_write() -> None:
     assert said.ended
 
 
+def test_a_packet_names_so_many_lost_ones_and_no_more() -> None:
+    flood = b"".join(struct.pack(">HH", 17 * index & 0xFFFF, 0xFFFF) for index in range(340))
+    data = struct.pack(">BBHII", 0x81, 205, 2 + 340, 1, 7) + flood
+    assert rtp.parse_feedback(data).lost == [(7, sequence) for sequence in range(rtp.MOST_LOST)]
+    assert rtp.parse_feedback(data + data, 20).lost == [(7, sequence) for sequence in range(20)]
+    assert rtp.parse_feedback(data, 0).lost == []
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_as_feedback(data: bytes) -> None:
     rtp.parse_feedback(data)

@@ -18,6 +18,8 @@ VIDEO_HZ = 90_000
 SOUND_HZ = 48_000
 MAX_PAYLOAD_BYTES = 1180
 """Of one packet: with RTP's and SRTP's share it stays below the 1,280 bytes that every path carries."""
+MOST_LOST = 512
+"""Lost packets that one RTCP packet may name; 1,372 bytes have room for 5,780. No sender here keeps more."""
 STAP_A, FU_A = 24, 28
 NTP_OFFSET_S = 2_208_988_800
 """From 1900 to 1970."""
@@ -147,8 +149,12 @@ class Feedback:
     ended: bool = False
 
 
-def parse_feedback(data: bytes) -> Feedback:
-    """What a (decrypted) RTCP packet says; what can't be read ends the reading and harms nothing."""
+def parse_feedback(data: bytes, most_lost: int = MOST_LOST) -> Feedback:
+    """What a (decrypted) RTCP packet says; what can't be read ends the reading and harms nothing.
+
+    Args:
+        most_lost: Lost packets that are read, the first of those named.
+    """
     found = Feedback()
     at = 0
     while at + 8 <= len(data):
@@ -164,7 +170,7 @@ def parse_feedback(data: bytes) -> Feedback:
         elif kind == 203:
             found.ended = True
         elif kind == 205 and count == 1:
-            _nacks(found, body)
+            _nacks(found, body, most_lost)
         elif kind == 206 and len(body) >= 8:
             if count == 1:
                 found.key_wanted.add(int.from_bytes(body[4:8], "big"))
@@ -182,11 +188,14 @@ def _reports(found: Feedback, body: bytes, count: int) -> None:
         found.reports.append(Report(ssrc, share / 256, jitter, last, delay))
 
 
-def _nacks(found: Feedback, body: bytes) -> None:
+def _nacks(found: Feedback, body: bytes, most_lost: int) -> None:
     if len(body) < 8:
         return
     ssrc = int.from_bytes(body[4:8], "big")
     for at in range(8, len(body) - 3, 4):
+        if len(found.lost) >= most_lost:
+            break
         first, mask = _NACK.unpack_from(body, at)
         found.lost.append((ssrc, first))
         found.lost.extend((ssrc, (first + 1 + bit) & 0xFFFF) for bit in range(16) if mask >> bit & 1)
+    del found.lost[most_lost:]

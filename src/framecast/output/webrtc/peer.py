@@ -28,12 +28,35 @@ log = logging.getLogger("framecast.output.webrtc")
 
 CONNECT_TIMEOUT_S = 20.0
 REPORT_INTERVAL_S = 1.0
+LOST_PER_S = 2000
+"""Lost packets that a peer may name; one that loses a tenth of 10 Mbit/s and asks ten times for each stays below."""
 FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 
 
 def lesser(one: int, other: int) -> int:
     """The smaller one, 0 standing for no limit."""
     return min(one, other) if one and other else one or other
+
+
+class Allowance:
+    """How many lost packets a peer may name: as many as are kept at once, and `LOST_PER_S` in the long run.
+
+    Each costs everybody time, whether it is sent again or not.
+    """
+
+    def __init__(self) -> None:
+        self._left: float = rtp.MOST_LOST
+        self._at = 0.0
+
+    def left(self, now_s: float) -> int:
+        """How many now."""
+        self._left = min(rtp.MOST_LOST, self._left + max(0.0, now_s - self._at) * LOST_PER_S)
+        self._at = now_s
+        return int(self._left)
+
+    def take(self, count: int) -> None:
+        """So many were named."""
+        self._left -= count
 
 
 class Peer:
@@ -74,6 +97,7 @@ class Peer:
         self.lost = 0.0
         self.rtt_s: float | None = None
         self.bitrate_bps: int | None = None
+        self._allowance = Allowance()
         self._plan = plan
         self._ended = asyncio.Event()
         self._reported = False
@@ -197,10 +221,11 @@ class Peer:
                 pass
 
     def _hear(self, data: bytes) -> None:
-        said = rtp.parse_feedback(data)
         now = time.monotonic()
-        for seat in self.seats:
-            for ssrc, sequence in said.lost:
+        said = rtp.parse_feedback(data, self._allowance.left(now))
+        self._allowance.take(len(said.lost))
+        for ssrc, sequence in said.lost:
+            for seat in self.seats:
                 if ssrc == seat.ssrc:
                     seat.resend(sequence)
         if self._video.ssrc in said.key_wanted:

@@ -35,7 +35,7 @@ SLICE_S = 0.002
 MOST_BATCHES = 8
 MOST_HELD = 64
 """Packets that may wait for sound: two seconds of pictures; beyond, the oldest go at once."""
-HISTORY_PACKETS = 512
+HISTORY_PACKETS = rtp.MOST_LOST
 """Sent packets of a seat that can be sent again: a second of 4 Mbit/s."""
 MOST_RESENT, RESENT_SHARE = 150, 0.25
 """Packets that may be sent again at once, and share of all packets in the long run."""
