@@ -24,7 +24,6 @@ export class Actions extends HTMLElement {
     this.frame.append(this.view.element);
     root.append(this.frame);
     this.addEventListener("keydown", (event) => this.#key(event));
-    this.addEventListener("keyup", (event) => event.key === "t" && this.stopTalking());
     for (const type of ["pointermove", "pointerdown", "keydown"]) {
       this.addEventListener(type, () => this.bar?.stir(this.frame));
     }
@@ -80,8 +79,9 @@ export class Actions extends HTMLElement {
     this.muted = !this.muted;
   }
 
-  startTalking() {
-    this.talking?.start();
+  /** Opens the microphone; `key`, the keydown that asks for it, ends it by itself when it is let go. */
+  startTalking(key = null) {
+    this.talking?.start(key);
   }
 
   stopTalking() {

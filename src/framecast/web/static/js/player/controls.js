@@ -15,7 +15,7 @@ export const QUALITIES = [
 /** The keys of a player that has the focus; pages may bind them for their only player too. */
 export const KEYS = [
   { keys: ["m"], text: "Sound on or off", run: (player) => player.toggleSound() },
-  { keys: ["t"], text: "Talk, while held", run: (player, event) => event.repeat || player.startTalking() },
+  { keys: ["t"], text: "Talk, while held", run: (player, event) => event.repeat || player.startTalking(event) },
   { keys: ["s"], text: "Save a snapshot", run: (player) => player.saveSnapshot() },
   { keys: ["p"], text: "Picture in picture", run: (player) => player.togglePictureInPicture() },
   { keys: ["f"], text: "Full screen", run: (player) => player.toggleFullScreen() },
@@ -88,8 +88,8 @@ export class Controls {
   }
 
   /**
-   * How the buttons stand: {sound, metered (whether a level is known), talk ("", "asking", "talking"), canTalk, pip,
-   * canPip, numbers (shown), quality, qualityText}.
+   * How the buttons stand: {sound, metered (whether a level is known), talk ("", "asking", "talking"), canTalk, heard
+   * (by a device), pip, canPip, numbers (shown), quality, qualityText}.
    */
   show(state) {
     const { sound, talk, pip, quality, numbers } = this.#parts;
@@ -99,6 +99,7 @@ export class Controls {
     redraw(sound.firstChild, state.sound ? "soundOn" : "soundOff");
     talk.hidden = !state.canTalk;
     talk.classList.add("talk");
+    talk.classList.toggle("unheard", !state.heard);
     setAttribute(talk, "aria-pressed", String(state.talk !== ""));
     const off = talkOff();
     setAttribute(talk, "aria-disabled", off ? "true" : null);
@@ -124,10 +125,9 @@ export class Controls {
     talk.addEventListener("keydown", (event) => {
       if (event.key === " " || event.key === "Enter") {
         event.preventDefault();
-        if (!event.repeat) this.#player.startTalking();
+        if (!event.repeat) this.#player.startTalking(event);
       }
     });
-    talk.addEventListener("keyup", end);
   }
 }
 

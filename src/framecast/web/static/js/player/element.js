@@ -16,6 +16,8 @@ import { Watch } from "./watch.js";
 import { PictureWindow } from "./window.js";
 
 const RENDER_MS = 500;
+// The longest that a timer waits, 24 days.
+const WHILE_HELD_MS = 2 ** 31 - 1;
 const RESIZE_MS = 150;
 const REST_S = 20;
 // Pictures just below the fold are fetched before they are scrolled into view.
@@ -322,6 +324,7 @@ export class FramecastPlayer extends Actions {
       sound: sound.on,
       metered: sound.flows,
       talk: talk.state,
+      heard: talk.heard,
       canTalk: this.#mayTalk && this.getAttribute("talk") !== "off",
       canPip: PictureWindow.possible,
       pip: this.windowOpen,
@@ -340,7 +343,8 @@ export class FramecastPlayer extends Actions {
   #talked() {
     const talking = this.talking.state === "talking";
     this.hearing.duck(talking);
-    this.view.say(talking ? "You are heard. Let go to end." : "", 60_000);
+    const words = this.talking.heard ? "You are heard. Let go to end." : "No device is listening.";
+    this.view.say(talking ? words : "", WHILE_HELD_MS);
     this.tell("talkchange", { state: this.talking.state });
     this.#showControls();
   }

@@ -160,6 +160,7 @@ button:hover, select:hover { background: var(--sunken); }
 button[aria-pressed="true"] { background: var(--sunken); color: var(--accent); }
 button[aria-disabled="true"] { color: var(--quiet); }
 button.talk { touch-action: none; user-select: none; -webkit-user-select: none; }
+button.talk.unheard { opacity: 0.6; }
 button.talk[aria-pressed="true"] { background: var(--bad); color: var(--surface); }
 
 svg { display: block; width: 20px; height: 20px; margin: 0 auto; fill: none; stroke: currentColor; stroke-width: 1.6;

@@ -14,13 +14,13 @@ export class Talk {
   #camera;
   #changed;
   #said;
-  #held = false;
-  #socket = null;
-  #context = null;
-  #microphone = null;
+  /** One for each time that the button is held: it ends all that was opened for that, however late that came. */
+  #hold = null;
 
   /** "" | "asking" (for the microphone or the floor) | "talking" */
   state = "";
+  /** Whether a device plays what is said, as the server told last. */
+  heard = true;
 
   /** @param options `server`, `camera`, `changed()` after each change of state, `said(text)` where it can't be. */
   constructor({ server, camera, changed, said }) {
@@ -30,25 +30,33 @@ export class Talk {
     this.#said = said;
   }
 
-  async start() {
-    if (this.#held) return;
+  /** @param key The keydown that began it, null where no key did: it ends with that key, wherever the focus went. */
+  async start(key = null) {
+    if (this.#hold) return;
     const off = talkOff();
     if (off) return this.#said(off);
-    this.#held = true;
+    this.#hold = new AbortController();
+    const { signal } = this.#hold;
+    this.#watch(signal, key);
     this.#set("asking");
     try {
-      await Promise.all([this.#open(), this.#listen()]);
-      if (!this.#held) this.#end();
+      const socket = new WebSocket(this.#server.socketUrl(this.#path));
+      await Promise.all([this.#speak(socket, signal), this.#listen(socket, signal)]);
     } catch (error) {
-      this.#end();
+      if (signal.aborted) return;
+      this.stop();
       this.#said(reason(error));
     }
   }
 
   stop() {
-    if (!this.#held) return;
-    this.#held = false;
-    this.#end();
+    this.#hold?.abort();
+    this.#hold = null;
+    this.#set("");
+  }
+
+  get #path() {
+    return `api/v1/cameras/${encodeURIComponent(this.#camera)}/talk`;
   }
 
   #set(state) {
@@ -57,63 +65,79 @@ export class Talk {
     this.#changed();
   }
 
-  async #listen() {
-    this.#microphone = await navigator.mediaDevices.getUserMedia({
+  /** Ends it with its key, or when the page no longer has the keyboard: it would not be told of the key. */
+  #watch(signal, key) {
+    const options = { capture: true, signal };
+    if (key) addEventListener("keyup", (event) => isSameKey(event, key) && this.stop(), options);
+    addEventListener("blur", (event) => event.target === window && this.stop(), options);
+    document.addEventListener("visibilitychange", () => this.stop(), options);
+  }
+
+  async #listen(socket, signal) {
+    const microphone = await navigator.mediaDevices.getUserMedia({
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
-    if (!this.#held) return this.#end();
+    atEnd(signal, () => {
+      for (const track of microphone.getTracks()) track.stop();
+    });
+    if (signal.aborted) return;
     // At the microphone's own rate: not every browser brings one into a context of another.
-    this.#context = new AudioContext();
-    await this.#context.audioWorklet.addModule(WORKLET);
-    if (!this.#held) return this.#end();
-    const taker = new AudioWorkletNode(this.#context, "framecast-talk", { numberOfOutputs: 0 });
+    const context = new AudioContext();
+    atEnd(signal, () => context.close());
+    await context.audioWorklet.addModule(WORKLET);
+    if (signal.aborted) return;
+    const taker = new AudioWorkletNode(context, "framecast-talk", { numberOfOutputs: 0 });
     taker.port.onmessage = ({ data }) => {
-      if (this.state === "talking" && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(data);
+      if (signal.aborted || this.state !== "talking") return;
+      if (socket.readyState === WebSocket.OPEN) socket.send(data);
     };
-    this.#context.createMediaStreamSource(this.#microphone).connect(taker);
+    context.createMediaStreamSource(microphone).connect(taker);
   }
 
-  #open() {
-    const path = `api/v1/cameras/${encodeURIComponent(this.#camera)}/talk`;
-    const socket = new WebSocket(this.#server.socketUrl(path));
-    this.#socket = socket;
+  /** Holds the floor until the end; rejects where that is not our own. */
+  #speak(socket, signal) {
+    atEnd(signal, () => {
+      if (socket.readyState === WebSocket.OPEN) socket.send('{"do":"stop"}');
+      socket.close();
+    });
     return new Promise((resolve, reject) => {
+      let opened = false;
       socket.onopen = () => {
+        opened = true;
         socket.send('{"do":"talk"}');
-        resolve();
       };
-      socket.onmessage = ({ data }) => this.#heard(JSON.parse(data));
-      socket.onclose = () => {
-        if (socket !== this.#socket) return resolve();
+      socket.onmessage = ({ data }) => signal.aborted || this.#told(JSON.parse(data));
+      socket.onclose = (event) => {
+        if (signal.aborted) return resolve();
+        if (opened) return reject(new Error(event.reason || "The server hung up."));
         // A browser does not tell why a socket was refused; the same address over HTTP does.
-        this.#server.fetch(path).then(() => reject(new Error("The server hung up.")), reject);
-        if (this.state === "talking") this.#end();
+        this.#server.fetch(this.#path).then(() => reject(new Error("The server hung up.")), reject);
       };
     });
   }
 
-  #heard({ state, who, error }) {
-    if (!this.#held) return;
-    if (error) this.#said(error.message);
-    else if (state === "yours") this.#set("talking");
+  #told({ state, who, heard, error }) {
+    if (error) return this.#said(error.message);
+    const before = this.heard;
+    this.heard = heard;
+    if (heard !== before) this.#changed();
+    if (state === "yours") this.#set("talking");
     else if (state === "busy") {
       this.#set("asking");
       this.#said(`${who || "Somebody"} is talking.`);
     }
   }
+}
 
-  #end() {
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket?.readyState === WebSocket.OPEN) socket.send('{"do":"stop"}');
-    socket?.close();
-    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
-    this.#microphone = null;
-    this.#context?.close();
-    this.#context = null;
-    this.#held = false;
-    this.#set("");
-  }
+/** Calls `act` when `signal` is aborted, at once if it is. */
+function atEnd(signal, act) {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act, { once: true });
+}
+
+/** Whether a key that was let go is the one that was pressed, whatever was held with it at either time. */
+function isSameKey(up, down) {
+  return down.code ? up.code === down.code : up.key.toLowerCase() === down.key.toLowerCase();
 }
 
 function reason(error) {
