@@ -17,7 +17,7 @@ from framecast.wire import h264
 
 av = pytest.importorskip("av")
 
-from framecast.ingest.avcoded import Passage, Pictures, slice_type  # noqa: E402
+from framecast.ingest.avcoded import LONGEST_GROUP_S, Passage, Pictures, slice_type  # noqa: E402
 from framecast.ingest.avoutlet import UNITS, Outlet, Unit  # noqa: E402
 from framecast.ingest.pyav import AvSource  # noqa: E402
 
@@ -247,21 +247,80 @@ def test_where_reordering_is_expected_it_passes_after_a_while() -> None:
     assert all(made[first:])
 
 
-def test_times_that_go_back_end_it_for_good() -> None:
+def passed(times: list[float], *, group: int = 10) -> tuple[list[int], Passage]:
+    """Which of the pictures with these times pass; each tenth is a keyframe."""
     passage = Passage(b"", reorders=False)
-    units = coded(40, bf="0", g="10")
-    assert all(passage.unit(data, number / 25) for number, data in enumerate(units[:5]))
-    assert passage.unit(units[5], 0.05) is None
+    units = coded(len(times), bf="0", g=str(group), sc_threshold="0")
+    made = [passage.unit(data, at_s) for data, at_s in zip(units, times, strict=True)]
+    return [number for number, unit in enumerate(made) if unit is not None], passage
+
+
+@pytest.mark.parametrize("step_s", [-1e6, -0.2, -0.05, LONGEST_GROUP_S + 0.1, 1e6])
+def test_after_an_odd_time_it_goes_on_with_a_keyframe(step_s: float) -> None:
+    """A clock that was set, or a source that began anew: not a stream whose pictures are out of order."""
+    numbers, passage = passed([50 + number / 25 + step_s * (number >= 12) for number in range(40)])
+    assert numbers == [*range(12), *range(20, 40)]
+    assert passage.open
+
+
+def test_one_picture_with_an_odd_time() -> None:
+    numbers, passage = passed([50 + number / 25 + 1e6 * (number == 12) for number in range(40)])
+    assert numbers == [*range(12), *range(20, 40)]
+    assert passage.open
+
+
+@pytest.mark.parametrize("step_s", [-0.2, 25.0])
+def test_a_keyframe_may_begin_another_time(step_s: float) -> None:
+    numbers, _ = passed([50 + number / 25 + step_s * (number // 10) for number in range(40)])
+    assert numbers == list(range(40))
+
+
+def test_times_that_go_back_again_and_again_end_it_for_good() -> None:
+    numbers, passage = passed([50 + number / 25 - 0.2 * (number % 10 == 5) for number in range(60)])
+    assert numbers == [*range(5), *range(10, 15), *range(20, 25)]
     assert not passage.open
-    assert not any(passage.unit(data, 1 + number / 25) for number, data in enumerate(units[10:]))
 
 
-def test_a_stream_without_keyframes_is_coded_anew() -> None:
+def test_a_clock_that_is_set_now_and_then_does_not() -> None:
+    numbers, passage = passed([50 + number / 25 - 0.2 * ((number + 5) // 30) for number in range(120)])
+    assert numbers == [number for number in range(120) if number % 30 < 25]
+    assert passage.open
+
+
+@pytest.mark.parametrize("skipped", [0, 3])
+def test_a_stream_without_keyframes_is_coded_anew(skipped: int) -> None:
+    """Whether it has begun with one, or was joined behind it."""
     passage = Passage(b"", reorders=False)
-    units = coded(5, bf="0", g="250")
+    units = coded(5 + skipped, bf="0", g="250")[skipped:]
     made = [passage.unit(data, 9.0 * number) for number, data in enumerate(units)]
-    assert [unit is not None for unit in made] == [True, True, True, False, False]
+    assert [unit is not None for unit in made] == [number < 3 and not skipped for number in range(5)]
     assert not passage.open
+
+
+def test_one_that_has_no_keyframe_after_an_odd_time_is_coded_anew() -> None:
+    numbers, passage = passed([50.0, 50.5, 40.0, 50.0, 59.9], group=250)
+    assert (numbers, passage.open) == ([0, 1], True)
+    numbers, passage = passed([50.0, 50.5, 40.0, 50.0, 60.1], group=250)
+    assert (numbers, passage.open) == ([0, 1], False)
+
+
+def test_a_b_frame_ends_it_for_good() -> None:
+    passage = Passage(b"", reorders=False)
+    units = coded(12, bf="2", g="12", sc_threshold="0", **{"b-adapt": "0"})
+    assert [passage.unit(data, number / 25) is not None for number, data in enumerate(units[:3])] == [True, True, False]
+    assert not passage.open
+    assert not any(passage.unit(data, 1 + number / 25) for number, data in enumerate(coded(80, bf="0", g="10")))
+
+
+def test_delimiters_are_left_to_who_needs_them() -> None:
+    sets = h264.parameter_sets(UNITS_CODED[0])
+    assert sets is not None
+    picture = [unit for unit in h264.split(UNITS_CODED[0]) if h264.kind(unit) == h264.IDR]
+    passage = Passage(h264.avcc(sets), reorders=False)
+    delimited = [h264.AUD[len(h264.START_CODE) :], *picture]
+    made = passage.unit(b"".join(len(unit).to_bytes(4, "big") + unit for unit in delimited), 0.0)
+    assert made is not None
+    assert h264.split(made.payload) == [sets.sps, *sets.pps, *picture]
 
 
 def test_after_damage_it_goes_on_with_a_keyframe() -> None:

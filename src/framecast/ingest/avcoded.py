@@ -1,9 +1,12 @@
 """H.264 that a camera sends itself: handed on untouched, decoded only while pictures are wanted.
 
 Theory of operation. A stream passes as it is when every player can show it in the order in which it comes: baseline,
-main or high profile, and no pictures that refer to later ones (B-frames), which show as such in their slices or by
-times that go back. What FFmpeg says beforehand is a hint: where it expects reordering, the stream is decoded at first
-and passes from a keyframe on once enough pictures without have come; one B-frame ends it for good.
+main or high profile, and no pictures that refer to later ones (B-frames), which show as such in their slices. What
+FFmpeg says beforehand is a hint: where it expects reordering, the stream is decoded at first and passes from a keyframe
+on once enough pictures without have come; one B-frame ends it for good.
+
+A time that goes back, or leaps, is a clock that was set or a source that began anew: what comes next may refer to what
+never came, so the stream goes on at the next keyframe. Where that happens again and again pictures are out of order.
 
 Pictures can't be decoded from anywhere. So what came since the last keyframe is kept, and decoded in one go when a
 viewer of JPEGs joins: he sees a picture with the next one that comes, and not with the next keyframe.
@@ -29,7 +32,9 @@ PASSABLE_PROFILES = frozenset({66, 77, 100})
 SURE_AFTER = 50
 """Pictures without a B-frame after which FFmpeg's guess that there are some is wrong."""
 LONGEST_GROUP_S = 20.0
-"""A stream without a keyframe for longer is none that viewers can join; it is coded anew."""
+"""A stream without a keyframe for longer is none that viewers can join; it is coded anew. A leap over more is odd."""
+MOST_ODD, ODD_WITHIN = 3, 50
+"""So many odd times in so many pictures end it for good."""
 MOST_KEPT, MOST_KEPT_BYTES = 600, 8 << 20
 _B_SLICES = (1, 6)
 
@@ -51,6 +56,8 @@ class Passage:
         self._size: tuple[int, int] | None = None
         self._last_s: float | None = None
         self._key_s: float | None = None
+        self._pictures = 0
+        self._odd: deque[int] = deque(maxlen=MOST_ODD)
         self._without_b = 0
         self._never = False
         self.open = not reorders
@@ -93,33 +100,45 @@ class Passage:
         if not key and h264.SLICE not in kinds:
             self._sets = h264.parameter_sets(h264.join(units)) or self._sets
             return None
-        if self._is_out_of_order(units, kinds, at_s, key):
-            self.close()
-            return None
+        self._see_slices(units, kinds)
+        self._see_time(at_s, key)
         if key:
             try:
-                self._see_key(units, kinds, at_s)
+                self._see_key(units, kinds)
             except h264.H264Error:
                 self.close()
-        elif self._size is not None and self._key_s is not None and (at_s or 0.0) - self._key_s > LONGEST_GROUP_S:
-            self.close()
         if not self.open or self._size is None:
             return None
+        # Only one delimiter may stand in a unit, and before the parameter sets (7.4.1.2.3): whoever needs one makes it.
+        units = [unit for unit, kind in zip(units, kinds, strict=True) if kind != h264.DELIMITER]
         if key and h264.SPS not in kinds and self._sets is not None:
             units = [self._sets.sps, *self._sets.pps, *units]
         return Unit(h264.join(units), key, *self._size)
 
-    def _is_out_of_order(self, units: list[bytes], kinds: list[int], at_s: float | None, key: bool) -> bool:
-        back = at_s is not None and self._last_s is not None and at_s < self._last_s and not key
-        self._last_s = self._last_s if at_s is None else at_s
-        if back:
-            return True
-        first = next((unit for unit, kind in zip(units, kinds, strict=True) if kind == h264.SLICE), None)
+    def _see_slices(self, units: list[bytes], kinds: list[int]) -> None:
         self._without_b += 1
-        return first is not None and slice_type(first) in _B_SLICES
+        first = next((unit for unit, kind in zip(units, kinds, strict=True) if kind == h264.SLICE), None)
+        if first is not None and slice_type(first) in _B_SLICES:
+            self.close()
 
-    def _see_key(self, units: list[bytes], kinds: list[int], at_s: float | None) -> None:
-        self._key_s = at_s or 0.0
+    def _see_time(self, at_s: float | None, key: bool) -> None:
+        self._pictures += 1
+        if at_s is None:
+            return
+        last_s, self._last_s = self._last_s, at_s
+        if key or self._key_s is None:
+            self._key_s = at_s
+        elif last_s is not None and not 0.0 <= at_s - last_s <= LONGEST_GROUP_S:
+            self._odd.append(self._pictures)
+            if len(self._odd) == MOST_ODD and self._pictures - self._odd[0] < ODD_WITHIN:
+                self.close()
+            self._size = None
+            self._key_s = at_s
+            self._without_b = 0
+        elif at_s - self._key_s > LONGEST_GROUP_S:
+            self.close()
+
+    def _see_key(self, units: list[bytes], kinds: list[int]) -> None:
         if h264.SPS in kinds:
             self._sets = h264.parameter_sets(h264.join(units)) or self._sets
         if self._sets is None:
@@ -128,7 +147,7 @@ class Passage:
         self._size = (info.width_px, info.height_px)
         if info.profile not in PASSABLE_PROFILES:
             self.close()
-        elif self._without_b > SURE_AFTER:
+        elif self._without_b > SURE_AFTER and not self._never:
             self.open = True
 
 
