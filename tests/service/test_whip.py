@@ -12,7 +12,11 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from framecast.output.restream.restream import Restream
+from framecast.core.errors import Misuse
+from framecast.output.restream.dial import CheckAddress
+from framecast.output.restream.restream import Restream, RestreamError
+from framecast.output.restream.whipsession import WhipSession
+from framecast.output.webrtc.icedtls import IceOptions
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import local_address
@@ -30,6 +34,10 @@ class MediaServer:
 
     Attributes:
         deleted: Resources that were let go of.
+        location: Where it says that a session is, instead of its own resource.
+        moved_to: Where it sends those who ask for ``/whip/door``, if anywhere.
+        in_pieces: Whether its answers come in two pieces, with a pause between.
+        surplus_bytes: What follows an answer.
     """
 
     def __init__(self) -> None:
@@ -38,7 +46,10 @@ class MediaServer:
         self.authorization: list[str] = []
         self.deleted: list[str] = []
         self.answer_status = 201
-        self.moved = False
+        self.location = ""
+        self.moved_to = ""
+        self.in_pieces = False
+        self.surplus_bytes = 0
         self.port = 0
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -46,8 +57,8 @@ class MediaServer:
         if request.method == "DELETE":
             self.deleted.append(request.path)
             return web.Response(status=200)
-        if self.moved and request.path == "/whip/door":
-            return web.Response(status=307, headers={"Location": "/whip/elsewhere"})
+        if self.moved_to and request.path == "/whip/door":
+            return web.Response(status=307, headers={"Location": self.moved_to})
         if self.answer_status != 201:
             return web.Response(status=self.answer_status, reason="No Room")
         assert request.content_type == "application/sdp"
@@ -56,16 +67,21 @@ class MediaServer:
         connection.on("track", lambda track: self.tracks.__setitem__(track.kind, track))
         await connection.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
         await connection.setLocalDescription(await connection.createAnswer())
-        headers = {"Location": f"/resource/{len(self.connections)}"}
-        return web.Response(
-            status=201, text=connection.localDescription.sdp, content_type="application/sdp", headers=headers
-        )
+        headers = {"Location": self.location or f"/resource/{len(self.connections)}"}
+        response = web.StreamResponse(status=201, headers={"Content-Type": "application/sdp", **headers})
+        await response.prepare(request)
+        body = connection.localDescription.sdp.encode() + b"a" * self.surplus_bytes
+        if self.in_pieces:
+            await response.write(body[:200])
+            await asyncio.sleep(0.05)
+        await response.write(body[200 * self.in_pieces :])
+        return response
 
     @classmethod
     @asynccontextmanager
-    async def running(cls) -> AsyncIterator[MediaServer]:
+    async def running(cls, host: str = "127.0.0.1") -> AsyncIterator[MediaServer]:
         media = cls()
-        server = await asyncio.get_running_loop().create_server(web.Server(media.handle), "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(web.Server(media.handle), host, 0)
         media.port = server.sockets[0].getsockname()[1]
         try:
             yield media
@@ -94,7 +110,7 @@ async def ids(track: MediaStreamTrack, count: int) -> list[int]:
 
 async def test_pictures_and_sound_arrive_and_it_survives_the_end_of_the_session(tmp_path: Path) -> None:
     async with MediaServer.running() as media:
-        media.moved = True
+        media.moved_to = "/whip/elsewhere"
         url = f"whip+http://:t0ken@127.0.0.1:{media.port}/whip/door"
         async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [url]}}) as server:
             await until(lambda: "video" in media.tracks, 10)
@@ -113,6 +129,90 @@ async def test_pictures_and_sound_arrive_and_it_survives_the_end_of_the_session(
             again = await ids(media.tracks["video"], 5)
             assert again[0] > first[-1]
         assert media.deleted == ["/resource/1", "/resource/2"]
+
+
+@asynccontextmanager
+async def session(media: MediaServer, check: CheckAddress | None = None) -> AsyncIterator[WhipSession]:
+    pushing = WhipSession(f"http://:t0ken@127.0.0.1:{media.port}/whip/door", check, IceOptions())
+    try:
+        yield pushing
+    finally:
+        await pushing.close()
+
+
+def only_here(host: str, address: str) -> None:
+    """See `CheckAddress`."""
+    if address != "127.0.0.1":
+        raise Misuse(f"{host} may not be called")
+
+
+async def test_an_answer_may_come_in_pieces() -> None:
+    async with MediaServer.running() as media:
+        media.in_pieces = True
+        async with session(media) as pushing:
+            await pushing.open()
+        assert media.deleted == ["/resource/1"]
+
+
+async def test_an_answer_without_an_end_is_not_read_to_it() -> None:
+    async with MediaServer.running() as media:
+        media.surplus_bytes = 1 << 20
+        with pytest.raises(RestreamError, match="its answer is too long"):
+            async with session(media) as pushing:
+                await pushing.open()
+        assert media.deleted == ["/resource/1"]
+
+
+@pytest.mark.parametrize("check", [None, only_here])
+async def test_a_session_on_another_host_is_not_believed(check: CheckAddress | None) -> None:
+    async with MediaServer.running() as media, MediaServer.running("127.0.0.2") as other:
+        media.location = f"http://127.0.0.2:{other.port}/admin/reboot"
+        async with session(media, check) as pushing:
+            await pushing.open()
+        assert (media.authorization, other.authorization) == (["Bearer t0ken"], [])
+
+
+async def test_a_session_on_another_port_does_not_learn_the_token() -> None:
+    async with MediaServer.running() as media, MediaServer.running() as other:
+        media.location = f"http://127.0.0.1:{other.port}/resource/7"
+        async with session(media) as pushing:
+            await pushing.open()
+        assert (other.deleted, other.authorization) == (["/resource/7"], [""])
+
+
+async def test_a_redirect_to_another_port_does_not_learn_the_token() -> None:
+    async with MediaServer.running() as media, MediaServer.running() as other:
+        media.moved_to = f"http://127.0.0.1:{other.port}/whip/door"
+        async with session(media, only_here) as pushing:
+            await pushing.open()
+        assert other.deleted == ["/resource/1"]
+        assert (media.authorization, other.authorization) == (["Bearer t0ken"], ["", ""])
+
+
+async def test_a_redirect_to_another_host_is_not_followed() -> None:
+    async with MediaServer.running() as media, MediaServer.running("127.0.0.2") as other:
+        media.moved_to = f"http://127.0.0.2:{other.port}/whip/door"
+        with pytest.raises(RestreamError, match="307"):
+            async with session(media) as pushing:
+                await pushing.open()
+        assert other.authorization == []
+
+
+async def test_the_address_is_looked_at_before_each_request() -> None:
+    forbidden = False
+
+    def check(host: str, address: str) -> None:
+        if forbidden:
+            raise Misuse(f"{host} may not be called")
+
+    async with MediaServer.running() as media:
+        async with session(media, check) as pushing:
+            await pushing.open()
+            forbidden = True  # as when the settings have changed
+        assert media.deleted == []
+        with pytest.raises(Misuse):
+            async with session(media, check) as pushing:
+                await pushing.open()
 
 
 async def test_a_media_server_that_refuses_is_quoted(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import contextlib
 import secrets
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
+from framecast.core.errors import Misuse
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, addresses
 from framecast.output.restream.restream import RestreamError
@@ -30,7 +32,7 @@ class WhipSession:
     """See `Session`.
 
     Args:
-        url: ``http://[:TOKEN@]HOST/PATH`` or ``https://…``; the token is sent as bearer.
+        url: ``http://[:TOKEN@]HOST/PATH`` or ``https://…``; the token is sent as bearer, to this origin only.
         check: Says whether an address may be called.
         options: How ICE finds its way.
     """
@@ -43,9 +45,9 @@ class WhipSession:
         parts = urlsplit(url)
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         token = unquote(parts.password or parts.username or "")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._check = check
-        self._resource = ""
+        self._resource: URL | None = None
         self._link = Link(None, options, Identity().certificate)
         self._cname = secrets.token_hex(8)
         dtls = self._link.dtls
@@ -113,34 +115,44 @@ class WhipSession:
 
     async def close(self) -> None:
         """See `Session`."""
-        if self._resource:
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        if self._resource is not None:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):  # Misuse, too
                 async with self._client() as client, asyncio.timeout(2):
-                    await client.delete(self._resource, headers=self._headers, allow_redirects=False)
+                    headers = await self._headers_for(self._resource)
+                    await client.delete(self._resource, headers=headers, allow_redirects=False)
         await self._link.close()
 
     def _client(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(resolver=_Checked(self._check))
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
+    async def _headers_for(self, url: URL) -> dict[str, str]:
+        """Look at the address before it is called, for aiohttp looks up none that stands in a URL; the token, if any.
+
+        Raises:
+            OSError: The host has no address.
+            Misuse: It may not be called.
+        """
+        await addresses(url.raw_host or "", 0, self._check)
+        return dict(self._authorization) if url.origin() == URL(self._url).origin() else {}
+
     async def _post(self, text: str) -> str:
-        url = self._url
-        headers = {**self._headers, "Content-Type": "application/sdp"}
         try:
+            url = URL(self._url)
             async with self._client() as client:
                 for _ in range(MOST_REDIRECTS):
-                    host = urlsplit(url).hostname or ""
-                    await addresses(host, 0, self._check)  # an address in the URL is not looked up
+                    headers = {**await self._headers_for(url), "Content-Type": "application/sdp"}
                     async with client.post(url, data=text, headers=headers, allow_redirects=False) as response:
-                        target = urljoin(url, response.headers.get("Location", ""))
-                        if response.status in (307, 308) and urlsplit(target).hostname == host:
+                        target = _on_same_host(url, response.headers.get("Location", ""))
+                        if response.status in (307, 308) and target is not None:
                             url = target
                             continue
                         if response.status != 201:
                             raise RestreamError(f"it refused: {response.status} {(response.reason or '')[:100]}")
-                        body = await response.content.read(sdp.MAX_BYTES)
                         self._resource = target
-                        return body.decode(errors="replace")
+                        return await _text(response)
+        except Misuse:  # a ValueError too
+            raise
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error, aiohttp.ClientOSError):
                 raise OSError(error.strerror or str(error)) from None
@@ -167,6 +179,25 @@ class WhipSession:
                     seat.resend(sequence)
         if self._video.ssrc in said.key_wanted:
             self.key_wanted = True
+
+
+def _on_same_host(base: URL, location: str) -> URL | None:
+    """Where ``location`` leads from ``base``; None to nowhere, or to another host: a server speaks for its own."""
+    try:
+        target = base.join(URL(location))
+    except ValueError:
+        return None
+    return target if location and target.raw_host == base.raw_host else None
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    """The whole of an answer, which comes in as many pieces as it likes."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > sdp.MAX_BYTES:
+            raise RestreamError("its answer is too long")
+    return body.decode(errors="replace")
 
 
 class _Checked(AbstractResolver):
