@@ -1,12 +1,7 @@
 """A camera's microphone: chunks of PCM in, blocks with a capture time out, their samples untouched.
 
-Theory of operation. Chunks are put in order by their numbers (`sequence`); then the samples are counted, and the count
-is mapped to the server's clock (`sampleclock`). What that mapping is held against is the arrival of each chunk, or,
-where the device stamps chunks by the clock that stamps its pictures, the capture time that a picture with that stamp
-would get: then the flash and the bang of a clap meet however late either comes.
-
-One device at a time: another one takes over, and the first is refused for a few seconds, so that two microphones on one
-camera show up as what they are.
+Chunks are put in order by their numbers (`sequence`), and their times found (`soundtimeline`). One device at a time
+(`onedevice`): another one takes over.
 """
 
 from __future__ import annotations
@@ -14,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 
 from framecast.core.errors import Replaced
 from framecast.core.limits import Quietly
@@ -23,34 +17,19 @@ from framecast.core.packet import Format, Packet
 from framecast.core.stream import Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Rate
-from framecast.ingest.sampleclock import PAUSE_NS, SampleClock
+from framecast.ingest.onedevice import ACTIVE_NS, OneDevice
 from framecast.ingest.sequence import Placed, Sequencer
+from framecast.ingest.soundtimeline import Chunk, SoundTimeline
 from framecast.wire import pcm
 from framecast.wire.pcm import PcmError
 
 log = logging.getLogger("framecast.ingest.sound")
 
 S_NS = 1_000_000_000
-REFUSE_REPLACED_S = 5.0
-PLAUSIBLE_NS = 10 * S_NS
-"""A stamp that makes a chunk older than this, or younger than its arrival by a second, tells nothing."""
-STAMPED_PAUSE_NS = 60_000_000
-"""Stamps know nothing of the network: what is late by more was recorded after a pause."""
-ACTIVE_NS = 2 * S_NS
-"""A microphone that sent nothing for so long is off."""
 MOST_CHUNKS = 250
 """Chunks a second, with a second's worth at once after a stutter: more is no microphone."""
 WINDOW = 2
 """Chunks that wait for a missing one: on connections of their own they may overtake each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    payload: bytes
-    form: Format
-    samples: int
-    stamp_s: float | None
-    received_ns: int
 
 
 class Microphone:
@@ -61,35 +40,36 @@ class Microphone:
 
     Attributes:
         muted: What is published is silence of the same length: somebody talks to the device.
-        address: Who sends, for people.
         refused: Chunks refused, by cause.
         meter: What was published.
         published: Chunks published.
-        replaced: Times that another device took over.
     """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.muted = False
-        self.address = ""
         self.refused: Counter[str] = Counter()
         self.meter = Meter()
         self.published = 0
-        self.replaced = 0
-        self._pictures: CaptureClock | None = None
+        self._device = OneDevice()
+        self._timeline = SoundTimeline()
         self._counts: Counter[str] = Counter()
-        self._identity: object = None
-        self._replaced: tuple[object, int] = (None, 0)
-        self._heard_ns = 0
-        self._sequencer: Sequencer[_Chunk] = Sequencer(WINDOW)
-        self._clock: SampleClock | None = None
-        self._form: Format | None = None
-        self._stamped = False
-        self._pauses = 0
-        self._last_pts_ns = 0
+        self._sequencer: Sequencer[Chunk] = Sequencer(WINDOW)
         self._overdue: asyncio.TimerHandle | None = None
+        self._heard_ns = 0
+        self._form: Format | None = None
         self._rate = Rate(MOST_CHUNKS)
         self._quietly = Quietly()
+
+    @property
+    def address(self) -> str:
+        """Who sends, for people."""
+        return self._device.address
+
+    @property
+    def replaced(self) -> int:
+        """Times that another device took over."""
+        return self._device.replaced
 
     @property
     def lost(self) -> int:
@@ -114,12 +94,12 @@ class Microphone:
     @property
     def pauses(self) -> int:
         """Times that sound was missing without the numbers saying so."""
-        return self._pauses + (self._clock.pauses if self._clock is not None else 0)
+        return self._timeline.pauses
 
     @property
     def drift_ppm(self) -> float:
         """How much the device's sampling is slow (positive) or fast, in millionths."""
-        return self._clock.drift_ppm if self._clock is not None else 0.0
+        return self._timeline.drift_ppm
 
     @property
     def losses(self) -> Counter[str]:
@@ -133,7 +113,7 @@ class Microphone:
 
     def follow(self, pictures: CaptureClock) -> None:
         """Map the stamps of chunks as the stamps of the pictures are mapped from now on."""
-        self._pictures = pictures
+        self._timeline.follow(pictures)
 
     def check_in(self, identity: object, *, address: str = "") -> None:
         """Make ``identity`` the one whose sound is taken, if it isn't already.
@@ -145,29 +125,25 @@ class Microphone:
         Raises:
             Replaced: It was replaced a moment ago and the other one is still sending.
         """
-        if identity == self._identity:
+        if identity == self._device.identity:
             return
-        now_ns = self.stream.clock.now_ns()
-        known, replaced_ns = self._replaced
-        window_ns = REFUSE_REPLACED_S * S_NS
-        if identity == known and now_ns - replaced_ns < window_ns and now_ns - self._heard_ns < window_ns:
+        before = self.address
+        try:
+            over = self._device.take(identity, address, self.stream.clock.now_ns(), self._heard_ns)
+        except Replaced:
             self.refused["replaced"] += 1
-            raise Replaced("Another device sends this camera's sound now; give each device a camera of its own")
-        if self._identity is not None and now_ns - self._heard_ns < ACTIVE_NS:
-            self._replaced = (self._identity, now_ns)
-            self.replaced += 1
-            log.warning("%s: the sound of %s takes over from %s", self.stream.camera_id, address, self.address)
+            raise
+        if over:
+            log.warning("%s: the sound of %s takes over from %s", self.stream.camera_id, address, before)
         else:
             log.info("%s: sound comes from %s", self.stream.camera_id, address)
         self._leave()
-        self._identity = identity
-        self.address = address
 
     def leave(self, identity: object) -> None:
         """The connection of ``identity`` is gone."""
-        if identity == self._identity:
+        if identity == self._device.identity:
             self._leave()
-            self._identity = None
+            self._device.leave()
 
     def chunk(
         self,
@@ -206,9 +182,9 @@ class Microphone:
             raise
         form = self._form
         if form is None or form.sample_rate_hz != sample_rate_hz or form.channels != channels:
-            form = Format("pcm_s16le", sample_rate_hz=sample_rate_hz, channels=channels)
+            form = self._form = Format("pcm_s16le", sample_rate_hz=sample_rate_hz, channels=channels)
         self._heard_ns = received_ns
-        chunk = _Chunk(payload, form, samples, stamp_s, received_ns)
+        chunk = Chunk(payload, form, samples, stamp_s, received_ns)
         if sequence is None:
             return self._publish(Placed(chunk))
         found = None
@@ -244,34 +220,13 @@ class Microphone:
             self._publish(placed)
         self._wait()
 
-    def _publish(self, placed: Placed[_Chunk]) -> Packet:
+    def _publish(self, placed: Placed[Chunk]) -> Packet:
         chunk = placed.item
-        mapped_ns = self._mapped(chunk)
-        stamped = mapped_ns is not None
-        clock = self._clock
-        if clock is None or placed.restarted or chunk.form != self._form or stamped is not self._stamped:
-            self._end_clock()
-            pause_ns = STAMPED_PAUSE_NS if stamped else PAUSE_NS
-            clock = self._clock = SampleClock(chunk.form.sample_rate_hz, pause_ns)
-            self._form, self._stamped = chunk.form, stamped
-        if placed.lost:
-            clock.skip(placed.lost * chunk.samples)
-        pts_ns = clock.map(chunk.received_ns if mapped_ns is None else mapped_ns, chunk.samples)
-        self._last_pts_ns = pts_ns = max(pts_ns, self._last_pts_ns + 1_000)
+        pts_ns = self._timeline.pts_ns(chunk, lost=placed.lost, restarted=placed.restarted)
         self.published += 1
         self.meter.add(len(chunk.payload), chunk.received_ns)
         payload = bytes(len(chunk.payload)) if self.muted else chunk.payload
         return self.stream.publish_sound(payload, chunk.form, pts_ns, chunk.received_ns)
-
-    def _mapped(self, chunk: _Chunk) -> int | None:
-        """When its last sample was recorded, by the pictures' clock; None when that knows nothing."""
-        if chunk.stamp_s is None:
-            return None
-        first_ns = self._pictures.at(chunk.stamp_s) if self._pictures is not None else None
-        if first_ns is None:
-            return None
-        end_ns = first_ns + chunk.samples * S_NS // chunk.form.sample_rate_hz
-        return end_ns if -S_NS < chunk.received_ns - end_ns < PLAUSIBLE_NS else None
 
     def _leave(self) -> None:
         for placed in self._sequencer.rest():
@@ -281,12 +236,7 @@ class Microphone:
             self._overdue = None
         self._counts += self._sequencer.counts
         self._sequencer = Sequencer(WINDOW)
-        self._end_clock()
-
-    def _end_clock(self) -> None:
-        if self._clock is not None:
-            self._pauses += self._clock.pauses
-            self._clock = None
+        self._timeline.end()
 
     def _total(self, name: str) -> int:
         return self._counts[name] + self._sequencer.counts[name]
