@@ -55,7 +55,7 @@ class Encoder:
         self.wishes = 0
         self.now = 100.0
         self.cuts = 0
-        self.track = Track("h264", since_key=True)
+        self.track = Track("h264", ring_packets=600, ring_bytes=8 << 20, since_key=True)
         self.track.on_key_wanted = self._wish
         self.fanout = RtpFanout(self.track, self._cut, rtp.VIDEO_HZ, monotonic=lambda: self.now)
 
@@ -195,6 +195,77 @@ async def test_a_source_that_gives_no_keyframes_for_the_asking_is_shown_from_its
     encoder.track.publish(picture(3))
     await settle(encoder.fanout)
     assert late.frames == early.frames == [1, 2, 3]
+
+
+def without_wishes(pictures: int, size: int) -> Encoder:
+    """A track of a camera's own H.264 that has made these pictures since its last keyframe."""
+    encoder = Encoder()
+    encoder.track.on_key_wanted = None
+    for number in range(1, pictures + 1):
+        encoder.track.publish(picture(number, key=number == 1, size=size))
+    return encoder
+
+
+async def test_what_a_newcomer_gets_of_the_past_goes_in_steps_and_what_comes_meanwhile_behind_it() -> None:
+    encoder, early, late = without_wishes(50, 10_000), Peer(), Peer(seed=2)
+    fanout = encoder.fanout
+    fanout.add(early.seat)
+    assert len(early.packets) == rtpfanout.STEP_PACKETS
+    fanout.add(late.seat)
+    encoder.track.publish(picture(51))
+    assert len(late.packets) <= rtpfanout.STEP_PACKETS
+    for number in range(52, 55):
+        await asyncio.sleep(0.005)
+        encoder.track.publish(picture(number))
+    async with asyncio.timeout(5):
+        while len(late.frames) < 54 or len(early.frames) < 54:  # noqa: ASYNC110 (nobody tells when all is sent)
+            await asyncio.sleep(0.001)
+    encoder.track.publish(picture(55))
+    for peer in (early, late):
+        assert peer.frames == list(range(1, 56))
+        assert peer.sequences == list(range(peer.sequences[0], peer.sequences[0] + len(peer.packets)))
+        assert peer.viewer.sent == 55
+        fanout.remove(peer.seat)
+
+
+@pytest.mark.parametrize(("pictures", "size"), [(250, 20_000), (600, 100)])
+async def test_a_newcomer_waits_for_the_next_keyframe_where_the_past_is_too_much(pictures: int, size: int) -> None:
+    encoder, peer = without_wishes(pictures, size), Peer()
+    encoder.fanout.add(peer.seat)
+    encoder.track.publish(picture(601))
+    await settle(encoder.fanout)
+    assert peer.packets == []
+    encoder.track.publish(picture(10, key=True))
+    encoder.track.publish(picture(11))
+    await settle(encoder.fanout)
+    assert peer.frames == [10, 11]
+
+
+async def test_who_is_full_goes_or_is_to_see_nothing_more_gets_no_more_of_the_past() -> None:
+    encoder, full, gone, masked = without_wishes(50, 10_000), Peer(), Peer(seed=2), Peer(seed=3)
+    fanout = encoder.fanout
+    for peer in (full, gone, masked):
+        fanout.add(peer.seat)
+    before = [len(full.packets), len(gone.packets)]
+    full.stuck = True
+    fanout.remove(gone.seat)
+    async with asyncio.timeout(5):
+        while len(masked.packets) < 3 * rtpfanout.STEP_PACKETS:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.001)
+    assert [len(full.packets), len(gone.packets)] == before
+    assert full.seat.waiting
+    encoder.track.clear()  # a mask was set
+    seen = masked.frames
+    assert seen[-1] < 50
+    full.stuck = False
+    encoder.track.publish(picture(51))
+    encoder.track.publish(picture(52, key=True, size=100_000))
+    await settle(fanout)
+    assert masked.frames == [*seen, 52]
+    assert full.frames[-1] == 52
+    assert len(gone.packets) == before[1]
+    for peer in (full, masked):
+        fanout.remove(peer.seat)
 
 
 async def test_what_was_hidden_is_not_sent() -> None:

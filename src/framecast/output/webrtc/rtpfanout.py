@@ -5,6 +5,9 @@ are sent in steps of a few payloads to every seat in turn, so that a keyframe ne
 loop: between steps others run. A seat without a beginning waits for a key packet. A seat whose socket is full, or whose
 fan-out is more than `MOST_BATCHES` behind, loses everything up to the next key packet. Nobody waits for a seat.
 
+Where no key packet can be had for the asking, a newcomer gets what there was since the last one in steps of its own
+(`Backlogs`), or, where that is too much, waits for the next.
+
 With a `Hold` what comes waits before it is taken, for the sound that belongs to it.
 
 Wishes for a key packet, of newcomers, of those who lost something, of peers that send PLI or FIR, are one wish: it goes
@@ -24,14 +27,10 @@ from framecast.core.clock import SYSTEM, Clock
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
+from framecast.output.webrtc.backlog import MOST_BYTES, MOST_PACKETS, SLICE_S, STEP_PACKETS, STEP_S, Backlogs
 from framecast.output.webrtc.lipsync import MOST_NS, Hold
 from framecast.wire import rtp
 
-STEP_PACKETS = 12
-"""Packets of one batch that each seat gets in one go: about 14 KB, what a Wi-Fi radio sends as one."""
-STEP_S = 0.001
-SLICE_S = 0.002
-"""How long one pass may hold the loop."""
 MOST_BATCHES = 8
 MOST_HELD = 64
 """Packets that may wait for sound: two seconds of pictures; beyond, the oldest go at once."""
@@ -185,6 +184,7 @@ class RtpFanout:
         self._monotonic = monotonic
         self._seats: list[RtpSeat] = []
         self._queue: deque[_Batch] = deque()
+        self._backlogs = Backlogs(self._lose, monotonic)
         self._timer: asyncio.Handle | None = None
         self._asked_at = -KEY_PATIENCE_S
         self._answered = True
@@ -196,7 +196,8 @@ class RtpFanout:
     def add(self, seat: RtpSeat, *, begins_now: bool = False) -> None:
         """Let a peer have everything from the next key packet on.
 
-        Where a key packet can't be had for the asking (the camera's own H.264), it gets what there was since the last.
+        Where a key packet can't be had for the asking (the camera's own H.264), it gets what there was since the last,
+        if that is not too much.
 
         Args:
             begins_now: The next packet is known to be a key packet.
@@ -211,11 +212,7 @@ class RtpFanout:
         if seat.viewer is None:
             seat.waiting = False  # sound: what was is past, and would only fill the player's buffer
         elif self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
-            waiting = {id(packet) for _, packet in self._held}
-            for packet in self.track.ring:
-                if id(packet) not in waiting:
-                    self._send_whole(seat, packet)
-            seat.waiting = False
+            self._catch_up(seat)
         elif seat.waiting:
             self.want_key()
 
@@ -224,6 +221,7 @@ class RtpFanout:
         if seat not in self._seats:
             return
         self._seats.remove(seat)
+        self._backlogs.drop(seat)
         for batch in self._queue:
             if seat in batch.seats:
                 index = batch.seats.index(seat)
@@ -279,21 +277,27 @@ class RtpFanout:
         payloads = self._cut(packet.payload)
         if not payloads:
             return
-        self._queue.append(_Batch(packet, payloads, rtp.stamp_of(packet.pts_ns, self.clock_hz), seats))
-        if self._timer is None:
+        late = [seat for seat in seats if seat in self._backlogs]
+        for seat in late:
+            seats.remove(seat)
+            self._backlogs.add(seat, payloads, seat.stamp(packet.pts_ns))
+        if seats:
+            self._queue.append(_Batch(packet, payloads, rtp.stamp_of(packet.pts_ns, self.clock_hz), seats))
+        if self._queue and self._timer is None:
             self._pump()
 
     def clear(self) -> None:
         """See `Sink`."""
         self._queue.clear()
         self._held.clear()
+        self._backlogs.clear()
         for seat in self._seats:
             seat.waiting = True
 
     def _takes(self, seat: RtpSeat, packet: Packet) -> bool:
         if seat.full():
-            seat.waiting = True
-            self._ask()
+            self._backlogs.drop(seat)
+            self._lose(seat)
         elif packet.key:
             seat.waiting = False
         if seat.waiting and seat.viewer is not None:
@@ -330,13 +334,23 @@ class RtpFanout:
                 self._timer = asyncio.get_running_loop().call_later(delay_s, self._pump)
                 return
 
-    def _send_whole(self, seat: RtpSeat, packet: Packet) -> None:
-        payloads = self._cut(packet.payload)
-        stamp = seat.stamp(packet.pts_ns)
-        for index, payload in enumerate(payloads):
-            seat.send(payload, stamp, index == len(payloads) - 1)
-        if seat.viewer is not None:
-            seat.viewer.count(sent=1)
+    def _catch_up(self, seat: RtpSeat) -> None:
+        """Let a newcomer have what there was since the last key packet, unless that is too much."""
+        held = {id(packet) for _, packet in self._held}
+        past = [packet for packet in self.track.ring if id(packet) not in held]
+        if sum(len(packet.payload) for packet in past) > MOST_BYTES:
+            return
+        cut = [self._cut(packet.payload) for packet in past]
+        if sum(map(len, cut)) > MOST_PACKETS:
+            return
+        seat.waiting = False
+        for packet, payloads in zip(past, cut, strict=True):
+            self._backlogs.add(seat, payloads, seat.stamp(packet.pts_ns))
+        self._backlogs.begin()
+
+    def _lose(self, seat: RtpSeat) -> None:
+        seat.waiting = True
+        self._ask()
 
     def _give_up(self) -> None:
         self.overruns += len(self._queue)
@@ -368,6 +382,7 @@ class RtpFanout:
             self._ask()
 
     def _stop(self) -> None:
+        self._backlogs.clear()
         self._queue.clear()
         self._held.clear()
         for timer in (self._timer, self._retry, self._release):
