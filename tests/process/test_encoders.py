@@ -16,6 +16,7 @@ from framecast.process.encoders import (
     Encoder,
     Encoders,
     Job,
+    Probed,
     open_encoder,
     probe_apart,
     probe_here,
@@ -27,6 +28,7 @@ from framecast.wire import h264
 from .test_h264 import picture, shown, steady
 
 SOFT = ENCODERS[SOFTWARE]
+CARD = Encoder("h264_nvenc", "yuv420p", SOFT.options)
 
 
 class Failing:
@@ -86,6 +88,72 @@ def test_software_takes_over_from_one_that_breaks() -> None:
     assert len(shown(units[3:])) == 2
 
 
+class Driver:
+    """Says of each encoder whether it works, and counts how often it was asked."""
+
+    def __init__(self, *broken: str) -> None:
+        self.broken = set(broken)
+        self.tried: list[str] = []
+
+    def probe(self, encoder: Encoder) -> Probed:
+        self.tried.append(encoder.name)
+        return Probed(encoder.name, encoder.name not in self.broken, "as told")
+
+
+class TestTriedAgain:
+    """When an encoder that was tried is tried once more."""
+
+    def setup_method(self) -> None:
+        self.now_s = 0.0
+        self.driver = Driver()
+        self.encoders = Encoders({"h264_nvenc": CARD, SOFTWARE: SOFT}, self.driver.probe, lambda: self.now_s)
+
+    def test_one_that_broke_after_minutes(self) -> None:
+        assert self.encoders.choose() is CARD
+        self.encoders.failed(CARD.name, "lost")
+        self.encoders.refused(CARD.name)
+        self.now_s += module.RETRY_S - 1
+        assert self.encoders.choose() is SOFT
+        assert self.encoders.report()[0] == Probed(CARD.name, False, "lost")
+        self.now_s += 1
+        assert self.encoders.choose() is CARD
+
+    def test_one_that_would_not_open_before_it_is_chosen_again(self) -> None:
+        assert self.encoders.choose() is CARD
+        self.encoders.refused(CARD.name)
+        assert self.encoders.choose() is self.encoders.choose() is CARD
+        assert self.driver.tried.count(CARD.name) == 2
+        self.encoders.refused(CARD.name)
+        self.driver.broken.add(CARD.name)
+        self.now_s += 2 * module.RETRY_S
+        for _ in range(3):
+            assert self.encoders.choose() is SOFT
+        assert self.driver.tried.count(CARD.name) == 3
+        self.driver.broken.clear()
+        self.now_s += module.RETRY_S
+        assert self.encoders.choose() is CARD
+
+    def test_one_that_never_worked_is_not(self) -> None:
+        self.driver.broken.add(CARD.name)
+        assert self.encoders.choose() is SOFT
+        self.now_s += 10 * module.RETRY_S
+        assert self.encoders.choose() is SOFT
+        assert self.driver.tried.count(CARD.name) == 1
+
+    def test_the_log_says_when_another_is_used(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            for _ in range(2):
+                self.encoders.choose()
+            self.encoders.failed(CARD.name, "lost")
+            for _ in range(2):
+                self.encoders.choose()
+        assert [record.message for record in caplog.records] == [
+            "H.264 is encoded by h264_nvenc",
+            "h264_nvenc encodes no longer: lost",
+            "H.264 is encoded by libx264 (h264_nvenc: lost)",
+        ]
+
+
 @pytest.mark.parametrize(
     ("width", "height", "level"),
     [(320, 240, 31), (1280, 720, 31), (1600, 1200, 40), (1920, 1080, 40), (2592, 1944, 51)],
@@ -99,9 +167,6 @@ def test_the_level_allows_size_and_rate(width: int, height: int, level: int) -> 
 
 def test_an_encoder_is_open_when_it_is_handed_out() -> None:
     assert open_encoder(SOFT, Job(64, 48)).is_open
-
-
-CARD = Encoder("h264_nvenc", "yuv420p", SOFT.options)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Which H.264 encoder this machine has, and how each is told to work picture by picture.
 
 A hardware encoder that is listed is seldom there: a library is listed wherever FFmpeg was built with it. So each is
-probed, once, by opening it and encoding a few pictures. One that gives a picture back only after the next has come is
-not used either, since every viewer would see it late. Drivers crash and hang, so hardware is first tried in a process
-of its own (`python -m framecast.process.encoders NAME`).
+probed by opening it and encoding a few pictures: once, and anew where one that worked gave reason to doubt it. One that
+gives a picture back only after the next has come is not used either, since every viewer would see it late. Drivers
+crash and hang, so hardware is first tried in a process of its own (`python -m framecast.process.encoders NAME`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +37,9 @@ _NEVER = 1 << 20
 """Pictures between keyframes as far as the encoder knows: we say when one is due."""
 PROBE_COMMAND = (sys.executable, "-m", "framecast.process.encoders")
 PROBE_TIMEOUT_S = 4.0
+RETRY_S = 300.0
+"""An encoder that worked once, and does no longer, is tried again after so long: drivers come back, and other programs
+let go of a card."""
 _PROBE_PX = (640, 480)
 _PROBE_PICTURES = 3
 
@@ -190,16 +194,33 @@ def open_encoder(encoder: Encoder, job: Job) -> Any:
 
 
 class Encoders:
-    """What works here; tried when first asked for, once. May be called from any thread."""
+    """What works here; tried when first asked for, and again only where it worked once. May be called from any thread.
+
+    Args:
+        encoders: In the order in which ``auto`` tries them; software among them.
+        probe: Tries one.
+        monotonic_s: Tells the time.
+    """
 
     def __init__(
-        self, encoders: dict[str, Encoder] = ENCODERS, probe: Callable[[Encoder], Probed] | None = None
+        self,
+        encoders: dict[str, Encoder] = ENCODERS,
+        probe: Callable[[Encoder], Probed] | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._encoders = encoders
         self._try = probe or probe_here
+        self._monotonic_s = monotonic_s
         self._probed: dict[str, Probed] = {}
+        self._again_s: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._told: set[str] = set()
+        self._doubted: set[str] = set()
+        self._told: dict[str, str] = {}
+
+    @property
+    def software(self) -> Encoder:
+        """What is always there."""
+        return self._encoders[SOFTWARE]
 
     def choose(self, wanted: str = "auto") -> Encoder:
         """The encoder to use.
@@ -218,16 +239,21 @@ class Encoders:
             raise Misuse(f"there is no H.264 encoder {unknown[0]!r}; {known} are possible")
         with self._lock:
             found = next((name for name in names if self._probe(name).works), SOFTWARE)
-            if wanted not in self._told:
-                self._told.add(wanted)
+            if self._told.get(wanted) != found:
+                self._told[wanted] = found
                 self._tell(wanted, found, names)
         return self._encoders[found]
 
     def failed(self, name: str, why: str) -> None:
-        """An encoder that worked does no longer: it is not chosen again."""
+        """An encoder that worked does no longer: it is not chosen until it has been tried again, after `RETRY_S`."""
+        log.warning("%s encodes no longer: %s", name, why)
         with self._lock:
             self._probed[name] = Probed(name, False, why)
-            self._told.clear()
+            self._again_s[name] = self._monotonic_s() + RETRY_S
+
+    def refused(self, name: str) -> None:
+        """An encoder that worked would not open. Why is not known: before it is chosen again, it is tried."""
+        self._doubted.add(name)  # without the lock: whoever holds it may wait for a driver, and pictures can't
 
     def report(self) -> list[Probed]:
         """All encoders, each tried; takes about a second where drivers are slow."""
@@ -236,9 +262,17 @@ class Encoders:
 
     def _probe(self, name: str) -> Probed:
         found = self._probed.get(name)
-        if found is None:
+        if found is None or self._is_stale(found):
+            self._doubted.discard(name)
             found = self._probed[name] = self._try(self._encoders[name])
+            if found.works or name in self._again_s:
+                self._again_s[name] = self._monotonic_s() + RETRY_S
         return found
+
+    def _is_stale(self, found: Probed) -> bool:
+        if found.works:
+            return found.name in self._doubted
+        return self._monotonic_s() >= self._again_s.get(found.name, math.inf)
 
     def _tell(self, wanted: str, found: str, names: tuple[str, ...]) -> None:
         passed_over = [self._probed[name] for name in names if name in self._probed and not self._probed[name].works]

@@ -21,11 +21,9 @@ class JpegFrames:
 
     Args:
         width_px: Scale down to this width; 0 keeps the picture's. Nothing is enlarged.
-        pixel_format: FFmpeg's name of what the encoder takes: ``yuv420p``, ``nv12``.
     """
 
-    def __init__(self, width_px: int = 0, pixel_format: str = "yuv420p") -> None:
-        self.pixel_format = pixel_format
+    def __init__(self, width_px: int = 0) -> None:
         self._width_px = width_px
         self._decoder = CodecContext.create("mjpeg", "r")
         self._decoder.thread_count = 1
@@ -50,16 +48,25 @@ class JpegFrames:
         frame: VideoFrame = frames[0]
         return frame
 
-    def fit(self, frame: VideoFrame) -> VideoFrame:
-        """``frame`` for the encoder: limited range, colour halved both ways, both sides even, no wider than asked."""
-        width, height = fitted_size(frame.width, frame.height, self._width_px)
+    def fitted_px(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height that `fit` makes of ``frame``."""
+        return fitted_size(frame.width, frame.height, self._width_px)
+
+    def fit(self, frame: VideoFrame, pixel_format: str = "yuv420p") -> VideoFrame:
+        """``frame`` for the encoder: limited range, colour halved both ways, both sides even, no wider than asked.
+
+        Args:
+            frame: The picture as it is.
+            pixel_format: FFmpeg's name of what the encoder takes: ``yuv420p``, ``nv12``.
+        """
+        width, height = self.fitted_px(frame)
         scaled = (width, height) != (frame.width, frame.height)
         # More than one thread would be started for each picture, and costs more than it gives.
         fitted: VideoFrame = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format=self.pixel_format,
+            format=pixel_format,
             src_colorspace=Colorspace.ITU601,
             dst_colorspace=Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
