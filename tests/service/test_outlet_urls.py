@@ -9,7 +9,7 @@ from framecast.service.config import report
 from framecast.service.config.iceurls import check_ice_server, mask_ice_server, parse_ice_server
 from framecast.service.config.models import CameraConfig
 from framecast.service.config.resolve import defaults
-from framecast.service.config.restreamurls import check_restream_url, http_url, mask_restream_url
+from framecast.service.config.restreamurls import check_restream_url, hide_secrets, http_url, mask_restream_url
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,38 @@ def test_a_header_cannot_be_broken_out_of() -> None:
         ("RTMPS://h:443/a/b/key?x=y", "rtmps://h:443/a/b/key?x=y", "rtmps://h:443/a/b/***"),
         ("rtsp://u:p@h/path", "rtsp://u:p@h/path", "rtsp://u:***@h/path"),
         ("whip:https://:tok@h/x", "whip+https://:tok@h/x", "whip+https://:***@h/x"),
-        ("whip+http://h/x?token=t", "whip+http://h/x?token=t", "whip+http://h/x?token=***"),
+        ("whip+http://:tok@h/x?token=t", "whip+http://:tok@h/x?token=t", "whip+http://:***@h/x?token=***"),
+        ("whip+http://h:81/sesame/publish?a=b", "whip+http://h:81/sesame/publish?a=b", "whip+http://h:81/***"),
+        ("rtmp://h/app/key/", "rtmp://h/app/key/", "rtmp://h/app/***"),
+        ("rtmp://h/app/key#/x", "rtmp://h/app/key#/x", "rtmp://h/app/***"),
     ],
 )
 def test_restreams(url: str, kept: str, shown: str) -> None:
     assert check_restream_url(url) == kept
     assert mask_restream_url(kept) == shown
     assert not http_url(kept).startswith("whip")
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "shown"),
+    [
+        ("rtmp://h/live/s3cr3tkey", "stream live/s3cr3tkey is not allowed", "stream live/*** is not allowed"),
+        ("rtmp://h/live/s3cr3tkey/", "no s3cr3tkey", "no ***"),
+        ("rtmp://h/live/door?user=me&pass=sesame", "door?user=me&pass=sesame: no", "***: no"),
+        ("rtmp://h/live/door?user=me&pass=sesame", "sesame is not me's", "*** is not ***'s"),
+        ("rtmp://h/live/door?opensesame", "opensesame is wrong", "*** is wrong"),
+        ("rtmp://h/live/s3cr3t%20key", "s3cr3t key, s3cr3t%20key", "***, ***"),
+        ("rtmp://h/live/x", "x is expired, live/x", "*** is expired, live/***"),
+        ("rtmp://h/live/s3cr3tkey", "there is no stream called s3cr3t", "there is no stream called ***"),
+        ("rtsp://me%40x:open%20sesame@h/p", "me@x may not, open sesame is wrong", "*** may not, *** is wrong"),
+        ("rtsp://me:sesame@h/door?token=abcdef", "door?token=abcdef", "door?token=***"),
+        ("whip+https://:t0ken12@h/door", "t0ken12 may not see door", "*** may not see door"),
+        ("whip+https://h/0123456789/publish?a=b", "no /0123456789/publish, b", "no /***/***, ***"),
+        ("rtsp://h/door", "door is taken", "door is taken"),
+    ],
+)
+def test_words_of_the_other_end(url: str, words: str, shown: str) -> None:
+    assert hide_secrets(check_restream_url(url), words) == shown
 
 
 @pytest.mark.parametrize(

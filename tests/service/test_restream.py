@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from framecast.core.rendition import H264
 from framecast.output.restream.dial import dial, hang_up, write
 from framecast.output.restream.restream import Restream
-from framecast.wire import blockcode
+from framecast.wire import amf, blockcode, rtmp
 from tests.core.fakes import Collector
 from tests.service.serving import Server, serving, until
 
@@ -132,6 +133,7 @@ async def test_secrets_are_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptu
         f"rtmp://127.0.0.1:{port}/live/sesame?pass=sesame",
         f"rtsp://user:sesame@127.0.0.1:{port}/door",
         f"whip+http://:sesame@127.0.0.1:{port}/whip",
+        f"whip+http://127.0.0.1:{port}/sesame/publish",
     ]
     async with serving(tmp_path, {"cam": {"url": MOCK, "restream": urls}}) as server:
         await until(lambda: all(each.last_error for each in server.service.restreams.of(server.camera())), 10)
@@ -140,6 +142,7 @@ async def test_secrets_are_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptu
             f"rtmp://127.0.0.1:{port}/live/***",
             f"rtsp://user:***@127.0.0.1:{port}/door",
             f"whip+http://:***@127.0.0.1:{port}/whip",
+            f"whip+http://127.0.0.1:{port}/***",
         ]
         assert all(each["state"] == "waiting" and each["retry_in_s"] is not None for each in answer["restream"])
         async with server.client.get(server.url + "/metrics") as response:
@@ -206,6 +209,58 @@ async def test_a_server_that_refuses_is_quoted(tmp_path: Path) -> None:
         port = door.sockets[0].getsockname()[1]
         async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [f"rtsp://127.0.0.1:{port}/x"]}}) as server:
             await until(lambda: "403 Not Today" in only(server).last_error, 10)
+
+
+async def refuse_rtmp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(1 + rtmp.HANDSHAKE_BYTES)
+    writer.write(b"\x03" + bytes(2 * rtmp.HANDSHAKE_BYTES))
+    await reader.readexactly(rtmp.HANDSHAKE_BYTES + 1)
+    about = {"level": "error", "code": "NetConnection.Connect.Rejected", "description": "no stream live/open-sesame"}
+    body = amf.write("_error", 1, None, about)
+    assert len(body) <= 0xFF
+    head = bytes((3, 0, 0, 0, 0, 0, len(body), rtmp.COMMAND, 0, 0, 0, 0))
+    writer.write(head + b"\xc3".join(body[at : at + 128] for at in range(0, len(body), 128)))
+    await reader.read()
+    writer.close()
+
+
+async def refuse_rtsp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"RTSP/1.0 403 no stream of open-sesame\r\nCSeq: 1\r\n\r\n")
+    await reader.read()
+    writer.close()
+
+
+async def refuse_whip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 403 no stream of open-sesame\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("refuse", "url"),
+    [
+        (refuse_rtmp, "rtmp://127.0.0.1:{port}/live/open-sesame"),
+        (refuse_rtsp, "rtsp://user:open-sesame@127.0.0.1:{port}/door"),
+        (refuse_whip, "whip+http://:open-sesame@127.0.0.1:{port}/door"),
+    ],
+)
+async def test_a_server_that_tells_the_secret_is_quoted_without_it(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    refuse: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    url: str,
+) -> None:
+    door = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with door:
+        url = url.format(port=door.sockets[0].getsockname()[1])
+        async with serving(tmp_path, {"cam": {"url": MOCK, "restream": [url]}}) as server:
+            await until(lambda: bool(only(server).last_error), 10)
+            said = str(await stats(server))
+    for text in (said, caplog.text):
+        assert "sesame" not in text
+        assert "no stream" in text and "***" in text
 
 
 async def test_one_that_takes_nothing_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

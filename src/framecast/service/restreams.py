@@ -17,7 +17,7 @@ from framecast.output.restream.restream import Restream, RestreamError, Session
 from framecast.output.restream.rtmpsession import RtmpSession
 from framecast.output.restream.rtspsession import RtspSession
 from framecast.service.cameras import Camera
-from framecast.service.config.restreamurls import http_url, mask_restream_url
+from framecast.service.config.restreamurls import hide_secrets, http_url, mask_restream_url
 from framecast.service.peering import Peering
 
 
@@ -59,7 +59,9 @@ class Restreams:
             if known is not None and known.is_checked == (check is not None):
                 after[url] = before.pop(url)
             elif url not in after:
-                restream = Restream(camera.stream, mask_restream_url(url), partial(self._open, url, check))
+                restream = Restream(
+                    camera.stream, mask_restream_url(url), partial(self._open, url, check), partial(hide_secrets, url)
+                )
                 task = self._supervisor.keep(f"restream:{camera.camera_id}", restream.run)
                 after[url] = _Running(restream, task, check is not None)
         self._running[camera.camera_id] = after

@@ -167,6 +167,7 @@ class Restream:
     Args:
         label: The URL as people may see it.
         open_session: Makes a connection that is not open yet; may raise `Misuse` where it may not go.
+        hide: Takes the URL's secrets out of words that people may see: the other end may say them.
 
     Attributes:
         state: ``connecting``, ``sending``, ``waiting``.
@@ -178,7 +179,13 @@ class Restream:
         retry_at: Time of the loop at which it is tried again, None while it is not waiting.
     """
 
-    def __init__(self, stream: Stream, label: str, open_session: Callable[[], Awaitable[Session]]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        label: str,
+        open_session: Callable[[], Awaitable[Session]],
+        hide: Callable[[str], str] = str,
+    ) -> None:
         self.stream = stream
         self.label = label
         self.state = "connecting"
@@ -189,6 +196,7 @@ class Restream:
         self.since_ns = stream.clock.now_ns()
         self.retry_at: float | None = None
         self._open_session = open_session
+        self._hide = hide
         self._drops = 0
         self._intake: Intake | None = None
         self._quietly = Quietly(10.0)
@@ -218,6 +226,7 @@ class Restream:
                 error = failure.strerror or str(failure) or type(failure).__name__
             if self.state == "sending" and loop.time() - began > STEADY_S:
                 backoff.reset()
+            error = self._hide(error)
             pause_s = backoff.next_s()
             if error != self.last_error or self._quietly.due():
                 log.warning("%s: restream to %s: %s; again in %.0f s", self._name, self.label, error, pause_s)

@@ -148,7 +148,8 @@ class WhipSession:
                             url = target
                             continue
                         if response.status != 201:
-                            raise RestreamError(f"it refused: {response.status} {(response.reason or '')[:100]}")
+                            reason = "".join(c for c in response.reason or "" if c.isprintable())[:100]
+                            raise RestreamError(f"it refused: {response.status} {reason}")
                         self._resource = target
                         return await _text(response)
         except Misuse:  # a ValueError too

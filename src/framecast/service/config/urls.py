@@ -89,6 +89,16 @@ def mask_url(url: str) -> str:
         return url.partition(":")[0] + ":***"
 
 
+def query_values(query: str, *, every: bool = False) -> list[str]:
+    """The values in a query that `mask_url` replaces, as they stand there; with ``every``, all values there are."""
+    found = []
+    for field in query.split("&"):
+        name, equals, value = field.partition("=")
+        if every or _SECRET_QUERY.match(field):
+            found.append(value if equals else name)
+    return found
+
+
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
