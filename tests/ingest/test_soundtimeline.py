@@ -80,6 +80,42 @@ def test_stamps_far_off_tell_nothing(ahead_ms: float) -> None:
         assert timeline.pts_ns(sound) - true_ns(number) == pytest.approx(3 * MS, abs=MS)
 
 
+@pytest.mark.parametrize("wrong", [1, 2])
+@pytest.mark.parametrize("ahead_ms", [100, 900, 5_000])
+@pytest.mark.parametrize("pictures_ms", [5, 30, 150])
+def test_a_wrong_stamp_ahead_moves_nothing(pictures_ms: float, ahead_ms: float, wrong: int) -> None:
+    timeline = stamped(pictures_ms)
+    for number in range(200):
+        ahead = ahead_ms if number % 100 in range(50, 50 + wrong) else 0
+        sound = chunk(number, delay_ms=3 + number % 5, ahead_ms=ahead)
+        assert timeline.pts_ns(sound) - true_ns(number) == pytest.approx(pictures_ms * MS, abs=MS)
+    assert timeline.pauses == 0
+
+
+def test_what_is_lost_before_a_wrong_stamp_leaves_its_time_free() -> None:
+    timeline = stamped()
+    for number in range(50):
+        timeline.pts_ns(chunk(number, ahead_ms=0))
+    assert timeline.pts_ns(chunk(53, ahead_ms=900), lost=3) - true_ns(53) == pytest.approx(30 * MS, abs=MS)
+
+
+def test_pictures_that_are_under_way_for_long_take_the_sound_along() -> None:
+    """However far it is ahead of its arrival, from the first chunk on: or it would come before its picture."""
+    timeline = stamped(delay_ms=400)
+    for number in range(200):
+        sound = chunk(number, delay_ms=3 + (100 if 50 <= number < 120 else number % 5), ahead_ms=0)
+        assert timeline.pts_ns(sound) - true_ns(number) == pytest.approx(400 * MS, abs=MS)
+
+
+def test_where_the_line_of_the_pictures_has_moved_the_sound_follows() -> None:
+    timeline = stamped()
+    for number in range(50):
+        timeline.pts_ns(chunk(number, ahead_ms=0))
+    off = [timeline.pts_ns(chunk(number, ahead_ms=200)) - true_ns(number) for number in range(50, 60)]
+    assert off[:2] == pytest.approx([30 * MS] * 2, abs=MS)
+    assert off[2:] == pytest.approx([230 * MS] * 8, abs=MS)
+
+
 @pytest.mark.parametrize("cause", ["restarted", "another form", "another device"])
 def test_what_begins_anew_has_a_line_of_its_own(cause: str) -> None:
     timeline = SoundTimeline()

@@ -153,6 +153,11 @@ class SampleClock:
         self._pace.skip(samples)
         self._advance(samples)
 
+    def carry(self, samples: int) -> int:
+        """`map` by the count alone, after a first `map`: what is said of these samples' time tells nothing."""
+        self.skip(samples)
+        return self._end_ns - self._span_ns(samples)
+
     def _see_how_late(self, reference_ns: int, late_ns: int) -> None:
         if late_ns > self._pause_ns:
             self._pause(late_ns)
