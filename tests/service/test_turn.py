@@ -100,6 +100,21 @@ async def test_what_waits_for_a_channel_of_a_relay_is_bounded(tmp_path: Path) ->
         await until(lambda: not peer.viewer.behind)
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_relay_that_has_fallen_silent_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    monkeypatch.setattr(icedtls, "FAREWELL_S", 0.1)
+    async with relayed(tmp_path, transport) as (turn, server), watcher() as viewer:
+        await viewer.watch(server.client, server.url + WHEP)
+        await viewer.frame()
+        (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "webrtc:cam")
+        turn.deaf = True
+        async with server.client.delete(server.url + viewer.location) as response:
+            assert response.status == 200
+        await until(task.done)
+
+
 async def test_a_camera_that_is_replaced_while_a_path_is_looked_for_has_no_viewer(tmp_path: Path) -> None:
     async with relayed(tmp_path, "udp") as (turn, server), watcher() as viewer:
         turn.deaf = True

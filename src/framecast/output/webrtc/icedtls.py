@@ -16,7 +16,6 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import av  # noqa: F401 (whole, before aiortc begins with a part of it while another thread does too)
 import pylibsrtp
@@ -24,7 +23,6 @@ from aioice import Candidate as IceCandidate
 from aioice import Connection
 from aioice.ice import StunProtocol, server_reflexive_candidate
 from aioice.stun import TransactionError
-from aioice.turn import TurnTransport
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -33,17 +31,18 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 
+from framecast.output.webrtc import relays
 from framecast.wire.sdp import Candidate, Fragment, Media
 
 log = logging.getLogger("framecast.output.webrtc")
 
 MOST_WAITING_DATAGRAMS = 256
-"""Datagrams of one peer that wait to be read; further ones are dropped, as a network would. As many may wait for a
-relay's channel."""
+"""Datagrams of one peer that wait to be read; further ones are dropped, as a network would."""
 MOST_REMOTE_CANDIDATES = 32
 BUFFER_BYTES = 256 * 1024
 """What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
 GATHER_TIMEOUT_S = 3
+FAREWELL_S = 2.0
 PORT_TRIES = 64
 RENEW = datetime.timedelta(days=2)
 
@@ -111,22 +110,13 @@ class Ice(Connection):
         """Send a datagram; one that can't be sent is lost."""
         pair = self._nominated.get(1)
         if pair is not None:
-            transport = pair.protocol.transport
-            if isinstance(transport, TurnTransport) or not transport.is_closing():  # the former looks for itself
-                transport.sendto(data, pair.remote_addr)
+            relays.send(pair.protocol.transport, data, pair.remote_addr)
 
     @property
     def full(self) -> bool:
         """Whether more waits in the socket than a peer that keeps up would leave there."""
         pair = self._nominated.get(1)
-        carrier: Any = pair.protocol.transport if pair is not None else None
-        if isinstance(carrier, TurnTransport):
-            relay: Any = carrier
-            if len(relay._TurnTransport__send_tasks) > MOST_WAITING_DATAGRAMS:
-                return True
-            carrier = relay._TurnTransport__inner_protocol.transport
-        size = getattr(carrier, "get_write_buffer_size", None)
-        return size is not None and size() > BUFFER_BYTES
+        return pair is not None and relays.waiting(pair.protocol.transport) > BUFFER_BYTES
 
     @property
     def peer(self) -> str:
@@ -184,6 +174,15 @@ class Ice(Connection):
         for more in await asyncio.gather(*helped):
             found += more
         return found
+
+    async def close(self) -> None:
+        """See `Connection`; a TURN server that does not answer is left alone after `FAREWELL_S`."""
+        transports = [each.transport for each in self._protocols]
+        timer = asyncio.get_running_loop().call_later(FAREWELL_S, relays.abandon, transports)
+        try:
+            await super().close()
+        finally:
+            timer.cancel()
 
     async def _reflexive(self, bound: list[StunProtocol]) -> list[IceCandidate]:
         assert self.stun_server is not None
