@@ -93,6 +93,16 @@ def test_a_newcomer_is_given_what_the_encoder_kept() -> None:
     assert [(each.frame_id, each.key) for each in viewer.packets] == [(0, True), (1, False), (2, False)]
 
 
+def test_wishes_for_a_key_picture_are_the_encoders_where_there_is_one() -> None:
+    camera = Camera()
+    fragments, _ = watched(camera)
+    before = camera.key_wishes
+    fragments.track.want_key()
+    assert (camera.key_wishes, fragments.track.gives_keys) == (before + 1, True)
+    camera.video.on_key_wanted = None
+    assert not fragments.track.gives_keys, "a camera that codes by itself"
+
+
 def test_sound_goes_with_the_pictures_and_lies_where_it_was_captured() -> None:
     camera = Camera()
     blocks = sound(RATE, 1)

@@ -16,7 +16,7 @@ from tests.ingest.rtsp_peer import RtspCamera, h264_media
 from tests.ingest.test_avcoded import PLAIN
 from tests.ingest.test_pyav import frames, number_of, video_file
 from tests.service.serving import Server, serving, until
-from tests.service.watching import mjpeg
+from tests.service.watching import Page, mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +55,28 @@ async def test_it_goes_out_as_it_came_and_nothing_is_encoded(tmp_path: Path) -> 
         decoder = av.CodecContext.create("h264", "r")
         shown = [frame for packet in kept.packets[:20] for frame in decoder.decode(av.Packet(packet.payload))]
         assert [round((frame.to_ndarray(format="gray").mean() - 20) / 8) for frame in shown] == list(range(20))
+
+
+@pytest.mark.parametrize("form", ["h264", "mp4"])
+async def test_who_comes_long_after_a_key_picture_begins_with_that_one(tmp_path: Path, form: str) -> None:
+    """This camera gives none for the asking, and the next one is seconds away."""
+    url = f"file:{video_file(tmp_path / 'clip.mp4', count=28, fps=7, codec='libx264', options={**PLAIN, 'g': '40'})}"
+    async with (
+        serving(tmp_path, {"cam": url}) as server,
+        Page.opened(server.client, server.url) as first,
+        Page.opened(server.client, server.url) as second,
+    ):
+        await first.subscribe("cam", form=form)
+        key = await first.see()
+        while key.init or not key.key:
+            key = await first.see()
+        while (seen := await first.see()).frame_id < key.frame_id + 18:
+            await first.ack(seen)
+        await second.subscribe("cam", form=form)
+        begun = await second.see()
+        while begun.init:
+            begun = await second.see()
+        assert (begun.frame_id, begun.key) == (key.frame_id, True)
 
 
 async def test_a_viewer_of_jpegs_joins_and_sees_the_same_ids(tmp_path: Path) -> None:

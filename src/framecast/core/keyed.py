@@ -82,7 +82,7 @@ class KeyedFanout(Fanout):
         if not kept or self._latest is None or kept[-1] is not self._latest or not kept[0].key:
             return False
         age_s = (self._clock.now_ns() - kept[0].received_ns) / 1e9
-        if self._track.on_key_wanted is not None and age_s > YOUNG_S:
+        if self._track.gives_keys and age_s > YOUNG_S:
             return False
         data = self._package.first(kept[0]) + b"".join(self._package.next(packet) for packet in kept[1:])
         seat.index = self._index

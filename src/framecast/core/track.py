@@ -23,6 +23,8 @@ class Track:
         latest: The newest packet, None before the first.
         on_key_wanted: Called when a reader needs a packet that can be decoded alone; set by who makes the packets, and
             None where that can't be asked for. It is called often: limiting the rate is the maker's business.
+        upstream: The track whose packets it has in another wrapping, and whose readers' wishes are its own; None where
+            it makes its packets itself.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Track:
         self.latest: Packet | None = None
         self.on_demand = on_demand
         self.on_key_wanted: Callable[[], None] | None = None
+        self.upstream: Track | None = None
         self._since_key = since_key
         self._ring: deque[Packet] = deque()
         self._ring_packets = ring_packets
@@ -105,9 +108,16 @@ class Track:
         self.latest = packet
         deliver(self._sinks, packet, self.detach)
 
+    @property
+    def gives_keys(self) -> bool:
+        """Whether a packet that can be decoded alone can be asked for."""
+        return self.on_key_wanted is not None if self.upstream is None else self.upstream.gives_keys
+
     def want_key(self) -> None:
         """Ask for a packet that can be decoded alone, soon."""
-        if self.on_key_wanted is not None:
+        if self.upstream is not None:
+            self.upstream.want_key()
+        elif self.on_key_wanted is not None:
             self.on_key_wanted()
 
     def clear(self) -> None:

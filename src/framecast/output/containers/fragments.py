@@ -67,7 +67,6 @@ class Fragments:
             on_demand=self._demand,
             since_key=True,
         )
-        self.track.on_key_wanted = self._want_key
         self._audio = audio
         self._video: Track | None = None
         self._sound: Track | None = None
@@ -85,7 +84,7 @@ class Fragments:
 
     def _demand(self, wanted: bool) -> None:
         if wanted:
-            self._video = self.stream.track(self.rendition)
+            self._video = self.track.upstream = self.stream.track(self.rendition)
             if self._audio:
                 self._sound = self.stream.track(AAC)
                 self._sound.attach(self._ear)
@@ -98,13 +97,9 @@ class Fragments:
                 self._video.detach(self)
             if self._sound is not None:
                 self._sound.detach(self._ear)
-            self._video = self._sound = None
+            self._video = self._sound = self.track.upstream = None
             self._forget()
             self.track.clear()
-
-    def _want_key(self) -> None:
-        if self._video is not None:
-            self._video.want_key()
 
     def clear(self) -> None:
         """Forget everything (see `Track.clear`)."""
@@ -155,7 +150,7 @@ class Fragments:
             # It begins with the next key picture, which has to be a new generation's.
             if self._sound_form is None or self.has_sound:
                 self._sets = None
-                self._want_key()
+                self.track.want_key()
             self._sound_form = packet.format
             return
         if not self.has_sound or packet.pts_ns < self.base_ns:

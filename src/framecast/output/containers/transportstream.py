@@ -45,7 +45,6 @@ class TransportStream:
             on_demand=self._demand,
             since_key=True,
         )
-        self.track.on_key_wanted = self._want_key
         self._video: Track | None = None
         self._sound: Track | None = None
         self._ear = Ear(self._hear)
@@ -64,7 +63,7 @@ class TransportStream:
 
     def _demand(self, wanted: bool) -> None:
         if wanted:
-            self._video = self.stream.track(self.rendition)
+            self._video = self.track.upstream = self.stream.track(self.rendition)
             if self._hears:
                 self._sound = self.stream.track(AAC)
                 self._sound.attach(self._ear)
@@ -76,12 +75,8 @@ class TransportStream:
             self._video.detach(self)
         if self._sound is not None:
             self._sound.detach(self._ear)
-        self._video = self._sound = None
+        self._video = self._sound = self.track.upstream = None
         self.clear()
-
-    def _want_key(self) -> None:
-        if self._video is not None:
-            self._video.want_key()
 
     def clear(self) -> None:
         """Forget everything (see `Track.clear`)."""
@@ -130,7 +125,7 @@ class TransportStream:
         rate_hz = packet.format.sample_rate_hz
         if (rate_hz, packet.format.channels) != self._audio:
             if not self._blocks:
-                self._want_key()  # it begins with the next key picture
+                self.track.want_key()  # it begins with the next key picture
             return
         self._blocks.append(packet)
         blocks = self._blocks

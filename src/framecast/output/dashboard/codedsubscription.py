@@ -70,7 +70,7 @@ class CodedSubscription(Subscription):
             self._ask()
 
     def _waits_long(self, track: Track, newest: Packet) -> bool:
-        return track.on_key_wanted is None or (self.channel is not None and self.channel.is_silent(newest))
+        return not track.gives_keys or (self.channel is not None and self.channel.is_silent(newest))
 
     def offer(self, packet: Packet) -> None:
         """Send ``packet``, or lose it and all up to the next key packet; one packet is held back before a move."""

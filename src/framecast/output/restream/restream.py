@@ -258,7 +258,7 @@ class Restream:
         try:
             sound.attach(intake)
             video.attach(intake)
-            if video.on_key_wanted is None:  # a camera that codes itself gives no key picture for the asking
+            if not video.gives_keys:  # a camera that codes itself gives no key picture for the asking
                 intake.begin(video.ring)
             video.want_key()
             first = await intake.get()

@@ -211,7 +211,7 @@ class RtpFanout:
             return
         if seat.viewer is None:
             seat.waiting = False  # sound: what was is past, and would only fill the player's buffer
-        elif self.track.on_key_wanted is None and self.track.ring and self.track.ring[0].key:
+        elif not self.track.gives_keys and self.track.ring and self.track.ring[0].key:
             self._catch_up(seat)
         elif seat.waiting:
             self.want_key()
