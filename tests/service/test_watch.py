@@ -370,6 +370,22 @@ async def test_a_probe_does_not_show_what_a_mask_hides(tmp_path: Path, masks: li
         assert (lines[-1]["result"]["preview"] is None) is bool(masks)
 
 
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_probe_does_not_show_what_is_masked_while_it_lasts(tmp_path: Path, removed: bool) -> None:
+    async with (
+        FakeDevice("espressif", fps=20) as device,
+        serving(tmp_path, {"cam": {"url": device.url}}, options={"network.allow_loopback": True}) as at,
+        at.client.post(at.url + "/api/v1/probe", json={"camera": "cam"}) as answer,
+    ):
+        await answer.content.readline()
+        await at.json("PATCH", "/api/v1/cameras/cam", json={"masks": [[0, 0, 1, 1]]})
+        if removed:
+            await at.json("DELETE", "/api/v1/cameras/cam", status=204)
+        *_, last = [json.loads(line) async for line in answer.content]
+        assert last["result"]["ok"]
+        assert last["result"]["preview"] is None
+
+
 async def test_once_a_mask_is_set_nobody_sees_an_earlier_picture(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"stream.heartbeat_interval_s": 0.5}) as server:
         await server.push(jpeg(1))

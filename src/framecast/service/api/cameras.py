@@ -73,14 +73,18 @@ def routes(service: Service) -> list[Route]:
         known = findings(service.camera(fields["camera"])) if "camera" in fields else None
         if known is not None:
             return await _send_probe(call, lambda say: _tell(service.camera(fields["camera"]), known, say))
+
+        def is_hidden() -> bool:
+            """What a mask hides is not shown here either, and the device's own pictures are not masked."""
+            if "camera" not in fields:
+                return False
+            camera = service.cameras.get(fields["camera"])
+            return camera is None or bool(camera.config.masks)
+
         if probing.locked():
             raise ApiError(429, "busy", f"{PROBES_AT_A_TIME} cameras are being probed already; try again in a moment")
         async with probing:
-            # What a mask hides is not shown here either, and the device's own pictures are not masked.
-            masked = "camera" in fields and bool(service.camera(fields["camera"]).config.masks)
-            return await _send_probe(
-                call, lambda say: _probe(service, call, url, username, password, say, with_preview=not masked)
-            )
+            return await _send_probe(call, lambda say: _probe(service, call, url, username, password, say, is_hidden))
 
     watch, operate = Right.WATCH, Right.OPERATE
     one = "/api/v1/cameras/{id}"
@@ -129,8 +133,9 @@ Say = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def _probe(
-    service: Service, call: Call, url: str, username: str, password: str, say: Say, *, with_preview: bool
+    service: Service, call: Call, url: str, username: str, password: str, say: Say, is_hidden: Callable[[], bool]
 ) -> None:
+    was_hidden = is_hidden()
     steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     check = None if call.grant.local else check_address(service.settings.network)
     task = asyncio.get_running_loop().create_task(
@@ -148,7 +153,7 @@ async def _probe(
         while (step := await steps.get()) is not None:
             await say(step)
         result, preview = await task
-        shown = base64.b64encode(preview).decode() if preview and with_preview else None
+        shown = base64.b64encode(preview).decode() if preview and not (was_hidden or is_hidden()) else None
         await say({"result": {**result, "preview": shown}})
     finally:
         task.cancel()
