@@ -131,8 +131,8 @@ async def test_waiting(house: House) -> None:
     assert await ahead
     assert hls.take("seg-1-x.ts", "a") is None
     name = next(part.name for part in hls.segmenter.segments[0].parts)
-    assert hls.take(name, "a") == b"xxxx"
-    assert house.viewers[0].sent == 4
+    assert hls.take(name, "a") == b"xxxxx"
+    assert house.viewers[0].sent == 5
 
 
 async def test_who_waits_keeps_it_alive(house: House) -> None:

@@ -17,6 +17,7 @@ import pytest
 from framecast.core.packet import Packet
 from framecast.core.rendition import H264
 from framecast.output.hls import playlists as hls
+from framecast.output.hls.segments import START_SEGMENTS
 from framecast.wire import blockcode
 from tests.service.serving import Server, jpeg, serving, until
 
@@ -128,7 +129,7 @@ async def test_the_playlists(live: Server) -> None:
     assert re.search(r'CODECS="avc1\.42[0-9A-F]{4},mp4a\.40\.2",RESOLUTION=160x96', variant)
     assert index.splitlines()[-1] == "stream.m3u8"
     first = await text(live, "stream.m3u8")
-    assert len(lines(first, "#EXTINF:")) == hls.START_SEGMENTS
+    assert len(lines(first, "#EXTINF:")) == START_SEGMENTS
     (sequence,) = lines(first, "#EXT-X-MEDIA-SEQUENCE:")
     assert abs(int(sequence) - live.camera().stream.clock.now_ns() / 1e9) < 60
     for uri in uris(first):

@@ -36,8 +36,6 @@ GRACE_S = 15.0
 CHECK_S = 5.0
 START_WAIT_S = 12.0
 """Longest wait for a camera's first segments: it may be one that sends a key picture each 10 s."""
-START_SEGMENTS, START_S = 3, 2.0
-"""Whole segments in the first playlist, or seconds of them: Chromium's own player gives up with less."""
 MOST_WAIT_S = 12.0
 """Longest wait for a part; three target durations, but less than the grace."""
 AHEAD = 2
@@ -259,16 +257,15 @@ class Hls:
 
     async def wait_for_start(self, address: str) -> bool:
         """Wait for the first whole segments: players that know nothing of parts can't begin without."""
-        segments = self.segmenter.segments
+        return await self.wait(lambda: self._may_be_told and self.segmenter.enough, address, START_WAIT_S)
 
-        def enough() -> bool:
-            return len(segments) >= START_SEGMENTS or sum(cut.duration_s for cut in segments) >= START_S
-
-        return await self.wait(lambda: self.settled and enough(), address, START_WAIT_S)
+    @property
+    def _may_be_told(self) -> bool:
+        return self.settled and self.segmenter.settled
 
     async def wait_for(self, wanted: m3u8.Wanted, address: str) -> bool:
         """Wait for a segment or part."""
-        return await self.wait(lambda: self.settled and self.segmenter.has(wanted), address, MOST_WAIT_S)
+        return await self.wait(lambda: self._may_be_told and self.segmenter.has(wanted), address, MOST_WAIT_S)
 
     async def wait_for_part(self, name: str, address: str) -> bool:
         """Wait for the part that the playlist hints at; False at once for any other that is not there."""

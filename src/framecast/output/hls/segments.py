@@ -4,7 +4,12 @@ Theory of operation. `Segmenter` is fed one piece per picture, of MP4 (`containe
 (`containers/transportstream.py`), and pieces of sound between them. It holds those of the part in the making. When the
 picture arrives that begins the next part, the last one's duration is known: the part is closed and never changes again.
 A segment begins with a key picture; one is asked for when it is time. What does not follow (another init segment, the
-device's restart, a silence) begins a segment that says so; until its key picture comes, nothing is taken.
+device's restart, a gap) begins a segment that says so; until its key picture comes, nothing is taken.
+
+How long parts and segments may be is told at the top of every playlist and may not change. So nothing is told before
+there are the segments that players want to begin with. By then the camera's pace is known: the lengths are *settled*
+(`pace`), and what has come is cut anew. What does not fit into them later, such as a stall, is a gap. A camera that
+has several in a row has changed its pace: then the lengths rise, and older segments are listed without their parts.
 
 Names hold the segment's number and four random bytes of this run. The numbers begin at the clock's seconds, and a
 segment lasts longer than one on average: so they rise over restarts, and what a cache keeps for good is never wrong.
@@ -12,26 +17,21 @@ segment lasts longer than one on average: so they rise over restarts, and what a
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from framecast.core.packet import Packet
+from framecast.output.hls.cuts import Cut, Part
+from framecast.output.hls.pace import LEAST_SHARE, PART_TARGET_S, TARGET_S, targets, wanted_s
 from framecast.output.hls.parts import Container
 from framecast.wire import m3u8
 
-PART_S = 0.4
-"""A part ends with the picture nearest to this length."""
-PART_TARGET_S = 0.5
-"""No part is longer where the camera sends three pictures a second or more; else as long as two pictures are apart."""
-SEGMENT_S = 2.0
-FIRST_SEGMENTS_S = (0.5, 0.5, 1.0)
-"""The first ones are shorter: most players want whole segments to begin with, and some want several."""
 EARLY = 0.75
 """A key picture ends a segment that has so much of its length."""
-TARGET_S = 3
-"""Longest segment in whole seconds, unless a camera that codes by itself sends key pictures less often."""
+START_SEGMENTS, START_S = 3, 2.0
+"""Whole segments in the first playlist, or seconds of them: Chromium's own player gives up with less."""
 LISTED = 8
 """Segments in the playlist, besides the one in the making."""
 KEPT = 12
@@ -39,63 +39,19 @@ KEPT = 12
 MOST_BYTES = 64 << 20
 """Most bytes of a camera's segments; the oldest go first."""
 SILENCE_S = 4.0
-"""A longer one, also longer than three times the last interval, is not bridged."""
+"""Before the lengths are settled, a longer one, also longer than three times the last interval, is a gap."""
+AGAIN_S = 10.0
+"""Another gap so soon after the last one, and the camera has another pace."""
+RISE = 1.25
+"""The part target then becomes longer by so much at least."""
+ROUNDING_NS = 10_000
+"""What a playlist says is rounded to this."""
+MOST_INTERVALS = 1000
 MOST_SOUND = 200
 """Pieces in a row without a picture, after which further ones are dropped."""
 LONGEST_GUESS_NS = 1_000_000_000
 """Of the last picture before a silence."""
 NS = 1_000_000_000
-
-
-@dataclass(slots=True)
-class Part:
-    """A finished part: a name, bytes, and what the playlist says of it."""
-
-    name: str
-    payload: bytes | memoryview
-    duration_s: float
-    independent: bool
-    pictures: int
-
-
-@dataclass(slots=True)
-class Cut:
-    """A segment, finished or in the making.
-
-    Attributes:
-        sequence: Its number.
-        began_ns: Capture time of its first picture.
-        init: Name of its init segment, empty where it needs none.
-        discontinuous: It does not follow the one before.
-        parts: So far.
-        payload: All parts, once it is finished.
-    """
-
-    sequence: int
-    began_ns: int
-    init: str
-    discontinuous: bool
-    parts: list[Part] = field(default_factory=list)
-    payload: bytes = b""
-
-    @property
-    def duration_s(self) -> float:
-        """Of its parts so far."""
-        return sum(part.duration_s for part in self.parts)
-
-    @property
-    def pictures(self) -> int:
-        """How many are in it so far."""
-        return sum(part.pictures for part in self.parts)
-
-    def finish(self) -> None:
-        """Keep the bytes once: the parts become views of the whole."""
-        self.payload = b"".join(part.payload for part in self.parts)
-        whole, at = memoryview(self.payload), 0
-        for part in self.parts:
-            end = at + len(part.payload)
-            part.payload = whole[at:end]
-            at = end
 
 
 class Segmenter:
@@ -111,6 +67,8 @@ class Segmenter:
         segments: Finished ones, the oldest first.
         open: The one in the making, None before the first key picture.
         inits: Init segments that segments refer to, by name.
+        part_target_s: No part is longer; 0 until it is settled.
+        target_s: No segment is longer, rounded to whole seconds.
     """
 
     def __init__(
@@ -120,10 +78,15 @@ class Segmenter:
         self.segments: deque[Cut] = deque()
         self.open: Cut | None = None
         self.inits: dict[str, bytes] = {}
+        self.part_target_s = 0.0
+        self.target_s = TARGET_S
         self._want_key = want_key
         self._on_change = on_change
         self._run = secrets.token_hex(4)
-        self._next = now_s
+        self._next = self._first = now_s
+        self._early: list[Packet | bytes | None] | None = []
+        self._intervals_s: deque[float] = deque(maxlen=MOST_INTERVALS)
+        self._gap_ns = 0
         self._made = 0
         self._parts = 0
         self._sets = 0
@@ -135,22 +98,41 @@ class Segmenter:
         self._interval_ns = 0
         self._pieces: list[Packet] = []
         self._pictures = 0
+        self._last_at = 0
         self._asked_ns = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether a playlist may be told."""
+        return self._early is None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are the segments that players want to begin with."""
+        return len(self.segments) >= START_SEGMENTS or sum(cut.duration_s for cut in self.segments) >= START_S
 
     # What comes in.
 
     def set_init(self, data: bytes) -> None:
         """Another init segment holds from the next key picture on."""
-        self.break_off()
+        self._note(data)
+        self._break_off()
         self._sets += 1
         self._init = f"init-{self._sets}-{self._run}.mp4"
         self.inits[self._init] = data
 
     def break_off(self) -> None:
         """What comes next does not follow: finish what there is."""
+        self._note(None)
+        self._break_off()
+
+    def _break_off(self) -> None:
         if self._last is not None and self._pieces:
             guess_ns = min(self._interval_ns or NS // 30, LONGEST_GUESS_NS)
-            self._close_part(self._last.pts_ns + guess_ns)
+            end_ns = self._last.pts_ns + guess_ns
+            if self.part_target_s:
+                end_ns = min(end_ns, self._pieces[0].pts_ns + self._most_ns)
+            self._close_part(end_ns)
         if self.open is not None:
             self._close_segment()
             self._broken = True
@@ -159,8 +141,11 @@ class Segmenter:
 
     def clear(self) -> None:
         """Forget all pictures; what comes next does not follow."""
+        if self._early:
+            self._early = [self.inits[self._init]] if self._init else []
         self._pieces.clear()
         self._pictures = 0
+        self._intervals_s.clear()
         self._broken = self._broken or self.open is not None or bool(self.segments)
         self.segments.clear()
         self.open = None
@@ -169,60 +154,147 @@ class Segmenter:
 
     def restart(self) -> None:
         """Begin as if nothing had been; for as long as nobody was told anything."""
+        self._early = self._early or []
         self.clear()
+        self._early = [self.inits[self._init]] if self._init else []
+        self.part_target_s, self.target_s = 0.0, TARGET_S
+        self._forget_told()
+
+    def _forget_told(self) -> None:
+        self._next = self._first
         self._made = 0
         self._broken = False
         self._discontinuities = 0
 
     def push(self, packet: Packet) -> None:
         """Take a piece: a picture, or sound under the last picture's id."""
+        was_open = self.open is not None
+        taken = self._take(packet)
+        if self._early is not None:
+            if taken:
+                self._early.append(packet)
+            elif was_open and self.open is None:
+                self._early.append(None)
+            if self.enough:
+                self._settle(self._early)
+
+    def _note(self, event: bytes | None) -> None:
+        """Keep what comes before the lengths are settled: an init segment, or None where it breaks off."""
+        if self._early is not None:
+            self._early.append(event)
+
+    def _settle(self, early: list[Packet | bytes | None]) -> None:
+        """The camera's pace is known: cut what has come as it is to be told."""
+        longest_s = max(cut.duration_s for cut in self.segments)
+        self.part_target_s, self.target_s = targets(self._intervals_s, longest_s)
+        self._early = None
+        self.segments.clear()
+        self.open = self._last = None
+        self.inits, self._init, self._sets = {}, "", 0
+        self._pieces, self._pictures, self._interval_ns, self._gap_ns = [], 0, 0, 0
+        self._intervals_s.clear()
+        self._forget_told()
+        want_key, on_change = self._want_key, self._on_change
+        self._want_key = self._on_change = _nothing
+        for event in early:
+            if isinstance(event, Packet):
+                self._take(event)
+            elif event is None:
+                self._break_off()
+            else:
+                self.set_init(event)
+        self._want_key, self._on_change = want_key, on_change
+        if self.open is None:
+            self._want_key()
+        self._on_change()
+
+    def _take(self, packet: Packet) -> bool:
         last = self._last
         if last is None or packet.key or packet.frame_id != last.frame_id:
-            self._see(packet, last)
-        elif self.open is not None and len(self._pieces) < self._pictures + MOST_SOUND:
-            self._pieces.append(packet)
+            return self._see(packet, last)
+        if self.open is None or len(self._pieces) >= self._pictures + MOST_SOUND:
+            return False
+        self._pieces.append(packet)
+        return True
 
-    def _see(self, packet: Packet, last: Packet | None) -> None:
+    def _see(self, packet: Packet, last: Packet | None) -> bool:
         now_ns = packet.pts_ns
         if last is not None:
             interval_ns = now_ns - last.pts_ns
-            silent = self._interval_ns and interval_ns > max(SILENCE_S * NS, 3 * self._interval_ns)
-            if packet.epoch != last.epoch or interval_ns <= 0 or silent:
-                self.break_off()
+            if packet.epoch != last.epoch or interval_ns <= 0:
+                self._break_off()
+            else:
+                self._intervals_s.append(interval_ns / NS)
+                if not self._fits(packet, last):
+                    self._gap(now_ns)
             self._interval_ns = max(interval_ns, 1)
         cut = self.open
         if cut is None:
             if not packet.key:
                 self._want_key()
-                return
+                return False
         else:
             length_ns = now_ns - cut.began_ns
-            wanted_ns = self._wanted_s * NS
+            wanted_ns = wanted_s(self._made) * NS
             if packet.key and length_ns >= EARLY * wanted_ns:
                 self._close_part(now_ns)
                 self._close_segment()
-            elif now_ns - self._pieces[0].pts_ns + self._interval_ns / 2 > PART_S * NS:
+            elif self.part_target_s and now_ns - self._pieces[0].pts_ns >= self._least_ns:
                 self._close_part(now_ns)
             if not packet.key and length_ns >= wanted_ns - self._interval_ns and now_ns - self._asked_ns > NS // 2:
                 self._asked_ns = now_ns
                 self._want_key()
         if self.open is None:
-            self.open = Cut(self._next, now_ns, self._init, self._broken)
+            self.open = Cut(self._next, now_ns, self._init, self._broken, self.part_target_s)
             self._discontinuities += self._broken
             self._next += 1
             self._broken = False
             self._open_bytes = 0
             self._asked_ns = 0
         self._last = packet
+        self._last_at = len(self._pieces)
         self._pieces.append(packet)
         self._pictures += 1
         self._open_bytes += len(packet.payload)
         if self._open_bytes > MOST_BYTES // 2:  # no key picture comes
             self.clear()
+            return False
+        return True
+
+    def _fits(self, packet: Packet, last: Packet) -> bool:
+        """Whether the last picture may be shown until this one; where it has to, the part before it is closed."""
+        now_ns, interval_ns = packet.pts_ns, packet.pts_ns - last.pts_ns
+        if not self.part_target_s:
+            return not (self._interval_ns and interval_ns > max(SILENCE_S * NS, 3 * self._interval_ns))
+        if self.open is None or now_ns - self._pieces[0].pts_ns <= self._most_ns:
+            return True
+        # Together with the last picture the part is too long, without it too short: only the first part may be that.
+        if interval_ns > self._most_ns or self.open.parts:
+            return False
+        later, self._pieces = self._pieces[self._last_at :], self._pieces[: self._last_at]
+        self._pictures -= 1
+        self._close_part(last.pts_ns)
+        self._pieces, self._pictures, self._last_at = later, 1, 0
+        return True
+
+    def _gap(self, now_ns: int) -> None:
+        """The time up to now can't be told within the lengths that were told."""
+        if self.part_target_s and self._gap_ns and now_ns - self._gap_ns < AGAIN_S * NS:
+            longest_s = max((cut.duration_s for cut in self.segments), default=0.0)
+            part_target_s, target_s = targets(self._intervals_s, longest_s)
+            self.part_target_s = max(part_target_s, math.ceil(1000 * RISE * self.part_target_s) / 1000)
+            self.target_s = max(target_s, self.target_s, math.ceil(self.part_target_s))
+        self._gap_ns = now_ns
+        self._intervals_s.clear()
+        self._break_off()
 
     @property
-    def _wanted_s(self) -> float:
-        return FIRST_SEGMENTS_S[self._made] if self._made < len(FIRST_SEGMENTS_S) else SEGMENT_S
+    def _least_ns(self) -> int:
+        return round(LEAST_SHARE * self.part_target_s * NS) + ROUNDING_NS
+
+    @property
+    def _most_ns(self) -> int:
+        return round(self.part_target_s * NS) - ROUNDING_NS
 
     # What goes out.
 
@@ -245,6 +317,7 @@ class Segmenter:
         self.open = None
         cut.finish()
         self._made += 1
+        self.target_s = max(self.target_s, int(cut.duration_s + 0.5))
         self.segments.append(cut)
         kept_bytes = sum(len(segment.payload) for segment in self.segments)
         while len(self.segments) > KEPT or (kept_bytes > MOST_BYTES and len(self.segments) > 1):
@@ -255,19 +328,25 @@ class Segmenter:
     def playlist(self) -> m3u8.Playlist:
         """What can be had now."""
         cuts = list(self.segments)[-LISTED:]
-        said = [_said(cut, f"seg-{cut.sequence}-{self._run}.{self.container.ending}") for cut in cuts]
+        said = [self._said(cut, f"seg-{cut.sequence}-{self._run}.{self.container.ending}") for cut in cuts]
         if self.open is not None:
             cuts.append(self.open)
             if self.open.parts:
-                said.append(_said(self.open, ""))
+                said.append(self._said(self.open, ""))
         return m3u8.Playlist(
             segments=said,
             sequence=cuts[0].sequence if cuts else self._next,
             discontinuities=self._discontinuities - sum(cut.discontinuous for cut in cuts),
-            target_s=max((TARGET_S, *(int(segment.duration_s + 0.5) for segment in said))),
-            part_target_s=max((PART_TARGET_S, *(part.duration_s for segment in said for part in segment.parts))),
+            target_s=self.target_s,
+            part_target_s=self.part_target_s or PART_TARGET_S,
             hint=self.hint,
         )
+
+    def _said(self, cut: Cut, uri: str) -> m3u8.Segment:
+        parts: list[m3u8.Part] = []
+        if cut.part_target_s == self.part_target_s:  # others would be too short for what is told now
+            parts = [m3u8.Part(part.name, part.duration_s, part.independent) for part in cut.parts]
+        return m3u8.Segment(uri, cut.duration_s, cut.began_ns, cut.init, parts, cut.discontinuous)
 
     @property
     def hint(self) -> str:
@@ -317,6 +396,5 @@ class Segmenter:
         return max((round(len(cut.payload) * 8 / max(cut.duration_s, 0.1)) for cut in self.segments), default=0)
 
 
-def _said(cut: Cut, uri: str) -> m3u8.Segment:
-    parts = [m3u8.Part(part.name, part.duration_s, part.independent) for part in cut.parts]
-    return m3u8.Segment(uri, cut.duration_s, cut.began_ns, cut.init, parts, cut.discontinuous)
+def _nothing() -> None:
+    """In place of telling what was told before."""
