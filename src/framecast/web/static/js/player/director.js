@@ -6,6 +6,9 @@
 // is live and the server answers, since nothing else is the path's fault. Then the best path that did not fail lately
 // follows (chooser.js), and the last picture stays until it shows one. While a lesser path runs, a better one is
 // tried whenever its rest is over.
+//
+// What is wished for is compared here and nowhere else. A path that can't follow a wish as it runs is begun anew, and
+// stays until that shows a picture; where it can't be, the best path that can takes its place.
 
 import { Chooser } from "./chooser.js";
 
@@ -18,6 +21,7 @@ const PLAYS_MS = 1_500;
 
 export class Director {
   #make;
+  #wish;
   #alive;
   #fps;
   #changed;
@@ -29,12 +33,14 @@ export class Director {
   #beforeMs = 0;
 
   /**
-   * @param options `order` (names of paths, best first), `make(name)` (a Path), `alive()` (whether a picture can be
-   *   expected), `fps()` (the camera's rate), `changed(path, before)` (the current path is another one; either may be
-   *   null), `patience` ({name: seconds until the first picture}), `restS`.
+   * @param options `order` (names of paths, best first), `make(name, wish)` (a Path), `wish()` (what is asked for
+   *   now: {quality, width, fps, sound}), `alive()` (whether a picture can be expected), `fps()` (the camera's rate),
+   *   `changed(path, before)` (the current path is another one; either may be null), `patience` ({name: seconds until
+   *   the first picture}), `restS`.
    */
-  constructor({ order, make, alive, fps, changed, patience, restS }) {
+  constructor({ order, make, wish, alive, fps, changed, patience, restS }) {
     this.#make = make;
+    this.#wish = wish;
     this.#alive = alive;
     this.#fps = fps;
     this.#changed = changed;
@@ -77,9 +83,16 @@ export class Director {
 
   /** The wishes have changed. */
   refresh() {
-    for (const run of [this.#candidate, this.#current]) {
-      if (run && !run.path.refresh()) return this.#again(run.name);
-    }
+    const [current, candidate] = [this.#current, this.#candidate];
+    const wish = this.#wish();
+    for (const run of [current, candidate]) if (run) run.fits = follow(run.path, wish);
+    const twice = current !== null && current.name === candidate?.name;
+    if (current && !current.fits) {
+      if (!twice || !candidate.fits) this.#again(current.name);
+    } else if (twice && !current.path.lost) {
+      // It was begun for a wish that was taken back.
+      this.#dropCandidate();
+    } else if (candidate && !candidate.fits) this.#again(candidate.name);
   }
 
   /** The server was gone and is back: what can't return by itself is begun anew, and every path has another chance. */
@@ -113,7 +126,7 @@ export class Director {
   /** Tries a path; while it has shown nothing, the current one stays. */
   #again(name) {
     this.#dropCandidate();
-    const run = { name, path: this.#make(name), silentS: 0, goodS: 0 };
+    const run = { name, path: this.#make(name, this.#wish()), fits: true, silentS: 0, goodS: 0 };
     this.#candidate = run;
     run.path.onframe = () => this.#frame(run);
     run.path.onstall = (why) => this.#fail(run, why);
@@ -159,12 +172,23 @@ export class Director {
       if (run.silentS > allowedS) {
         const what = run === this.#candidate ? "No picture came" : "The picture stood still";
         this.#fail(run, `${what} for ${allowedS.toFixed(0)} s.`);
-      } else if (run === this.#current && run.goodS > PRAISE_S) this.#chooser.praise(run.name);
+      } else if (run === this.#current && run.fits && run.goodS > PRAISE_S) this.#chooser.praise(run.name);
     }
     if (this.#candidate) return;
-    const better = this.#current
+    const better = this.#current?.fits
       ? this.#chooser.better(this.#current.name, now / 1000)
       : this.#chooser.best(now / 1000);
     if (better) this.#again(better);
   }
+}
+
+/** Has a path follow a wish; returns whether it can, as it runs. */
+function follow(path, wish) {
+  const changed = Object.keys(wish).filter((name) => wish[name] !== path.wish[name]);
+  if (!changed.every((name) => path.follows.includes(name))) return false;
+  if (changed.length) {
+    path.wish = wish;
+    path.refresh();
+  }
+  return true;
 }

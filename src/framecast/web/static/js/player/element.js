@@ -120,6 +120,7 @@ export class FramecastPlayer extends Actions {
       metered: this.hasAttribute("meter"),
       level: (value) => this.#level(value),
       said: (text) => this.view.say(text),
+      refused: () => (this.muted = true),
     });
     this.talking = new Talk({
       server,
@@ -190,7 +191,8 @@ export class FramecastPlayer extends Actions {
     this.#choice = choose(this.getAttribute("path") ?? "auto", this.hasAttribute("group"));
     this.#director = new Director({
       order: this.#choice.order,
-      make: (name) => new PATHS[name].make(this.#host()),
+      make: (name, wish) => new PATHS[name].make(this.#host(), wish),
+      wish: () => this.#wish(),
       alive: () => watch.state === "live",
       fps: () => Math.min(watch.numbers?.fps || Infinity, Number(this.getAttribute("fps")) || Infinity),
       changed: (path) => this.#led(path),
@@ -209,12 +211,13 @@ export class FramecastPlayer extends Actions {
 
   #host() {
     const { camera, hearing: sound } = this;
-    const wish = () => ({
-      quality: this.quality,
-      width: this.quality === "auto" ? this.#askedPx : 0,
-      fps: Number(this.getAttribute("fps")) || 0,
-    });
-    return { server: this.server, camera, playout: this.#playout, sound, wish };
+    return { server: this.server, camera, playout: this.#playout, sound };
+  }
+
+  #wish() {
+    const width = this.quality === "auto" ? this.#askedPx : 0;
+    const fps = Number(this.getAttribute("fps")) || 0;
+    return Object.freeze({ quality: this.quality, width, fps, sound: this.hearing.on });
   }
 
   /** Another path plays; null: none does, and its last picture stays. */
@@ -271,7 +274,7 @@ export class FramecastPlayer extends Actions {
     }
     const second = this.#rates.second(this.#director?.path ?? null);
     if (second) this.#report(second);
-    this.hearing?.look(live);
+    this.hearing?.look(live && this.#director.path?.wish.sound);
     this.#showControls();
   }
 

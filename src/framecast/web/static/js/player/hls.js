@@ -13,17 +13,15 @@ export class HlsPath extends Path {
   codec = "H.264";
 
   #unwatch = null;
-  #listens = false;
 
   start() {
-    const { server, camera, sound } = this.host;
-    this.#listens = sound.on;
-    this.element = liveVideo(sound.on);
+    const { server, camera } = this.host;
+    this.element = liveVideo(this.wish.sound);
     this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
     this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
     const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/hls/index.m3u8`);
     address.searchParams.set("container", "mp4");
-    for (const [name, value] of streamQuery(this.host.wish(), sound.on)) address.searchParams.set(name, value);
+    for (const [name, value] of streamQuery(this.wish)) address.searchParams.set(name, value);
     this.element.src = address.href;
     this.element.play().catch(() => {});
   }
@@ -37,12 +35,7 @@ export class HlsPath extends Path {
   }
 
   get voice() {
-    return this.#listens ? this.element : null;
-  }
-
-  refresh() {
-    // All of it stands in the address.
-    return false;
+    return this.wish.sound ? this.element : null;
   }
 
   #painted({ mediaTime, width, height }) {

@@ -16,9 +16,14 @@ export class ImgPath extends Path {
   #glance = null;
   #before = null;
 
+  /** It has none, on or off. */
+  get follows() {
+    return ["sound"];
+  }
+
   start() {
     const { server, camera } = this.host;
-    const { quality, width, fps } = this.host.wish();
+    const { quality, width, fps } = this.wish;
     const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/stream.mjpeg`);
     // Told, and not left to the guess by the request's headers, which plain HTTP lacks (docs/protocol.md).
     address.searchParams.set("advance", "1");

@@ -48,12 +48,10 @@ export class MsePath extends SocketPath {
   /** Media and capture time of the pictures on the way to the screen. */
   #known = [];
   #abort = null;
-  #listens = false;
   #askedMs = 0;
 
   start() {
-    this.#listens = this.host.sound.on;
-    this.element = liveVideo(this.#listens);
+    this.element = liveVideo(this.wish.sound);
     this.element.addEventListener("waiting", () => (this.#leadS = Math.min(MOST_LEAD_S, this.#leadS * 1.5)));
     this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
     this.#source = new Source();
@@ -71,20 +69,26 @@ export class MsePath extends SocketPath {
     this.#unwatch?.();
     this.#abort?.abort();
     this.element.pause();
-    URL.revokeObjectURL(this.element.src);
+    const address = this.element.src;
+    if (this.#source.readyState === "closed") {
+      // Not begun yet: it would look for what is about to be gone.
+      this.element.removeAttribute("src");
+      this.element.load();
+    }
+    URL.revokeObjectURL(address);
   }
 
   get voice() {
-    return this.#listens ? this.element : null;
+    return this.wish.sound ? this.element : null;
   }
 
   get listens() {
-    return this.#listens;
+    return this.wish.sound;
   }
 
-  refresh() {
-    // Over HTTP what is asked for stands in the address, and a buffer can't get a track of sound later.
-    return this.#abort || this.#listens !== this.host.sound.on ? false : super.refresh();
+  /** Over HTTP all of it stands in the address; and a buffer can't get a track of sound later. */
+  get follows() {
+    return this.#abort ? [] : ["quality", "width", "fps"];
   }
 
   blocked() {
@@ -118,7 +122,7 @@ export class MsePath extends SocketPath {
 
   async #overHttp() {
     this.#abort = new AbortController();
-    const query = streamQuery(this.host.wish(), this.#listens);
+    const query = streamQuery(this.wish);
     try {
       const path = `api/v1/cameras/${encodeURIComponent(this.host.camera)}/stream.mp4?${query}`;
       const answer = await this.host.server.fetch(path, { signal: this.#abort.signal });

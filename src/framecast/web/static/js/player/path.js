@@ -3,7 +3,9 @@
 //   element       what shows the picture: a canvas, video or img of its own
 //   start()       begin; a path is started once
 //   stop()        end for good; the element keeps its last picture where it can
-//   refresh()     the wishes (quality, width, sound) have changed; returns false where only a new path can follow
+//   wish          what is asked for: {quality, width, fps, sound}, never changed but replaced
+//   follows       names of the wishes that it can follow as it runs; where another changes, a new path has to
+//   refresh()     another `wish` was set, of which it follows all that is different
 //   stats()       numbers, all rising but the last ones (see below)
 //   onframe       called by the path with each picture it shows
 //   onstall(why)  called by the path when it can't go on, with a sentence
@@ -39,11 +41,17 @@ export class Path {
   #stopped = false;
 
   /**
-   * @param host What a path may know: `server`, `camera` (its id), `wish()` ({quality, width, fps}), `sound`
-   *   (sound.js), `playout` (what pictures wait by).
+   * @param host What a path may know: `server`, `camera` (its id), `sound` (sound.js), `playout` (what pictures wait
+   *   by).
+   * @param wish What is asked for.
    */
-  constructor(host) {
+  constructor(host, wish) {
     this.host = host;
+    this.wish = wish;
+  }
+
+  get follows() {
+    return [];
   }
 
   get stopped() {
@@ -58,9 +66,7 @@ export class Path {
     this.onstall = null;
   }
 
-  refresh() {
-    return true;
-  }
+  refresh() {}
 
   /** The <video> that plays the sound along with the picture, null where blocks of sound come beside it. */
   get voice() {
@@ -122,9 +128,13 @@ export class SocketPath extends Path {
     if (this.dashboard) this.host.server.unseat(this.dashboard, this.host.camera);
   }
 
+  get follows() {
+    return ["quality", "width", "fps", "sound"];
+  }
+
   refresh() {
-    if (!this.dashboard) return true;
-    const { quality, width, fps } = this.host.wish();
+    if (!this.dashboard) return;
+    const { quality, width, fps } = this.wish;
     const options = {
       ...(this.form && { form: this.form }),
       quality,
@@ -133,12 +143,11 @@ export class SocketPath extends Path {
       ...(this.listens && { audio: true }),
     };
     this.dashboard.want(this.host.camera, options, (message) => this.#sink(message));
-    return true;
   }
 
   /** Whether sound is to come too. */
   get listens() {
-    return this.host.sound.wanted;
+    return this.wish.sound || this.host.sound.metered;
   }
 
   /** A picture or fragment has come. */

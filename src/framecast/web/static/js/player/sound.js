@@ -13,16 +13,22 @@ export class Sound {
   #meter = null;
   #voice = null;
   #volume = 1;
-  #heardMs = 0;
+  #heardMs = -Infinity;
   #sinceMs = 0;
+  #ducked = false;
   #said;
+  #refused;
   #told = false;
 
-  /** @param options `clock`, `playout`, `metered` (a level though it is silent), `level(value)`, `said(text)`. */
-  constructor({ clock, playout, metered, level, said }) {
+  /**
+   * @param options `clock`, `playout`, `metered` (a level though it is silent), `level(value)`, `said(text)`,
+   *   `refused()` (the browser plays none; to turn it off).
+   */
+  constructor({ clock, playout, metered, level, said, refused }) {
     this.speaker = new Speaker(clock, playout);
     this.#metered = metered;
     this.#said = said;
+    this.#refused = refused;
     this.level = (value) => {
       this.#heardMs = performance.now();
       level(value);
@@ -34,9 +40,9 @@ export class Sound {
     return this.#on;
   }
 
-  /** Whether a path should bring blocks of sound beside its pictures. */
-  get wanted() {
-    return this.#on || (this.#metered && !navigator.connection?.saveData);
+  /** Whether its level is wanted though it is silent. */
+  get metered() {
+    return this.#metered && !navigator.connection?.saveData;
   }
 
   get volume() {
@@ -56,32 +62,40 @@ export class Sound {
 
   async turn(on) {
     this.#on = on;
-    this.#sinceMs = performance.now();
     this.#told = false;
+    this.follow(this.#voice);
     if (!on) return this.speaker.stop();
-    await this.speaker.start().catch((error) => this.#said(`No sound: ${error.message}`));
+    try {
+      if (!(await this.speaker.start())) this.#refuse();
+    } catch (error) {
+      this.#said(`No sound: ${error.message}`);
+    }
   }
 
   /** Another path plays: `voice` is its own <video> with sound, null where blocks of sound come beside it. */
   follow(voice) {
     this.#meter?.close();
     this.#meter = null;
-    this.#voice = this.#on ? voice : null;
-    if (!this.#voice) return;
-    this.#voice.volume = this.#volume;
-    this.#meter = new VoiceMeter(this.#voice, this.level);
-    this.#voice.play().catch(() => this.#said("The browser lets no page sound by itself. Press the button again."));
+    this.#voice = voice;
+    this.#sinceMs = performance.now();
+    if (!voice) return;
+    voice.volume = this.#volume;
+    this.#hush();
+    if (this.#on) this.#meter = new VoiceMeter(voice, this.level);
+    // What was refused with sound stands still until it is played without.
+    voice.play().catch((error) => error.name === "NotAllowedError" && this.#refuse());
   }
 
   /** Silence for now, as while talking. */
   duck(on) {
+    this.#ducked = on;
     this.speaker.duck(on);
-    if (this.#voice) this.#voice.muted = on;
+    this.#hush();
   }
 
   /** Says so once where none comes; to be called now and then. */
   look(live) {
-    if (!this.#on || !live || this.#told || this.flows) return;
+    if (!this.#on || !live || this.#told || this.flows || this.#unknown) return;
     if (performance.now() - this.#sinceMs < SILENT_MS) return;
     this.#told = true;
     this.#said("This camera sends no sound.");
@@ -91,7 +105,7 @@ export class Sound {
   get text() {
     if (!this.#on) return "";
     const { form, delayMs } = this.speaker;
-    if (this.#voice || !form || !delayMs) return this.flows ? "On" : "On, none comes";
+    if (this.#voice || !form || !delayMs) return this.flows || this.#unknown ? "On" : "On, none comes";
     const channels = form.channels === 1 ? "mono" : "stereo";
     return `PCM ${form.rateHz / 1000} kHz ${channels}, ${Math.round(delayMs)} ms after its capture`;
   }
@@ -99,5 +113,20 @@ export class Sound {
   close() {
     this.#meter?.close();
     this.speaker.stop();
+  }
+
+  /** Whether sound may play that no meter can hear. */
+  get #unknown() {
+    return this.#meter !== null && !this.#meter.hears;
+  }
+
+  #hush() {
+    if (this.#voice) this.#voice.muted = !this.#on || this.#ducked;
+  }
+
+  #refuse() {
+    if (!this.#on) return;
+    this.#refused();
+    this.#said("The browser lets no page sound by itself. Press the button.");
   }
 }

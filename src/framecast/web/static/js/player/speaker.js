@@ -14,6 +14,9 @@ const BEND = 0.25;
 const MOST_BEND = 0.01;
 const QUIETEST_DB = -60;
 const FALLBACK_HZ = 48_000;
+// So long a page that nobody has touched yet waits to be let sound, and any other for the device to wake.
+const UNTOUCHED_MS = 300;
+const WAKE_MS = 3_000;
 
 export class Speaker {
   #clock;
@@ -44,15 +47,20 @@ export class Speaker {
     return this.#context !== null;
   }
 
-  /** Begins to play; best called from a click, since browsers let no page sound without one. */
+  /** Begins to play; resolves to whether it may: browsers let no page sound without a click or a key. */
   async start() {
-    if (this.#context) return;
+    if (this.#context) return true;
     const context = new AudioContext({ latencyHint: "interactive", sampleRate: this.form?.rateHz ?? FALLBACK_HZ });
     this.#context = context;
     this.#gain = context.createGain();
     this.#gain.connect(context.destination);
     this.#applyVolume();
-    await context.resume();
+    // Where it is refused, a browser may leave this open for ever.
+    const begun = new Promise((resolve) => context.addEventListener("statechange", resolve, { once: true }));
+    context.resume().catch(() => {});
+    const patienceMs = navigator.userActivation?.hasBeenActive === false ? UNTOUCHED_MS : WAKE_MS;
+    if (context.state !== "running") await Promise.race([begun, new Promise((late) => setTimeout(late, patienceMs))]);
+    return context !== this.#context || context.state === "running";
   }
 
   stop() {

@@ -17,8 +17,8 @@ const LEVELS = {
   high: { width: 1024, quality: 70 },
 };
 
-/** The query of an address for H.264 over HTTP, as {quality, width, fps} ask for it. */
-export function streamQuery({ quality, width, fps }, sound) {
+/** The query of an address for H.264 over HTTP, as {quality, width, fps, sound} ask for it. */
+export function streamQuery({ quality, width, fps, sound }) {
   const asked = { ...LEVELS[quality], ...(width && { width }), ...(fps && { fps: Math.ceil(fps) }) };
   return new URLSearchParams({ ...asked, sound: sound ? "1" : "0" });
 }

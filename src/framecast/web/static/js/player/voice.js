@@ -6,12 +6,16 @@ const LOOK_MS = 100;
 const SAMPLES = 1024;
 
 export class VoiceMeter {
+  /** Whether this browser lets it hear the <video> at all. */
+  hears;
+
   #context = new AudioContext();
   #timer = 0;
 
   /** @param video Plays with sound. @param onlevel Called with the level, 0 to 1, ten times a second. */
   constructor(video, onlevel) {
     const stream = video.srcObject ?? video.captureStream?.();
+    this.hears = stream !== undefined;
     if (!stream?.getAudioTracks().length) return;
     const analyser = this.#context.createAnalyser();
     analyser.fftSize = SAMPLES;

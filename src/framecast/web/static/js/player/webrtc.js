@@ -22,12 +22,11 @@ export class WebRtcPath extends Path {
   #clock = null;
   #video = null;
   #waitMs = 0;
-  #listens = false;
 
   async start() {
-    const { server, camera, sound } = this.host;
-    this.#listens = sound.on;
-    this.element = liveVideo(sound.on);
+    const { server, camera } = this.host;
+    const { sound } = this.wish;
+    this.element = liveVideo(sound);
     const pc = (this.#pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }));
     const stream = new MediaStream();
     this.element.srcObject = stream;
@@ -43,7 +42,7 @@ export class WebRtcPath extends Path {
     this.#timer = setInterval(() => this.#measure(), STATS_MS);
     try {
       preferH264(pc.addTransceiver("video", { direction: "recvonly", streams: [stream] }));
-      if (sound.on) pc.addTransceiver("audio", { direction: "recvonly", streams: [stream] });
+      if (sound) pc.addTransceiver("audio", { direction: "recvonly", streams: [stream] });
       const offer = await pc.createOffer();
       const answer = await server.fetch(`api/v1/cameras/${encodeURIComponent(camera)}/whep${this.#query()}`, {
         method: "POST",
@@ -79,15 +78,11 @@ export class WebRtcPath extends Path {
   }
 
   get voice() {
-    return this.#listens ? this.element : null;
-  }
-
-  refresh() {
-    return false;
+    return this.wish.sound ? this.element : null;
   }
 
   #query() {
-    const { quality, width, fps } = this.host.wish();
+    const { quality, width, fps } = this.wish;
     const query = new URLSearchParams();
     if (quality !== "auto") query.set("quality", quality);
     if (width) query.set("width", width);
