@@ -187,6 +187,7 @@ export function advise(code) {
 export function apology(error) {
   if (error.status === 0) return "The server does not answer. Nothing was changed.";
   if (error.status === 401) return "This needs a token. Nothing was changed.";
-  if (error.status === 403) return "Your token does not allow this. Nothing was changed.";
+  // Other refusals (of an address, of another site's page) are about no token, and say what they are about.
+  if (error.status === 403 && error.code === "forbidden") return "Your token does not allow this. Nothing was changed.";
   return error.message;
 }
