@@ -136,3 +136,58 @@ def test_reads_ice_servers_from_links(page: Page) -> None:
 def test_loudness_is_even_in_decibels(page: Page, peak: int, level: float) -> None:
     samples = [round(peak * (1 if at % 2 else -1) / 2**0.5) for at in range(1000)]
     assert run(page, "speaker.js", "return all.loudness(given[0])", samples) == pytest.approx(level, abs=0.01)
+
+
+@pytest.mark.parametrize("context_hz", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("late_s", [0, 0.012])
+def test_blocks_of_sound_are_one_sound(page: Page, context_hz: int, late_s: float) -> None:
+    """A sine in blocks of 20 ms, which lacks to one at most 0.001, at the edges too.
+
+    Where each block is wanted 12 ms after the end of those before it, all are bent by 0.3 %.
+    """
+    worst = run(
+        page,
+        "thread.js",
+        """const [contextHz, lateS] = given;
+        const rateHz = 16_000;
+        const context = new OfflineAudioContext(1, contextHz, contextHz);
+        const thread = new all.Thread(context, context.destination);
+        const hz = 1000;
+        for (let block = 0; block < 47; block += 1) {
+          const wave = (_, at) => 16384 * Math.sin((2 * Math.PI * hz * (block * 320 + at)) / rateHz);
+          const samples = Int16Array.from({ length: 320 }, wave);
+          thread.lay({ samples, rateHz, channels: 1 }, block ? thread.endS + lateS : 0.01);
+        }
+        const heard = (await context.startRendering()).getChannelData(0);
+        const turn = (2 * Math.PI * hz * (1 - lateS * 0.25)) / contextHz;
+        // Least squares: the sine that it is most like.
+        const from = Math.round(0.1 * contextHz);
+        const part = heard.slice(from, from + Math.round(0.8 * contextHz));
+        let [ss, sc, cc, ys, yc] = [0, 0, 0, 0, 0];
+        part.forEach((y, at) => {
+          const [s, c] = [Math.sin(turn * at), Math.cos(turn * at)];
+          [ss, sc, cc, ys, yc] = [ss + s * s, sc + s * c, cc + c * c, ys + y * s, yc + y * c];
+        });
+        const [a, b] = [ys * cc - yc * sc, yc * ss - ys * sc].map((sum) => sum / (ss * cc - sc * sc));
+        const lacks = part.map((y, at) => Math.abs(y - a * Math.sin(turn * at) - b * Math.cos(turn * at)));
+        return [Math.hypot(a, b), Math.max(...lacks)];""",
+        context_hz,
+        late_s,
+    )
+    assert worst == [pytest.approx(0.5, rel=0.01), pytest.approx(0, abs=0.001)]
+
+
+def test_sound_after_a_gap_begins_where_it_should(page: Page) -> None:
+    heard = run(
+        page,
+        "thread.js",
+        """const context = new OfflineAudioContext(2, 48_000, 48_000);
+        const thread = new all.Thread(context, context.destination);
+        const samples = new Int16Array(640).map((_, at) => (at % 2 ? 8192 : 16384));
+        for (const atS of [0.1, 0.1, 0.5]) thread.lay({ samples, rateHz: 16_000, channels: 2 }, atS);
+        const buffer = await context.startRendering();
+        return [0, 1].map((channel) => [0.09, 0.11, 0.13, 0.15, 0.49, 0.51, 0.53].map(
+          (atS) => buffer.getChannelData(channel)[atS * 48_000].toFixed(2),
+        ));""",
+    )
+    assert heard == [[peak if on else "0.00" for on in (0, 1, 1, 0, 0, 1, 0)] for peak in ("0.50", "0.25")]

@@ -1,17 +1,15 @@
 // Plays PCM blocks at the instant of their capture plus one delay, the same by which the pictures wait.
 //
-// Blocks are laid end to end as buffers of an AudioContext, which any page may have (a worklet needs a secure one). The
-// delay is what was measured: the latest block of the last seconds, and a margin. Where the blocks and the clock drift
-// apart (a device's crystal is some 100 ppm off, and its stamps follow ours), a block is played up to 1 % faster or
-// slower; only after a gap is the thread cut and begun anew.
+// Blocks are laid end to end (thread.js) as buffers of an AudioContext, which any page may have (a worklet needs a
+// secure one). The delay is what was measured: the latest block of the last seconds, and a margin. Where the blocks and
+// the clock drift apart (a device's crystal is some 100 ppm off, and its stamps follow ours), a block is played up to
+// 1 % faster or slower; only after a gap is the thread cut and begun anew.
+
+import { Thread } from "./thread.js";
 
 const MARGIN_MS = 15;
 const MOST_DELAY_MS = 500;
 const EASE_MS = 0.5;
-// Further than this from where it should be, a block is put there instead of led there.
-const LEAP_S = 0.08;
-const BEND = 0.25;
-const MOST_BEND = 0.01;
 const QUIETEST_DB = -60;
 const FALLBACK_HZ = 48_000;
 // So long a page that nobody has touched yet waits to be let sound, and any other for the device to wake.
@@ -25,8 +23,7 @@ export class Speaker {
   #gain = null;
   #volume = 1;
   #ducked = false;
-  #nextS = 0;
-  #playing = new Set();
+  #thread = null;
 
   /** Milliseconds from capture to the ear; 0 while silent. */
   delayMs = 0;
@@ -54,6 +51,7 @@ export class Speaker {
     this.#context = context;
     this.#gain = context.createGain();
     this.#gain.connect(context.destination);
+    this.#thread = new Thread(context, this.#gain);
     this.#applyVolume();
     // Where it is refused, a browser may leave this open for ever.
     const begun = new Promise((resolve) => context.addEventListener("statechange", resolve, { once: true }));
@@ -66,9 +64,8 @@ export class Speaker {
   stop() {
     this.#context?.close();
     this.#context = null;
-    this.#playing.clear();
+    this.#thread = null;
     this.delayMs = 0;
-    this.#nextS = 0;
     this.#playout.need(this, null);
   }
 
@@ -93,38 +90,19 @@ export class Speaker {
     this.form = { rateHz, channels };
     this.level = loudness(samples);
     this.onlevel?.(this.level);
-    if (this.#context?.state === "running") this.#play(samples, rateHz, channels, frames, capturedMs);
+    if (this.#context?.state === "running") this.#play({ samples, rateHz, channels }, capturedMs);
   }
 
   #applyVolume() {
     if (this.#gain) this.#gain.gain.value = this.#ducked ? 0 : this.#volume;
   }
 
-  #play(samples, rateHz, channels, frames, capturedMs) {
+  #play(block, capturedMs) {
     const context = this.#context;
     const now = this.#clock.now();
     const outputS = context.outputLatency || context.baseLatency || 0;
     this.#adjust(now - capturedMs + outputS * 1000 + MARGIN_MS);
-    const wantedS = context.currentTime + (capturedMs + this.delayMs - now) / 1000 - outputS;
-    const offS = wantedS - this.#nextS;
-    const astray = Math.abs(offS) > LEAP_S || this.#nextS < context.currentTime;
-    if (astray && wantedS < context.currentTime - frames / rateHz) return; // all of it is past
-    const buffer = context.createBuffer(channels, frames, rateHz);
-    for (let channel = 0; channel < channels; channel += 1) {
-      const into = buffer.getChannelData(channel);
-      for (let at = 0; at < frames; at += 1) into[at] = samples[at * channels + channel] / 32768;
-    }
-    const source = context.createBufferSource();
-    source.buffer = buffer;
-    source.connect(this.#gain);
-    const atS = astray ? Math.max(wantedS, context.currentTime) : this.#nextS;
-    if (astray) this.#cutAfter(atS);
-    const rate = astray ? 1 : 1 - Math.max(-MOST_BEND, Math.min(MOST_BEND, offS * BEND));
-    source.playbackRate.value = rate;
-    source.start(atS);
-    this.#nextS = atS + frames / rateHz / rate;
-    this.#playing.add(source);
-    source.addEventListener("ended", () => this.#playing.delete(source));
+    this.#thread.lay(block, context.currentTime + (capturedMs + this.delayMs - now) / 1000 - outputS);
   }
 
   /** The delay rises at once to what is needed, and comes down slowly. */
@@ -132,10 +110,6 @@ export class Speaker {
     const needed = Math.min(MOST_DELAY_MS, neededMs);
     this.delayMs = Math.max(needed, this.delayMs - EASE_MS);
     this.#playout.need(this, this.delayMs);
-  }
-
-  #cutAfter(atS) {
-    for (const source of this.#playing) source.stop(atS);
   }
 }
 
