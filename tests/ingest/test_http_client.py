@@ -171,6 +171,12 @@ async def test_unknown_name() -> None:
     assert caught.value.reason == "dns"
 
 
+async def test_a_number_too_large_for_an_address_is_told() -> None:
+    with pytest.raises(ConnectFailed, match=r"192\.168\.1\.300 is no IP address") as caught:
+        await fetch("http://192.168.1.300/")
+    assert caught.value.reason == "dns"
+
+
 async def test_silence_is_told_from_no_connection() -> None:
     async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()

@@ -219,6 +219,10 @@ def test_kept_changes_that_no_longer_fit_are_left_out_with_a_warning(tmp_path: P
         ('[cameras.door]\nurl = "push:"\nmasks = [[0, 0, 2, 1]]\n', 3, "cameras.door.masks", None, "as fractions"),
         ('[cameras.door]\nurl = "push:"\nmasks = [[0.5, 0, 0.6, 1]]\n', 3, "cameras.door.masks", None, "at most 1"),
         ('[cameras.door]\nurl = "push:"\npublish_from = ["x"]\n', 3, "cameras.door.publish_from", "x", "a network"),
+        ("[server]\nhost = 0.0.0.0\n", 2, "this", "host = 0.0.0.0", "; texts need quotes"),
+        ("[server]\nhost = localhost\n", 2, "this", "host = localhost", "; texts need quotes"),
+        ('[camera.door]\nurl = "http://u:pw@h/"\n', 1, "camera.door", "{…}", "did you mean cameras.door?"),
+        ('[camera]\nurl = "push:"\n', 2, "camera.url", "push:", "a camera is a table: [cameras.door]"),
         ("[server]\nport == 1\n", 2, "this", "port == 1", "it is not TOML: Invalid value"),
     ],
 )
@@ -322,6 +326,12 @@ def test_camera_urls(url: str) -> None:
 )  # fmt: skip
 def test_what_is_no_camera_url(url: str) -> None:
     with pytest.raises(ConfigError, match="a camera URL"):
+        config.check_camera({"url": url})
+
+
+@pytest.mark.parametrize(("url", "meant"), [("htp://1.2.3.4", "http"), ("rstp://h/live", "rtsp")])
+def test_a_scheme_with_a_typo_is_told_what_was_meant(url: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{url[:3]}\w* is no scheme; did you mean {meant}\?"):
         config.check_camera({"url": url})
 
 

@@ -8,6 +8,7 @@ to exactly that address. Proxies are never used: cameras are in the house.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
 import ssl
@@ -25,6 +26,7 @@ CheckAddress = Callable[[str, str], None]
 """Called with a host and one of its addresses before connecting; raises Misuse where that is forbidden."""
 
 MAX_REDIRECTS = 3
+_FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -300,7 +302,10 @@ class Client:
             async with asyncio.timeout(self.options.connect_timeout_s):
                 found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise ConnectFailed(f"Nobody knows a host called {target.host}", "dns") from None
+            words = f"Nobody knows a host called {target.host}"
+            if _FOUR_NUMBERS.fullmatch(target.host):
+                words = f"{target.host} is no IP address: its four numbers have to be from 0 to 255"
+            raise ConnectFailed(words, "dns") from None
         except TimeoutError:
             raise ConnectFailed(f"The name server has no answer for {target.host}", "dns") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -77,6 +77,10 @@ def unknown(key: str) -> str:
     if parts[0] == "cameras" and len(parts) >= 3:
         names = [name.removeprefix("cameras.*.") for name in table if name.startswith("cameras.*.")]
         return f"a camera has no such setting{did_you_mean(parts[2], names)}"
+    if len(parts) == 2 and difflib.get_close_matches(parts[0].lower(), ["cameras"], cutoff=0.8):
+        if f"cameras.*.{parts[1]}" in table:
+            return 'there is no such setting; a camera is a table: [cameras.door] with url = "…"'
+        return f"there is no such setting; did you mean cameras.{parts[1]}?"
     names = [name for name in table if "*" not in name]
     hint = did_you_mean(key, names)
     if not hint:

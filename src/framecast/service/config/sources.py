@@ -264,7 +264,8 @@ def _check_key(key: str, value: Any, where: str) -> None:
                 "a camera id has 1 to 63 of a-z, 0-9, - and _, and starts with a letter or digit",
             )
     if schema.find(key) is None:
-        raise ConfigError(where, key, value, schema.unknown(key))
+        # A table of unknown things may hold a camera's password.
+        raise ConfigError(where, key, "{…}" if isinstance(value, dict) else value, schema.unknown(key))
 
 
 def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
@@ -274,7 +275,12 @@ def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Conf
         return ConfigError(str(path), "file", path.name, f"it is not TOML: {reason}")
     number = int(match[1])
     line = text.splitlines()[number - 1].strip()[:80]
-    return ConfigError(f"{path}, line {number}", "this", line, f"it is not TOML: {reason}, column {match[2]}")
+    hint = "; texts need quotes" if _UNQUOTED.fullmatch(line) else ""
+    return ConfigError(f"{path}, line {number}", "this", line, f"it is not TOML: {reason}, column {match[2]}{hint}")
+
+
+_UNQUOTED = re.compile(r"""[\w.-]+\s*=\s*(?!\d+$)[^\s"'\[{=#][^"'\[{]*""")
+"""A key and something that can only be meant as a text, once it is known that it is no number."""
 
 
 def _lines_of_keys(text: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -43,6 +44,10 @@ def check_camera_url(url: str) -> str:
         raise ValueError(
             f"a camera URL; for a bare address that is http://{url}, and framecast doctor finds its stream"
         )
+    if scheme not in _KINDS and rest.startswith("//"):
+        close = difflib.get_close_matches(scheme, _KINDS, n=1, cutoff=0.6)
+        if close:
+            raise ValueError(f"{scheme[:20]} is no scheme; did you mean {close[0]}?")
     if not colon or scheme not in _KINDS or len(url) > MAX_URL_CHARS or _CONTROL.search(url):
         raise ValueError(ACCEPTED)
     good = {
