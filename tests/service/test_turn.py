@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
 from framecast.service.errors import ApiError
 from tests.service.serving import Server, serving, until
+from tests.service.test_whip import MediaServer
 from tests.support.turn import NAME, SECRET, TurnServer, turn_server
 from tests.support.whep import Watcher, local_address, watcher
 
@@ -28,15 +30,26 @@ NOT_HERE = "203.0.113.7"
 
 
 @asynccontextmanager
-async def relayed(folder: Path, transport: str) -> AsyncIterator[tuple[TurnServer, Server]]:
+async def relayed(folder: Path, transport: str, *restream: str) -> AsyncIterator[tuple[TurnServer, Server]]:
     """A server whose viewers come through a relay, or not at all."""
     async with turn_server(transport, local_address()) as turn:
         options = {
             "webrtc.ice_servers": [f"turn:{NAME}:{SECRET}@127.0.0.1:{turn.port}?transport={transport}"],
             "webrtc.addresses": [NOT_HERE],
         }
-        async with serving(folder, {"cam": "mock:?fps=25&size=320x240"}, options=options) as server:
+        camera = {"url": "mock:?fps=25&size=320x240", "restream": list(restream)}
+        async with serving(folder, {"cam": camera}, options=options) as server:
             yield turn, server
+
+
+async def fill(ice: icedtls.Ice) -> None:
+    """Write until no more is taken."""
+    for _ in range(20_000):
+        if ice.full:
+            return
+        ice.write(bytes(1200))  # neither DTLS nor RTP: the other end leaves it alone
+        await asyncio.sleep(0)
+    raise AssertionError("it is never full")
 
 
 def only(server: Server) -> Peer:
@@ -68,12 +81,7 @@ async def test_what_waits_for_a_relay_over_tcp_is_bounded(tmp_path: Path) -> Non
         await viewer.frame()
         peer, ice = only(server), only(server).link.ice
         turn.deaf = True
-        written = 0
-        while not ice.full and written < 20_000_000:
-            ice.write(bytes(1200))  # neither DTLS nor RTP: the viewer leaves it alone
-            written += 1200
-            await asyncio.sleep(0)
-        assert ice.full
+        await fill(ice)
         packets = peer.seats[0].packets
         await until(lambda: peer.viewer.behind)
         assert peer.seats[0].packets <= packets + 100
@@ -98,6 +106,33 @@ async def test_what_waits_for_a_channel_of_a_relay_is_bounded(tmp_path: Path) ->
         turn.deaf = False
         await until(lambda: not ice.full)
         await until(lambda: not peer.viewer.behind)
+
+
+async def test_a_restream_waits_while_its_relay_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = []
+
+    class Link(icedtls.Link):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            links.append(self)
+
+    monkeypatch.setattr(icedtls, "Link", Link)
+    async with (
+        MediaServer.running() as media,
+        relayed(tmp_path, "tcp", f"whip+http://127.0.0.1:{media.port}/whip") as (turn, server),
+    ):
+        camera = server.camera()
+        await until(lambda: "video" in media.tracks)
+        await media.tracks["video"].recv()
+        (link,), (restream,) = links, server.service.restreams.of(camera)
+        await until(lambda: restream.state == "sending")
+        turn.deaf = True
+        await fill(link.ice)
+        frames, published = restream.frames, camera.stream.published
+        await until(lambda: camera.stream.published >= published + 25)
+        assert restream.frames <= frames + 1
+        turn.deaf = False
+        await until(lambda: restream.frames > frames + 25)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

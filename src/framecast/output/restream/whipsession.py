@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_REDIRECTS = 3
 REPORT_INTERVAL_S = 1.0
+ROOM_S = 0.01
+"""Pause between looks at a socket that is full."""
 VIDEO_TYPE, SOUND_TYPE = 96, 111
 
 
@@ -92,6 +94,8 @@ class WhipSession:
         seat = self._video if packet.format.codec == "h264" else self._audio
         if seat is None:
             return
+        while self._link.ice.full:  # noqa: ASYNC110 (a socket for datagrams does not tell when it has room)
+            await asyncio.sleep(ROOM_S)
         payloads = rtp.h264_payloads(packet.payload) if seat is self._video else [packet.payload]
         stamp = seat.stamp(packet.pts_ns)
         for index, payload in enumerate(payloads):
