@@ -141,7 +141,7 @@ def test_loudness_is_even_in_decibels(page: Page, peak: int, level: float) -> No
 @pytest.mark.parametrize("context_hz", [16_000, 44_100, 48_000])
 @pytest.mark.parametrize("late_s", [0, 0.012])
 def test_blocks_of_sound_are_one_sound(page: Page, context_hz: int, late_s: float) -> None:
-    """A sine in blocks of 20 ms, which lacks to one at most 0.001, at the edges too.
+    """What is heard of a sine in blocks of 20 ms differs from one sine by at most 0.001, at the edges too.
 
     Where each block is wanted 12 ms after the end of those before it, all are bent by 0.3 %.
     """
