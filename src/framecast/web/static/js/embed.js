@@ -4,7 +4,7 @@ import { cameraApi, cameraPage, url } from "./api.js";
 import { h } from "./dom.js";
 import { bearer, pushHelp, tokenNote } from "./add.js";
 
-// Displays that decode with TJpg_Decoder hold some 38 KB at most.
+// Displays that decode with TJpg_Decoder hold some 38 kB at most.
 const DISPLAY_BYTES = 38_000;
 
 /** An address with the login that programs without a field for headers understand. */
@@ -16,9 +16,11 @@ function withLogin(address) {
 }
 
 function snippets(camera, open) {
-  const plainStream = url(cameraApi(camera.id, "/stream.mjpeg")).href;
-  const plainStill = url(cameraApi(camera.id, "/snapshot.jpg")).href;
-  const stream = open ? plainStream : withLogin(plainStream);
+  const at = (rest) => url(cameraApi(camera.id, rest)).href;
+  // As a program without a field for headers takes it.
+  const signed = (rest) => (open ? at(rest) : withLogin(at(rest)));
+  const [plainStream, plainStill] = [at("/stream.mjpeg"), at("/snapshot.jpg")];
+  const stream = signed("/stream.mjpeg");
   const display = `${stream}?width=320&max_bytes=${DISPLAY_BYTES}`;
   const name = camera.name.replaceAll('"', "'");
   const alt = camera.name.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
@@ -26,27 +28,41 @@ function snippets(camera, open) {
   const origin = url("").href.replace(/\/$/, "");
   return [
     [
-      "A web page, with the player",
-      "H.264 and sound by the best way there is. The page's origin has to stand in server.allowed_origins" +
+      "A web page: the whole player",
+      "H.264 and sound by the best way there is. A page of another site is let in once its origin stands in the " +
+        'configuration: [server] allowed_origins = ["https://example.org"]' +
         (open ? "." : "; a token in key needs allow_query_key = true on this camera."),
       `<script type="module" src="${module}"></script>\n` +
         `<framecast-player src="${origin}" camera="${camera.id}"${open ? "" : ' key="TOKEN"'}></framecast-player>`,
     ],
     [
-      "A web page",
+      "A web page: as a picture",
       open
-        ? "Live picture in any page. Add ?fps=5 or ?width=320 to save bandwidth."
+        ? "Live picture in any page. Add ?fps=5 or ?width=320 to save bandwidth, or ?quality=auto to follow the link."
         : "Live picture in any page. An <img> can't send a token; with allow_query_key = true this camera takes one " +
-          "in the address. Add &fps=5 or &width=320 to save bandwidth.",
+          "in the address. Add &fps=5 or &width=320 to save bandwidth, or &quality=auto to follow the link.",
       `<img src="${plainStream}${open ? "" : "?key=TOKEN"}" alt="${alt}">`,
     ],
     ["curl", "The newest picture as a file.", `curl ${bearer(open)}-o ${camera.id}.jpg ${plainStill}`],
     ["VLC", "", `vlc ${stream}`],
+    ["A slow link, by VLC", "Smaller and fewer pictures as the link asks for.", `vlc "${stream}?quality=auto"`],
     [
-      "ffmpeg",
-      "Ten seconds into a file, as they come.",
+      "ffmpeg, H.264",
+      "Ten seconds with sound into a file; recorders take the same address.",
+      `ffmpeg -i ${signed("/stream.mp4")} -t 10 -c copy ${camera.id}.mp4`,
+    ],
+    [
+      "ffmpeg, the camera's own pictures",
+      "Ten seconds of JPEG, bit by bit as they come.",
       `ffmpeg -f mpjpeg -use_wallclock_as_timestamps 1 -i ${stream} -t 10 -c copy ${camera.id}.mkv`,
     ],
+    ["HLS", "For phones, TVs and a CDN; some seconds late.", signed("/hls/index.m3u8")],
+    [
+      "WebRTC (WHEP)",
+      "For players that speak it, and media servers" + (open ? "." : "; the token goes into their own field for it."),
+      at("/whep"),
+    ],
+    ["Sound", "As a WAV without an end, where the camera has a microphone.", `vlc ${signed("/audio.wav")}`],
     [
       "OpenCV, Python",
       "",
@@ -66,7 +82,7 @@ function snippets(camera, open) {
     ],
     [
       "ESP32 display",
-      "Small enough for TJpg_Decoder: 320 wide and 38 KB at most.",
+      "Small enough for TJpg_Decoder: 320 wide and 38 kB at most.",
       `const char *STREAM_URL = "${display}";`,
     ],
     ["A link to this page", "", cameraPage(camera.id)],
