@@ -26,21 +26,24 @@ SEGMENT_S = 2.0
 FIRST_SEGMENTS_S = (0.5, 0.5, 1.0)
 """The first ones are shorter: most players want whole segments to begin with, and some want several."""
 MIDDLE = (1 + LEAST_SHARE) / 2
+STALLS = (2.5, 8.0)
+"""The first of them unless that breaks what there is: one stall at the beginning is to make nobody wait for good."""
 WAVERS_S = 0.002
 """The least that a pace is taken to waver by."""
 FEW = 8
 """Fewer intervals say little: the pace is taken to waver by a quarter."""
 
 
-def targets(intervals_s: Sequence[float], longest_s: float) -> tuple[float, int]:
+def targets(intervals_s: Sequence[float], longest_s: float, stall: float = STALLS[-1]) -> tuple[float, int]:
     """The part target and the target duration for a camera.
 
     Args:
-        intervals_s: Between its first pictures; those far longer than most are stalls and don't count.
+        intervals_s: Between its first pictures.
         longest_s: Its longest segment so far, 0 before the first.
+        stall: Intervals that are so many times the usual one don't count.
     """
     usual_s = statistics.median(intervals_s) if intervals_s else PART_TARGET_S / 10
-    steady = [each for each in intervals_s if each <= max(4 * usual_s, 0.25)] or [usual_s]
+    steady = [each for each in intervals_s if each <= stall * usual_s] or [usual_s]
     least_s, most_s, mean_s = min(steady), max(steady), statistics.fmean(steady)
     wavers_s = 1.5 * (most_s - least_s) + WAVERS_S if len(steady) >= FEW else max(mean_s / 4, most_s - least_s)
     room = MIDDLE - LEAST_SHARE  # to either side of the middle, as a share of the part target

@@ -24,7 +24,7 @@ from collections.abc import Callable
 
 from framecast.core.packet import Packet
 from framecast.output.hls.cuts import Cut, Part
-from framecast.output.hls.pace import LEAST_SHARE, PART_TARGET_S, TARGET_S, targets, wanted_s
+from framecast.output.hls.pace import LEAST_SHARE, PART_TARGET_S, STALLS, TARGET_S, targets, wanted_s
 from framecast.output.hls.parts import Container
 from framecast.wire import m3u8
 
@@ -185,17 +185,27 @@ class Segmenter:
 
     def _settle(self, early: list[Packet | bytes | None]) -> None:
         """The camera's pace is known: cut what has come as it is to be told."""
-        longest_s = max(cut.duration_s for cut in self.segments)
-        self.part_target_s, self.target_s = targets(self._intervals_s, longest_s)
         self._early = None
+        longest_s, intervals_s = max(cut.duration_s for cut in self.segments), list(self._intervals_s)
+        gaps, want_key, on_change = self._discontinuities, self._want_key, self._on_change
+        self._want_key = self._on_change = lambda: None
+        for stall in STALLS:
+            self.part_target_s, self.target_s = targets(intervals_s, longest_s, stall)
+            self._cut_anew(early)
+            if self._discontinuities + self._broken <= gaps:
+                break
+        self._want_key, self._on_change = want_key, on_change
+        if self.open is None:
+            self._want_key()
+        self._on_change()
+
+    def _cut_anew(self, early: list[Packet | bytes | None]) -> None:
         self.segments.clear()
         self.open = self._last = None
         self.inits, self._init, self._sets = {}, "", 0
         self._pieces, self._pictures, self._interval_ns, self._gap_ns = [], 0, 0, 0
         self._intervals_s.clear()
         self._forget_told()
-        want_key, on_change = self._want_key, self._on_change
-        self._want_key = self._on_change = _nothing
         for event in early:
             if isinstance(event, Packet):
                 self._take(event)
@@ -203,10 +213,6 @@ class Segmenter:
                 self._break_off()
             else:
                 self.set_init(event)
-        self._want_key, self._on_change = want_key, on_change
-        if self.open is None:
-            self._want_key()
-        self._on_change()
 
     def _take(self, packet: Packet) -> bool:
         last = self._last
@@ -239,7 +245,7 @@ class Segmenter:
             if packet.key and length_ns >= EARLY * wanted_ns:
                 self._close_part(now_ns)
                 self._close_segment()
-            elif self.part_target_s and now_ns - self._pieces[0].pts_ns >= self._least_ns:
+            elif self.part_target_s and now_ns - self._pieces[0].pts_ns > LEAST_SHARE * self._most_ns + 2 * ROUNDING_NS:
                 self._close_part(now_ns)
             if not packet.key and length_ns >= wanted_ns - self._interval_ns and now_ns - self._asked_ns > NS // 2:
                 self._asked_ns = now_ns
@@ -287,10 +293,6 @@ class Segmenter:
         self._gap_ns = now_ns
         self._intervals_s.clear()
         self._break_off()
-
-    @property
-    def _least_ns(self) -> int:
-        return round(LEAST_SHARE * self.part_target_s * NS) + ROUNDING_NS
 
     @property
     def _most_ns(self) -> int:
@@ -394,7 +396,3 @@ class Segmenter:
     def bandwidth(self) -> int:
         """Most bits a second of any segment kept; 0 before the first."""
         return max((round(len(cut.payload) * 8 / max(cut.duration_s, 0.1)) for cut in self.segments), default=0)
-
-
-def _nothing() -> None:
-    """In place of telling what was told before."""
