@@ -238,16 +238,27 @@ def test_tokens_without_a_server(run: Run) -> None:
     assert secret.startswith("fc_")
     assert len(secret) == 47
     assert "only time" in note
+    assert "warning: there is no camera door; there are none yet" in note
+    assert "From now on every page asks for a token" in note
+    assert note.endswith("framecast token create me --right operate\n")
     status, out, err = run("token", "create", "front-door", "--right", "watch")
     assert (status, out) == (1, "")
     assert "a token named front-door already" in err
-    assert run("token", "create", "b", "--right", "watc")[0] == 1
+    status, out, err = run("token", "create", "b", "--right", "wach")
+    assert (status, out) == (2, "")
+    assert "did you mean watch?" in err
     status, out, _ = run("token", "list")
     assert out.split("\n")[1].split()[:3] == ["front-door", "publish", "door"]
     assert run("token", "revoke", "front-door") == (0, "front-door revoked\n", "")
     assert "revoked 2" in run("token", "list")[1]
     assert run("token", "revoke", "front-door", "--forget") == (0, "front-door forgotten\n", "")
     assert run("token", "revoke", "front-door")[0] == 1
+    assert "From now on" in run("token", "create", "me", "-r", "watch", "--data", "data")[2]
+    assert "From now on" not in run("token", "create", "other", "-r", "watch")[2]
+    for name in ("me", "other"):
+        run("token", "revoke", name, "--forget")
+    assert "From now on" not in run("token", "create", "me", "-r", "operate")[2], "its holder is not locked out"
+    run("token", "revoke", "me", "--forget")
     made = json.loads(run("token", "create", "j", "-r", "watch", "-r", "publish", "--json")[1])
     assert made["rights"] == ["publish", "watch"]
     assert made["cameras"] is None
@@ -259,14 +270,23 @@ def test_tokens_of_a_running_server(run: Run, tmp_path: Path) -> None:
     with running(
         tmp_path,
         POST_tokens=(201, {"name": "a", "secret": "fc_x"}),
-        GET_tokens=(200, {"tokens": []}),
+        GET_tokens=(200, {"tokens": [{"name": "a"}]}),
+        GET_cameras=(200, {"cameras": [{"id": "yard"}, {"id": "garden"}]}),
         **{"DELETE_tokens__a%20b": (204, None), "DELETE_tokens__c?forget=1": (204, None)},
     ) as server:
-        assert run("token", "create", "a", "-r", "watch", "-c", "door")[:2] == (0, "fc_x\n")
+        status, out, err = run("token", "create", "a", "-r", "watch", "-c", "yrd", "-c", "yard", "--data", "data")
+        assert (status, out) == (0, "fc_x\n")
+        assert "warning: there is no camera yrd; there are garden, yard\n" in err
+        assert err.endswith("framecast token create me --right operate --data data\n")
+        server.answers["GET", "/api/v1/tokens"] = (200, b'{"tokens": []}')
         assert run("token", "list")[0] == 0
         assert run("token", "revoke", "a b")[0] == 0
         assert run("token", "revoke", "c", "--forget")[0] == 0
-        assert server.seen[0] == ("POST", "/api/v1/tokens", {"name": "a", "rights": ["watch"], "cameras": ["door"]})
+        assert server.seen[0] == (
+            "POST",
+            "/api/v1/tokens",
+            {"name": "a", "rights": ["watch"], "cameras": ["yrd", "yard"]},
+        )
     assert not (tmp_path / "data" / "framecast.db").exists(), "the server keeps the state, nobody beside it"
 
 
@@ -277,7 +297,7 @@ def test_cameras_without_a_server(run: Run, tmp_path: Path) -> None:
     assert run("cameras", "add", "yard", "push:", "--name", "Yard") == (0, "yard added\n", "")
     assert run("cameras", "add", "film", "file:a.mp4", "--rotate", "90")[0] == 0
     assert "already" in run("cameras", "add", "yard", "push:")[2]
-    assert run("cameras", "add", "Yard", "push:")[0] == 1
+    assert run("cameras", "add", "Yard", "push:")[0] == 2
     for bad in (["ftp://x"], ["push:", "--rotate", "45"], ["push:", "--policy", "never"], ["push:", "--mirror", "yes"]):
         assert run("cameras", "add", "other", *bad)[0] == 2
     (tmp_path / "framecast.toml").write_text('[cameras.door]\nurl = "http://u:secret@10.0.0.2/"\n')
@@ -401,6 +421,7 @@ def test_mock_camera(run: Run) -> None:
         status, _, err = run("mock-camera", *bad)
         assert status == 2
         assert err
+    assert "did you mean espressif?" in run("mock-camera", "--dialect", "espresif")[2]
 
 
 def test_a_mock_camera_stops_when_told(tmp_path: Path) -> None:

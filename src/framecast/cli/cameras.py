@@ -10,6 +10,7 @@ import typer
 
 from framecast.cli import console, doctor, options
 from framecast.cli.control import CommandError, Server, elsewhere
+from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from framecast.service.config import Configuration
@@ -64,7 +65,9 @@ def add(
     from framecast.service.config import CAMERA_ID, absolute_file, check_camera
 
     if not CAMERA_ID.fullmatch(camera_id):
-        raise CommandError(f"{camera_id!r} is no camera id: 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
+        raise ConfigError(
+            "command line", "id", camera_id, "a camera id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first"
+        )
     given = {"url": absolute_file(url, Path.cwd()), "name": name, "policy": policy, "rotate": rotate, "mirror": mirror}
     fields = {key: value for key, value in given.items() if value is not None}
     check_camera(fields, "command line")

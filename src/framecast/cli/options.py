@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,3 +30,9 @@ def load(
     from framecast.service import config
 
     return config.load(file=file, options={"server.data": data, **(options or {})}, cameras=cameras)
+
+
+def again(file: Path | None, data: Path | None) -> str:
+    """These two options as they have to be given with a further command, for the end of its line."""
+    given = (("--config", file), ("--data", data))
+    return "".join(f" {option} {shlex.quote(str(path))}" for option, path in given if path is not None)

@@ -11,6 +11,7 @@ import typer
 
 from framecast.cli import console, options
 from framecast.cli.control import Server
+from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from framecast.service.state import State
@@ -34,7 +35,7 @@ def create(
 ) -> None:
     """Make a token and print it, once: only its hash is kept.
 
-    From then on a server on loopback asks for tokens too.
+    From then on a server on loopback asks for tokens too, its pages as well: make one for yourself.
 
     Examples:
 
@@ -43,18 +44,40 @@ def create(
       framecast token create kitchen-display --right watch
     """
     from framecast.service import tokenapi
+    from framecast.service.config.schema import did_you_mean
 
+    for word in right:
+        if word not in tokenapi.GRANTABLE:
+            hint = did_you_mean(word, tokenapi.GRANTABLE)
+            raise ConfigError("command line", "right", word, f"one of {', '.join(tokenapi.GRANTABLE)}{hint}")
     body = {"name": name, "rights": right, "cameras": camera or None}
-    folder = _folder(config, data)
+    configuration = options.load(config, data)
+    folder = configuration.settings.server.data
     if server := Server.find(folder):
         made = server.call("POST", "/api/v1/tokens", body)
+        known = [item["id"] for item in server.call("GET", "/api/v1/cameras")["cameras"]] if camera else []
+        is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
     else:
-        made = _stored(folder, lambda state: tokenapi.create(state, body))
+        from framecast.service.state import State
+
+        with State.open(folder) as state:
+            made = tokenapi.create(state, body)
+            known = list(configuration.with_changes(state.changes()).settings.cameras)
+            is_first = len(state.tokens()) == 1
     if as_json:
         console.as_json(made)
-        return
-    print(made["secret"])
-    console.note(f'This is the only time that the token "{name}" is shown. Use it as: Authorization: Bearer TOKEN')
+    else:
+        print(made["secret"])
+        console.note(f'This is the only time that the token "{name}" is shown. Use it as: Authorization: Bearer TOKEN')
+    if camera:
+        _warn_of_unknown(camera, known)
+    if is_first and "operate" not in right:
+        own = "me" if name != "me" else "myself"
+        place = options.again(config, data)
+        console.note(
+            "From now on every page asks for a token; for yourself: "
+            f"framecast token create {own} --right operate{place}"
+        )
 
 
 @app.command("list")
@@ -104,6 +127,14 @@ def revoke(
     else:
         _stored(folder, lambda state: tokenapi.revoke(state, name, forget=forget))
     print(f"{name} {'forgotten' if forget else 'revoked'}")
+
+
+def _warn_of_unknown(cameras: list[str], known: list[str]) -> None:
+    """A word on cameras that are not there: a slip, or still to be added."""
+    for camera_id in cameras:
+        if camera_id not in known:
+            there = f"there are {', '.join(sorted(known))}" if known else "there are none yet"
+            console.note(f"warning: there is no camera {camera_id}; {there}")
 
 
 def _folder(config: Path | None, data: Path | None) -> Path:

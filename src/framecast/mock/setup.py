@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -27,7 +28,9 @@ def find(name: str) -> Dialect:
     """
     dialect = DIALECTS.get(name)
     if dialect is None:
-        raise Misuse(f"There is no dialect {name!r}: {', '.join(DIALECTS)}")
+        close = difflib.get_close_matches(name, DIALECTS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else f": {', '.join(DIALECTS)}"
+        raise Misuse(f"There is no dialect {name!r}{hint}")
     return dialect
 
 
