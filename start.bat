@@ -12,7 +12,7 @@ if not exist .venv\Scripts\python.exe (
     py -3 -m venv .venv || exit /b 1
 )
 if not exist .venv\.installed-all (
-    echo Installing Framecast and what it needs into .venv
+    echo Installing Framecast and what it needs into .venv ^(about a minute^)
     .venv\Scripts\python.exe -m pip install --quiet --disable-pip-version-check --editable ".[all]" || exit /b 1
     echo done> .venv\.installed-all
 )

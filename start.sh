@@ -42,7 +42,7 @@ if [ ! -x "$venv/bin/python" ]; then
     make_venv
 fi
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-    echo "Installing Framecast and what it needs into $venv"
+    echo "Installing Framecast and what it needs into $venv (about a minute)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
     touch "$stamp"
 fi
