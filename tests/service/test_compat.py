@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from pathlib import Path
@@ -64,6 +65,20 @@ async def test_its_device_id_chooses_the_camera(tmp_path: Path) -> None:
     async with serving(tmp_path, CAMERAS, options={"compat.doorbell": "doorbell"}) as server:
         await server.json("POST", DOORBELL, **doorbell_form(jpeg(1), device_id="unheard-of"))
         assert server.camera("doorbell").stream.published == 1
+
+
+async def test_a_doorbell_that_no_camera_is_for_leaves_a_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, {"cam": "mock:?fps=5"}) as server:
+        for _ in range(3):
+            posted = doorbell_form(jpeg(1), device_id="front")
+            words = await server.error("POST", DOORBELL, 409, "not_a_push_camera", **posted)
+            assert words == "No camera has the id front: framecast cameras add front push:"
+        odd = await server.error("POST", DOORBELL, 409, **doorbell_form(jpeg(1), device_id="Front 1"))
+        assert "compat.doorbell" in odd
+        told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert told == [f"a doorbell at 127.0.0.1 is refused: {words[:1].lower()}{words[1:]}"]
 
 
 async def test_its_timestamp_is_uptime_or_unix_by_its_magnitude(server: Server) -> None:

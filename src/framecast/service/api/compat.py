@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from aiohttp import web
 
+from framecast.core.limits import Quietly
 from framecast.service import views
 from framecast.service.api import query
 from framecast.service.api.publish import answer, hand_in, read_picture
@@ -13,23 +15,40 @@ from framecast.service.api.sound import BODY, hand_in_sound, listeners, read_sou
 from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
 from framecast.service.bodies import json_response
 from framecast.service.cameras import Camera
+from framecast.service.config import CAMERA_ID
+from framecast.service.errors import ApiError
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
+
+log = logging.getLogger("framecast.service.api.compat")
 
 
 def routes(service: Service) -> list[Route]:
     """The routes of this module."""
 
+    unmatched = Quietly(10.0)
+
     def doorbell_camera(call: Call, right: Right, device_id: str = "") -> Camera:
         camera = service.cameras.get(device_id) if device_id else None
         return allowed(service, call, camera or service.compat_camera(service.settings.compat.doorbell), right)
+
+    def doorbell_inlet(call: Call, device_id: str) -> Camera:
+        camera = doorbell_camera(call, Right.PUBLISH, device_id)
+        if device_id and device_id != camera.camera_id and camera.desk is None:
+            words = f"no camera has the id {device_id}: framecast cameras add {device_id} push:"
+            if not CAMERA_ID.fullmatch(device_id):
+                words = f"no camera can have the id {device_id[:64]!r}: name one for the doorbell in compat.doorbell"
+            if unmatched.due():
+                log.warning("a doorbell at %s is refused: %s", call.peer, words)
+            raise ApiError(409, "not_a_push_camera", words[:1].upper() + words[1:])
+        return camera
 
     async def doorbell_push(call: Call) -> web.StreamResponse:
         posted = await read_picture(
             service, call, service.cameras.get(service.settings.compat.doorbell) or service.cameras.first
         )
-        camera = doorbell_camera(call, Right.PUBLISH, posted.device_id)
+        camera = doorbell_inlet(call, posted.device_id)
         packet = await hand_in(call, camera, posted)
         return answer(packet, camera, _number_or_text(posted.frame_id) if posted.frame_id else packet.frame_id)
 
