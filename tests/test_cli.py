@@ -296,6 +296,9 @@ def test_cameras_without_a_server(run: Run, tmp_path: Path) -> None:
     assert "framecast cameras add" in err
     assert run("cameras", "add", "yard", "push:", "--name", "Yard") == (0, "yard added\n", "")
     assert run("cameras", "add", "film", "file:a.mp4", "--rotate", "90")[0] == 0
+    sound = "http://192.168.1.20:82/audio"
+    assert json.loads(run("cameras", "add", "esp", "push:", "--audio-url", sound, "--json")[1])["audio_url"] == sound
+    assert run("cameras", "remove", "esp", "--yes")[0] == 0
     assert "already" in run("cameras", "add", "yard", "push:")[2]
     assert run("cameras", "add", "Yard", "push:")[0] == 2
     for bad in (["ftp://x"], ["push:", "--rotate", "45"], ["push:", "--policy", "never"], ["push:", "--mirror", "yes"]):

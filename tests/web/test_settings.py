@@ -20,3 +20,29 @@ def test_an_address_that_is_refused_is_blamed_on_no_token(start: Start, open_pag
     told = page.get_by_text("Not saved.")
     expect(told).to_contain_text("cameras on this machine are not allowed (network.allow_loopback)")
     expect(told).not_to_contain_text("token")
+
+
+def test_sound_has_an_address_of_its_own(start: Start, open_page: Open) -> None:
+    server = start("serve")
+    page = open_page(server.url).page
+    page.get_by_role("button", name="Add a camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("No camera at hand").click()
+    dialog.get_by_role("button", name="Add a synthetic camera").click()
+    dialog.get_by_text("Its microphone has an address of its own").click()
+    dialog.get_by_label("Address of its sound").fill("http://192.0.2.9:82/audio")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.locator("fc-tile").wait_for()
+    camera = f"{server.url}/api/v1/cameras/synthetic"
+    assert page.request.get(camera).json()["audio"]["url"] == "http://192.0.2.9:82/audio"
+    page.goto(server.url + "/cameras/synthetic")
+    page.get_by_role("tab", name="Settings").click()
+    field = page.get_by_label("Address of its sound")
+    expect(field).to_have_attribute("placeholder", "http://192.0.2.9:82/audio")
+    field.fill("http://192.0.2.9:83/audio")
+    page.keyboard.press("Enter")
+    page.get_by_text("Its sound is read from there now.").wait_for()
+    assert page.request.get(camera).json()["audio"]["url"] == "http://192.0.2.9:83/audio"
+    page.locator("form", has=field).get_by_role("button", name="Remove").click()
+    page.get_by_text("Saved.", exact=True).wait_for()
+    assert not (page.request.get(camera).json()["audio"] or {}).get("url")

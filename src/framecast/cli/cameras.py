@@ -52,6 +52,9 @@ def add(
     policy: Annotated[str | None, typer.Option("--policy", help="on_demand or always.")] = None,
     rotate: Annotated[int | None, typer.Option("--rotate", help="0, 90, 180 or 270 degrees clockwise.")] = None,
     mirror: Annotated[str | None, typer.Option("--mirror", help="none, horizontal or vertical.")] = None,
+    audio_url: Annotated[
+        str | None, typer.Option("--audio-url", help="Where its sound is, when not with the pictures: http://…")
+    ] = None,
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
     as_json: options.AsJson = False,
@@ -69,6 +72,7 @@ def add(
             "command line", "id", camera_id, "a camera id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first"
         )
     given = {"url": absolute_file(url, Path.cwd()), "name": name, "policy": policy, "rotate": rotate, "mirror": mirror}
+    given["audio_url"] = audio_url
     fields = {key: value for key, value in given.items() if value is not None}
     check_camera(fields, "command line")
     configuration = options.load(config, data)

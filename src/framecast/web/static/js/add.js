@@ -73,6 +73,16 @@ class AddDialog {
     input: () => (this.#idTouched = true),
   });
   #always = h("input", { type: "checkbox", id: "add-always" });
+  #audio = h("input", {
+    class: "input",
+    id: "add-audio",
+    type: "text",
+    inputMode: "url",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: false,
+    placeholder: "http://192.168.1.20:82/audio",
+  });
   #error = h("p", { class: "field-error", role: "alert" });
   #add = h("button", { class: "button button-main", type: "submit" }, "Add");
   #naming = h(
@@ -81,6 +91,12 @@ class AddDialog {
     h("div", { class: "field" }, h("label", { for: "add-name" }, "Name"), this.#name),
     h("div", { class: "field" }, h("label", { for: "add-id" }, "Id, as it appears in addresses"), this.#id),
     h("label", { class: "check" }, this.#always, h("span", {}, "Read it always, even when nobody watches")),
+    h(
+      "details",
+      { class: "more" },
+      h("summary", {}, "Its microphone has an address of its own"),
+      h("div", { class: "field" }, h("label", { for: "add-audio" }, "Address of its sound (WAV or raw PCM)"), this.#audio),
+    ),
     this.#error,
     h("div", { class: "row-end" }, this.#add),
   );
@@ -293,6 +309,7 @@ class AddDialog {
         id,
         name: this.#name.value.trim(),
         policy: this.#always.checked ? "always" : "on_demand",
+        ...(this.#audio.value.trim() && { audio_url: this.#audio.value.trim() }),
       });
       if (camera.kind === "push") this.#showPush(camera, (await markRights()).open);
       else this.element.close();

@@ -62,6 +62,16 @@ export class Settings {
     spellcheck: false,
   });
   #origin = h("p", { class: "quiet" });
+  #audio = h("input", {
+    class: "input",
+    id: "set-audio",
+    type: "text",
+    inputMode: "url",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: false,
+  });
+  #noAudio = h("button", { class: "button", type: "button", click: () => this.#save({ audio_url: "" }, "Saved.") }, "Remove");
   #maskBox = h("div", { class: "stack" });
 
   /** @param host The element whose picture masks are drawn on. @param shape Gives its width / height. */
@@ -94,6 +104,23 @@ export class Settings {
         this.#origin,
       ),
       h(
+        "form",
+        { class: "field", submit: (event) => this.#hear(event) },
+        h("label", { for: "set-audio" }, "Address of its sound"),
+        h(
+          "div",
+          { class: "field-row" },
+          this.#audio,
+          h("button", { class: "button", type: "submit" }, "Change"),
+          this.#noAudio,
+        ),
+        h(
+          "p",
+          { class: "quiet" },
+          "WAV or raw PCM of its microphone, where sound does not come with the pictures.",
+        ),
+      ),
+      h(
         "div",
         { class: "row" },
         h("button", { class: "button button-bad", type: "button", click: remove }, "Remove this camera"),
@@ -113,6 +140,8 @@ export class Settings {
     put(this.#rotate, String(camera.transform.rotate));
     put(this.#mirror, camera.transform.mirror);
     this.#address.placeholder = camera.url;
+    this.#audio.placeholder = camera.audio?.url ?? "http://192.168.1.20:82/audio";
+    this.#noAudio.hidden = !camera.audio?.url;
     const where = {
       config: "It comes from the configuration.",
       "command line": "It was named on the command line.",
@@ -176,6 +205,12 @@ export class Settings {
     event.preventDefault();
     const url = this.#address.value.trim();
     if (url && (await this.#save({ url }, "The camera is read from there now."))) this.#address.value = "";
+  }
+
+  async #hear(event) {
+    event.preventDefault();
+    const audio_url = this.#audio.value.trim();
+    if (audio_url && (await this.#save({ audio_url }, "Its sound is read from there now."))) this.#audio.value = "";
   }
 
   async #save(change, said) {

@@ -98,7 +98,7 @@ export class Sound {
     if (!this.#on || !live || this.#told || this.flows || this.#unknown) return;
     if (performance.now() - this.#sinceMs < SILENT_MS) return;
     this.#told = true;
-    this.#said("This camera sends no sound.");
+    this.#said("This camera sends no sound. If it has a microphone, put its address into Settings, “Address of its sound”.");
   }
 
   /** What plays, in words. */
