@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -212,7 +214,10 @@ def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path
         assert run("token", "revoke", "a", "--forget")[0] == 0
         status, _, err = run("serve", "--port", "0")
         assert status == 2
-        assert "another Framecast is running with this data folder" in err
+        told = re.search(r"Framecast already runs at (http://127\.0\.0\.1:\d+/) ", err)
+        assert told is not None, err
+        with urllib.request.urlopen(told[1] + "healthz") as answer:
+            assert answer.status == 200
         assert err.count("\n") == 1, "nothing is said of what won't be"
         server.terminate()
         assert server.wait(timeout=10) == 0
@@ -227,6 +232,7 @@ def test_demo_needs_nothing_and_reads_nothing(run: Run, tmp_path: Path) -> None:
         (tmp_path / ".env").unlink()
         cameras = json.loads(run("cameras", "list", "--json", "--data", "demo")[1])["cameras"]
         assert len(cameras) == 3
+        assert "The demo already runs at http://127.0.0.1:" in run("demo", "--port", "0", "--data", "demo")[2]
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=10) == 0
 

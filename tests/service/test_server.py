@@ -195,7 +195,7 @@ def test_a_data_folder_is_for_one_server(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "framecast", "serve", "--port", "0", "--data", str(tmp_path / "data")]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert ended.returncode == 2
-    assert "another Framecast is running with this data folder" in ended.stderr
+    assert "Framecast already runs at http://127.0.0.1:" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -66,6 +66,14 @@ class Server:
             return None
         return cls(folder)
 
+    @property
+    def url(self) -> str:
+        """Where its pages are; empty when it does not say."""
+        try:
+            return str(self.call("GET", "/api/v1/system").get("url", ""))
+        except CommandError:
+            return ""
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that the server answers (None for 204); raises CommandError with its message when it refuses."""
         with self._request(method, path, body) as response:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framecast.cli import options
-from framecast.cli.control import demo_folder
+from framecast.cli import console, options
+from framecast.cli.control import Server, demo_folder
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def serve(
     )
     from framecast import app
 
+    _see_that_none_runs(configuration, "Framecast")
     _listening(configuration, lambda: app.serve(configuration))
 
 
@@ -108,7 +109,19 @@ def demo(
     )
     from framecast import app
 
+    _see_that_none_runs(configuration, "The demo")
     _listening(configuration, lambda: app.demo(configuration, video))
+
+
+def _see_that_none_runs(configuration: Configuration, what: str) -> None:
+    """Say where the server is that has this data folder already, and exit."""
+    server = Server.find(configuration.settings.server.data)
+    if server is not None:
+        where = f" at {server.url}" if server.url else ""
+        console.note(
+            f"framecast: {what} already runs{where} (Ctrl-C there stops it); a second one needs --data and --port"
+        )
+        raise typer.Exit(2)
 
 
 def _listening(configuration: Configuration, run: Callable[[], int]) -> None:

@@ -78,6 +78,7 @@ class Listeners:
         for address in settings.server.addresses:
             port = await self._listen(main, address.host, address.port)
             self.addresses.append(Address(address.host, port))
+        service.url = url_of(self.addresses[0])
         await self._open_tls(main)
         for port, make in (
             (settings.compat.m5_device_port, m5.device_table),

@@ -83,6 +83,7 @@ class Service:
         self.ready = False
         self.closing = False
         self.https: Https | None = None
+        self.url = ""  # of the pages, once they can be asked for
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[str], None]] = []
         self.fragments = FragmentHub()

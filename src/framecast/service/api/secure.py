@@ -11,7 +11,7 @@ from aiohttp import web
 from framecast import __version__
 from framecast.service.bodies import json_response
 from framecast.service.errors import not_found
-from framecast.service.rights import Right
+from framecast.service.rights import CONTROL, Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
 
@@ -78,6 +78,7 @@ def facts(service: Service, call: Call) -> dict[str, Any]:
         },
         "needs_https": list(NEEDS_HTTPS),
         "m5_camera": m5.camera_id if m5 is not None and seen else None,
+        **({"url": service.url} if call.grant is CONTROL else {}),
     }
 
 
