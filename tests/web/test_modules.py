@@ -122,6 +122,87 @@ def test_frames_of_one_instant_are_shown_together(page: Page) -> None:
     assert waits["alone"] == 0
 
 
+CLOCKED = """const { ServerClock } = await import(new URL('static/js/clock.js', location.href));
+const clock = new ServerClock();
+const ahead = () => clock.now() - performance.now();"""
+
+
+def test_a_clock_that_parted_is_believed_at_once(page: Page) -> None:
+    offsets = page.evaluate(
+        "async () => {"
+        + CLOCKED
+        + """
+          clock.sample(0, 2, 1_001e6);
+          const before = ahead();
+          clock.sample(5_000, 5_040, 6_020e6);
+          const same = ahead();
+          // The computer slept for 20 s, and this side's clock stood still.
+          clock.sample(10_000, 10_040, 31_020e6);
+          return [before, same, ahead(), clock.rttMs];
+        }"""
+    )
+    assert offsets == pytest.approx([1000, 1000, 21_000, 40], abs=0.5)
+
+
+@pytest.mark.parametrize("jump_ms", [20_000, -20_000])
+def test_pictures_go_on_though_the_clocks_parted(page: Page, jump_ms: int) -> None:
+    """First this side's clock is wrong, and then it is known: no picture waits for either."""
+    waits = page.evaluate(
+        """async (jumpMs) => {
+          const { Playout } = await import(new URL('static/js/playout.js', location.href));
+          const clock = { at: 1_790_000_000_000, partings: 0, now() { return this.at; } };
+          const playout = new Playout(clock);
+          playout.join("near");
+          playout.join("far");
+          const waits = [];
+          let aheadMs = 0;
+          const show = async (frames) => {
+            for (let frame = 0; frame < frames; frame += 1) {
+              await new Promise((done) => setTimeout(done, 40));
+              clock.at += 40;
+              for (const [key, delay] of [["near", 10], ["far", 60]]) {
+                waits.push(playout.schedule(key, clock.at + aheadMs - delay));
+              }
+            }
+          };
+          await show(15);
+          aheadMs = jumpMs;
+          await show(15);
+          clock.at += aheadMs;
+          clock.partings += 1;
+          aheadMs = 0;
+          await show(15);
+          return waits;
+        }""",
+        jump_ms,
+    )
+    assert max(waits) < 200
+    assert waits[-2:] == pytest.approx([53, 3], abs=1)
+
+
+def test_a_picture_that_waits_for_a_clock_that_parted_is_shown(page: Page) -> None:
+    shown = page.evaluate(
+        """async () => {
+          const { Playout } = await import(new URL('static/js/playout.js', location.href));
+          const { Screen } = await import(new URL('static/js/screen.js', location.href));
+          const clock = { at: 1_790_000_000_000, now() { return this.at; } };
+          const playout = new Playout(clock);
+          const canvas = document.createElement("canvas");
+          const screen = new Screen(canvas, { clock, playout });
+          const frame = async (capturedMs) => {
+            screen.show({ capturedMs, id: capturedMs }, await createImageBitmap(new ImageData(8, 8)));
+          };
+          playout.schedule = () => 10;
+          await frame(clock.at + 20_000);
+          await new Promise((done) => setTimeout(done, 300));
+          const shown = screen.painted;
+          screen.close();
+          return shown;
+        }"""
+    )
+    assert shown == 1
+
+
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("mirror", ["none", "horizontal", "vertical"])
 def test_masks_stay_on_what_they_hide(page: Page, rotate: int, mirror: str) -> None:

@@ -21,6 +21,9 @@ const REVIEW_MS = 500;
 const HIDDEN_MS = 16;
 // A frame due within half a refresh of a 60 Hz screen is due.
 const SLACK_MS = 8;
+// No picture is of a later time than now. One that claims to be, by more than a clock may be off, waits for nothing: the
+// clocks have parted, and the next ping will tell.
+const FUTURE_MS = 1_000;
 
 class Member {
   #delays = new Float64Array(SAMPLES);
@@ -56,6 +59,8 @@ export class Playout {
   #raf = 0;
   #reviewedMs = 0;
   #needs = new Map();
+  #partings = 0;
+  #end = new AbortController();
 
   /** The common delay in milliseconds; 0 while fewer than two cameras play. */
   delayMs = 0;
@@ -63,12 +68,17 @@ export class Playout {
   constructor(clock) {
     this.#clock = clock;
     // A refresh that was asked for before the page was hidden comes only when it is shown again.
-    document.addEventListener("visibilitychange", () => {
-      cancelAnimationFrame(this.#raf);
-      clearTimeout(this.#raf);
-      this.#raf = 0;
+    const changed = () => {
+      this.#sleep();
       if (this.#waiting.size) this.#wake();
-    });
+    };
+    document.addEventListener("visibilitychange", changed, { signal: this.#end.signal });
+  }
+
+  close() {
+    this.#end.abort();
+    this.#sleep();
+    this.#waiting.clear();
   }
 
   join(key) {
@@ -103,6 +113,8 @@ export class Playout {
     if (!member) return 0;
     const now = performance.now();
     const serverNow = this.#clock.now();
+    if (this.#partings !== this.#clock.partings) this.#forget();
+    if (capturedMs > serverNow + FUTURE_MS) return 0;
     member.add(serverNow - capturedMs, now);
     if (now - this.#reviewedMs > REVIEW_MS) this.#review(now);
     return member.inStep ? capturedMs + this.delayMs - serverNow : 0;
@@ -112,7 +124,7 @@ export class Playout {
     return Math.max(0, ...this.#needs.values());
   }
 
-  /** Calls `picture.present(capturedBeforeMs)` on each screen refresh until it returns false. */
+  /** Calls `picture.present(capturedBeforeMs, orAfterMs)` on each screen refresh until it returns false. */
   hold(picture) {
     this.#waiting.add(picture);
     this.#wake();
@@ -124,8 +136,11 @@ export class Playout {
 
   #refresh() {
     this.#raf = 0;
-    const due = this.#clock.now() - this.delayMs + SLACK_MS;
-    for (const picture of this.#waiting) if (!picture.present(due)) this.#waiting.delete(picture);
+    const now = this.#clock.now();
+    const due = now - this.delayMs + SLACK_MS;
+    for (const picture of this.#waiting) {
+      if (!picture.present(due, now + FUTURE_MS)) this.#waiting.delete(picture);
+    }
     if (this.#waiting.size) this.#wake();
   }
 
@@ -133,6 +148,19 @@ export class Playout {
     const refresh = () => this.#refresh();
     // A hidden page has no screen refreshes, and its picture may still be watched in a window of its own.
     this.#raf ||= document.hidden ? setTimeout(refresh, HIDDEN_MS) : requestAnimationFrame(refresh);
+  }
+
+  #sleep() {
+    cancelAnimationFrame(this.#raf);
+    clearTimeout(this.#raf);
+    this.#raf = 0;
+  }
+
+  /** The clock is another one: what was measured by the old one is no delay. */
+  #forget() {
+    this.#partings = this.#clock.partings;
+    for (const key of this.#members.keys()) this.#members.set(key, new Member());
+    this.delayMs = 0;
   }
 
   #review(now) {

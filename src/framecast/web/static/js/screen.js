@@ -56,10 +56,12 @@ export class Screen {
     this.#playout?.leave(this);
   }
 
-  /** Paints the newest frame captured before `dueMs`; whether more is waiting. Called by the playout. */
-  present(dueMs) {
+  /** Paints the newest frame captured before `dueMs` or after `beyondMs`; whether more waits. Called by the playout. */
+  present(dueMs, beyondMs) {
     let last = -1;
-    for (const [index, { frame }] of this.#queue.entries()) if (frame.capturedMs <= dueMs) last = index;
+    for (const [index, { frame }] of this.#queue.entries()) {
+      if (frame.capturedMs <= dueMs || frame.capturedMs > beyondMs) last = index;
+    }
     for (const [index, { frame, bitmap }] of this.#queue.splice(0, last + 1).entries()) {
       if (index === last) this.#paint(frame, bitmap);
       else this.#skip(bitmap);
