@@ -121,7 +121,7 @@ def page(chromium: Browser, server: Process) -> Iterator[Page]:
 def test_the_page_shows_the_flash_when_it_plays_the_click(server: Process, page: Page, path: str) -> None:
     place(page, server.url, camera="door", path=path)
     wait_path(page, path)
-    page.get_by_role("button", name="Sound on").click()
+    page.get_by_role("button", name="Sound", exact=True).click()
     page.wait_for_function("() => window.player.stats?.sound.match(/^On$|^PCM/)")
     if path == "mse":
         page.evaluate("() => window.tapVideo(window.player.surface)")
@@ -137,7 +137,7 @@ def test_the_page_shows_the_flash_when_it_plays_the_click(server: Process, page:
 def test_webrtc_plays_both_of_one_moment(server: Process, page: Page) -> None:
     place(page, server.url, camera="door", path="webrtc")
     wait_path(page, "webrtc")
-    page.get_by_role("button", name="Sound on").click()
+    page.get_by_role("button", name="Sound", exact=True).click()
     page.wait_for_function("() => window.player.stats?.sound.match(/^On$/)")
     apart_ms = page.evaluate(PLAYED, [4_000, 6_000])
     print(f"webrtc: {[round(each) for each in apart_ms]}")

@@ -68,19 +68,19 @@ def test_sounds_when_asked(server: Process, page: Page, path: str) -> None:
     wait_path(page, path)
     assert page.evaluate("() => window.player.muted")
     page.evaluate("() => window.player.addEventListener('level', ({ detail }) => (window.level = detail.level))")
-    page.get_by_role("button", name="Sound on").click()
+    page.get_by_role("button", name="Sound", exact=True).click()
     page.wait_for_function("() => window.level > 0.05")
     page.wait_for_function("() => /^On$|^PCM 16 kHz mono, \\d+ ms/.test(window.player.stats?.sound)")
     expect(page.get_by_role("meter")).to_be_visible()
     shown(page, 5)
-    page.get_by_role("button", name="Sound off").click()
+    page.get_by_role("button", name="Sound", exact=True).click()
     page.wait_for_function("() => window.player.stats?.sound === ''")
 
 
 def test_the_picture_waits_for_the_sound(server: Process, page: Page) -> None:
     place(page, server.url, camera="door", path="jpeg")
     wait_path(page, "jpeg")
-    page.get_by_role("button", name="Sound on").click()
+    page.get_by_role("button", name="Sound", exact=True).click()
     page.wait_for_function("() => window.player.hearing.speaker.delayMs > 0")
     page.wait_for_function(
         """() => {

@@ -88,7 +88,7 @@ export class Tile extends HTMLElement {
           h(
             "span",
             { class: "tile-picture picture" },
-            part("player", h("framecast-player", { controls: "none", group: true, camera: camera.id })),
+            part("player", h("framecast-player", { controls: "none", group: true, role: "none", camera: camera.id })),
           ),
           h(
             "span",

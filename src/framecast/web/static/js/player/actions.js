@@ -118,7 +118,7 @@ export class Actions extends HTMLElement {
   }
 
   toggleFullScreen() {
-    fullScreen(this);
+    fullScreen(this).catch(() => this.view.say("No full screen here."));
     this.bar?.stir(this.frame);
   }
 

@@ -41,8 +41,8 @@ export class Controls {
     };
     part("line", h("span", { class: "line", part: "line" }));
     part("level", h("span"));
-    const meter = { class: "meter", part: "meter", role: "meter", "aria-label": "Level of the sound" };
-    part("meter", h("span", meter, this.#parts.level));
+    const range = { role: "meter", "aria-label": "Level of the sound", "aria-valuemin": 0, "aria-valuemax": 1 };
+    part("meter", h("span", { class: "meter", part: "meter", ...range }, this.#parts.level));
     part(
       "quality",
       h(
@@ -51,7 +51,7 @@ export class Controls {
         QUALITIES.map(([value, text]) => h("option", { value }, text)),
       ),
     );
-    button("sound", "Sound on", "soundOff", () => player.toggleSound());
+    button("sound", "Sound", "soundOff", () => player.toggleSound());
     button("talk", "Hold to talk", "talk", null);
     button("snapshot", "Save a snapshot", "snapshot", () => player.saveSnapshot());
     button("pip", "Picture in picture", "pip", () => player.togglePictureInPicture());
@@ -68,11 +68,15 @@ export class Controls {
     );
   }
 
-  /** Hides the bar of a full screen until something moves. */
+  /** Hides the bar of a full screen until something moves, unless somebody goes through it by keyboard. */
   stir(frame) {
     clearTimeout(this.#restTimer);
     frame.classList.remove("resting");
-    this.#restTimer = setTimeout(() => frame.classList.add("resting"), RESTING_MS);
+    const rest = () => {
+      if (this.element.querySelector(":focus-visible")) this.stir(frame);
+      else frame.classList.add("resting");
+    };
+    this.#restTimer = setTimeout(rest, RESTING_MS);
   }
 
   /** The one line that says what plays. */
@@ -94,7 +98,6 @@ export class Controls {
   show(state) {
     const { sound, talk, pip, quality, numbers } = this.#parts;
     this.#parts.meter.hidden = !state.metered;
-    label(sound, state.sound ? "Sound off" : "Sound on");
     setAttribute(sound, "aria-pressed", String(state.sound));
     redraw(sound.firstChild, state.sound ? "soundOn" : "soundOff");
     talk.hidden = !state.canTalk;
@@ -127,6 +130,14 @@ export class Controls {
         event.preventDefault();
         if (!event.repeat) this.#player.startTalking(event);
       }
+    });
+    // Firefox clicks when the space bar is let go, whatever became of its keydown.
+    talk.addEventListener("keyup", (event) => event.preventDefault());
+    // Switches and voice control click without a pointer, and can hold nothing.
+    talk.addEventListener("click", ({ pointerType, detail }) => {
+      if (pointerType ?? detail) return;
+      if (this.#player.talking?.state) end();
+      else this.#player.startTalking();
     });
   }
 }

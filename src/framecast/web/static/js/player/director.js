@@ -10,8 +10,6 @@
 // What is wished for is compared here and nowhere else. A path that can't follow a wish as it runs is begun anew, and
 // stays until that shows a picture; where it can't be, the best path that can takes its place.
 
-import { Chooser } from "./chooser.js";
-
 const TICK_MS = 250;
 const SILENT_S = 3;
 // A slow camera is not silent before this many of its own intervals.
@@ -33,19 +31,19 @@ export class Director {
   #beforeMs = 0;
 
   /**
-   * @param options `order` (names of paths, best first), `make(name, wish)` (a Path), `wish()` (what is asked for
-   *   now: {quality, width, fps, sound}), `alive()` (whether a picture can be expected), `fps()` (the camera's rate),
-   *   `changed(path, before)` (the current path is another one; either may be null), `patience` ({name: seconds until
-   *   the first picture}), `restS`.
+   * @param options `chooser` (which path is next; it remembers longer than a director lives), `make(name, wish)` (a
+   *   Path), `wish()` (what is asked for now: {quality, width, fps, sound}), `alive()` (whether a picture can be
+   *   expected), `fps()` (the camera's rate), `changed(path, before)` (the current path is another one; either may be
+   *   null), `patience` ({name: seconds until the first picture}).
    */
-  constructor({ order, make, wish, alive, fps, changed, patience, restS }) {
+  constructor({ chooser, make, wish, alive, fps, changed, patience }) {
     this.#make = make;
     this.#wish = wish;
     this.#alive = alive;
     this.#fps = fps;
     this.#changed = changed;
     this.#patience = patience;
-    this.#chooser = new Chooser(order, restS);
+    this.#chooser = chooser;
   }
 
   /** Name of the path whose picture is shown, "" before the first. */
@@ -95,9 +93,8 @@ export class Director {
     } else if (candidate && !candidate.fits) this.#again(candidate.name);
   }
 
-  /** The server was gone and is back: what can't return by itself is begun anew, and every path has another chance. */
+  /** The server was gone and is back: what can't return by itself is begun anew. */
   returned() {
-    this.#chooser.forgive();
     if (!this.#timer) return;
     const path = this.#current?.path;
     // What still plays never noticed: only the socket was gone.
@@ -169,7 +166,8 @@ export class Director {
       run.silentS += passedS;
       run.goodS += passedS;
       const allowedS = run === this.#candidate ? Math.max(limitS, this.#patience[run.name] ?? 0) : limitS;
-      if (run.silentS > allowedS) {
+      // A path that can't tell an unchanging scene from silence is never silent; it says itself when it broke off.
+      if (run.silentS > allowedS && (run === this.#candidate || run.path.tells)) {
         const what = run === this.#candidate ? "No picture came" : "The picture stood still";
         this.#fail(run, `${what} for ${allowedS.toFixed(0)} s.`);
       } else if (run === this.#current && run.fits && run.goodS > PRAISE_S) this.#chooser.praise(run.name);

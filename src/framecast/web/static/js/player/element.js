@@ -5,6 +5,7 @@ import { setAttribute } from "../dom.js";
 import { renditionWidth } from "../layout.js";
 import { Playout } from "../playout.js";
 import { Actions } from "./actions.js";
+import { Chooser } from "./chooser.js";
 import { Controls } from "./controls.js";
 import { Director } from "./director.js";
 import { choose, PATHS } from "./paths.js";
@@ -22,6 +23,10 @@ const RESIZE_MS = 150;
 const REST_S = 20;
 // Pictures just below the fold are fetched before they are scrolled into view.
 const AHEAD = "160px";
+// A picture is not called still before so long, nor before this many of the camera's own intervals.
+const STILL_MS = 2_000;
+const STILL_INTERVALS = 2.5;
+const STOPPED = { title: "Stopped", text: "" };
 const ANEW = ["camera", "src", "key", "path", "group", "meter", "retry"];
 
 const title = (path) => PATHS[path]?.title ?? path;
@@ -31,8 +36,11 @@ export class FramecastPlayer extends Actions {
 
   #watch = null;
   #director = null;
+  #chooser = null;
   #playout = null;
   #choice = { order: [], missing: [] };
+  #named = null;
+  #heard = { on: false, volume: 1 };
   #rates = new Rates();
   #stats = null;
   #mayTalk = false;
@@ -44,9 +52,10 @@ export class FramecastPlayer extends Actions {
   #resizing = 0;
   #observers = [];
 
-  /** What is shown: "off", "connecting", "gone", "denied", "missing", or the camera's own state. */
+  /** What is shown: "off", "paused", "connecting", "gone", "denied", "missing", or the camera's own state. */
   get state() {
-    return this.#watch?.state ?? "off";
+    if (!this.#watch) return "off";
+    return this.#paused ? "paused" : this.#watch.state;
   }
 
   /** Numbers of the last second (docs/player.md lists them), null before the first. */
@@ -70,7 +79,9 @@ export class FramecastPlayer extends Actions {
 
   connectedCallback() {
     this.#timer = setInterval(() => this.render(), RENDER_MS);
-    const inView = new IntersectionObserver(([entry]) => this.#see(entry.isIntersecting), { rootMargin: AHEAD });
+    // What happened between two calls comes as several entries, the newest last.
+    const seen = (entries) => this.#see(entries.at(-1).isIntersecting);
+    const inView = new IntersectionObserver(seen, { rootMargin: AHEAD });
     inView.observe(this);
     const sizes = new ResizeObserver(() => this.#resized());
     sizes.observe(this);
@@ -100,12 +111,14 @@ export class FramecastPlayer extends Actions {
   start() {
     this.#paused = false;
     this.run();
+    this.render();
   }
 
   /** Ends; the last picture stays. */
   stop() {
     this.#paused = true;
     this.run();
+    this.render();
   }
 
   // --- joining and leaving -------------------------------------------------------------------------------------
@@ -114,6 +127,8 @@ export class FramecastPlayer extends Actions {
     if (!this.camera) return;
     const server = serverAt(this.getAttribute("src") ?? "", this.getAttribute("key") ?? "");
     this.#playout = this.hasAttribute("group") ? server.playout : new Playout(server.clock);
+    this.#choice = choose(this.getAttribute("path") ?? "auto", this.hasAttribute("group"));
+    this.#chooser = new Chooser(this.#choice.order, Number(this.getAttribute("retry")) || REST_S);
     this.hearing = new Sound({
       clock: server.clock,
       playout: this.#playout,
@@ -122,6 +137,8 @@ export class FramecastPlayer extends Actions {
       said: (text) => this.view.say(text),
       refused: () => (this.muted = true),
     });
+    this.hearing.volume = this.#heard.volume;
+    if (this.#heard.on) this.hearing.turn(true);
     this.talking = new Talk({
       server,
       camera: this.camera,
@@ -131,6 +148,7 @@ export class FramecastPlayer extends Actions {
     this.#watch = new Watch(server, this.camera, {
       changed: () => this.#changed(),
       returned: () => {
+        this.#chooser.forgive();
         this.#director?.returned();
         this.#askRights();
       },
@@ -143,11 +161,16 @@ export class FramecastPlayer extends Actions {
 
   #part() {
     document.removeEventListener("visibilitychange", this.#visible);
+    if (!this.#watch) return;
     this.closeWindow();
-    this.talking?.stop();
+    this.talking.stop();
     this.#halt();
-    this.hearing?.close();
-    this.#watch?.close();
+    this.#heard = { on: this.hearing.on, volume: this.hearing.volume };
+    this.hearing.close();
+    if (this.#playout !== this.server.playout) this.#playout.close();
+    this.#watch.close();
+    this.hearing = null;
+    this.talking = null;
     this.#watch = null;
   }
 
@@ -167,6 +190,7 @@ export class FramecastPlayer extends Actions {
   #changed() {
     const { video } = this.#watch?.camera ?? {};
     if (video) this.view.shape(video.width, video.height);
+    this.#name();
     this.#resized();
     this.render();
   }
@@ -188,16 +212,15 @@ export class FramecastPlayer extends Actions {
 
   #direct() {
     const watch = this.#watch;
-    this.#choice = choose(this.getAttribute("path") ?? "auto", this.hasAttribute("group"));
     this.#director = new Director({
-      order: this.#choice.order,
+      chooser: this.#chooser,
       make: (name, wish) => new PATHS[name].make(this.#host(), wish),
       wish: () => this.#wish(),
-      alive: () => watch.state === "live",
-      fps: () => Math.min(watch.numbers?.fps || Infinity, Number(this.getAttribute("fps")) || Infinity),
+      // A camera that rests is woken by a path that gets through.
+      alive: () => watch.state === "live" || watch.state === "idle",
+      fps: () => this.#fps,
       changed: (path) => this.#led(path),
       patience: Object.fromEntries(Object.entries(PATHS).map(([name, { patienceS }]) => [name, patienceS])),
-      restS: Number(this.getAttribute("retry")) || REST_S,
     });
     this.#director.start();
   }
@@ -258,14 +281,17 @@ export class FramecastPlayer extends Actions {
 
   render() {
     const { state } = this;
-    const live = state === "live" && this.#director !== null && this.#rates.frames > 0;
-    const { shownMs } = this.#rates;
+    const path = this.#director?.path ?? null;
+    const shownMs = path?.shownMs || this.#rates.shownMs;
     const sinceMs = shownMs === null ? null : performance.now() - shownMs;
+    const still = sinceMs > Math.max(STILL_MS, (STILL_INTERVALS * 1000) / this.#fps) && (path?.tells ?? true);
+    const stuck = state === "live" ? this.#stuck() : null;
+    const seen = this.#director !== null && this.#rates.frames > 0;
+    const live = state === "live" && seen && !still && !stuck;
     const ageMs = this.capturedMs && this.server ? this.server.clock.now() - this.capturedMs : sinceMs;
     // A wall says once that its server is gone, and not on every tile.
     const quiet = state === "gone" && this.hasAttribute("group");
-    const stuck = state === "live" ? this.#stuck() : null;
-    const known = stuck ?? this.#watch?.words(state) ?? { title: "No camera", text: "" };
+    const known = stuck ?? (seen && state === "live" ? this.#between() : this.#words(state));
     const words = quiet ? { title: "", text: "" } : known;
     this.view.state({ live, title: words.title, why: words.text, ageMs });
     if (this.getAttribute("state") !== state) {
@@ -276,6 +302,22 @@ export class FramecastPlayer extends Actions {
     if (second) this.#report(second);
     this.hearing?.look(live && this.#director.path?.wish.sound);
     this.#showControls();
+  }
+
+  #words(state) {
+    if (state === "paused") return STOPPED;
+    return this.#watch?.words(state) ?? { title: "No camera", text: "" };
+  }
+
+  /** What to say of a picture that stands still while the camera goes on. */
+  #between() {
+    const { trying } = this.#director;
+    return { title: "No new picture", text: trying ? `Trying ${title(trying)}.` : "" };
+  }
+
+  /** The rate at which pictures can be expected; Infinity where it is not known. */
+  get #fps() {
+    return Math.min(this.#watch?.numbers?.fps || Infinity, Number(this.getAttribute("fps")) || Infinity);
   }
 
   /** What to say while no path is left to try, null otherwise. */
@@ -338,12 +380,22 @@ export class FramecastPlayer extends Actions {
     if (!sound.flows) this.bar.level(0);
   }
 
+  /** Says what it is to those who can't see it, unless the page does. */
+  #name() {
+    if (!this.hasAttribute("role")) this.setAttribute("role", "group");
+    const before = this.getAttribute("aria-label");
+    if (this.getAttribute("role") === "none" || (before !== null && before !== this.#named)) return;
+    this.#named = this.#watch?.camera?.name ?? this.camera;
+    setAttribute(this, "aria-label", this.#named);
+  }
+
   #level(value) {
     this.bar?.level(value);
     this.tell("level", { level: value });
   }
 
   #talked() {
+    if (!this.talking) return;
     const talking = this.talking.state === "talking";
     this.hearing.duck(talking);
     const words = this.talking.heard ? "You are heard. Let go to end." : "No device is listening.";

@@ -11,6 +11,7 @@ const GLANCE_PX = 24;
 export class ImgPath extends Path {
   element = h("img", { alt: "", decoding: "async" });
   codec = "JPEG";
+  tells = false;
 
   #timer = 0;
   #glance = null;

@@ -36,6 +36,8 @@ export class Path {
   returns = false;
   /** Whether the server that it began with is gone, and knows nothing of it. */
   lost = false;
+  /** Whether it knows a new picture from the one before though nothing in it has changed. */
+  tells = true;
 
   #latencies = [];
   #stopped = false;

@@ -68,14 +68,18 @@ const CSS = `
 .over { position: absolute; inset: 0; pointer-events: none; }
 .over ::slotted(*) { position: absolute; inset: 0; }
 
+.note, .note-status {
+  display: flex;
+  flex-direction: column;
+  align-items: center;
+  gap: 4px;
+}
+
 .note {
   position: absolute;
   inset: 0;
   display: none;
-  flex-direction: column;
-  align-items: center;
   justify-content: center;
-  gap: 4px;
   padding: 12px;
   color: #f2f3f4;
   text-align: center;
@@ -84,7 +88,7 @@ const CSS = `
 }
 
 .not-live .note { display: flex; }
-.note > :empty { display: none; }
+.note span:empty { display: none; }
 .note-title { font-size: 1.125rem; font-weight: 600; }
 .note-ago, .note-why { color: #c2c7cd; }
 
@@ -187,13 +191,16 @@ kbd { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
   .bar { flex-wrap: wrap; }
   .line { flex-basis: calc(100% - 72px); order: -2; padding: 4px 8px 0; }
   .meter { order: -1; margin: 4px 8px 0 auto; }
+  /* The line beside it leaves it a place, which a button must not take. */
+  .meter[hidden] { display: block !important; visibility: hidden; }
   .space { flex: 1; }
 }
 
 :host(:fullscreen), :host([filled]) { background: var(--picture); }
 :host([filled]) { position: fixed; inset: 0; z-index: 2147483647; height: 100dvh; }
 :host(:fullscreen) .picture, :host([filled]) .picture { aspect-ratio: auto; }
-:host(:fullscreen) .player.resting .bar { display: none; }
+/* Not taken away, or what has the focus in it would lose it, and its keys with it. */
+:host(:fullscreen) .player.resting .bar { position: absolute; inset: auto 0 0; opacity: 0; pointer-events: none; }
 :host(:fullscreen) .player.resting { cursor: none; }
 
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }

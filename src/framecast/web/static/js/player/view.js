@@ -17,12 +17,12 @@ export class View {
 
   constructor() {
     const span = (name, css) => (this.#parts[name] = h("span", { class: css }));
+    // The age ticks, so it stands outside of what is read out whenever it changes.
     this.#parts.note = h(
       "div",
-      { class: "note", part: "note", role: "status" },
-      span("title", "note-title"),
+      { class: "note", part: "note" },
+      h("div", { class: "note-status", role: "status" }, span("title", "note-title"), span("why", "note-why")),
       span("ago", "note-ago"),
-      span("why", "note-why"),
     );
     this.#parts.numbers = h("dl", { class: "numbers", part: "numbers", hidden: true });
     this.#parts.said = h("div", { class: "said", part: "message", role: "status" });
@@ -86,7 +86,7 @@ export class View {
     this.#put("Codec", stats.codec || "–");
     this.#put("Picture", size(stats.width, stats.height));
     this.#put("Frame rate", fps(stats.fps));
-    this.#put("Bit rate", bitrate(stats.bitrateBps));
+    this.#put("To this page", bitrate(stats.bitrateBps));
     this.#put("Latency", duration(stats.latencyMs));
     this.#put("Frames", count(stats.frames));
     this.#put("Dropped", count(stats.drops));

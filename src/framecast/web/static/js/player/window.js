@@ -4,11 +4,11 @@ import { h } from "../dom.js";
 
 const REVOKE_MS = 10_000;
 
-/** Full screen, or back. */
-export function fullScreen(element) {
-  if (document.fullscreenElement) document.exitFullscreen();
+/** Full screen, or back; rejects where it is refused. */
+export async function fullScreen(element) {
+  if (document.fullscreenElement) await document.exitFullscreen();
   // An iPhone gives full screen to videos only; there the picture fills the page instead.
-  else if (element.requestFullscreen) element.requestFullscreen();
+  else if (element.requestFullscreen) await element.requestFullscreen();
   else element.toggleAttribute("filled");
 }
 
@@ -41,9 +41,14 @@ export class PictureWindow {
     if (own) {
       if (!surface.captureStream) throw new Error("this path has no picture that can be passed on.");
       video = h("video", { muted: true, srcObject: surface.captureStream() });
-      await video.play();
     }
-    await video.requestPictureInPicture();
+    try {
+      if (own) await video.play();
+      await video.requestPictureInPicture();
+    } catch (error) {
+      if (own) for (const track of video.srcObject.getTracks()) track.stop();
+      throw error;
+    }
     return new PictureWindow(video, own, closed);
   }
 
