@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.conftest import DESK, PHONE, Open, Process, Start
 from tests.web.looking import FITS, wait_live, wait_moving, wait_state
@@ -63,6 +64,20 @@ def test_never_scrolls_sideways(demo: Process, open_page: Open, size: dict[str, 
             tab.click()
             assert page.evaluate(FITS)
     assert page.evaluate(FITS)
+
+
+def test_a_long_name_takes_nothing_from_the_figures(start: Start, open_page: Open) -> None:
+    name = "A very long name of a camera that stands behind the shed"
+    server = start("serve", "--camera", f"door={SYNTHETIC}", "--camera", f"yard={SYNTHETIC}")
+    page = open_page(server.url).page
+    assert page.request.patch(f"{server.url}/api/v1/cameras/door", data={"name": name}).ok
+    wait_live(page, 2)
+    tile = page.locator("fc-tile").filter(has_text=name)
+    expect(tile.locator(".figure").last).to_have_text("1 viewer")
+    page.evaluate("() => (document.getElementById('wall').style.cssText += '--tile: 496px')")
+    figures = tile.locator(".tile-figures")
+    assert figures.evaluate("(element) => element.scrollWidth - element.clientWidth") == 0
+    assert tile.locator(".tile-name").evaluate("(element) => element.scrollWidth > element.clientWidth")
 
 
 def test_a_tile_keeps_its_size_and_its_last_picture_when_the_device_dies(start: Start, open_page: Open) -> None:

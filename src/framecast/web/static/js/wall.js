@@ -230,9 +230,13 @@ function move(step) {
   shown[to].scrollIntoView({ block: "nearest" });
 }
 
-function fullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else (focused() ?? document.documentElement).requestFullscreen();
+async function fullScreen() {
+  try {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else await (focused() ?? document.documentElement).requestFullscreen();
+  } catch {
+    toast("No full screen here.", { bad: true });
+  }
 }
 
 async function snapshot() {
