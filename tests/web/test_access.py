@@ -52,7 +52,7 @@ def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_pat
     page.locator("fc-tile a").click()
     page.locator("#state", has_text="Live").wait_for()
     assert not page.get_by_role("tab", name="Settings").is_visible()
-    assert not page.get_by_role("button", name="Restart").is_visible()
+    assert not page.get_by_role("button", name="Restart the reader").is_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="A token is needed").wait_for()

@@ -34,14 +34,14 @@ let retryAt = null;
 
 player.camera = cameraId;
 const shape = () => (player.stats?.width ? player.stats.width / player.stats.height : 4 / 3);
-const settings = new Settings(find("over"), shape, { remove: askRemove });
+const settings = new Settings(find("over"), shape, { restart, remove: askRemove });
 find("panel-settings").append(settings.element);
 
 // --- numbers -------------------------------------------------------------------------------------------------
 
 const plots = {
   fps: document.createElement("fc-plot").setup("Frame rate", fps),
-  bitrate: document.createElement("fc-plot").setup("Bit rate", bitrate),
+  bitrate: document.createElement("fc-plot").setup("From the camera", bitrate),
   latency: document.createElement("fc-plot").setup("Capture to screen", duration),
 };
 find("plots").append(...Object.values(plots));
@@ -81,11 +81,11 @@ function tick() {
   plots.latency.add(latencyMs);
   figures.put("Frame rate", live ? fps(numbers.fps) : fps(0));
   figures.put("Latency", duration(latencyMs));
-  figures.put("Bit rate", live ? bitrate(numbers.bitrate_bps) : bitrate(0));
+  figures.put("From the camera", live ? bitrate(numbers.bitrate_bps) : bitrate(0));
   figures.put("Viewers", count(numbers.viewers));
   if (shown) {
     facts.put("Shown here", [shown.title, shown.codec, shown.qualityText].filter(Boolean).join(", "));
-    facts.put("Received here", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
+    facts.put("To this page", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
   }
   if (missingText()) facts.put("Not on this page", missingText());
   facts.put("Frames", count(numbers.frames));
@@ -117,8 +117,28 @@ function showCamera() {
   facts.put("Connected", `${plural(connection.connects, "time")}, ${plural(connection.reconnects, "reconnect")}`);
   facts.put("Last error", connection.last_error || "none");
   showFaults();
+  showWay(state);
   settings.update(camera);
 }
+
+// Where it says what to do about a state: [what the button says, the tab it opens].
+const WAYS = { waiting: ["How to send pictures here", "embed"], astray: ["Change the address", "settings"] };
+
+function showWay(state) {
+  const [text, panel] = WAYS[state] ?? ["", ""];
+  const way = find("way");
+  way.hidden = !text;
+  setText(way, text);
+  setAttribute(way, "data-needs", panel === "settings" ? "operate" : null);
+  way.dataset.opens = panel;
+}
+
+find("way").addEventListener("click", ({ currentTarget }) => {
+  const { opens } = currentTarget.dataset;
+  find(`tab-${opens}`).click();
+  find("tabs").scrollIntoView({ block: "start" });
+  if (opens === "settings") find("set-url").focus();
+});
 
 function refresh() {
   if (!camera) return;
@@ -349,7 +369,6 @@ bindKeys([
     run: () => (document.fullscreenElement ? false : (location.href = url("").href)),
   },
 ]);
-find("restart").addEventListener("click", restart);
 find("retry").addEventListener("click", () => dashboard.retry());
 setUpTabs(find("tabs"), (name) => {
   tab = name;

@@ -1,6 +1,7 @@
 // A small plot of one number over the last two minutes: <fc-plot>. Bounded: a ring of SECONDS values.
 
 import { h, setText } from "./dom.js";
+import { plural } from "./format.js";
 
 export const SECONDS = 120;
 const HEIGHT_PX = 56;
@@ -9,6 +10,7 @@ const PAD_PX = 4;
 class Plot extends HTMLElement {
   #values = new Float32Array(SECONDS).fill(NaN);
   #at = 0;
+  #seconds = 0;
   #canvas = h("canvas", { "aria-hidden": "true" });
   #now = h("span", { class: "plot-now" });
   #range = h("span", { class: "plot-range" });
@@ -36,6 +38,7 @@ class Plot extends HTMLElement {
   add(value) {
     this.#values[this.#at] = value ?? NaN;
     this.#at = (this.#at + 1) % SECONDS;
+    this.#seconds = Math.min(SECONDS, this.#seconds + 1);
     this.#draw();
   }
 
@@ -46,7 +49,8 @@ class Plot extends HTMLElement {
     const least = known.length ? Math.min(...known) : 0;
     const last = values.at(-1);
     setText(this.#now, this.#format(Number.isNaN(last) ? null : last));
-    const range = known.length ? `${this.#format(least)} to ${this.#format(most)} in two minutes` : "Nothing yet";
+    const span = this.#seconds < SECONDS ? plural(this.#seconds, "second") : "two minutes";
+    const range = known.length ? `${this.#format(least)} to ${this.#format(most)} in ${span}` : "Nothing yet";
     setText(this.#range, range);
     this.setAttribute("aria-label", `${this.#title}: now ${this.#now.textContent}, ${range}`);
     this.#line(values, most * 1.1 || 1);

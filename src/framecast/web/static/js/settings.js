@@ -75,7 +75,7 @@ export class Settings {
   #maskBox = h("div", { class: "stack" });
 
   /** @param host The element whose picture masks are drawn on. @param shape Gives its width / height. */
-  constructor(host, shape, { remove }) {
+  constructor(host, shape, { restart, remove }) {
     this.#host = host;
     this.#shape = shape;
     this.element = h(
@@ -123,6 +123,7 @@ export class Settings {
       h(
         "div",
         { class: "row" },
+        h("button", { class: "button", type: "button", click: restart }, "Restart the reader"),
         h("button", { class: "button button-bad", type: "button", click: remove }, "Remove this camera"),
       ),
     );
