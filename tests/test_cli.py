@@ -462,6 +462,8 @@ def test_tls(run: Run, tmp_path: Path) -> None:
     for system in ("Android", "iOS", "Windows", "macOS", "Linux", "Firefox"):
         assert f"\n{system} " in out
     assert "--host 0.0.0.0" in err
+    assert f"certutil -addstore Root {tmp_path}/data/tls/ca.crt" in out
+    assert "Root framecast-ca.crt" not in out
     fingerprint = next(line for line in out.splitlines() if line.count(":") == 31)
     status, _, err = run("tls", "init")
     assert (status, "tls renew" in err) == (1, True)
@@ -503,7 +505,7 @@ def test_config_show(run: Run, tmp_path: Path) -> None:
         '[stream]\npreset = "mobile"\n[cameras.door]\nurl = "http://u:pw@h/"\npassword = "pw"\n'
     )
     (tmp_path / ".env").write_text("ENABLE_FRAME_CACHE=false\nSTREAM_FPS=12\n")
-    run("cameras", "add", "yard", "push:")
+    run("cameras", "add", "yard", "push:", "--name", "Yard")
     status, out, err = run("config", "show")
     assert status == 0
     assert "pw" not in out
@@ -514,9 +516,27 @@ def test_config_show(run: Run, tmp_path: Path) -> None:
     assert lines["stream.preset"] == ['"mobile"', f"{tmp_path}/framecast.toml, line 2"]
     assert lines["cameras.door.url"][0] == '"http://u:***@h/"'
     assert lines["cameras.yard.url"] == ['"push:"', "framecast cameras"]
+    assert lines["cameras.yard.name"] == ['"Yard"', "framecast cameras, or the API"]
+    assert "next start" not in err
     assert err.startswith("warning: ENABLE_FRAME_CACHE=false")
     rows = json.loads(run("config", "show", "--json")[1])
     assert {"key": "stream.fps", "toml": "12.0", "origin": f"STREAM_FPS in {tmp_path}/.env"} in rows
+    with running(tmp_path, GET_system=(200, {"url": "http://127.0.0.1:18480/"})):
+        assert "A server is running at http://127.0.0.1:18480/" in run("config", "show")[2]
+
+
+def test_how_to_trust_is_told_for_the_server_that_runs(run: Run, tmp_path: Path) -> None:
+    run("tls", "init")
+    with running(tmp_path, GET_system=(200, {"url": "http://192.0.2.7:18480/"})):
+        status, out, err = run("tls", "trust")
+    assert (status, err) == (0, "")
+    assert "it is at http://192.0.2.7:18480/ca.crt\n" in out
+
+
+def test_that_nobody_reaches_it_is_told_before_the_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "framecast", "tls", "init", "--data", str(tmp_path)]
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path).stdout
+    assert told.index("for this machine only") < told.index("\u2588")
 
 
 def test_command_starts_quickly_enough_to_be_used_in_scripts() -> None:

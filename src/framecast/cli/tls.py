@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from framecast.cli import console, options
+from framecast.cli.control import Server
 
 if TYPE_CHECKING:
     from framecast.service.authority import Issued
@@ -21,22 +24,24 @@ Hosts = Annotated[
     typer.Option("--host", metavar="NAME", help="A further name or address this machine is called by. Repeat."),
 ]
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TRUST = """\
 Trust it once on each device that is to watch. What it may vouch for is limited to local names and addresses, and
 to those you named. Compare the fingerprint (SHA-256) where one is shown:
   {fingerprint}
+The commands name the file as it lies on this machine; fetched from the server it is called framecast-ca.crt.
 
 Android   Open {url}, then Settings > Security > Encryption & credentials > Install a
           certificate > CA certificate, and choose framecast-ca.crt. (Firefox for Android: also switch on
           Settings > About Firefox > tap the logo > Secret settings > Use third party CA certificates.)
 iOS       Open {url} in Safari and allow the profile. Then Settings > General > VPN & Device
           Management > Framecast > Install, and Settings > General > About > Certificate Trust Settings: switch it on.
-Windows   As administrator: certutil -addstore Root framecast-ca.crt
-macOS     sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain framecast-ca.crt
-Linux     Debian, Ubuntu: copy it to /usr/local/share/ca-certificates/ and run sudo update-ca-certificates.
-          Fedora: sudo trust anchor framecast-ca.crt
+Windows   As administrator: certutil -addstore Root {file}
+macOS     sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {file}
+Linux     Debian, Ubuntu: sudo cp {file} /usr/local/share/ca-certificates/framecast-ca.crt
+          and sudo update-ca-certificates. Fedora: sudo trust anchor {file}
           Chrome, Chromium: Settings > Privacy and security > Security > Manage certificates > Authorities > Import,
-          or certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Framecast -i framecast-ca.crt
+          or certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Framecast -i {file}
 Firefox   Settings > Privacy & Security > View Certificates > Authorities > Import. (On Windows and macOS it takes the
           system's.)
 """
@@ -96,19 +101,30 @@ def _tell(configuration: Configuration, issued: Issued) -> None:
 
 
 def _tell_how_to_trust(configuration: Configuration, issued: Issued) -> None:
-    server = configuration.settings.server
-    url = f"http://{_reached_at(issued, server.host)}:{server.port}/ca.crt"
-    print(f"\nThe authority's certificate: {Path(server.data) / 'tls' / 'ca.crt'}")
-    print(f"While the server runs, it is at {url}\n")
+    settings = configuration.settings
+    host, port, is_here_only = settings.server.host, settings.server.port, settings.listens_on_loopback_only
+    running = Server.find(settings.server.data)
+    if running is not None and running.url:
+        address = urlsplit(running.url)
+        host, port = address.hostname or host, address.port or port
+        is_here_only = host in _LOOPBACK
+    url = f"http://{_reached_at(issued, host)}:{port}/ca.crt"
+    file = Path(settings.server.data) / "tls" / "ca.crt"
+    if is_here_only:
+        listens = "listens" if running is not None else "would listen"
+        console.note(
+            f"\nThe server {listens} for this machine only (server.host); with --host 0.0.0.0 others reach it."
+        )
+    print(f"\nThe authority's certificate: {file}")
+    elsewhere = "" if running is not None else f" (started with another port than {port}, there)"
+    print(f"While the server runs, it is at {url}{elsewhere}\n")
     _show_code(url)
-    print(_TRUST.format(fingerprint=issued.fingerprint, url=url), end="")
-    if configuration.settings.listens_on_loopback_only:
-        console.note("The server listens for this machine only (server.host); with --host 0.0.0.0 others reach it.")
+    print(_TRUST.format(fingerprint=issued.fingerprint, url=url, file=shlex.quote(str(file))), end="")
 
 
 def _reached_at(issued: Issued, host: str) -> str:
     """The address under which a phone in the same network finds this machine, as far as that can be told."""
-    if host not in ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost"):
+    if host not in ("0.0.0.0", "::", *_LOOPBACK):
         return f"[{host}]" if ":" in host else host
     for name in issued.names:
         try:

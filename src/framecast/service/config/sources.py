@@ -208,9 +208,13 @@ def from_changes(changes: Changes) -> Layer:
     where = "change made by the API"
     values = {key: Given(value, where, Origin.API) for key, value in changes.settings.items()}
     for camera_id, fields in changes.cameras.items():
+        by_command = camera_id in changes.trusted
         for name, value in fields.items():
-            trusted = name == "url" and camera_id in changes.trusted
-            given = Given(value, "framecast cameras", Origin.OPERATOR) if trusted else Given(value, where, Origin.API)
+            if by_command and name == "url":
+                given = Given(value, "framecast cameras", Origin.OPERATOR)
+            else:
+                # Of what else such a camera has, it is not kept whether a page changed it later.
+                given = Given(value, "framecast cameras, or the API" if by_command else where, Origin.API)
             values[f"cameras.{camera_id}.{name}"] = given
     return Layer(values)
 
