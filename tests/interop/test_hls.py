@@ -12,13 +12,15 @@ FPS = 15
 SECONDS = 5
 
 WATCH = """
-async ([source, url, seconds]) => {
+async ([source, url, seconds, plays]) => {
   const code = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
   const video = document.createElement("video");
   video.muted = true;
   video.src = url;
   document.body.append(video);
-  video.play().catch(() => {});  // a paused one gives up when it has everything there is
+  if (plays === "at once") video.play().catch(() => {});
+  else if (plays === "by itself") video.autoplay = true;
+  else setTimeout(() => video.play(), 6000);
   const seen = [];
   const look = () => {
     const shown = code.readBlockCodeFrom(video, video.videoWidth, video.videoHeight);
@@ -32,14 +34,17 @@ async ([source, url, seconds]) => {
 """
 
 
-@pytest.mark.parametrize("container", ["ts", "mp4"])
-def test_chromium_plays_it_from_a_camera_that_slept(serve: type[Serving], chromium: Browser, container: str) -> None:
+@pytest.mark.parametrize(("container", "plays"), [("ts", "by itself"), ("mp4", "at once"), ("mp4", "later")])
+def test_chromium_plays_it_from_a_camera_that_slept(
+    serve: type[Serving], chromium: Browser, container: str, plays: str
+) -> None:
     server = serve("--camera", f"cam=mock:?fps={FPS}&size=320x240&audio=1")
     page = chromium.new_page()
     page.goto(f"{server.url}/healthz")  # the same origin, or the canvas could not be read
     page.set_content("<body></body>")
     url = f"{server.url}/api/v1/cameras/cam/hls/index.m3u8?container={container}"
-    result = page.evaluate(WATCH, [BLOCKCODE.read_text(), url, SECONDS + 5])
+    wait_s = SECONDS + (12 if plays == "later" else 5)
+    result = page.evaluate(WATCH, [BLOCKCODE.read_text(), url, wait_s, plays])
     assert result["error"] is None
     assert (result["width"], result["height"]) == (320, 240)
     ids = [frame_id for frame_id, _ in result["seen"]]

@@ -250,7 +250,7 @@ async def test_behind_a_token_nothing_is_for_everybody(tmp_path: Path) -> None:
         index = await text(server, f"index.m3u8?key={key}")
         assert index.splitlines()[-1] == f"stream.m3u8?key={key}"
         async with server.client.get(f"{server.url}{HLS}stream.m3u8?key={key}") as response:
-            assert response.headers["Cache-Control"] == "private, max-age=1"
+            assert response.headers["Cache-Control"] == "private, no-cache"
             playlist = await response.text()
         for uri in uris(playlist)[-2:]:
             await server.error("GET", HLS + uri.partition("?")[0], 401)
@@ -258,7 +258,7 @@ async def test_behind_a_token_nothing_is_for_everybody(tmp_path: Path) -> None:
                 assert response.status == 200
                 assert response.headers["Cache-Control"].startswith("private, ")
         async with server.client.get(f"{server.url}/api/v1/cameras/open/hls/stream.m3u8") as response:
-            assert response.headers["Cache-Control"] == "public, max-age=1"
+            assert response.headers["Cache-Control"] == "public, max-age=0, s-maxage=1"
 
 
 async def test_without_sound_and_smaller(live: Server) -> None:

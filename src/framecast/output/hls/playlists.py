@@ -40,6 +40,8 @@ MOST_WAIT_S = 12.0
 """Longest wait for a part; three target durations, but less than the grace."""
 AHEAD = 2
 """Who asks for a segment farther ahead will not get it, however long it waits."""
+AGAIN_NS = 2_000_000_000
+"""Who asks again so soon, as it is, is told when there is more."""
 MOST_ADDRESSES = 10_000
 MOST_SUFFIXES = 32
 SILENT_NS = 300_000_000
@@ -81,6 +83,8 @@ class Source(Protocol):
 class _Asker:
     viewer: Viewer
     seen_ns: int
+    told: int = -1
+    told_ns: int = 0
 
 
 class Hls:
@@ -258,6 +262,24 @@ class Hls:
     async def wait_for_start(self, address: str) -> bool:
         """Wait for the first whole segments: players that know nothing of parts can't begin without."""
         return await self.wait(lambda: self._may_be_told and self.segmenter.enough, address, START_WAIT_S)
+
+    async def wait_for_more(self, address: str) -> None:
+        """Wait for a segment more than this address was told of a moment ago; a target duration at most.
+
+        Chromium's own player reads all that it is told and asks again at once, and gives up where that was all, unless
+        it plays already: a <video> that plays by itself does not, then.
+        """
+        asker = self._askers.get(address)
+        if asker is None:
+            return
+        if self._clock.now_ns() - asker.told_ns < AGAIN_NS:
+            await self.wait(lambda: self._last > asker.told, address, self.segmenter.playlist().target_s)
+        asker.told, asker.told_ns = self._last, self._clock.now_ns()
+
+    @property
+    def _last(self) -> int:
+        """Number of the newest whole segment."""
+        return self.segmenter.segments[-1].sequence if self.segmenter.segments else -1
 
     @property
     def _may_be_told(self) -> bool:

@@ -105,8 +105,10 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
     if wanted is None:
         if not await running.wait_for_start(call.peer):
             raise _no_picture(running)
-        # It is another one with the next part: shared by those who ask at the same time, and no longer.
-        return _text(running.playlist(suffix), f"{scope}, max-age=1")
+        await running.wait_for_more(call.peer)
+        # It is another one with the next part: shared by those who ask at the same time, and kept by no player.
+        kept = "public, max-age=0, s-maxage=1" if scope == "public" else "private, no-cache"
+        return _text(running.playlist(suffix), kept)
     newest = running.segmenter.newest
     if wanted.sequence > newest + AHEAD:
         raise bad_request(f"_HLS_msn={wanted.sequence} is too far ahead: the newest segment is {newest}")
