@@ -323,6 +323,21 @@ async def test_methods(server: Server) -> None:
     await server.error("GET", "/nowhere", 404, "not_found")
 
 
+@pytest.mark.parametrize(("path", "root"), [("/help", "./"), ("/cameras/cam/<b>.mp4", "../../")])
+async def test_a_person_who_went_astray_gets_a_page(server: Server, path: str, root: str) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with server.client.get(server.url + path, headers=accept) as answer:
+        assert (answer.status, answer.content_type) == (404, "text/html")
+        policy = answer.headers["Content-Security-Policy"]
+        text = await answer.text()
+    assert f'<a href="{root}">' in text
+    assert "<b>" not in text
+    async with server.client.get(server.url + "/") as wall:
+        assert wall.headers["Content-Security-Policy"] == policy
+    await server.error("GET", path, 404, "not_found")
+    await server.error("GET", "/api/v1/nothing", 404, "not_found", headers=accept)
+
+
 async def test_tokens(server: Server) -> None:
     for body in ({}, {"name": "x"}, {"name": "x", "rights": []}, {"name": "x", "rights": ["root"]}, {"name": "\n"}):
         await server.error("POST", "/api/v1/tokens", 400, "bad_token", json=body)

@@ -24,6 +24,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from framecast.core.errors import LimitReached, StateError
 from framecast.core.limits import Quietly
+from framecast.service import nowhere
 from framecast.service.bodies import error_response, see_that_none_has_begun
 from framecast.service.errors import ApiError, not_found
 from framecast.service.places import LOCAL, Places
@@ -232,6 +233,8 @@ class Front:
         self.places = Places(rules.max_connections, rules.max_connections_per_address)
         self._servers: list[_Server] = []
         self._refused_quietly = Quietly(10.0)
+        wall = (table.find("/") or ({}, ""))[0].get("GET")
+        self._has_pages = wall is not None and wall.answer == "text/html"
 
     def server(self, *, local: bool = False) -> _Server:
         """What a listening socket calls for each connection.
@@ -278,7 +281,10 @@ class Front:
         try:
             response = await self._answer(request)
         except ApiError as error:
-            response = error_response(error.status, error.code, error.message, error.headers)
+            if self._has_pages and nowhere.is_for(request, error):
+                response = nowhere.page(request, error, self.rules.allowed_origins)
+            else:
+                response = error_response(error.status, error.code, error.message, error.headers)
             if error.close:
                 response.force_close()
         except StateError as error:

@@ -11,6 +11,7 @@ path from outside ever reaches the file system.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'self'",
     )
 )
-"""What a page may load: our own files and nothing else, nothing inline. The server adds ``frame-ancestors``."""
+"""What a page may load: our own files and nothing else, nothing inline. ``page_policy`` adds ``frame-ancestors``."""
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -62,6 +63,12 @@ class Asset:
     body: bytes
     content_type: str
     etag: str
+
+
+def page_policy(allowed_origins: Iterable[str]) -> str:
+    """The policy of a page that pages of these origins, and our own, may show in a frame."""
+    ancestors = " ".join(("'self'", *allowed_origins))
+    return f"{CONTENT_SECURITY_POLICY}; frame-ancestors {ancestors}"
 
 
 def load() -> dict[str, Asset]:

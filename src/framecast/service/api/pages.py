@@ -8,7 +8,7 @@ from framecast.service.errors import not_found
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
-from framecast.web import CONTENT_SECURITY_POLICY, PAGES, Asset
+from framecast.web import PAGES, Asset, page_policy
 
 SUMMARIES = {
     "/": "The wall: all cameras.",
@@ -49,8 +49,7 @@ def routes(service: Service) -> list[Route]:
 def _send(service: Service, call: Call, asset: Asset, *, page: bool) -> web.StreamResponse:
     headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Content-Type": asset.content_type}
     if page:
-        ancestors = " ".join(("'self'", *service.settings.server.allowed_origins))
-        headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; frame-ancestors {ancestors}"
+        headers["Content-Security-Policy"] = page_policy(service.settings.server.allowed_origins)
     if call.request.headers.get("If-None-Match") == asset.etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=asset.body, headers=headers)
