@@ -74,8 +74,10 @@ def test_a_long_name_takes_nothing_from_the_figures(start: Start, open_page: Ope
     wait_live(page, 2)
     tile = page.locator("fc-tile").filter(has_text=name)
     expect(tile.locator(".figure").last).to_have_text("1 viewer")
-    page.evaluate("() => (document.getElementById('wall').style.cssText += '--tile: 496px')")
+    page.evaluate("() => (document.getElementById('wall').style.cssText += '--tile: 430px')")
     figures = tile.locator(".tile-figures")
+    over = "(element) => element.getBoundingClientRect().right - element.parentElement.getBoundingClientRect().right"
+    assert figures.evaluate(over) <= 0
     assert figures.evaluate("(element) => element.scrollWidth - element.clientWidth") == 0
     assert tile.locator(".tile-name").evaluate("(element) => element.scrollWidth > element.clientWidth")
 
