@@ -97,3 +97,14 @@ def test_a_revoked_key_closes_the_wall(start: Start, open_page: Open, tmp_path: 
     command = [sys.executable, "-m", "framecast", "token", "revoke", "hall", "--data", str(data)]
     subprocess.run(command, check=True, capture_output=True)
     page.get_by_role("heading", name="A token is needed").wait_for()
+
+
+def test_the_wall_opens_by_itself_when_the_last_key_is_forgotten(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    make_token(data, "yard", "publish")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
+    page = open_page(server.url, expected=REFUSED).page
+    page.get_by_role("heading", name="A token is needed").wait_for()
+    command = [sys.executable, "-m", "framecast", "token", "revoke", "yard", "--forget", "--data", str(data)]
+    subprocess.run(command, check=True, capture_output=True)
+    wait_live(page, 1)

@@ -3,6 +3,8 @@
 import { request, session } from "./api.js";
 import { h, setText } from "./dom.js";
 
+const LOOK_AGAIN_MS = 2_000;
+
 /** Whether somebody with these rights may watch; whoever may operate may watch. */
 export function mayWatch(rights) {
   return rights.includes("watch") || rights.includes("operate");
@@ -60,7 +62,7 @@ export function keyPanel(done) {
     }
     button.disabled = false;
   };
-  return h(
+  const form = h(
     "form",
     { class: "panel", submit },
     h("h1", {}, "A token is needed"),
@@ -72,4 +74,16 @@ export function keyPanel(done) {
     h("fc-copy", { text: "framecast token create NAME --right watch" }),
     h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
   );
+  whenOpen(form, done);
+  return form;
+}
+
+/** Calls `done()` once the server asks for no tokens any more (the last one was forgotten), while `panel` is shown. */
+function whenOpen(panel, done) {
+  setTimeout(async () => {
+    if (!panel.isConnected) return;
+    // Only then: with a token for other cameras one may watch, and yet not what this page shows.
+    if (!document.hidden && (await markRights()).open) done();
+    else whenOpen(panel, done);
+  }, LOOK_AGAIN_MS);
 }
