@@ -139,6 +139,7 @@ def test_version_and_help(run: Run) -> None:
     status, out, _ = run("serve", "--help")
     assert status == 0
     assert "--camera" in out
+    assert re.search(r"By default\s.*framecast\b", out, re.DOTALL)
     assert "framecast serve --camera door=" in out
 
 

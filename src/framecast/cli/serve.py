@@ -89,7 +89,9 @@ def demo(
     ] = None,
     port: Port = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [127.0.0.1]")] = None,
-    data: options.DataFolder = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help=f"Folder for its state. By default {demo_folder()}.")
+    ] = None,
     m5_ports: Annotated[bool, typer.Option(help="Also open the M5Stack ports, 8765 and 8766.")] = True,
 ) -> None:
     """Show everything with synthetic devices: no configuration, this machine only, nothing to install.
