@@ -157,3 +157,20 @@ async def test_without_ffmpegs_libraries_it_says_what_is_missing(
     async with serving(tmp_path, {"cam": CAMERA}) as server:
         words = await server.error("GET", "/api/v1/cameras/cam/stream.mp4", 501, "media_missing")
         assert "framecast[media]" in words
+
+
+async def test_a_camera_that_is_broken_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coded, "START_WAIT_S", 0.2)
+    async with serving(tmp_path, {"cam": "http://127.0.0.1:9/stream"}) as server:
+        message = await server.error("GET", "/api/v1/cameras/cam/stream.mp4", 503, "no_frame")
+        assert message.startswith("No picture came in time")
+        await until(lambda: not server.camera().stream.wanted)
+
+
+async def test_names_of_levels_that_are_none(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": CAMERA}) as server:
+        for name in ("verylow", "auto"):
+            message = await server.error("GET", f"/api/v1/cameras/cam/stream.mp4?quality={name}", 400, "bad_value")
+            assert message.endswith("one of source, high, medium, low")

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cache
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from importlib.util import find_spec
 
 from aiohttp import HttpVersion10, web
 
 from framecast.core.ladder import NAMED
+from framecast.core.mailbox import Mailbox
 from framecast.core.rendition import Rendition, snap_quality, snap_width
+from framecast.core.stream import Stream
+from framecast.output.containers.fragments import Fragments
 from framecast.output.mp4 import CONTENT_TYPE
 from framecast.service.api import query
+from framecast.service.api.leaving import while_here
+from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, closing
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service, admitted
+
+START_WAIT_S = 12.0
+"""Longest wait for the first picture: a camera that codes by itself may send a key picture each 10 s."""
 
 WATCH = {
     "width": query.WATCH["width"],
@@ -60,7 +71,7 @@ def coded_rendition(call: Call) -> Rendition:
         raise ApiError(501, "media_missing", "H.264 needs further packages here: pip install 'framecast[media]'")
     level = NAMED.get(call.query.get("quality", ""), NAMED["source"])
     width = query.whole(call.query, "width", *query.WIDTH_PX)
-    quality = 0 if call.query.get("quality") in NAMED else query.whole(call.query, "quality", 1, 100)
+    quality = 0 if call.query.get("quality") in NAMED else query.quality(call.query, auto=False)
     return Rendition(
         "h264",
         width_px=query.lesser(snap_width(width) if width else 0, level.width_px),
@@ -94,11 +105,47 @@ async def send_mp4(service: Service, call: Call) -> web.StreamResponse:
         response.enable_chunked_encoding()
     else:
         response.force_close()
-    with admitted(service, camera, "mp4", call.peer, rendition=rendition.name) as viewer:
+    with (
+        admitted(service, camera, "mp4", call.peer, rendition=rendition.name) as viewer,
+        _begun(fragments) as first,
+    ):
+        await _wait_for(first, service, camera)
         await response.prepare(request)
         transport = request.transport
         if transport is not None and not service.cameras.has(camera):
             transport.abort()
         if transport is not None and not transport.is_closing():
-            await service.mp4.serve(transport, viewer, fragments, chunked=chunked)
+            leave = partial(fragments.track.detach, first)
+            await service.mp4.serve(transport, viewer, fragments, chunked=chunked, on_start=leave)
     return response
+
+
+@contextmanager
+def _begun(fragments: Fragments) -> Iterator[Mailbox]:
+    """Have fragments made from now on; what comes is put into a mailbox."""
+    first = Mailbox(bound=1)
+    fragments.track.attach(first)
+    try:
+        yield first
+    finally:
+        fragments.track.detach(first)
+
+
+async def _wait_for(first: Mailbox, service: Service, camera: Camera) -> None:
+    """Wait for something to send: a player that is answered with nothing waits for ever.
+
+    Raises:
+        ApiError: None came, or the camera went.
+    """
+    try:
+        async with while_here(service, camera), asyncio.timeout(START_WAIT_S):
+            async for _ in first:
+                return
+    except TimeoutError:
+        raise no_picture(camera.stream) from None
+
+
+def no_picture(stream: Stream) -> ApiError:
+    """What is answered to who waited for a camera's first pictures in vain."""
+    words = "No picture came in time" + (f". {stream.reason}" if stream.reason else "")
+    return ApiError(503, "no_frame", words, headers={"Retry-After": "2"})

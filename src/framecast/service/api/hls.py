@@ -13,10 +13,10 @@ from framecast.core.rendition import H264
 from framecast.output.containers.transportstream import TransportStream
 from framecast.output.hls.playlists import AHEAD, INDEX, STREAM, Gone, Hls, Source
 from framecast.service.api import query
-from framecast.service.api.coded import WATCH, coded_rendition
+from framecast.service.api.coded import WATCH, coded_rendition, no_picture
 from framecast.service.api.leaving import gone
 from framecast.service.cameras import Camera
-from framecast.service.errors import ApiError, bad_request, closing, not_found
+from framecast.service.errors import bad_request, closing, not_found
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
 from framecast.service.service import Service
@@ -96,7 +96,7 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
     suffix = _suffix(call)
     if call.rest == INDEX:
         if not await running.wait_for_index(call.peer):
-            raise _no_picture(running)
+            raise no_picture(running.source.stream)
         return _text(running.index(suffix), f"{scope}, max-age=1")
     try:
         wanted = m3u8.wanted(call.query)
@@ -104,7 +104,7 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
         raise bad_request(str(error)) from None
     if wanted is None:
         if not await running.wait_for_start(call.peer):
-            raise _no_picture(running)
+            raise no_picture(running.source.stream)
         await running.wait_for_more(call.peer)
         # It is another one with the next part: shared by those who ask at the same time, and kept by no player.
         kept = "public, max-age=0, s-maxage=1" if scope == "public" else "private, no-cache"
@@ -113,7 +113,7 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
     if wanted.sequence > newest + AHEAD:
         raise bad_request(f"_HLS_msn={wanted.sequence} is too far ahead: the newest segment is {newest}")
     if not await running.wait_for(wanted, call.peer):
-        raise _no_picture(running)
+        raise no_picture(running.source.stream)
     return _text(running.playlist(suffix), f"{scope}, max-age={running.segmenter.playlist().target_s}")
 
 
@@ -143,12 +143,6 @@ def _suffix(call: Call) -> str:
 def _is_open(service: Service, call: Call, camera: Camera) -> bool:
     """Whether anybody may watch this camera: a cache between may then keep its pieces for all."""
     return service.access.decide(Right.WATCH, camera.camera_id, None, call.peer, time.time()).allow
-
-
-def _no_picture(running: Hls) -> ApiError:
-    reason = running.source.stream.reason
-    words = "No picture came in time" + (f". {reason}" if reason else "")
-    return ApiError(503, "no_frame", words, headers={"Retry-After": "2"})
 
 
 def _text(body: bytes, cache: str) -> web.Response:

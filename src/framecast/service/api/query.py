@@ -81,7 +81,7 @@ def wish(query: Mapping[str, str], options: StreamOptions) -> Wish:
     width = whole(query, "width", *WIDTH_PX)
     named = query.get("quality", "")
     level = NAMED.get(named)
-    quality = 0 if level is not None or named == AUTO else _quality(query)
+    numeric = 0 if level is not None or named == AUTO else quality(query)
     max_bytes = whole(query, "max_bytes", *MAX_BYTES)
     overlay = _overlay(query.get("overlay", ""))
     fps = number(query, "fps", 0.01, MOST_FPS)
@@ -90,20 +90,25 @@ def wish(query: Mapping[str, str], options: StreamOptions) -> Wish:
     asked = Wish(
         Rendition(
             width_px=snap_width(width) if width else base.width_px,
-            quality=snap_quality(quality) if quality else base.quality,
+            quality=snap_quality(numeric) if numeric else base.quality,
             overlay=overlay,
             max_bytes=snap_max_bytes(max_bytes) if max_bytes else 0,
         ),
         fps,
-        "" if quality else named,
+        "" if numeric else named,
     )
     return asked if level is None else asked.at(level)
 
 
-def _quality(query: Mapping[str, str]) -> int:
-    text = query.get("quality", "1")
-    if not text[:1].isdigit():
-        raise bad_request(f"quality has to be 1 to 100, {AUTO}, or one of {', '.join(NAMED)}", "bad_value")
+def quality(query: Mapping[str, str], *, auto: bool = True) -> int:
+    """Quality as a number, 0 when it is left out; its names are for who asks to have looked at before.
+
+    Args:
+        auto: Whether ``auto`` is one of them here.
+    """
+    if not query.get("quality", "1")[:1].isdigit():
+        names = [*NAMED, AUTO] if auto else [*NAMED]
+        raise bad_request(f"quality has to be 1 to 100, or one of {', '.join(names)}", "bad_value")
     return whole(query, "quality", 1, 100)
 
 
