@@ -9,6 +9,8 @@ const STATES = {
   offline: ["Offline", "The camera does not answer."],
   refused: ["Refused", "The camera turned us away."],
   failed: ["Failed", "The camera answers, but sends no usable picture."],
+  astray: ["Wrong path?", "The camera is there, but has nothing at this address."],
+  waiting: ["Waiting", "The device has sent no picture yet."],
   connecting: ["Connecting", "Waiting for the first picture."],
   idle: ["Idle", "Nobody was watching, so the camera was let go. It starts by itself."],
   gone: ["Server gone", "The Framecast server does not answer. This page returns by itself."],
@@ -19,9 +21,19 @@ export const STATE_NAMES = Object.keys(STATES);
 
 const REFUSALS = /\bstatus (401|403|407)\b/;
 
-/** The state to show: a failure that is a refusal has its own name, since the owner can mend it at once. */
-export function stateOf(camera) {
-  return camera.state === "failed" && REFUSALS.test(camera.reason) ? "refused" : camera.state;
+const NOTHING_THERE = /\bstatus 404\b/;
+const NEVER_PUSHED = /^Waiting for the device to push its first picture/;
+const SILENT = / said nothing for \d+ s$/;
+const BUSY =
+  "Mostly another program is watching, and the camera serves one at a time: close its page in every browser, and let " +
+  "other programs watch through Framecast.";
+
+/** The state to show: what its owner can mend at once has a name of its own. */
+export function stateOf({ state, reason }) {
+  const down = state === "failed" || state === "offline";
+  if (state === "failed" && REFUSALS.test(reason)) return "refused";
+  if (down && NOTHING_THERE.test(reason)) return "astray";
+  return down && NEVER_PUSHED.test(reason) ? "waiting" : state;
 }
 
 /** One word for a state. */
@@ -32,7 +44,8 @@ export function stateName(state) {
 /** What to write over a picture that is not live: {title, text}. */
 export function explain(camera, state = stateOf(camera)) {
   const [title, usual] = STATES[state] ?? [state, ""];
-  return { title, text: camera.reason || usual };
+  const text = camera.reason || usual;
+  return { title, text: SILENT.test(text) ? `${text}. ${BUSY}` : text };
 }
 
 /** "Last picture 12 s ago" */
