@@ -387,7 +387,7 @@ def test_doctor_asks_the_server_about_its_own_camera(run: Run, tmp_path: Path) -
             "  no  None",
             "",
             "http://192.168.1.20:81/stream  Espressif CameraWebServer",
-            "640x480  12.5 fps  21 KB a picture",
+            "640x480  12.5 fps  21 kB a picture",
             "",
             "note: Its clock shows uptime [uptime_timestamp]",
             "  Nothing to do.",

@@ -240,8 +240,10 @@ async def test_an_idle_device_takes_no_pictures() -> None:
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
-    with pytest.raises(Misuse, match="no dialect 'esp': espressif, esphome"):
-        FakeDevice("esp")
+    with pytest.raises(Misuse, match="no dialect 'espresif'; did you mean espressif"):
+        FakeDevice("espresif")
+    with pytest.raises(Misuse, match="no dialect 'nikon': espressif, esphome"):
+        FakeDevice("nikon")
     with pytest.raises(Misuse, match="needs a URL to push to, such as ws://"):
         FakeDevice("websocket")
 

@@ -47,7 +47,7 @@ def test_shows_the_picture_and_its_numbers(server: Process, open_page: Open) -> 
     expect(figures).to_contain_text(re.compile(r"From the camera\s*[\d.]+ .?bit/s"))
     expect(facts).to_contain_text(re.compile(r"To this page\s*[\d.]+ fps, [\d.]+ .?bit/s"))
     expect(facts).to_contain_text("640 × 480")
-    expect(page.locator("#readers")).to_contain_text("websocket")
+    expect(page.locator("#readers")).to_contain_text("page")
     assert page.locator("fc-plot").count() == 3
     for plot in page.locator("fc-plot").all():
         expect(plot).to_have_attribute("aria-label", re.compile(r"now .* in \d+ seconds?$"))

@@ -58,7 +58,7 @@ def doctor(
     if result is None:
         raise CommandError("the probe ended without a result")
     if as_json:
-        # A picture of some 100 KB in base64 is of no use on a terminal.
+        # A picture of some 100 kB in base64 is of no use on a terminal.
         console.as_json({key: value for key, value in result.items() if key != "preview"})
     else:
         _explain(result)
@@ -124,7 +124,7 @@ def _explain(result: dict[str, Any]) -> None:
     if result.get("ok"):
         print(f"\n{result['url']}  {result['dialect']}")
         rate = f"{result['fps']:.1f} fps" if result.get("fps") else "fps unknown"
-        print(f"{result['width']}x{result['height']}  {rate}  {round(result['bytes_per_frame'] / 1000)} KB a picture")
+        print(f"{result['width']}x{result['height']}  {rate}  {round(result['bytes_per_frame'] / 1000)} kB a picture")
     problems = result.get("problems", [])
     for problem in problems:
         print(f"\n{_SEVERITIES.get(problem['severity'], problem['severity'])}: {problem['title']} [{problem['code']}]")

@@ -100,7 +100,7 @@ QUIRKS: dict[str, Explanation] = {
         "info",
         "Each picture comes in many small WebSocket frames",
         "They are joined; it costs CPU here and time there. A larger buffer_size in esp_websocket_client_config_t "
-        "(16 KB, say) helps both.",
+        "(16 kB, say) helps both.",
         "esp_websocket_client, buffer_size 1024",
     ),
     "framerate_constant": Explanation(

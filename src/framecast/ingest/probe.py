@@ -296,7 +296,7 @@ class _Probe:
             problems.append(explain("jitter"))
         size = f"{header.width_px} x {header.height_px}"
         pictures = "1 picture" if feed.frames == 1 else f"{feed.frames} pictures"
-        self._say("frames", f"{pictures}, {size}, {feed.fps:.1f} fps, {feed.bytes_per_frame / 1000:.0f} KB each")
+        self._say("frames", f"{pictures}, {size}, {feed.fps:.1f} fps, {feed.bytes_per_frame / 1000:.0f} kB each")
         problems = sort(problems)
         serious = sum(problem.severity != "info" for problem in problems)
         if hung:

@@ -98,10 +98,13 @@ function tick() {
   facts.put("Round trip to the server", duration(dashboard.clock.rttMs));
 }
 
+// How each viewer watches, in plain words.
+const KINDS = { websocket: "page", mjpeg: "MJPEG", mp4: "MP4", hls: "HLS", webrtc: "WebRTC", relay: "M5Stack viewer" };
+
 // Fractions of a millisecond matter here and nowhere else. Measured at MJPEG viewers only; zeros say there are none.
 function throughServer({ p50, p99 }) {
   const text = (value) => (value < 10 ? `${value.toFixed(1)} ms` : duration(value));
-  return p99 > 0 ? `${text(p50)}, 1 in 100 takes over ${text(p99)}` : "no MJPEG viewer to measure by";
+  return p99 > 0 ? `${text(p50)}, 1 in 100 takes over ${text(p99)}` : "not measured: nobody watches by MJPEG";
 }
 
 function showCamera() {
@@ -200,7 +203,7 @@ async function showReaders() {
             "td",
             {},
             [
-              reader.kind,
+              KINDS[reader.kind] ?? reader.kind,
               reader.rendition?.replace(/^video\/?/, ""),
               reader.fps_limit ? `${reader.fps_limit} fps at most` : "",
             ]

@@ -125,7 +125,7 @@ const CSS = `
   padding: 8px 12px;
   overflow: auto;
   border-radius: 4px;
-  background: rgb(0 0 0 / 78%);
+  background: rgb(16 18 20 / 95%);
   color: #f2f3f4;
   overflow-wrap: anywhere;
 }
