@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from framecast.core.errors import LimitReached, StateError
@@ -68,7 +68,18 @@ class _Connection(RequestHandler):
         changing: The task that handles its latest request that may change something.
     """
 
-    __slots__ = ("_eager", "_first_timer", "_front", "_junk", "changing", "local", "peer", "precursor", "token")
+    __slots__ = (
+        "_body",
+        "_eager",
+        "_first_timer",
+        "_front",
+        "_junk",
+        "changing",
+        "local",
+        "peer",
+        "precursor",
+        "token",
+    )
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -79,6 +90,7 @@ class _Connection(RequestHandler):
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
         self._eager: socket.socket | None = None
+        self._body: StreamReader | None = None
         self._first_timer: asyncio.TimerHandle | None = None
         self._junk: asyncio.Future[None] | None = None
 
@@ -113,12 +125,18 @@ class _Connection(RequestHandler):
         if self.transport is not None:
             self.transport.abort()
 
-    def acknowledge_at_once(self) -> None:
+    def acknowledge_at_once(self, body: StreamReader, *, endless: bool) -> None:
         """Have the kernel acknowledge what comes over this connection as it comes.
 
         Simple firmwares leave Nagle's algorithm on: the end of a picture then waits for the acknowledgement of what
-        went before, which the kernel delays by 40 ms. It forgets this again by itself, so it is asked at each read.
+        went before, which the kernel delays by 40 ms. It forgets this again by itself, so it is asked at each read,
+        but for the last one of a request, which the answer acknowledges.
+
+        Args:
+            body: Of the request that is answered now.
+            endless: Messages without an answer follow it.
         """
+        self._body = None if endless else body
         if QUICK_ACK is None or self.local or self._eager is not None or self.transport is None:
             return
         theirs = self.transport.get_extra_info("socket")
@@ -141,10 +159,16 @@ class _Connection(RequestHandler):
                 super().data_received(data[:end])
                 data = data[end:]
         super().data_received(data)
-        if self._eager is not None and data and self.transport is not None and not self.transport.is_closing():
+        if self._eager is not None and data and self._expects_more():
             self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[arg-type]
         if self._junk is not None and self._messages and not self._junk.done():
             self._junk.set_result(None)
+
+    def _expects_more(self) -> bool:
+        if self.transport is None or self.transport.is_closing():
+            return False
+        body = self._messages[-1][1] if self._messages else self._body
+        return body is None or not body.is_eof()
 
     async def is_followed_by_junk(self) -> bool:
         """Whether the request being answered is followed by something that is none, now or soon."""
@@ -343,7 +367,7 @@ class Front:
             ):
                 raise ApiError(403, "wrong_origin", "Pages of other sites may not do this (server.allowed_origins)")
         if route.right is Right.PUBLISH:
-            connection.acknowledge_at_once()
+            connection.acknowledge_at_once(request.content, endless=route.websocket)
         return await route.handler(Call(request, route, parameter, grant, peer))
 
     def _authorise(
