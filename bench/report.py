@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.results import Measure, load_results
+from bench.scenarios import SCENARIOS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 PLOT = DOCUMENT.with_suffix(".svg")
@@ -15,7 +16,6 @@ BEGIN = "<!-- figures: written by `python -m bench report` -->"
 END = "<!-- end of figures -->"
 
 _HEAD = ("measure", "Framecast", "beside it", "ratio", "target", "")
-_ORDER = ("fanout", "slow", "ingest", "restart", "storm", "many", "scaling", "peers")
 _VERDICT = {True: "held", False: "**missed**", None: ""}
 
 
@@ -38,7 +38,7 @@ def write_document() -> None:
         RuntimeError: There are no results yet.
     """
     found = {result["name"]: result for result in load_results()}
-    results = [found[name] for name in _ORDER if name in found]
+    results = [found[name] for name in SCENARIOS if name in found]
     if not results:
         raise RuntimeError("no results yet: run `make bench` first")
     text = DOCUMENT.read_text()

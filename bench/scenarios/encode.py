@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -161,8 +163,9 @@ class _Players:
         with urllib.request.urlopen(url, timeout=20) as answer:
             answer.read1(1 << 16)
             self._playing.wait(20)
-            while not self._ended.is_set() and answer.read1(1 << 16):
-                pass
+            with contextlib.suppress(HTTPException, OSError):  # the server has stopped
+                while not self._ended.is_set() and answer.read1(1 << 16):
+                    pass
 
 
 def _moving(path: Path) -> Path:
