@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.wire.jpeg import MAX_SCANS, EndFinder, Fault, Inspector, JpegError, find_end, read_header, verify_scan
+from framecast.wire.jpeg import (
+    MAX_SCANS,
+    MAX_SEGMENTS,
+    EndFinder,
+    Fault,
+    Inspector,
+    JpegError,
+    find_end,
+    read_header,
+    verify_scan,
+)
 from tests.data import FOLDER, frame
 from tests.data.pictures import with_segment
 
@@ -267,3 +277,15 @@ def test_segments_between_scans_are_not_walked_for_ever() -> None:
     with pytest.raises(JpegError) as refusal:
         find_end(data, scan)
     assert refusal.value.fault is Fault.BAD_MARKER
+
+
+def test_the_end_behind_too_many_segments_is_the_same_in_pieces() -> None:
+    segment = b"\xff\xfe\x00\x04\xff\xd9"  # a comment that holds an end
+    data = b"\xff\xd8" + segment * (MAX_SEGMENTS + 50) + b"\xff\xd9"
+    end = EndFinder().find(data, 0, len(data))
+    assert end < len(data), "beyond so many, whatever looks like an end is one"
+    for step in (1, 2, 3, 5, 7):
+        finder = EndFinder()
+        stops = (min(stop, len(data)) for stop in range(step, len(data) + step, step))
+        found = next(found for stop in stops if (found := finder.find(data, 0, stop)) >= 0)
+        assert found == end

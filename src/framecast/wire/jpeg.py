@@ -261,6 +261,7 @@ class EndFinder:
             elif marker not in _HAS_LENGTH or (self._in_scan and marker not in _BETWEEN_SCANS):
                 at += 2
             elif at + 4 > stop:
+                self._steps -= 1  # it is looked at again with the bytes that follow
                 break
             else:
                 at += max(4, 2 + (buffer[at + 2] << 8 | buffer[at + 3]))
