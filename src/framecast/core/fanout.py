@@ -100,9 +100,8 @@ class Fanout:
         self._measuring = False
         self._waiting: deque[Packet] = deque()
         self._pass: list[Send] = []
-        self._changed: dict[
-            int, tuple[Send, Send | None]
-        ] = {}  # by identity; what was is kept, so that its id stays taken
+        # By identity; what was is kept, so that its id stays taken.
+        self._changed: dict[int, tuple[Send, Send | None]] = {}
         self._owners: dict[int, Seat] | None = None
         self._passing = False
         self._pass_bytes = b""

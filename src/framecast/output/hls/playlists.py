@@ -273,7 +273,7 @@ class Hls:
         if asker is None:
             return
         if self._clock.now_ns() - asker.told_ns < AGAIN_NS:
-            await self.wait(lambda: self._last > asker.told, address, self.segmenter.playlist().target_s)
+            await self.wait(lambda: self._last > asker.told, address, self.segmenter.target_s)
         asker.told, asker.told_ns = self._last, self._clock.now_ns()
 
     @property

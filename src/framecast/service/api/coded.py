@@ -109,7 +109,8 @@ async def send_mp4(service: Service, call: Call) -> web.StreamResponse:
         admitted(service, camera, "mp4", call.peer, rendition=rendition.name) as viewer,
         _begun(fragments) as first,
     ):
-        await _wait_for(first, service, camera)
+        if fragments.track.latest is None:
+            await _wait_for(first, service, camera)
         await response.prepare(request)
         transport = request.transport
         if transport is not None and not service.cameras.has(camera):

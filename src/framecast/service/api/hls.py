@@ -114,7 +114,7 @@ async def _playlist(running: Hls, call: Call, scope: str) -> web.StreamResponse:
         raise bad_request(f"_HLS_msn={wanted.sequence} is too far ahead: the newest segment is {newest}")
     if not await running.wait_for(wanted, call.peer):
         raise no_picture(running.source.stream)
-    return _text(running.playlist(suffix), f"{scope}, max-age={running.segmenter.playlist().target_s}")
+    return _text(running.playlist(suffix), f"{scope}, max-age={running.segmenter.target_s}")
 
 
 async def _piece(service: Service, camera: Camera, running: Hls | None, call: Call, scope: str) -> web.StreamResponse:
