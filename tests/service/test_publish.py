@@ -425,3 +425,29 @@ async def test_frame_ids_go_on_after_a_restart(tmp_path: Path) -> None:
 
 def test_client_frames_are_masked() -> None:
     assert client_frame(2, b"x")[1] & 0x80
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("extra", ["", "Connection: close\r\n", "Connection: keep-alive\r\n", "Origin: ORIGIN\r\n"])
+async def test_a_brief_answer_is_the_one_that_others_get(tmp_path: Path, version: str, extra: str) -> None:
+    """Its head is written in one go where it can be: its headers and what follows it are as ever."""
+    async with serving(tmp_path) as server:
+        headers = extra.replace("ORIGIN", server.url)
+        request = post(jpeg(), headers=headers).replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1)
+        request = request.replace(b"Host: localhost", f"Host: 127.0.0.1:{server.port}".encode())
+        kept = "close" not in extra if version == "1.1" else "keep-alive" in extra
+        async with connected(server.port) as (reader, writer):
+            for _ in range(2 if kept else 1):
+                writer.write(request)
+                answer = await response(reader)
+                assert told(answer)["success"]
+                lines = answer.head.lower().split("\r\n")[1:-2]
+                names = [line.partition(":")[0] for line in lines]
+                always = ["content-length", "content-type", "date", "referrer-policy", "server"]
+                always.append("x-content-type-options")
+                assert sorted(name for name in names if name != "connection") == always
+                assert "server: framecast" in lines
+                assert ("connection: close" in lines) is (not kept and version == "1.1")
+                assert ("connection: keep-alive" in lines) is (kept and version == "1.0")
+            if not kept:
+                assert await reader.read() == b""

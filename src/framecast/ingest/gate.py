@@ -119,6 +119,8 @@ class Gate:
         self._rate = Rate(limits.max_fps) if limits.max_fps else None
         self._coded_rate = Rate(limits.max_fps) if limits.max_fps else None
         self._skipping = ""
+        self.cause = ""
+        """Why ``check`` refused its last picture but for those it let through."""
         self._header: Header | None = None
         self._format = Format("mjpeg")
 
@@ -135,11 +137,11 @@ class Gate:
         return not cause
 
     def check(self, payload: bytes) -> tuple[Format, bytes] | None:
-        """The picture's format and its bytes without padding; None when it is refused."""
+        """The picture's format and its bytes without padding; None when it is refused (``cause`` says why)."""
         try:
             header, jpeg = self._inspector.inspect(payload)
             if self._rate is not None and not self._rate.take(self._stream.clock.now_ns()):
-                self._stream.refused["too_many_pictures"] += 1
+                self._refuse("too_many_pictures")
                 return None
             if self._verify == "auto" and not _takes_long(header):
                 began = self._budget.begin()
@@ -153,7 +155,7 @@ class Gate:
             elif self._verify == "always":
                 verify_scan(jpeg)
         except JpegError as error:
-            self._stream.refused[error.fault.value] += 1
+            self._refuse(error.fault.value)
             return None
         if len(jpeg) != len(payload):
             self._stream.quirks["padding_after_eoi"] += 1
@@ -164,6 +166,10 @@ class Gate:
                 self._format = Format("mjpeg", header.width_px, header.height_px)
             self._header = header
         return self._format, jpeg
+
+    def _refuse(self, cause: str) -> None:
+        self.cause = cause
+        self._stream.refused[cause] += 1
 
 
 def _takes_long(header: Header) -> bool:

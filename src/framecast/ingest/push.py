@@ -49,6 +49,7 @@ class Desk:
         self.connects = 0
         self.sessions = 0
         self.last_error = ""
+        self.cause = ""
         self.retry_at: float | None = None
         self._gate = gate
         self._stall_timeout_s = stall_timeout_s
@@ -106,14 +107,16 @@ class Desk:
             self._gone("The device closed its connection")
 
     def jpeg(self, payload: bytes, *, stamp_s: float | None = None) -> Packet | None:
-        """Publish one candidate picture of whoever is checked in; None when it was refused."""
+        """Publish one candidate picture of whoever is checked in; None when it was refused (``cause`` says why)."""
         publisher = self._publisher
         if publisher is None or publisher.closed:
+            self.cause = "replaced"
             return None
         stream = self.stream
         received_ns = stream.clock.now_ns()
         checked = self._gate.check(payload)
         if checked is None:
+            self.cause = self._gate.cause
             if self._quietly.due():
                 log.info("%s: refused pictures so far: %s", stream.camera_id, dict(stream.refused))
             return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from framecast.core.errors import LimitReached, StateError
 from framecast.core.limits import Quietly
-from framecast.service import nowhere
+from framecast.service import headers, nowhere
 from framecast.service.bodies import error_response, see_that_none_has_begun
 from framecast.service.errors import ApiError, not_found
 from framecast.service.places import LOCAL, Places
@@ -37,11 +38,8 @@ log = logging.getLogger("framecast.service.http")
 LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
-EXPOSED = (
-    "ETag, Link, Location, X-Frame-Id, X-Timestamp, X-Frame-Age, X-Sample-Rate, X-Channels, X-Bit-Depth"  # to pages
-)
-ACCEPTED = "Authorization, Content-Type, X-API-Key, X-Sample-Rate, X-Channels, X-Sequence, X-Timestamp, X-Device-Id"
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r", re.I)
 JUNK_WAIT_S = 0.25
 """How long what may follow a broken upload is waited for: a device sends its picture in one go."""
 
@@ -152,10 +150,11 @@ class _Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         # aiohttp's parser forgets whole requests that came in the same data as something that is none. An upload
-        # whose length is too small is such a case, so its head is parsed before its body. A cut anywhere is harmless.
+        # whose length is too small is such a case, so its head is parsed before its body, unless it says to end with
+        # the data. A cut anywhere is harmless.
         if data.startswith((b"POST ", b"PUT ")):
             end = data.find(b"\r\n\r\n") + 4
-            if 4 <= end < len(data):
+            if 4 <= end < len(data) and not _says(data, end, len(data) - end):
                 super().data_received(data[:end])
                 data = data[end:]
         super().data_received(data)
@@ -185,19 +184,7 @@ class _Connection(RequestHandler):
 
     def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Give an answer, of whatever kind, the headers that every answer carries."""
-        headers = response.headers
-        headers["Server"] = "Framecast"  # and not which versions of what are behind it
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        allowed = self._front.rules.allowed_origins
-        if not allowed:
-            return
-        headers.add("Vary", "Origin")  # or a cache would give an answer without what follows to those who need it
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.lower().rstrip("/") in allowed:
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Allow-Credentials"] = "true"
-            headers["Access-Control-Expose-Headers"] = EXPOSED
+        headers.decorate(request, response, self._front.rules.allowed_origins)
 
     def handle_error(
         self,
@@ -217,6 +204,12 @@ class _Connection(RequestHandler):
         response.force_close()
         see_that_none_has_begun(request, response)
         return response
+
+
+def _says(data: bytes, end: int, length: int) -> bool:
+    """Whether the head that ends at ``end`` announces a body of ``length`` bytes."""
+    found = _CONTENT_LENGTH.search(data, 0, end)
+    return found is not None and int(found[1]) == length
 
 
 class _Request(web.BaseRequest):
@@ -361,7 +354,7 @@ class Front:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, peer)
             connection.token = grant.name
-            connection.changing = asyncio.current_task() if method != "GET" else None
+            connection.changing = asyncio.current_task() if route.right is Right.OPERATE else None
             if (method != "GET" or route.websocket) and not origin_allowed(
                 request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
             ):
@@ -384,12 +377,11 @@ class Front:
         if not decision.allow:
             if need is Right.PUBLISH and self._refused_quietly.due():
                 log.warning("a device at %s may not push to %s: %s", peer, camera_id or request.path, decision.reason)
-            headers = {"WWW-Authenticate": 'Basic realm="Framecast"'} if decision.status == 401 else {}
             raise ApiError(
                 decision.status,
                 "unauthorised" if decision.status == 401 else "forbidden",
                 decision.reason,
-                headers=headers,
+                headers={"WWW-Authenticate": 'Basic realm="Framecast"'} if decision.status == 401 else {},
             )
         return decision.grant
 
@@ -409,7 +401,7 @@ class Front:
                 **taken,
                 "Allow": allowed,
                 "Access-Control-Allow-Methods": allowed,
-                "Access-Control-Allow-Headers": ACCEPTED,
+                "Access-Control-Allow-Headers": headers.ACCEPTED,
                 "Access-Control-Max-Age": "600",
             },
         )

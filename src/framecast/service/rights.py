@@ -123,6 +123,9 @@ class Decision:
     reason: str = ""
 
 
+_OPEN = Decision(True, EVERYTHING)
+
+
 class OpenCamera(Protocol):
     """What a camera opens to callers without a token (``CameraConfig`` is one)."""
 
@@ -181,7 +184,7 @@ class Access:
             now_s: Unix seconds.
         """
         if self.open:
-            return Decision(True, EVERYTHING)
+            return _OPEN
         grant, known = self._grant(shown, peer, now_s)
         if camera_id is None:
             # A token for some cameras may look at its own, but not change the server.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
@@ -21,6 +21,7 @@ from framecast.service.api.sockets import open_socket
 from framecast.service.bodies import read_body
 from framecast.service.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
+from framecast.service.headers import Brief
 from framecast.service.http import is_followed_by_junk
 from framecast.service.rights import Right
 from framecast.service.routing import Call, Route
@@ -72,8 +73,7 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """What a device posted besides the picture; empty where it sent nothing."""
 
     picture: bytes
@@ -140,12 +140,10 @@ async def hand_in(call: Call, camera: Camera, posted: Posted) -> Packet:
         desk.check_in(identity, dialect=posted.dialect, address=call.peer)
     except Replaced as error:
         raise ApiError(409, "replaced", str(error), close=True) from None
-    refused = camera.stream.refused
-    before = refused.copy() if refused else None
     packet = desk.jpeg(posted.picture, stamp_s=posted.stamp_s)
     if packet is None:
-        causes = [cause for cause, count in refused.items() if not before or count > before[cause]]
-        cause = causes[0] if causes else "refused"
+        cause = desk.cause
+        refused = camera.stream.refused
         if cause == TRUNCATED and await is_followed_by_junk(call.request):
             refused[TRUNCATED] -= 1
             refused += Counter({WRAPPED: 1})  # drops what is back at 0
@@ -170,8 +168,7 @@ def answer(packet: Packet, camera: Camera, frame_id: int | str) -> web.StreamRes
     """What a device is told about a picture it posted."""
     shown = frame_id if isinstance(frame_id, int) else json.dumps(frame_id)
     clients = len(camera.stream.viewers)
-    body = f'{{"success":true,"frame_id":{shown},"size":{len(packet.payload)},"clients":{clients}}}'
-    return web.Response(body=body.encode(), content_type="application/json")
+    return Brief(f'{{"success":true,"frame_id":{shown},"size":{len(packet.payload)},"clients":{clients}}}')
 
 
 async def publish_socket(service: Service, call: Call, camera: Camera) -> web.StreamResponse:
