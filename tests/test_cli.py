@@ -22,7 +22,7 @@ import pytest
 
 from framecast import __version__
 from framecast.cli import main
-from framecast.service import control
+from framecast.service.front import control
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -24,14 +24,15 @@ from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.options import H264Options
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
-from framecast.service import control, logs
-from framecast.service.cameras import OnFault
+from framecast.service.cameras.cameras import OnFault
+from framecast.service.cameras.reach import check_address
 from framecast.service.config import CameraConfig, Configuration, Settings, check_camera
-from framecast.service.config.models import CaptureSettings
-from framecast.service.reach import check_address
+from framecast.service.config.sections import CaptureSettings
+from framecast.service.front import control
+from framecast.service.operations import logs
 from framecast.service.server import Listeners, announce, event_loop, run_until_signal
 from framecast.service.service import Service
-from framecast.service.state import State
+from framecast.service.store.state import State
 
 if TYPE_CHECKING:
     from framecast.demonstration import Demonstration

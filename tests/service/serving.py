@@ -18,12 +18,12 @@ import simplejpeg
 from framecast import web
 from framecast.app import Parts
 from framecast.core.supervise import Supervisor
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.config import CameraConfig
 from framecast.service.config.resolve import defaults
 from framecast.service.server import Listeners, running
 from framecast.service.service import Service
-from framecast.service.state import State
+from framecast.service.store.state import State
 
 logging.getLogger("framecast").setLevel(logging.INFO)
 

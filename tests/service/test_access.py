@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 
 from framecast.mock.device import FakeDevice
+from framecast.service.access.rights import COOKIE, Right
 from framecast.service.api.table import make_table
-from framecast.service.rights import COOKIE, Right
-from framecast.service.routing import Route
+from framecast.service.front.routing import Route
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import STREAM, Page, mjpeg
 
@@ -327,7 +327,7 @@ async def test_logging_out_with_any_cookie_writes_nothing(tmp_path: Path) -> Non
         secrets = await tokens_of(server)
         async with asked(server, "POST", "/api/v1/session", json={"key": secrets["watcher"]}) as response:
             known = response.cookies[COOKIE].value
-        connection = server.service._state._connection
+        connection = server.service._state.database._connection
         before = connection.total_changes
         for cookie in ("nonsense", "x" * 4000, known + "x"):
             await server.json("DELETE", "/api/v1/session", status=204, headers={"Cookie": f"{COOKIE}={cookie}"})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from framecast.service.state import FILE_NAME
+from framecast.service.store.database import FILE_NAME
 from tests.service.serving import Server, jpeg, serving
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,7 @@ async def test_what_the_command_line_says_is_not_changed_in_vain(tmp_path: Path)
 @contextmanager
 def locked(folder: Path, server: Server) -> Iterator[None]:
     """While nothing can be written."""
-    server.service._state._connection.execute("PRAGMA busy_timeout = 1")
+    server.service._state.database._connection.execute("PRAGMA busy_timeout = 1")
     with closing(sqlite3.connect(folder / "data" / FILE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
@@ -104,7 +104,7 @@ async def test_what_cannot_be_kept_is_not_done(tmp_path: Path) -> None:
 
 async def test_a_full_disk(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        connection = server.service._state._connection
+        connection = server.service._state.database._connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         statuses = []

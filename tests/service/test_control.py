@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from framecast.core.errors import ConfigError
-from framecast.service import control
+from framecast.service.front import control
 
 
 @pytest.mark.parametrize("depth", [0, 4])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from framecast.service import authority
 from framecast.service.api.system import process
-from framecast.service.tls import Files
+from framecast.service.front import authority
+from framecast.service.front.tls import Files
 from tests.service.conftest import SHORT
 from tests.service.serving import serving, until
 from tests.service.watched import Watched

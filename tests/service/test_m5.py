@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from framecast.mock.device import FakeDevice
-from framecast.service import m5 as service_m5
+from framecast.service.api import m5 as service_m5
 from framecast.service.config import CameraConfig
-from framecast.service.http import Front
+from framecast.service.front.http import Front
 from framecast.service.service import Service
 from tests.service.serving import Server, jpeg, serving, until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from framecast.service.config.models import NetworkSettings
-from framecast.service.reach import address_refusal, url_refusal
+from framecast.service.cameras.reach import address_refusal, url_refusal
+from framecast.service.config.sections import NetworkSettings
 
 NETWORK = NetworkSettings()
 

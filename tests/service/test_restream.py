@@ -324,6 +324,6 @@ async def test_a_name_and_a_password_are_given_when_asked_for(tmp_path: Path, sc
 
 
 async def test_a_server_that_can_encode_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecast.service.restreams.find_spec", lambda _: None)
+    monkeypatch.setattr("framecast.service.cameras.restreams.find_spec", lambda _: None)
     async with serving(tmp_path, {"cam": {"url": MOCK, "restream": ["rtmp://127.0.0.1:9/live/x"]}}) as server:
         await until(lambda: "framecast[media]" in only(server).last_error)

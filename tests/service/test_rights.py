@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from framecast.service.rights import (
+from framecast.service.access.rights import (
     CONTROL,
     EVERYTHING,
     Access,

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from framecast import __version__
 from framecast.mock.device import FakeDevice
+from framecast.service.access.rights import CONTROL, Right
 from framecast.service.api.table import make_table
-from framecast.service.rights import CONTROL, Right
-from framecast.service.routing import Route, Table
+from framecast.service.front.routing import Route, Table
 from framecast.web import PAGES
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import mjpeg

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from framecast.service.cameras import Camera
-from framecast.service.control import SOCKET_NAME
+from framecast.service.cameras.cameras import Camera
+from framecast.service.front.control import SOCKET_NAME
 from tests.service.serving import jpeg, serving, until
 from tests.service.watching import mjpeg
 

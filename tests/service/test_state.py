@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from framecast.core.errors import ConfigError, Misuse, StateError
-from framecast.service.rights import Right
-from framecast.service.state import FILE_NAME, FRAME_ID_BLOCK, State
-from framecast.service.tokens import MOST_SESSIONS, SESSION_LIFE_S, digest
+from framecast.service.access.rights import Right
+from framecast.service.access.tokens import MOST_SESSIONS, SESSION_LIFE_S, digest
+from framecast.service.store.database import FILE_NAME
+from framecast.service.store.state import FRAME_ID_BLOCK, State
 
 
 def test_files_are_ours_alone(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_frame_ids_rise_over_restarts_and_removals(tmp_path: Path) -> None:
 
 def test_frame_ids_rise_over_kill(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from framecast.service.state import State\n"
+        "import sys, pathlib; from framecast.service.store.state import State\n"
         "state = State.open(pathlib.Path(sys.argv[1]))\n"
         "while True: print(state.reserve_frame_ids('door', 10), flush=True)"
     )
@@ -167,7 +168,7 @@ def test_failed_writes_are_told_and_change_nothing(tmp_path: Path) -> None:
         state.save_settings({"stream.fps": 5})
         limit = sqlite3.connect(tmp_path / FILE_NAME)
         limit.execute("BEGIN EXCLUSIVE")
-        state._connection.execute("PRAGMA busy_timeout = 1")
+        state.database._connection.execute("PRAGMA busy_timeout = 1")
         with pytest.raises(StateError, match="locked"):
             state.save_settings({"stream.fps": 6})
         limit.execute("ROLLBACK")

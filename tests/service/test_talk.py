@@ -14,7 +14,7 @@ import pytest
 
 from framecast.core.clock import ManualClock
 from framecast.output import talk as floor
-from framecast.service import sound as sounds
+from framecast.service.cameras import sound as sounds
 from framecast.wire import pcm
 from tests.service.serving import Server, serving, until
 

@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from framecast.core.errors import ConfigError
-from framecast.service import authority
-from framecast.service.authority import AuthorityError, Issued
+from framecast.service.access.rights import COOKIE, SECURE_COOKIE
 from framecast.service.config.resolve import defaults
-from framecast.service.rights import COOKIE, SECURE_COOKIE
-from framecast.service.tls import Files, Pair, Tls
+from framecast.service.front import authority
+from framecast.service.front.authority import AuthorityError, Issued
+from framecast.service.front.tls import Files, Pair, Tls
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import STREAM, MjpegViewer
 
@@ -219,7 +219,7 @@ async def test_the_files_are_looked_at_by_themselves(tmp_path: Path) -> None:
 
 
 async def test_that_it_ends_soon_is_told_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("WARNING", "framecast.service.tls")
+    caplog.set_level("WARNING", "framecast.service.front.tls")
     issued = authority.init(tmp_path)
     ends = issued.expires.timestamp()
     tls = Tls.open(defaults({"server.data": tmp_path}))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from framecast.core.errors import Misuse
-from framecast.service import tokenapi
-from framecast.service.state import State
-from framecast.service.tokens import digest
+from framecast.service.access import tokenapi
+from framecast.service.access.tokens import digest
+from framecast.service.store.state import State
 
 
 def test_create_and_describe(tmp_path: Path) -> None:

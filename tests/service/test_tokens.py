@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from framecast.service.rights import Credential, Right
-from framecast.service.tokens import (
+from framecast.service.access.rights import Credential, Right
+from framecast.service.access.tokens import (
     LAST_USED_STEP_S,
     MOST_SESSIONS,
     Keyring,

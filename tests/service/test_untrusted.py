@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.core.errors import ConfigError, Misuse
-from framecast.service import config, tokenapi
-from framecast.service.config.models import CameraConfig, NetworkSettings
+from framecast.service import config
+from framecast.service.access import tokenapi
+from framecast.service.access.rights import Credential, credential, host_allowed, origin_allowed
+from framecast.service.access.tokens import Keyring
+from framecast.service.cameras.reach import url_refusal
+from framecast.service.config.models import CameraConfig
+from framecast.service.config.sections import NetworkSettings
 from framecast.service.config.sources import read_dotenv
 from framecast.service.config.urls import mask_url
-from framecast.service.reach import url_refusal
-from framecast.service.rights import Credential, credential, host_allowed, origin_allowed
-from framecast.service.state import State
-from framecast.service.tokens import Keyring
+from framecast.service.store.state import State
 
 # JSON may hold lone surrogates, which UTF-8 can't.
 TEXTS = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "L"]), max_size=5)

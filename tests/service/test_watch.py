@@ -17,8 +17,8 @@ from PIL import Image, ImageFile
 
 from framecast.core.rendition import QUALITIES
 from framecast.mock.device import FakeDevice
+from framecast.service.access.rights import CONTROL
 from framecast.service.api import query, watch
-from framecast.service.rights import CONTROL
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import EARLY, STREAM, MjpegViewer, Page, mjpeg
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 from playwright.sync_api import Browser, expect
 
 from framecast import web
-from framecast.service import authority
+from framecast.service.front import authority
 from tests.web.conftest import Open, Process, Start, Watched
 from tests.web.looking import wait_moving
 

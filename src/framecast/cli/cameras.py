@@ -80,7 +80,7 @@ def add(
     if server := Server.find(folder):
         camera = server.call("POST", "/api/v1/cameras", {"id": camera_id, **fields})
     else:
-        from framecast.service.state import State
+        from framecast.service.store.state import State
 
         with State.open(folder) as state:
             if camera_id in configuration.with_changes(state.changes()).settings.cameras:
@@ -108,7 +108,7 @@ def remove(
     if server := Server.find(folder):
         server.call("DELETE", f"/api/v1/cameras/{camera_id}")
     else:
-        from framecast.service.state import State
+        from framecast.service.store.state import State
 
         with State.open(folder) as state:
             if camera_id not in configuration.with_changes(state.changes()).settings.cameras:
@@ -123,7 +123,7 @@ app.command("probe")(doctor.doctor)
 def _configured(configuration: Configuration) -> list[dict[str, Any]]:
     """What a server would start with."""
     from framecast.service.config import mask_url
-    from framecast.service.state import State
+    from framecast.service.store.state import State
 
     folder = configuration.settings.server.data
     if folder.exists():

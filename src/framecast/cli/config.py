@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Show the settings.")
 def show(config: options.ConfigFile = None, data: options.DataFolder = None, as_json: options.AsJson = False) -> None:
     """Print every setting that holds for a server started here, and where it was given; secrets are masked."""
     from framecast.service.config import report
-    from framecast.service.state import State
+    from framecast.service.store.state import State
 
     configuration = options.load(config, data)
     if (configuration.settings.server.data / "framecast.db").exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from framecast.core.errors import FramecastError
-from framecast.service import control
+from framecast.service.front import control
 
 # A probe tries several addresses, some of which never answer.
 _TIMEOUT_S = 60.0

@@ -85,7 +85,7 @@ def _probe(target: str, config: Path | None, data: Path | None, add: Add) -> Non
     import asyncio
 
     from framecast.service.config import CAMERA_ID
-    from framecast.service.state import State
+    from framecast.service.store.state import State
 
     url, user, password = target, "", ""
     if CAMERA_ID.fullmatch(target):

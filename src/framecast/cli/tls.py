@@ -14,8 +14,8 @@ from framecast.cli import console, options
 from framecast.cli.control import Server
 
 if TYPE_CHECKING:
-    from framecast.service.authority import Issued
     from framecast.service.config import Configuration
+    from framecast.service.front.authority import Issued
 
 app = typer.Typer(no_args_is_help=True, help="Serve HTTPS by an authority of this machine's own.")
 
@@ -62,7 +62,7 @@ def init(
 
       framecast tls init --host cams.example.net
     """
-    from framecast.service import authority
+    from framecast.service.front import authority
 
     configuration = options.load(config, data)
     folder = configuration.settings.server.data
@@ -81,7 +81,7 @@ def renew(host: Hosts = None, config: options.ConfigFile = None, data: options.D
 
     Names given before are kept unless others are given; this machine's own, as it is called now, are always in it.
     """
-    from framecast.service import authority
+    from framecast.service.front import authority
 
     configuration = options.load(config, data)
     _tell(configuration, authority.renew(configuration.settings.server.data, host))
@@ -90,7 +90,7 @@ def renew(host: Hosts = None, config: options.ConfigFile = None, data: options.D
 @app.command("trust")
 def trust(config: options.ConfigFile = None, data: options.DataFolder = None) -> None:
     """Show again how devices come to trust this machine's authority."""
-    from framecast.service import authority
+    from framecast.service.front import authority
 
     configuration = options.load(config, data)
     _tell_how_to_trust(configuration, authority.present(configuration.settings.server.data))

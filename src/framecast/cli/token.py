@@ -14,7 +14,7 @@ from framecast.cli.control import Server
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from framecast.service.state import State
+    from framecast.service.store.state import State
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that devices and viewers show.")
 
@@ -43,7 +43,7 @@ def create(
 
       framecast token create kitchen-display --right watch
     """
-    from framecast.service import tokenapi
+    from framecast.service.access import tokenapi
     from framecast.service.config.schema import did_you_mean
 
     for word in right:
@@ -58,7 +58,7 @@ def create(
         known = [item["id"] for item in server.call("GET", "/api/v1/cameras")["cameras"]] if camera else []
         is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
     else:
-        from framecast.service.state import State
+        from framecast.service.store.state import State
 
         with State.open(folder) as state:
             made = tokenapi.create(state, body)
@@ -83,7 +83,7 @@ def create(
 @app.command("list")
 def list_(config: options.ConfigFile = None, data: options.DataFolder = None, as_json: options.AsJson = False) -> None:
     """List the tokens, without their secrets."""
-    from framecast.service import tokenapi
+    from framecast.service.access import tokenapi
 
     folder = _folder(config, data)
     server = Server.find(folder)
@@ -119,7 +119,7 @@ def revoke(
     data: options.DataFolder = None,
 ) -> None:
     """Make a token useless at once; the sessions of browsers that used it end."""
-    from framecast.service import tokenapi
+    from framecast.service.access import tokenapi
 
     folder = _folder(config, data)
     if server := Server.find(folder):
@@ -143,7 +143,7 @@ def _folder(config: Path | None, data: Path | None) -> Path:
 
 def _stored(folder: Path, ask: Callable[[State], Any]) -> Any:
     """What the state answers when no server runs."""
-    from framecast.service.state import State
+    from framecast.service.store.state import State
 
     with State.open(folder) as state:
         return ask(state)

@@ -17,14 +17,16 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from framecast.service import control, m5, views
+from framecast.service.api import m5
 from framecast.service.api.table import make_table
+from framecast.service.cameras import views
 from framecast.service.config import Address, Settings
-from framecast.service.handshake import TlsListener
-from framecast.service.http import Front, Rules
-from framecast.service.routing import Table
+from framecast.service.front import control
+from framecast.service.front.handshake import TlsListener
+from framecast.service.front.http import Front, Rules
+from framecast.service.front.routing import Table
+from framecast.service.front.tls import Files, Https, Tls
 from framecast.service.service import Service
-from framecast.service.tls import Files, Https, Tls
 
 log = logging.getLogger("framecast.service.server")
 

@@ -25,18 +25,18 @@ from framecast.output.dashboard.hub import Hub
 from framecast.output.hls.playlists import HlsHub
 from framecast.output.mp4 import Mp4Output
 from framecast.output.restream.dial import CheckAddress
-from framecast.service import tokenapi
-from framecast.service.cameras import Camera, Cameras, Parts
-from framecast.service.changes import PINS, check_changes, checked, free_id
+from framecast.service.access import tokenapi
+from framecast.service.access.rights import BY_QUERY, Access, Grant
+from framecast.service.access.tokens import Keyring
+from framecast.service.cameras.cameras import Camera, Cameras, Parts
+from framecast.service.cameras.changes import PINS, check_changes, checked, free_id
+from framecast.service.cameras.peering import Peering
+from framecast.service.cameras.reach import check_address, url_refusal
+from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
-from framecast.service.peering import Peering
-from framecast.service.reach import check_address, url_refusal
-from framecast.service.restreams import Restreams
-from framecast.service.rights import BY_QUERY, Access, Grant
-from framecast.service.state import State
-from framecast.service.tls import Https
-from framecast.service.tokens import Keyring
+from framecast.service.front.tls import Https
+from framecast.service.store.state import State
 from framecast.web import Asset
 
 log = logging.getLogger("framecast.service")

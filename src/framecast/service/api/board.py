@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from framecast.service import views
-from framecast.service.cameras import Camera, Cameras
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera, Cameras
 
 GOOD_FOR_S = 0.1
 """Half of the shortest interval at which a page may ask for numbers."""

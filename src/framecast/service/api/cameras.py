@@ -10,14 +10,14 @@ from typing import Any
 
 from aiohttp import web
 
-from framecast.service import peering, restreams, views
-from framecast.service.bodies import json_response, read_json
-from framecast.service.cameras import Camera
+from framecast.service.access.rights import Right
+from framecast.service.cameras import peering, restreams, views
+from framecast.service.cameras.cameras import Camera
+from framecast.service.cameras.probing import findings, probe_url
+from framecast.service.cameras.reach import check_address
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.probing import findings, probe_url
-from framecast.service.reach import check_address
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import json_response, read_json
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 
 PROBES_AT_A_TIME = 4

@@ -16,12 +16,12 @@ from framecast.core.rendition import Rendition, snap_quality, snap_width
 from framecast.core.stream import Stream
 from framecast.output.containers.fragments import Fragments
 from framecast.output.mp4 import CONTENT_TYPE
+from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.leaving import while_here
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service, admitted
 
 START_WAIT_S = 12.0

@@ -8,17 +8,17 @@ from typing import Any
 from aiohttp import web
 
 from framecast.core.limits import Quietly
-from framecast.service import views
+from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.publish import answer, hand_in, read_picture
 from framecast.service.api.sound import BODY, hand_in_sound, listeners, read_sound, send_sound
 from framecast.service.api.watch import allowed, named, send_mjpeg, send_snapshot
-from framecast.service.bodies import json_response
-from framecast.service.cameras import Camera
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera
 from framecast.service.config import CAMERA_ID
 from framecast.service.errors import ApiError
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import json_response
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 
 log = logging.getLogger("framecast.service.api.compat")

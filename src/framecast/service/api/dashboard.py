@@ -20,13 +20,13 @@ from framecast.core.errors import LimitReached
 from framecast.core.seat import GONE
 from framecast.core.stream import Stream
 from framecast.output.dashboard.hub import Page
+from framecast.service.access.rights import Grant, Right
 from framecast.service.api.board import Board
 from framecast.service.api.interest import Interest, PageWish, check_wish
 from framecast.service.api.sockets import open_socket
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError
-from framecast.service.rights import Grant, Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire.wsframe import Opcode, server_frame
 

@@ -12,13 +12,13 @@ from aiohttp import web
 from framecast.core.rendition import H264
 from framecast.output.containers.transportstream import TransportStream
 from framecast.output.hls.playlists import AHEAD, INDEX, STREAM, Gone, Hls, Source
+from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.coded import WATCH, coded_rendition, no_picture
 from framecast.service.api.leaving import gone
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import bad_request, closing, not_found
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire import m3u8
 

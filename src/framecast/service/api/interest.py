@@ -21,10 +21,10 @@ from framecast.output.dashboard.hub import (
     SoundSubscription,
     Subscription,
 )
-from framecast.service import views
 from framecast.service.api import query
 from framecast.service.api.coded import can_encode
-from framecast.service.cameras import Camera
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.service import Service
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import WSCloseCode
 
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.service import Service
 

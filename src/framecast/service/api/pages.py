@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from framecast.service.access.rights import Right
 from framecast.service.errors import not_found
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.web import PAGES, Asset, page_policy
 

@@ -16,15 +16,15 @@ from framecast.core.packet import Packet
 from framecast.ingest.push import Desk
 from framecast.ingest.sound import Microphone
 from framecast.output.talk import KEPT_CHUNKS, Talk
+from framecast.service.access.rights import Right
 from framecast.service.api.leaving import last_words
 from framecast.service.api.sockets import open_socket
-from framecast.service.bodies import read_body
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
-from framecast.service.headers import Brief
-from framecast.service.http import is_followed_by_junk
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import read_body
+from framecast.service.front.connection import is_followed_by_junk
+from framecast.service.front.headers import Brief
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire import form, pcm
 from framecast.wire.errors import FormError

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from framecast import __version__
-from framecast.service.bodies import json_response
+from framecast.service.access.rights import CONTROL, Right
 from framecast.service.errors import not_found
-from framecast.service.rights import CONTROL, Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import json_response
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 
 NEEDS_HTTPS = ("talk", "webcodecs", "clipboard", "install", "wake_lock")

@@ -14,12 +14,12 @@ from framecast.core.packet import Format, Packet
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output import sound
+from framecast.service.access.rights import Right
 from framecast.service.api.leaving import while_here
-from framecast.service.bodies import read_body
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, closing
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import read_body
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service, admitted
 from framecast.wire import pcm, wav
 from framecast.wire.pcm import PcmError

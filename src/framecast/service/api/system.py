@@ -12,14 +12,15 @@ from aiohttp import web
 
 from framecast import __version__
 from framecast.core.stream import State
-from framecast.service import openapi, views
-from framecast.service.bodies import json_response, read_json
-from framecast.service.cameras import Camera
+from framecast.service.access.rights import BY_QUERY, COOKIE, SECURE_COOKIE, Grant, Right
+from framecast.service.access.tokens import SESSION_LIFE_S
+from framecast.service.api import openapi
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, not_found
-from framecast.service.rights import BY_QUERY, COOKIE, SECURE_COOKIE, Grant, Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import json_response, read_json
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
-from framecast.service.tokens import SESSION_LIFE_S
 
 WRONG_KEYS_PER_MINUTE = 10
 SENDING = (State.LIVE, State.STALLED)
@@ -192,6 +193,6 @@ def process() -> dict[str, Any]:
 
 def _import_exposition() -> Callable[[Service, Iterable[Camera]], bytes]:
     # Imported when first asked for, and not on the loop: it takes 60 ms.
-    from framecast.service.metrics import exposition
+    from framecast.service.operations.metrics import exposition
 
     return exposition

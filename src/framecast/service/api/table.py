@@ -17,7 +17,7 @@ from framecast.service.api import (
     watch,
     whep,
 )
-from framecast.service.routing import Route, Table
+from framecast.service.front.routing import Route, Table
 from framecast.service.service import Service
 
 

@@ -12,14 +12,14 @@ from aiohttp import HttpVersion10, WSMsgType, web
 from framecast.core.errors import LimitReached
 from framecast.core.viewer import new_viewer
 from framecast.output import talk
+from framecast.service.access.rights import Right
 from framecast.service.api.leaving import last_words
 from framecast.service.api.publish import GONE_CODE
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.sound import form_headers, stream_sound
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire import pcm
 from framecast.wire.pcm import PcmError

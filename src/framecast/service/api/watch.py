@@ -8,12 +8,12 @@ from aiohttp import HttpVersion10, web
 
 from framecast.output import mjpeg, snapshot
 from framecast.output.following import Plan
+from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.leaving import while_here
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service, admitted
 
 SNAPSHOT_WAIT_S = 5.0

@@ -9,13 +9,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from framecast.output.webrtc.peer import Peer
+from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.leaving import while_here
 from framecast.service.api.watch import allowed
-from framecast.service.bodies import read_body
 from framecast.service.errors import ApiError, bad_request, closing, not_found
-from framecast.service.rights import Right
-from framecast.service.routing import Call, Route
+from framecast.service.front.bodies import read_body
+from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.wire import sdp
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framecast.core.errors import ConfigError, FramecastError
-from framecast.service.tls import Files
+from framecast.service.front.tls import Files
 
 if TYPE_CHECKING:
     from cryptography import x509

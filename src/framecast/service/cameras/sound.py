@@ -15,9 +15,9 @@ from framecast.ingest.sound import Microphone
 from framecast.ingest.target import Target
 from framecast.output.sound import Output
 from framecast.output.talk import Talk
+from framecast.service.cameras.reach import check_address
 from framecast.service.config import CameraConfig, StreamOptions
-from framecast.service.config.models import NetworkSettings
-from framecast.service.reach import check_address
+from framecast.service.config.sections import NetworkSettings
 
 Duplex = Literal["half", "full"]
 ECHO_S = 0.3

@@ -17,9 +17,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from framecast.service.places import Places
+from framecast.service.front.places import Places
 
-log = logging.getLogger("framecast.service.handshake")
+log = logging.getLogger("framecast.service.front.handshake")
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 

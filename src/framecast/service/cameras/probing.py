@@ -8,10 +8,10 @@ from typing import Any
 
 from framecast.core.source import Source
 from framecast.core.stream import State
-from framecast.service import views
-from framecast.service.cameras import Camera
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera
+from framecast.service.cameras.reach import CheckAddress
 from framecast.service.config import mask_url
-from framecast.service.reach import CheckAddress
 
 
 async def probe_url(

@@ -23,10 +23,10 @@ from framecast.ingest.gate import Gate, Limits, ScanBudget
 from framecast.ingest.push import Desk
 from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
+from framecast.service.cameras.sound import Sound, open_sound
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
-from framecast.service.sound import Sound, open_sound
 
-log = logging.getLogger("framecast.service.cameras")
+log = logging.getLogger("framecast.service.cameras.cameras")
 
 MOST_NUMBERS = 65_535
 OnFault = Callable[[str], object]

@@ -19,7 +19,7 @@ from typing import Self
 from framecast.core.errors import ConfigError
 from framecast.service.config import Configuration
 
-log = logging.getLogger("framecast.service.tls")
+log = logging.getLogger("framecast.service.front.tls")
 
 FOLDER_NAME = "tls"
 LOOK_S = 10.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from framecast.core.errors import Misuse
-from framecast.service.config.models import NetworkSettings
+from framecast.service.config.sections import NetworkSettings
 
 CheckAddress = Callable[[str, str], None]
 

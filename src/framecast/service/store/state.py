@@ -7,59 +7,32 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from framecast.core.errors import ConfigError, Misuse, StateError
-from framecast.service import tokens
+from framecast.core.errors import Misuse
+from framecast.service.access import tokens
+from framecast.service.access.rights import Right
+from framecast.service.access.tokens import Session, Token
 from framecast.service.config.sources import Changes
-from framecast.service.rights import Right
-from framecast.service.tokens import Session, Token
+from framecast.service.store.database import Database
 
-FILE_NAME = "framecast.db"
 FRAME_ID_BLOCK = 10_000
-_BUSY_TIMEOUT_S = 5.0
-
-# Each entry brings the file from version index to index + 1; what was released is never edited.
-_MIGRATIONS = (
-    """
-    CREATE TABLE cameras (id TEXT PRIMARY KEY, fields TEXT NOT NULL) STRICT;
-    CREATE TABLE removed (id TEXT PRIMARY KEY) STRICT;
-    CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    CREATE TABLE tokens (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL UNIQUE,
-        digest BLOB NOT NULL UNIQUE,
-        rights TEXT NOT NULL,
-        cameras TEXT,
-        created_s REAL NOT NULL,
-        last_used_s REAL,
-        revoked_s REAL
-    ) STRICT;
-    CREATE TABLE sessions (
-        digest BLOB PRIMARY KEY,
-        token_id INTEGER NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
-        expires_s REAL NOT NULL
-    ) STRICT;
-    CREATE TABLE frame_ids (camera TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;
-    """,
-    "ALTER TABLE cameras ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0",
-)
 
 
 class State:
-    """The open state file; use ``State.open``."""
+    """The open state file; use ``State.open``.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
+    Attributes:
+        database: The file, for those who keep tables of their own in it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -68,37 +41,11 @@ class State:
         Raises:
             ConfigError: It can't be read or written, is no such file, or was written by a newer Framecast.
         """
-        path = folder / FILE_NAME
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made here, so that SQLite (whose side files take over the mode) never makes it readable to others.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise ConfigError(
-                str(folder), "server.data", str(folder), f"a folder that can be written is needed ({error.strerror})"
-            ) from None
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=32
-        )
-        try:
-            _prepare(connection, path)
-        except sqlite3.Error as error:
-            connection.close()
-            raise ConfigError(
-                str(path),
-                "server.data",
-                str(folder),
-                f"the state can't be used ({error}); move it away or name another folder",
-            ) from None
-        except ConfigError:
-            connection.close()
-            raise
-        return cls(connection)
+        return cls(Database.open(folder))
 
     def close(self) -> None:
         """Let go of the file; nothing can be asked afterwards."""
-        with self._lock:
-            self._connection.close()
+        self.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -110,10 +57,10 @@ class State:
 
     def changes(self) -> Changes:
         """All that the API changed."""
-        with self._lock:
-            settings = self._connection.execute("SELECT key, value FROM settings").fetchall()
-            cameras = self._connection.execute("SELECT id, fields, trusted FROM cameras ORDER BY rowid").fetchall()
-            removed = self._connection.execute("SELECT id FROM removed").fetchall()
+        with self.database.read() as connection:
+            settings = connection.execute("SELECT key, value FROM settings").fetchall()
+            cameras = connection.execute("SELECT id, fields, trusted FROM cameras ORDER BY rowid").fetchall()
+            removed = connection.execute("SELECT id FROM removed").fetchall()
         return Changes(
             settings={key: json.loads(value) for key, value in settings},
             cameras={camera_id: json.loads(fields) for camera_id, fields, _ in cameras},
@@ -127,7 +74,7 @@ class State:
         Args:
             trusted: Whether the operator gave them on this machine, so that the URL may point anywhere.
         """
-        with self._write() as connection:
+        with self.database.write() as connection:
             row = connection.execute("SELECT fields FROM cameras WHERE id = ?", (camera_id,)).fetchone()
             merged = {**(json.loads(row[0]) if row else {}), **fields}
             text = json.dumps({name: value for name, value in merged.items() if value is not None})
@@ -145,14 +92,14 @@ class State:
         Args:
             configured: Whether it also stands in the configuration file, from where it must stay away.
         """
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
 
     def save_settings(self, values: Mapping[str, Any]) -> None:
         """Keep these settings, by dotted key; None forgets a change."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             for key, value in values.items():
                 if value is None:
                     connection.execute("DELETE FROM settings WHERE key = ?", (key,))
@@ -171,7 +118,7 @@ class State:
         Ids start at 1. What is left of a block when the server ends is lost. A camera that was removed and comes back
         goes on where it was.
         """
-        with self._write() as connection:
+        with self.database.write() as connection:
             row = connection.execute("SELECT next FROM frame_ids WHERE camera = ?", (camera_id,)).fetchone()
             start = int(row[0]) if row else 1
             connection.execute(
@@ -185,8 +132,8 @@ class State:
 
     def tokens(self) -> list[Token]:
         """Every token, revoked ones too, the oldest first."""
-        with self._lock:
-            rows = self._connection.execute(
+        with self.database.read() as connection:
+            rows = connection.execute(
                 "SELECT id, name, digest, rights, cameras, created_s, last_used_s, revoked_s FROM tokens ORDER BY id"
             ).fetchall()
         return [_token(row) for row in rows]
@@ -197,7 +144,7 @@ class State:
         """A new token, and its secret, which can't be found out later; raises Misuse when the name is taken."""
         secret = tokens.new_secret()
         created_s = time.time() if now_s is None else now_s
-        with self._write() as connection:
+        with self.database.write() as connection:
             try:
                 cursor = connection.execute(
                     "INSERT INTO tokens (name, digest, rights, cameras, created_s) VALUES (?, ?, ?, ?, ?)",
@@ -218,7 +165,7 @@ class State:
     def revoke_token(self, name: str, *, now_s: float | None = None) -> bool:
         """Make a token useless at once, and end its sessions; False when there is none of this name."""
         revoked_s = time.time() if now_s is None else now_s
-        with self._write() as connection:
+        with self.database.write() as connection:
             cursor = connection.execute(
                 "UPDATE tokens SET revoked_s = COALESCE(revoked_s, ?) WHERE name = ?", (revoked_s, name)
             )
@@ -227,12 +174,12 @@ class State:
 
     def forget_token(self, name: str) -> bool:
         """Remove a token from the list; without any token left, a server on loopback is open again."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             return connection.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount > 0
 
     def touch_tokens(self, uses: Mapping[int, float]) -> None:
         """Keep when tokens were last used: token id to Unix seconds."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.executemany(
                 "UPDATE tokens SET last_used_s = ? WHERE id = ?",
                 [(used_s, token_id) for token_id, used_s in uses.items()],
@@ -240,7 +187,7 @@ class State:
 
     def sessions(self, *, now_s: float | None = None) -> list[Session]:
         """Sessions that haven't ended; those that have are removed."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.execute("DELETE FROM sessions WHERE expires_s <= ?", (time.time() if now_s is None else now_s,))
             rows = connection.execute("SELECT digest, token_id, expires_s FROM sessions").fetchall()
         return [Session(bytes(row[0]), row[1], row[2]) for row in rows]
@@ -250,7 +197,7 @@ class State:
         session_id = tokens.new_session_id()
         start_s = time.time() if now_s is None else now_s
         session = Session(tokens.digest(session_id), token_id, start_s + tokens.SESSION_LIFE_S)
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.execute(
                 "DELETE FROM sessions WHERE token_id = ?1 AND digest NOT IN"
                 " (SELECT digest FROM sessions WHERE token_id = ?1 ORDER BY expires_s DESC LIMIT ?2)",
@@ -264,58 +211,8 @@ class State:
 
     def delete_session(self, digest: bytes) -> None:
         """End a session, given what ``Keyring.drop_session`` returned."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.execute("DELETE FROM sessions WHERE digest = ?", (digest,))
-
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                with _transaction(self._connection):
-                    yield self._connection
-            except sqlite3.Error as error:
-                raise StateError(f"the state can't be written: {error}") from error
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # IMMEDIATE: another process (the command line) may write too, and a lock taken late can't be waited for.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    version = _version(connection, path)
-    if version == len(_MIGRATIONS):
-        return
-    with _transaction(connection):
-        # Read again: another process may have done it in between.
-        for migration in _MIGRATIONS[_version(connection, path) :]:
-            for statement in migration.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(_MIGRATIONS):
-        raise ConfigError(
-            str(path),
-            "version",
-            version,
-            f"this Framecast knows versions up to {len(_MIGRATIONS)}; update it, or name another data folder",
-        )
-    return version
 
 
 def _token(row: tuple[Any, ...]) -> Token:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from framecast import __version__
+from framecast.service.access.rights import Right
 from framecast.service.config import CameraConfig
-from framecast.service.rights import Right
-from framecast.service.routing import Route
+from framecast.service.front.routing import Route
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from framecast.service.rights import Credential, Grant, Right
+from framecast.service.access.rights import Credential, Grant, Right
 
 PREFIX = "fc_"
 SESSION_LIFE_S = 30 * 86_400

@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from framecast import __version__
 from framecast.core.stream import State
-from framecast.service import views
-from framecast.service.cameras import Camera
+from framecast.service.cameras import views
+from framecast.service.cameras.cameras import Camera
 from framecast.service.service import Service
 
 _CAMERA = ["camera"]

@@ -15,9 +15,9 @@ from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
 from framecast.output.webrtc import viewers as webrtc
 from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
-from framecast.service.cameras import Camera, Cameras
+from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
-from framecast.service.config.models import WebrtcSettings
+from framecast.service.config.sections import WebrtcSettings
 from framecast.service.errors import ApiError, not_found
 from framecast.wire import sdp
 

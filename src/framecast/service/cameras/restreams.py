@@ -16,9 +16,9 @@ from framecast.output.restream.dial import CheckAddress
 from framecast.output.restream.restream import Restream, RestreamError, Session
 from framecast.output.restream.rtmpsession import RtmpSession
 from framecast.output.restream.rtspsession import RtspSession
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
+from framecast.service.cameras.peering import Peering
 from framecast.service.config.restreamurls import hide_secrets, http_url, mask_restream_url
-from framecast.service.peering import Peering
 
 
 @dataclass(slots=True)

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from framecast.core.errors import Misuse
+from framecast.service.access.rights import Right
+from framecast.service.access.tokens import Token
 from framecast.service.config import CAMERA_ID
-from framecast.service.rights import Right
-from framecast.service.state import State
-from framecast.service.tokens import Token
+from framecast.service.store.state import State
 
 GRANTABLE = (Right.WATCH, Right.OPERATE, Right.PUBLISH)
 _NAME = re.compile(r"[\w][\w .@+-]{0,63}")

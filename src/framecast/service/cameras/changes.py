@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from framecast.core.errors import ConfigError
-from framecast.service.cameras import Camera, Cameras
+from framecast.service.access.rights import Grant
+from framecast.service.cameras.cameras import Camera, Cameras
+from framecast.service.cameras.reach import url_refusal
 from framecast.service.config import CameraConfig, Configuration, Origin, check_camera
-from framecast.service.config.models import NetworkSettings
 from framecast.service.config.restreamurls import http_url
+from framecast.service.config.sections import NetworkSettings
 from framecast.service.errors import ApiError
-from framecast.service.reach import url_refusal
-from framecast.service.rights import Grant
 
 PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
 """Where a setting is given that wins over changes by the API."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from framecast.core.limits import Quietly
 
-log = logging.getLogger("framecast.service.places")
+log = logging.getLogger("framecast.service.front.places")
 
 LOCAL = "local"
 """Peer of the control socket's connections, which count and are never turned away."""

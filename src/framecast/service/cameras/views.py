@@ -9,7 +9,7 @@ from framecast.core.ladder import Choice
 from framecast.core.packet import Packet
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
-from framecast.service.cameras import Camera
+from framecast.service.cameras.cameras import Camera
 from framecast.service.config import mask_url
 
 Json = dict[str, Any]

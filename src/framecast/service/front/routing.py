@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from framecast.service.rights import Grant, Right
+from framecast.service.access.rights import Grant, Right
 
 Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
 

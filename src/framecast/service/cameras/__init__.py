@@ -1,0 +1,1 @@
+"""The cameras of one server, and everything that is kept for each."""

@@ -1,0 +1,1 @@
+"""Sockets and HTTP: what stands between a request and its handler."""

@@ -1,0 +1,193 @@
+"""One connection: aiohttp's handler of it, with limits and answers of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from framecast.service.errors import ApiError
+from framecast.service.front import headers
+from framecast.service.front.bodies import error_response, see_that_none_has_begun
+from framecast.service.front.places import LOCAL
+from framecast.service.front.places import Connection as Place
+
+if TYPE_CHECKING:
+    from framecast.service.front.http import Server
+
+log = logging.getLogger("framecast.service.front.connection")
+
+QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
+JUNK_WAIT_S = 0.25
+"""How long what may follow a broken upload is waited for: a device sends its picture in one go."""
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r", re.I)
+
+
+class Connection(RequestHandler):
+    """aiohttp's handler of one connection, with limits and answers of our own.
+
+    Attributes:
+        token: Name of the token that the latest request showed; empty for none.
+        precursor: What was counted among the places for it during its handshake.
+        changing: The task that handles its latest request that may change something.
+    """
+
+    __slots__ = (
+        "_body",
+        "_eager",
+        "_first_timer",
+        "_front",
+        "_junk",
+        "changing",
+        "local",
+        "peer",
+        "precursor",
+        "token",
+    )
+
+    def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._front = server.front
+        self.local = server.local
+        self.peer = ""
+        self.token = ""
+        self.precursor: Place | None = None
+        self.changing: asyncio.Task[Any] | None = None
+        self._eager: socket.socket | None = None
+        self._body: StreamReader | None = None
+        self._first_timer: asyncio.TimerHandle | None = None
+        self._junk: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = LOCAL if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
+        if self.precursor is not None:
+            self._front.places.closed(self.precursor)
+            self.precursor = None
+        if not self._front.places.opened(self):
+            cast(asyncio.Transport, transport).abort()
+        self._first_timer = self._loop.call_later(self._front.rules.header_timeout_s, self._first_deadline)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._first_timer is not None:
+            self._first_timer.cancel()
+            self._first_timer = None
+        if self._eager is not None:
+            self._eager.detach()
+            self._eager = None
+        self._front.places.closed(self)
+        super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was asked over it yet."""
+        return self._request_count == 0
+
+    def evict(self) -> None:
+        """Close it, since others need the room."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def acknowledge_at_once(self, body: StreamReader, *, endless: bool) -> None:
+        """Have the kernel acknowledge what comes over this connection as it comes.
+
+        Simple firmwares leave Nagle's algorithm on: the end of a picture then waits for the acknowledgement of what
+        went before, which the kernel delays by 40 ms. It forgets this again by itself, so it is asked at each read,
+        but for the last one of a request, which the answer acknowledges.
+
+        Args:
+            body: Of the request that is answered now.
+            endless: Messages without an answer follow it.
+        """
+        self._body = None if endless else body
+        if QUICK_ACK is None or self.local or self._eager is not None or self.transport is None:
+            return
+        theirs = self.transport.get_extra_info("socket")
+        # The loop's own stand-in makes and closes a socket for each call. This one shares the descriptor, which stays
+        # the transport's: it is let go of in `connection_lost`.
+        self._eager = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+        self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+
+    def _first_deadline(self) -> None:
+        self._first_timer = None
+        if self._request_count == 0:
+            self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        # aiohttp's parser forgets whole requests that came in the same data as something that is none. An upload
+        # whose length is too small is such a case, so its head is parsed before its body, unless it says to end with
+        # the data. A cut anywhere is harmless.
+        if data.startswith((b"POST ", b"PUT ")):
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 <= end < len(data) and not _says(data, end, len(data) - end):
+                super().data_received(data[:end])
+                data = data[end:]
+        super().data_received(data)
+        if self._eager is not None and data and self._expects_more():
+            self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[arg-type]
+        if self._junk is not None and self._messages and not self._junk.done():
+            self._junk.set_result(None)
+
+    def _expects_more(self) -> bool:
+        if self.transport is None or self.transport.is_closing():
+            return False
+        body = self._messages[-1][1] if self._messages else self._body
+        return body is None or not body.is_eof()
+
+    async def is_followed_by_junk(self) -> bool:
+        """Whether the request being answered is followed by something that is none, now or soon."""
+        if not self._messages:
+            self._junk = self._loop.create_future()
+            try:
+                async with asyncio.timeout(JUNK_WAIT_S):
+                    await self._junk
+            except TimeoutError:
+                return False
+            finally:
+                self._junk = None
+        return isinstance(self._messages[0][0], _ErrInfo)
+
+    def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Give an answer, of whatever kind, the headers that every answer carries."""
+        headers.decorate(request, response, self._front.rules.allowed_origins)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):
+            words = "The peer has gone"  # before the head of its answer was out: nobody is there to read this
+        elif status >= 500 and not isinstance(exc, ApiError):
+            log.error("a request failed: %s %s", request.method, request.path, exc_info=exc)
+            words = "Something went wrong here; the log says what"
+        else:
+            words = "This is not a request that can be read: " + (message or str(exc)).partition("\n")[0][:200]
+        response = error_response(status, "internal" if status >= 500 else "bad_request", words)
+        response.force_close()
+        see_that_none_has_begun(request, response)
+        return response
+
+
+def _says(data: bytes, end: int, length: int) -> bool:
+    """Whether the head that ends at ``end`` announces a body of ``length`` bytes."""
+    found = _CONTENT_LENGTH.search(data, 0, end)
+    return found is not None and int(found[1]) == length
+
+
+class Request(web.BaseRequest):
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        cast(Connection, self.protocol).decorate(self, response)
+
+
+async def is_followed_by_junk(request: web.BaseRequest) -> bool:
+    """Whether a request whose body was read is followed by bytes that are no request: its length was too small."""
+    return await cast(Connection, request.protocol).is_followed_by_junk()

@@ -1,0 +1,129 @@
+"""The state file: opening it, bringing it up to date, reading and writing it.
+
+SQLite in the data folder. All methods are synchronous and take one lock, so any thread may call them; they wait for the
+disk, so a server calls them from an executor. Each write is synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from framecast.core.errors import ConfigError, StateError
+from framecast.service.store.migrations import MIGRATIONS
+
+FILE_NAME = "framecast.db"
+_BUSY_TIMEOUT_S = 5.0
+
+
+class Database:
+    """The open file; use ``Database.open``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """That in ``folder``, made if there is none: folder 0700, file 0600.
+
+        Raises:
+            ConfigError: It can't be read or written, is no such file, or was written by a newer Framecast.
+        """
+        path = folder / FILE_NAME
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Made here, so that SQLite (whose side files take over the mode) never makes it readable to others.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise ConfigError(
+                str(folder), "server.data", str(folder), f"a folder that can be written is needed ({error.strerror})"
+            ) from None
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=32
+        )
+        try:
+            _prepare(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise ConfigError(
+                str(path),
+                "server.data",
+                str(folder),
+                f"the state can't be used ({error}); move it away or name another folder",
+            ) from None
+        except ConfigError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """Let go of the file; nothing can be asked afterwards."""
+        with self._lock:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for reading, while nobody else uses it."""
+        with self._lock:
+            yield self._connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """The connection within a transaction, which is kept when the block ends without an exception.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._lock:
+            try:
+                with _transaction(self._connection):
+                    yield self._connection
+            except sqlite3.Error as error:
+                raise StateError(f"the state can't be written: {error}") from error
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    # IMMEDIATE: another process (the command line) may write too, and a lock taken late can't be waited for.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    version = _version(connection, path)
+    if version == len(MIGRATIONS):
+        return
+    with _transaction(connection):
+        # Read again: another process may have done it in between.
+        for migration in MIGRATIONS[_version(connection, path) :]:
+            for statement in migration.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            str(path),
+            "version",
+            version,
+            f"this Framecast knows versions up to {len(MIGRATIONS)}; update it, or name another data folder",
+        )
+    return version
