@@ -12,10 +12,10 @@ from framecast.core.rendition import QUALITIES, WIDTHS_PX
 from framecast.output.mjpeg import EARLY_HEADERS
 from framecast.service.access.rights import Right
 from framecast.service.api import query
+from framecast.service.api.metrics import exposition
 from framecast.service.api.publish import REPLACED_CODE, SILENT_CODE
 from framecast.service.api.table import make_table
 from framecast.service.front import authority
-from framecast.service.operations.metrics import exposition
 from tests.service.serving import jpeg, serving
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from framecast.core.errors import Misuse
-from framecast.service.access import tokenapi
 from framecast.service.access.tokens import digest
+from framecast.service.accounts import tokenapi
 from framecast.service.store.state import State
 
 

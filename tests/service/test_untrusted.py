@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from framecast.core.errors import ConfigError, Misuse
 from framecast.service import config
-from framecast.service.access import tokenapi
 from framecast.service.access.rights import Credential, credential, host_allowed, origin_allowed
 from framecast.service.access.tokens import Keyring
+from framecast.service.accounts import tokenapi
 from framecast.service.cameras.reach import url_refusal
 from framecast.service.config.models import CameraConfig
 from framecast.service.config.sections import NetworkSettings

@@ -43,7 +43,7 @@ def create(
 
       framecast token create kitchen-display --right watch
     """
-    from framecast.service.access import tokenapi
+    from framecast.service.accounts import tokenapi
     from framecast.service.config.schema import did_you_mean
 
     for word in right:
@@ -83,7 +83,7 @@ def create(
 @app.command("list")
 def list_(config: options.ConfigFile = None, data: options.DataFolder = None, as_json: options.AsJson = False) -> None:
     """List the tokens, without their secrets."""
-    from framecast.service.access import tokenapi
+    from framecast.service.accounts import tokenapi
 
     folder = _folder(config, data)
     server = Server.find(folder)
@@ -119,7 +119,7 @@ def revoke(
     data: options.DataFolder = None,
 ) -> None:
     """Make a token useless at once; the sessions of browsers that used it end."""
-    from framecast.service.access import tokenapi
+    from framecast.service.accounts import tokenapi
 
     folder = _folder(config, data)
     if server := Server.find(folder):

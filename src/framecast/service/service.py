@@ -25,9 +25,9 @@ from framecast.output.dashboard.hub import Hub
 from framecast.output.hls.playlists import HlsHub
 from framecast.output.mp4 import Mp4Output
 from framecast.output.restream.dial import CheckAddress
-from framecast.service.access import tokenapi
 from framecast.service.access.rights import BY_QUERY, Access, Grant
 from framecast.service.access.tokens import Keyring
+from framecast.service.accounts import tokenapi
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
 from framecast.service.cameras.changes import PINS, check_changes, checked, free_id
 from framecast.service.cameras.peering import Peering

@@ -193,6 +193,6 @@ def process() -> dict[str, Any]:
 
 def _import_exposition() -> Callable[[Service, Iterable[Camera]], bytes]:
     # Imported when first asked for, and not on the loop: it takes 60 ms.
-    from framecast.service.operations.metrics import exposition
+    from framecast.service.api.metrics import exposition
 
     return exposition

@@ -1,0 +1,1 @@
+"""Users, tokens and sessions as they are managed: made, listed, ended."""
