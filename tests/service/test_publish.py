@@ -16,6 +16,7 @@ import pytest
 from framecast.core.errors import Misuse
 from framecast.mock.device import FakeDevice
 from framecast.mock.push import client_frame
+from framecast.service.api import publish
 from tests.data import frame
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import mjpeg
@@ -451,3 +452,17 @@ async def test_a_brief_answer_is_the_one_that_others_get(tmp_path: Path, version
                 assert ("connection: keep-alive" in lines) is (kept and version == "1.0")
             if not kept:
                 assert await reader.read() == b""
+
+
+async def test_a_socket_over_which_no_picture_comes_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "SILENT_S", 0.5)
+    loop = asyncio.get_running_loop()
+    async with server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish") as socket:
+        began = loop.time()
+        while loop.time() < began + 2.5 * publish.SILENT_S:
+            await socket.send_bytes(jpeg(1))
+            await asyncio.sleep(0.02)
+        assert not socket.closed
+        await socket.send_str("hello")  # words are no picture
+        message = await socket.receive(timeout=10)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, publish.SILENT_CODE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
@@ -18,7 +18,7 @@ from framecast.ingest.sound import Microphone
 from framecast.output.talk import KEPT_CHUNKS, Talk
 from framecast.service.access.rights import Right
 from framecast.service.api.leaving import last_words
-from framecast.service.api.sockets import open_socket
+from framecast.service.api.sockets import Silence, open_socket
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.front.bodies import read_body
@@ -181,25 +181,27 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
         return socket
     desk = now.desk
     identity = object()
-    loop = asyncio.get_running_loop()
     farewell: list[tuple[int, str]] = []
 
-    def replaced() -> None:
-        words = "another device took this camera over, or it was restarted"
-        farewell.append(last_words(service, REPLACED_CODE, words))
-        service.supervisor.spawn("replaced publisher", _close(socket, *farewell[0]))
+    def dismiss(code: int, words: str) -> None:
+        if not farewell:
+            farewell.append((code, words))
+            service.supervisor.spawn("farewell to a publisher", _close(socket, code, words))
 
+    def replaced() -> None:
+        dismiss(*last_words(service, REPLACED_CODE, "another device took this camera over, or it was restarted"))
+
+    silence = Silence(SILENT_S, partial(dismiss, SILENT_CODE, "nothing came"))
     desk.check_in(identity, dialect="WebSocket", address=call.peer, on_replaced=replaced)
     speaker = service.supervisor.spawn(f"speaker:{camera.camera_id}", _speak(socket, now.sound.talk))
     try:
-        deadline = loop.time() + SILENT_S
         while not socket.closed:
-            message = await socket.receive(timeout=max(1.0, deadline - loop.time()))
+            message = await socket.receive()
             if farewell:
                 await _close(socket, *farewell[0])
                 break  # what was on its way already must not appear as the other one's
             if message.type is WSMsgType.BINARY:
-                deadline = loop.time() + SILENT_S
+                silence.broken()
                 if pcm.is_tagged(message.data):
                     _hear(now.sound.microphone, identity, call.peer, message.data)
                 else:
@@ -209,9 +211,8 @@ async def publish_socket(service: Service, call: Call, camera: Camera) -> web.St
                 if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
                     camera.stream.refused["too_many_bytes"] += 1
                 break
-    except TimeoutError:
-        await _close(socket, SILENT_CODE, "nothing came")
     finally:
+        silence.end()
         speaker.cancel()
         desk.leave(identity)
         now.sound.microphone.leave(identity)
