@@ -396,7 +396,7 @@ async def test_revoking_works_at_once_for_those_who_watch_too(tmp_path: Path) ->
 async def test_everything_is_open_on_loopback_and_credentials_are_ignored(server: Server) -> None:
     assert await server.json("GET", "/api/v1/session") == {
         "open": True,
-        "rights": ["operate", "publish", "watch"],
+        "rights": ["operate", "own", "publish", "watch"],
         "cameras": None,
         "name": "",
     }

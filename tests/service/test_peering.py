@@ -15,6 +15,7 @@ import pytest
 from framecast.core.rendition import H264
 from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import LOST_PER_S, Allowance
+from framecast.service.access.rights import NOTHING
 from framecast.service.errors import ApiError
 from framecast.wire import rtp
 from tests.service.serving import Server, serving
@@ -133,6 +134,6 @@ async def test_who_comes_for_a_camera_that_is_gone_leaves_nothing_to_its_success
     gone = live.camera()
     await live.json("DELETE", "/api/v1/cameras/cam", status=204)
     with pytest.raises(ApiError) as refusal:
-        await live.service.peering.open(gone, OFFER, H264, address="", token="")
+        await live.service.peering.open(gone, OFFER, H264, address="", grant=NOTHING)
     assert refusal.value.status == 404
     assert live.service.peering.known(gone) is None

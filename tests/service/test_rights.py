@@ -10,11 +10,15 @@ import pytest
 from framecast.service.access.rights import (
     CONTROL,
     EVERYTHING,
+    NOBODY,
+    OWNER,
     Access,
     Credential,
+    Cut,
     Grant,
     Right,
     credential,
+    holder_of_user,
     host_allowed,
     origin_allowed,
 )
@@ -168,6 +172,33 @@ def test_grants() -> None:
     assert grant(Right.OPERATE).has(Right.WATCH)
     assert not grant(Right.WATCH).has(Right.OPERATE)
     assert grant().has(Right.PUBLIC)
+
+
+def test_own_is_in_no_other_right() -> None:
+    access = Access(KEYS, CAMERAS, loopback_only=False)
+    for secret in (None, "watcher", "operator", "device", "neighbour", "landlord"):
+        shown = Credential(secret, "header") if secret else None
+        assert access.decide(Right.OWN, None, shown, LAN, 0).status == (403 if secret else 401)
+    assert Grant(OWNER).has(Right.OWN)
+    assert EVERYTHING.has(Right.OWN) and CONTROL.has(Right.OWN)
+
+
+def test_a_cut_hits_a_holder_a_session_or_what_came_by_address() -> None:
+    anna = Grant(OWNER, name=holder_of_user("anna"), kind="user", session="s1")
+    assert anna.user == "anna"
+    assert Cut("user:anna").hits(anna)
+    assert not Cut("anna").hits(anna), "a token of that name is somebody else"
+    assert Cut("user:anna", session="s1").hits(anna)
+    assert not Cut("user:anna", session="s2").hits(anna)
+    assert not Cut("user:anna", but_session="s1").hits(anna)
+    assert Cut("user:anna", but_session="s2").hits(anna)
+    assert not Cut(NOBODY).hits(anna)
+    wall = Grant(frozenset({Right.WATCH}), name="wall", kind="token")
+    assert wall.user == ""
+    assert not Cut("wall", in_address=True).hits(wall)
+    assert Cut("wall", in_address=True).hits(Grant(wall.rights, name="wall", kind="token", in_address=True))
+    assert Cut("wall").hits(Grant(wall.rights, name="wall", kind="token", in_address=True))
+    assert Cut(NOBODY).hits(EVERYTHING), "who is in while everything is open"
 
 
 def test_carriers() -> None:

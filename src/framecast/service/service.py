@@ -25,7 +25,7 @@ from framecast.output.dashboard.hub import Hub
 from framecast.output.hls.playlists import HlsHub
 from framecast.output.mp4 import Mp4Output
 from framecast.output.restream.dial import CheckAddress
-from framecast.service.access.rights import BY_QUERY, Access, Grant
+from framecast.service.access.rights import NOBODY, Access, Cut, Grant
 from framecast.service.access.tokens import Keyring
 from framecast.service.accounts import tokenapi
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
@@ -44,8 +44,6 @@ log = logging.getLogger("framecast.service")
 T = TypeVar("T")
 USES_PERIOD_S = 30.0
 FAREWELL_S = 1.0
-NO_TOKEN = ""
-"""Name of the token of those who have none, and are here because a camera is open to them."""
 
 
 class Service:
@@ -85,7 +83,7 @@ class Service:
         self.https: Https | None = None
         self.url = ""  # of the pages, once they can be asked for
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
-        self.on_revoked: list[Callable[[str], None]] = []
+        self.on_revoked: list[Callable[[Cut], None]] = []
         self.fragments = FragmentHub()
         self.hub = Hub(self.fragments)
         self.mp4 = Mp4Output()
@@ -241,10 +239,10 @@ class Service:
             await self._reload()
             camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
-            self._cut(NO_TOKEN)
+            self.cut(Cut(NOBODY))
         if before.allow_query_key and not config.allow_query_key:
             for token in await self.blocking(self._state.tokens):
-                self._cut(token.name + BY_QUERY)
+                self.cut(Cut(token.name, in_address=True))
         return camera
 
     async def remove_camera(self, camera_id: str) -> None:
@@ -308,7 +306,7 @@ class Service:
         was_open = self.access.open
         await self._reload_tokens()
         if was_open:
-            self._cut(NO_TOKEN)
+            self.cut(Cut(NOBODY))
         return made
 
     async def tokens(self) -> list[dict[str, Any]]:
@@ -319,8 +317,7 @@ class Service:
         """Make a token useless and cut whom it let in; False when there is none of this name."""
         found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
         await self._reload_tokens()
-        self._cut(name)
-        self._cut(name + BY_QUERY)
+        self.cut(Cut(name))
         return found
 
     async def log_in(self, key: str) -> tuple[str, Grant] | None:
@@ -338,11 +335,11 @@ class Service:
         if known is not None:
             await self.blocking(self._state.delete_session, known)
 
-    def _cut(self, token: str) -> None:
-        """Cut whom this token let in; those who still may come back by themselves."""
+    def cut(self, cut: Cut) -> None:
+        """End what this is about; those who still may come back by themselves."""
         if not self.access.open:
             for listener in self.on_revoked:
-                listener(token)
+                listener(cut)
 
     async def _reload_tokens(self) -> None:
         self.keyring.replace(await self.blocking(self._state.tokens))

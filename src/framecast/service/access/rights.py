@@ -1,11 +1,16 @@
 """Who may do what: pure decisions, no I/O.
 
     need      what a route asks for (its entry in the table of routes)
-    Grant     what a caller has: from a token, from open mode, or from what a camera opens to everybody
+    Grant     what a caller has: by an account, a token, a link, in open mode, or from what a camera opens to everybody
+    Cut       whose open connections end: those of a name, of one of its sessions, or of addresses with a key
     Access    the rules of this server; ``decide`` gives yes, or 401 and 403 with a reason
 
-While the server listens on loopback only and no token exists, everything is open and credentials are ignored. Then
-nothing but the name in the Host header keeps other sites' pages out (DNS rebinding): ``host_allowed`` checks it.
+A grant names its holder: a token by its name, an account as ``user:NAME`` (`holder_of_user`; no token's name has a
+colon), a link as whoever made it, everybody else by nothing. What a browser opened says by which session, too.
+
+While the server listens on loopback only and no account or token exists, everything is open and credentials are
+ignored. Then nothing but the name in the Host header keeps other sites' pages out (DNS rebinding): ``host_allowed``
+checks it.
 """
 
 from __future__ import annotations
@@ -23,17 +28,26 @@ from urllib.parse import urlsplit
 COOKIE = "framecast_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """Over HTTPS: no page that came otherwise can set it. Cookies don't know ports, hence a name of its own."""
-BY_QUERY = "?key"
-"""Ends the name of a grant that was shown in an address: no token's name holds it."""
+NOBODY = ""
+"""The name of those without a credential, who are here because a camera, or the server, is open to them."""
+_USER = "user:"
+
+Kind = Literal["open", "none", "token", "user", "link", "control"]
+"""By what somebody is let in: ``none`` is no credential, and what cameras open to everybody."""
 
 
 class Right(StrEnum):
-    """What a caller may do. ``operate`` includes ``watch``; ``publish`` stands alone."""
+    """What a caller may do. ``operate`` includes ``watch``; ``publish`` and ``own`` stand alone.
+
+    ``own`` is for people, tokens, others' sessions, the audit log, tunnels and backups. No token has it: owners have,
+    and the control socket, and everybody on an open server.
+    """
 
     PUBLIC = "public"
     WATCH = "watch"
     OPERATE = "operate"
     PUBLISH = "publish"
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +55,27 @@ class Grant:
     """What somebody may do.
 
     Attributes:
-        rights: As given to the token.
+        rights: As given to the token or account.
         cameras: Ids they hold for; None is every camera, those to come too.
-        name: The token's name, for logs; with `BY_QUERY` behind it where it was shown in an address.
+        name: The holder, by which what is open is cut: a token's name, or ``user:NAME`` of an account (see above).
         local: Whether the caller sits at this machine's control socket: URLs may then point anywhere.
+        kind: By what it was had.
+        session: Public id of the browser's session it came by; empty for none.
+        in_address: Whether the secret stood in the address (``?key=``).
     """
 
     rights: frozenset[Right]
     cameras: frozenset[str] | None = None
-    name: str = ""
+    name: str = NOBODY
     local: bool = False
+    kind: Kind = "none"
+    session: str = ""
+    in_address: bool = False
+
+    @property
+    def user(self) -> str:
+        """The account's name; empty when it is none's. A link has its maker's."""
+        return self.name.removeprefix(_USER) if self.name.startswith(_USER) else ""
 
     def has(self, need: Right) -> bool:
         """Whether ``need`` is among the rights, for some camera at least."""
@@ -63,8 +88,42 @@ class Grant:
         return self.has(need) and (self.cameras is None or camera_id in self.cameras)
 
 
-EVERYTHING = Grant(frozenset({Right.WATCH, Right.OPERATE, Right.PUBLISH}))
-CONTROL = replace(EVERYTHING, name="control socket", local=True)
+OWNER = frozenset({Right.WATCH, Right.OPERATE, Right.PUBLISH, Right.OWN})
+VIEWER = frozenset({Right.WATCH})
+NOTHING = Grant(frozenset(), frozenset())
+EVERYTHING = Grant(OWNER, kind="open")
+CONTROL = Grant(OWNER, name="control socket", local=True, kind="control")
+
+
+def holder_of_user(name: str) -> str:
+    """What an account is called as a holder (`Grant.name`)."""
+    return _USER + name
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Whose open connections are to end, since what let them in is gone.
+
+    Attributes:
+        name: The holder's (`Grant.name`); `NOBODY` means those without a credential.
+        session: Only what this session opened; empty means everything of the holder, links it made too.
+        but_session: Not what this session opened, which asked for it.
+        in_address: Only what was opened with the secret in the address.
+    """
+
+    name: str
+    session: str = ""
+    but_session: str = ""
+    in_address: bool = False
+
+    def hits(self, grant: Grant) -> bool:
+        """Whether what was let in by this grant has to end."""
+        return (
+            grant.name == self.name
+            and (not self.session or grant.session == self.session)
+            and (not self.but_session or grant.session != self.but_session)
+            and (not self.in_address or grant.in_address)
+        )
 
 
 Carrier = Literal["header", "basic", "query", "cookie"]
@@ -124,6 +183,8 @@ class Decision:
 
 
 _OPEN = Decision(True, EVERYTHING)
+_OF_THE_SERVER = frozenset({Right.OPERATE, Right.OWN})
+_HOLDERS: dict[Kind, str] = {"token": "token", "user": "account", "link": "link"}
 
 
 class OpenCamera(Protocol):
@@ -143,13 +204,13 @@ class OpenCamera(Protocol):
 
 
 class Keys(Protocol):
-    """What knows the good tokens (``tokens.Keyring`` is one)."""
+    """What knows the good accounts, tokens and sessions (``tokens.Keyring`` is one)."""
 
     def grant_of(self, credential: Credential, now_s: float) -> Grant | None:
         """What this credential grants; None when it is not good."""
 
     def __len__(self) -> int:
-        """Tokens that exist, revoked ones too."""
+        """Accounts and tokens that exist, disabled and revoked ones too."""
 
 
 class Access:
@@ -187,17 +248,22 @@ class Access:
             return _OPEN
         grant, known = self._grant(shown, peer, now_s)
         if camera_id is None:
-            # A token for some cameras may look at its own, but not change the server.
-            good = grant.has(need) and (need is not Right.OPERATE or grant.cameras is None)
+            # Who is limited to some cameras may look at these, but not change the server.
+            good = grant.has(need) and (need not in _OF_THE_SERVER or grant.cameras is None)
         else:
             good = self.covers(grant, need, camera_id, peer)
         if need is Right.PUBLIC or good:
             return Decision(True, grant)
         if known:
-            return Decision(False, grant, 403, f"This token doesn't have the right to {_verb(need, camera_id)}.")
+            whose = _HOLDERS.get(grant.kind, "caller")
+            return Decision(False, grant, 403, f"This {whose} doesn't have the right to {_verb(need, camera_id)}.")
+        if shown is not None and shown.carrier == "cookie":
+            return Decision(False, grant, 401, "This session has ended; log in again.")
         if shown is not None:
             return Decision(False, grant, 401, "This token is unknown or revoked, or can't be used here.")
-        return Decision(False, grant, 401, f"A token with the right to {_verb(need, camera_id)} is needed.")
+        if need is Right.OWN:
+            return Decision(False, grant, 401, "Only an owner may do this; log in as one.")
+        return Decision(False, grant, 401, f"A token or account with the right to {_verb(need, camera_id)} is needed.")
 
     def covers(self, grant: Grant, need: Right, camera_id: str, peer: str = "") -> bool:
         """Whether a camera is covered by what ``decide`` granted; for handlers of several cameras."""
@@ -226,7 +292,7 @@ class Access:
         rights = grant.rights & {Right.WATCH, Right.PUBLISH}
         if not cameras or not rights:
             return None
-        return replace(grant, rights=rights, cameras=frozenset(cameras), name=grant.name + BY_QUERY)
+        return replace(grant, rights=rights, cameras=frozenset(cameras), in_address=True)
 
     def _opens(self, need: Right, camera_id: str, peer: str) -> bool:
         camera = self._cameras.get(camera_id)
@@ -305,4 +371,6 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _verb(need: Right, camera_id: str | None) -> str:
+    if need is Right.OWN:
+        return "manage people, tokens and this server"
     return need.value if camera_id is None else f"{need.value} camera {camera_id}"

@@ -45,7 +45,7 @@ class Token:
     @property
     def grant(self) -> Grant:
         """What the holder may do."""
-        return Grant(self.rights, self.cameras, name=self.name)
+        return Grant(self.rights, self.cameras, name=self.name, kind="token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from framecast import __version__
 from framecast.core.stream import State
-from framecast.service.access.rights import BY_QUERY, COOKIE, SECURE_COOKIE, Grant, Right
+from framecast.service.access.rights import COOKIE, SECURE_COOKIE, Grant, Right
 from framecast.service.access.tokens import SESSION_LIFE_S
 from framecast.service.api import openapi
 from framecast.service.cameras import views
@@ -150,7 +150,7 @@ def _session(service: Service, grant: Grant) -> dict[str, Any]:
         "open": service.access.open,
         "rights": sorted(right.value for right in Right if right is not Right.PUBLIC and grant.has(right)),
         "cameras": None if grant.cameras is None else sorted(grant.cameras),
-        "name": grant.name.removesuffix(BY_QUERY),
+        "name": grant.name,
     }
 
 

@@ -40,7 +40,7 @@ def routes(service: Service) -> list[Route]:
             raise closing()
         async with while_here(service, camera):
             peer, answer = await peering.open(
-                camera, offer, wish.coded("h264"), address=call.peer, token=call.grant.name, adapts=adapts
+                camera, offer, wish.coded("h264"), address=call.peer, grant=call.grant, adapts=adapts
             )
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)
         response.headers["Location"] = RESOURCE + peer.token

@@ -15,6 +15,7 @@ from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
 from framecast.output.webrtc import viewers as webrtc
 from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
+from framecast.service.access.rights import Cut, Grant
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
 from framecast.service.config.sections import WebrtcSettings
@@ -74,7 +75,7 @@ class Peering:
         self._cameras = cameras
         self._supervisor = supervisor
         self._outputs: dict[str, webrtc.Output] = {}
-        self._peers: dict[str, tuple[Camera, Peer, str]] = {}
+        self._peers: dict[str, tuple[Camera, Peer, Grant]] = {}
         self._opening = 0
         self._opened = 0
         self._loading = asyncio.Lock()
@@ -107,7 +108,7 @@ class Peering:
         return iter(()) if output is None else iter(tuple(output.peers))
 
     async def open(
-        self, camera: Camera, offer: str, rendition: Rendition, *, address: str, token: str, adapts: bool = False
+        self, camera: Camera, offer: str, rendition: Rendition, *, address: str, grant: Grant, adapts: bool = False
     ) -> tuple[Peer, str]:
         """Take a peer in; the answer to its offer is the second of what is returned.
 
@@ -115,7 +116,7 @@ class Peering:
             rendition: The pictures it wants, at most.
             adapts: Whether it may get less while its path carries no more.
             address: Of the peer, for the owner's eyes.
-            token: Name of the token that let it in.
+            grant: What let it in.
 
         Raises:
             ApiError: Its offer can't be answered, the camera is gone, or WebRTC can't be had here.
@@ -137,14 +138,14 @@ class Peering:
             raise LimitReached(f"there are {limit} WebRTC viewers already (webrtc.max_peers)", limit)
         self._opening += 1
         try:
-            return await self._open(camera, output, plan, rendition, address, token, adapts)
+            return await self._open(camera, output, plan, rendition, address, grant, adapts)
         finally:
             self._opening -= 1
 
-    def drop(self, token: str) -> None:
-        """Let those go whom this token let in."""
-        for _, peer, name in tuple(self._peers.values()):
-            if name == token:
+    def drop(self, cut: Cut) -> None:
+        """Let those go whom this is about."""
+        for _, peer, grant in tuple(self._peers.values()):
+            if cut.hits(grant):
                 peer.end()
 
     def forget(self, camera: Camera) -> None:
@@ -160,14 +161,14 @@ class Peering:
         plan: webrtc.Plan,
         rendition: Rendition,
         address: str,
-        token: str,
+        grant: Grant,
         adapts: bool,
     ) -> tuple[Peer, str]:
         library = await self._load()
         assert self._identity is not None and self._options is not None
         self._opened += 1
         async with AsyncExitStack() as undo:
-            viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name)
+            viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name, holder=grant.name)
             undo.callback(self._cameras.dismiss, camera, viewer)
             link = library.Link(plan.transport, self._options, self._identity.certificate, first_port=self._opened)
             undo.push_async_callback(link.close)
@@ -177,7 +178,7 @@ class Peering:
             self._see_that_it_is_here(camera)
             peer = Peer(output, viewer, link, plan, rendition, adapts=adapts)
             undo.pop_all()
-        self._peers[peer.token] = (camera, peer, token)
+        self._peers[peer.token] = (camera, peer, grant)
 
         def gone() -> None:
             self._peers.pop(peer.token, None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from framecast.service.access.rights import NOTHING
 from framecast.service.errors import ApiError
 from framecast.service.front import headers
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
@@ -32,7 +33,7 @@ class Connection(RequestHandler):
     """aiohttp's handler of one connection, with limits and answers of our own.
 
     Attributes:
-        token: Name of the token that the latest request showed; empty for none.
+        grant: What the latest request was let in by.
         precursor: What was counted among the places for it during its handshake.
         changing: The task that handles its latest request that may change something.
     """
@@ -44,10 +45,10 @@ class Connection(RequestHandler):
         "_front",
         "_junk",
         "changing",
+        "grant",
         "local",
         "peer",
         "precursor",
-        "token",
     )
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
@@ -55,7 +56,7 @@ class Connection(RequestHandler):
         self._front = server.front
         self.local = server.local
         self.peer = ""
-        self.token = ""
+        self.grant = NOTHING
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
         self._eager: socket.socket | None = None

@@ -26,6 +26,7 @@ from framecast.core.limits import Quietly
 from framecast.service.access.rights import (
     CONTROL,
     Access,
+    Cut,
     Decision,
     Grant,
     Right,
@@ -123,8 +124,8 @@ class Front:
         self._servers.append(server)
         return server
 
-    def drop(self, token: str) -> None:
-        """Cut every connection that this token opened, since it was revoked; with an empty name those without one.
+    def drop(self, cut: Cut) -> None:
+        """End the connections that this is about, since what let them in is gone.
 
         But not the one that is asking for it just now: it is to get its answer.
         """
@@ -132,7 +133,7 @@ class Front:
         for server in self._servers:
             for connection in server.connections:
                 found = cast(Connection, connection)
-                if found.token != token or found.local or found.transport is None:
+                if found.local or found.transport is None or not cut.hits(found.grant):
                     continue
                 if found.changing is None or found.changing is not asking:
                     found.transport.abort()
@@ -197,8 +198,9 @@ class Front:
         else:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, peer)
-            connection.token = grant.name
-            connection.changing = asyncio.current_task() if route.right is Right.OPERATE else None
+            connection.grant = grant
+            reads = method == "GET" or route.right is Right.PUBLISH
+            connection.changing = None if reads else asyncio.current_task()
             if (method != "GET" or route.websocket) and not origin_allowed(
                 request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
             ):
