@@ -8,6 +8,8 @@ from typing import Any
 
 from framecast import __version__
 from framecast.service.access.rights import Right
+from framecast.service.api import schemas
+from framecast.service.api.sound import BODY as SOUND
 from framecast.service.config import CameraConfig
 from framecast.service.front.routing import Route
 
@@ -55,11 +57,11 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": schemas.part(name)}
         for name in re.findall(r"{(\w+)", route.path)
     ]
     parameters.extend(
-        {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+        {"name": name, "in": "query", "required": False, "description": text, "schema": schemas.parameter(name)}
         for name, text in route.query.items()
     )
     operation: dict[str, Any] = {
@@ -95,10 +97,12 @@ def _content(route: Route) -> dict[str, Any]:
 
 
 def _body(route: Route) -> dict[str, Any]:
+    binary = {"type": "string", "format": "binary"}
+    if route.body == SOUND:
+        return {"application/octet-stream": {"schema": binary}}
     if route.tag in ("publish", "compatibility"):
-        binary = {"type": "string", "format": "binary"}
         form = {"type": "object", "properties": {"frame": binary}}
         return {"image/jpeg": {"schema": binary}, "multipart/form-data": {"schema": form}}
-    if route.path.startswith("/api/v1/cameras"):
-        return {"application/json": {"schema": {"$ref": "#/components/schemas/CameraConfig"}}}
-    return {"application/json": {"schema": {"type": "object"}}}
+    if route.body.startswith("application/"):
+        return {route.body: {"schema": binary}}
+    return {"application/json": {"schema": schemas.body(route.method, route.path)}}

@@ -1,0 +1,84 @@
+"""What requests hold, as JSON Schema: for the reference, and for programs that make requests from it.
+
+They describe what handlers check themselves; nothing is validated by them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from framecast.core.ladder import AUTO, NAMED
+from framecast.service.api.query import MAX_BYTES, MOST_FPS, OVERLAYS, WIDTH_PX
+from framecast.service.config import CAMERA_ID, CameraConfig
+
+Schema = Mapping[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "string", "enum": ["0", "1"]}
+ID: Schema = {"type": "string", "pattern": f"^{CAMERA_ID.pattern}$"}
+
+
+def _whole(least: int, most: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+QUERY: dict[str, Schema] = {
+    "fps": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_FPS},
+    "width": _whole(*WIDTH_PX),
+    "quality": {"anyOf": [_whole(1, 100), {"type": "string", "enum": [*NAMED, AUTO]}]},
+    "overlay": {"type": "string", "enum": ["", *OVERLAYS, ",".join(OVERLAYS)]},
+    "max_bytes": _whole(*MAX_BYTES),
+    "max_age": {"type": "number", "minimum": 0, "maximum": 86_400},
+    "advance": FLAG,
+    "forget": FLAG,
+    "camera": ID,
+    "_HLS_msn": {"type": "integer", "minimum": 0},
+    "_HLS_part": {"type": "integer", "minimum": 0},
+}
+"""Query parameters by name; what is not among them is text."""
+
+
+def _object(properties: Schema, *, required: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        **({"required": list(required)} if required else {}),
+    }
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_CONFIG = CameraConfig.model_json_schema(ref_template="#/components/schemas/{model}")
+_FIELDS: dict[str, Schema] = _CONFIG["properties"]
+_RIGHTS: Schema = {"type": "array", "minItems": 1, "items": {"type": "string", "enum": ["watch", "operate", "publish"]}}
+
+BODIES: dict[tuple[str, str], Schema] = {
+    ("POST", "/api/v1/cameras"): _object({"id": ID, **_FIELDS}, required=("url",)),
+    ("PATCH", "/api/v1/cameras/{id}"): _object({name: _or_null(field) for name, field in _FIELDS.items()}),
+    ("POST", "/api/v1/probe"): _object({"url": TEXT, "camera": ID, "username": TEXT, "password": TEXT}),
+    ("POST", "/api/v1/session"): _object({"key": TEXT, "name": TEXT, "password": TEXT}),
+    ("POST", "/api/v1/tokens"): _object(
+        {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null({"type": "array", "minItems": 1, "items": ID})},
+        required=("name", "rights"),
+    ),
+}
+"""JSON bodies by method and path."""
+
+
+def body(method: str, path: str) -> Schema:
+    """That of a JSON request to a route: any object where nothing more is known."""
+    return BODIES.get((method, path), {"type": "object"})
+
+
+def parameter(name: str) -> Schema:
+    """That of a query parameter."""
+    return QUERY.get(name, TEXT)
+
+
+def part(name: str) -> Schema:
+    """That of a part of the path."""
+    return ID if name == "id" else TEXT
