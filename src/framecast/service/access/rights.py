@@ -28,6 +28,8 @@ from urllib.parse import urlsplit
 COOKIE = "framecast_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """Over HTTPS: no page that came otherwise can set it. Cookies don't know ports, hence a name of its own."""
+PREFIXED_COOKIE = f"__Secure-{COOKIE}"
+"""Over HTTPS, where a proxy has the server below a path: ``__Host-`` asks for the path ``/``."""
 NOBODY = ""
 """The name of those without a credential, who are here because a camera, or the server, is open to them."""
 _USER = "user:"
@@ -159,7 +161,7 @@ def credential(headers: Mapping[str, str], query: Mapping[str, str], cookies: Ma
         return Credential(password, "basic")
     if query.get("key"):
         return Credential(query["key"], "query")
-    session = cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
+    session = cookies.get(PREFIXED_COOKIE) or cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
     if session:
         return Credential(session, "cookie")
     return None

@@ -10,6 +10,10 @@ _NAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
 )
 
+_SEGMENTS = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_MAX_BASE_PATH = 200
+_OURS = ("api", "cameras", "static")
+
 
 class Address(NamedTuple):
     """Host and port; the host of an IPv6 address has no brackets."""
@@ -52,3 +56,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_base_path(path: str) -> bool:
+    """Whether the server may live below this path: ``/cams``, ``/home/cams``."""
+    return len(path) <= _MAX_BASE_PATH and _SEGMENTS.fullmatch(path) is not None
+
+
+def parse_base_path(text: str) -> str:
+    """``/cams`` without a final slash, empty for none; raises ValueError, saying what would be accepted."""
+    path = text.rstrip("/")
+    if path and (not is_base_path(path) or path.split("/")[1] in _OURS):
+        raise ValueError(f'a path such as "/cams", not beginning with one of our own (/{", /".join(_OURS)})')
+    return path

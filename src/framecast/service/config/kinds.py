@@ -8,12 +8,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from framecast.service.config.addresses import parse_address, parse_host
+from framecast.service.config.addresses import parse_address, parse_base_path, parse_host
 from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.restreamurls import check_restream_url
 from framecast.service.config.urls import check_camera_url, check_sound_url
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
 
 
@@ -32,6 +33,13 @@ def _network(value: str) -> str:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         raise ValueError('a network such as "192.168.1.0/24" or one address') from None
+
+
+def _proxy(value: str) -> str:
+    network = ipaddress.ip_network(_network(value))
+    if network.prefixlen == 0:
+        raise ValueError("an address or network that is narrower than all there is: whoever it names is believed")
+    return str(network)
 
 
 def _origin(value: str) -> str:
@@ -66,10 +74,19 @@ def _port_range(value: str) -> str:
     return f"{int(match[1])}-{int(match[2])}"
 
 
+def _host_name(value: str) -> str:
+    if value and not _HOST_NAME.fullmatch(value.lower()):
+        raise ValueError('a name such as "cams.example.net", without a scheme, port or path')
+    return value.lower()
+
+
 CameraId = Annotated[str, AfterValidator(_camera_id)]
 Host = Annotated[str, AfterValidator(parse_host)]
 AddressText = Annotated[str, AfterValidator(_address_text)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+BasePath = Annotated[str, AfterValidator(parse_base_path)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]

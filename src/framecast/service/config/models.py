@@ -26,6 +26,7 @@ from framecast.service.config.sections import (
     ServerSettings,
     SoundSettings,
     StreamSettings,
+    TunnelSettings,
     Verify,
     WebrtcSettings,
     setting,
@@ -110,6 +111,7 @@ class Settings(Section):
     sound: SoundSettings = SoundSettings()
     network: NetworkSettings = NetworkSettings()
     compat: CompatSettings = CompatSettings()
+    tunnel: TunnelSettings = TunnelSettings()
     log: LogSettings = LogSettings()
     cameras: dict[str, CameraConfig] = Field(default={}, description="One table for each camera, named by its id.")
 

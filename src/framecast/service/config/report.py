@@ -12,7 +12,7 @@ from framecast.service.config.resolve import Configuration
 from framecast.service.config.restreamurls import mask_restream_url
 from framecast.service.config.urls import mask_url
 
-_SECRETS = frozenset({"password"})
+_SECRETS = frozenset({"password", "authtoken", "cloudflare_token"})
 
 
 class Effective(NamedTuple):

@@ -24,7 +24,7 @@ from framecast.service.config.sources import Changes, Given, Layer, Origin
 from framecast.service.config.urls import mask_url
 
 FILE_NAME = "framecast.toml"
-_SECRETS = frozenset({"password"})
+_SECRETS = frozenset({"password", "authtoken", "cloudflare_token"})
 
 
 @dataclass(frozen=True)

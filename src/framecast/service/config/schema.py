@@ -165,6 +165,7 @@ def _accepted_list(item: Any) -> str:
     kinds = {
         "_address_text": 'addresses such as "127.0.0.1:5000" or "[::1]:5000"',
         "_network": 'networks such as "192.168.1.0/24"',
+        "_proxy": 'addresses or networks such as "127.0.0.1" or "10.0.0.0/8"',
         "_origin": 'origins such as "https://example.org"',
         "_ip_address": 'IP addresses such as "192.168.1.10"',
         "check_restream_url": 'URLs such as "rtmp://192.168.1.5/live/door"',
@@ -179,6 +180,10 @@ def _accepted_text(field: FieldInfo) -> str:
         return "a camera id, or empty"
     if "_port_range" in names:
         return 'ports such as "50000-50199", or empty'
+    if "_host_name" in names:
+        return 'a name such as "cams.example.net", or empty'
+    if "parse_base_path" in names:
+        return 'a path such as "/cams", or empty'
     if "parse_host" in names:
         return "an IP address or a host name"
     longest = next((item.max_length for item in field.metadata if hasattr(item, "max_length")), None)

@@ -12,7 +12,18 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from framecast.service.config.addresses import Address, parse_address
-from framecast.service.config.kinds import AddressText, CameraId, Host, IceServerText, IpAddress, Origin, PortRange
+from framecast.service.config.kinds import (
+    AddressText,
+    BasePath,
+    CameraId,
+    Host,
+    HostName,
+    IceServerText,
+    IpAddress,
+    Origin,
+    PortRange,
+    Proxy,
+)
 from framecast.service.config.presets import PresetName
 
 Policy = Literal["on_demand", "always"]
@@ -65,6 +76,15 @@ class ServerSettings(Section):
         list,
         "Host names by which a server without tokens may be called, besides localhost and loopback addresses.",
         max_length=64,
+    )
+    trusted_proxies: list[Proxy] = setting(
+        list,
+        "Addresses and networks of reverse proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are "
+        "believed. With one named, a token is needed on loopback, too.",
+        max_length=64,
+    )
+    base_path: BasePath = setting(
+        "", "Path below which a reverse proxy has this server, such as `/cams`; it may take it off or leave it on."
     )
 
     @property
@@ -253,6 +273,34 @@ class CompatSettings(Section):
     m5_viewer_port: int = setting(
         0, "Port where M5Stack viewers connect by WebSocket (8766 by custom). 0: off.", ge=0, le=65535
     )
+
+
+class TunnelSettings(Section):
+    """A public address through a tunnel of ngrok's or Cloudflare's (tunnel.md)."""
+
+    provider: Literal["", "ngrok", "cloudflare"] = setting(
+        "", "Tunnel that is opened at the start. Empty: none, until `framecast tunnel start`."
+    )
+    domain: HostName = setting(
+        "", "Name under which the server is to be found: one reserved at ngrok, or that of the tunnel at Cloudflare."
+    )
+    authtoken: str = setting("", "The account's token at ngrok.", env=("NGROK_AUTHTOKEN",), max_length=256)
+    cloudflare_token: str = setting(
+        "",
+        "Token of a tunnel made at Cloudflare; needs `domain` and `port`. "
+        "Empty: a tunnel without an account, under a name that changes at each start.",
+        env=("TUNNEL_TOKEN",),
+        max_length=4096,
+    )
+    cloudflared: str = setting("cloudflared", "Cloudflare's program: its path, or a name in PATH.", max_length=4096)
+    port: int = setting(
+        0,
+        "Port of 127.0.0.1 by which the tunnel comes in; nothing else may use it. 0 takes any free one.",
+        ge=0,
+        le=65535,
+    )
+    status_page: bool = setting(True, "Show the tunnel's state on a page for this machine only, while it runs.")
+    status_port: int = setting(4040, "Port of that page, on 127.0.0.1. 0 takes any free one.", ge=0, le=65535)
 
 
 class LogSettings(Section):
