@@ -4,15 +4,16 @@
 # start.sh knows how to make the environment; here stands what to do in it.
 
 BIN := .venv/bin
-# How long the bounded ones run, in s.
+# How long the bounded ones run.
 soak: SECONDS ?= 600
 fuzz: SECONDS ?= 60
+small: MINUTES ?= 60
 
-.PHONY: help install run test check dev system bench soak fuzz
+.PHONY: help install run test check dev system bench soak small fuzz
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
-	@echo "make install | check | bench | soak SECONDS=600 | fuzz SECONDS=60"
+	@echo "make install | check | bench | soak SECONDS=600 | small MINUTES=60 | fuzz SECONDS=60"
 
 install:
 	@./start.sh --install
@@ -50,6 +51,9 @@ bench: dev system
 
 soak: dev system
 	$(BIN)/python -m bench.soak --seconds $(SECONDS)
+
+small: dev system
+	$(BIN)/python -m bench.small --minutes $(MINUTES)
 
 fuzz: dev
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
