@@ -146,7 +146,8 @@ class Connection:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """(sent, drops, repeats)"""
+        """(sent, drops, repeats); between passes its bytes are those that were written."""
+        assert self.viewer.bytes == sum(map(len, self.written))
         return self.viewer.sent, self.viewer.drops, self.viewer.repeats
 
 

@@ -55,10 +55,10 @@ class House:
         self.ended = 0
         self.hls = Hls(self.source, self.admit, self.viewers.remove, self.end)
 
-    def admit(self, address: str) -> Viewer:
+    def admit(self, address: str, holder: str) -> Viewer:
         if len(self.viewers) >= self.most:
             raise LimitReached("full", self.most)
-        self.viewers.append(new_viewer("hls", address, self.clock))
+        self.viewers.append(new_viewer("hls", address, self.clock, holder=holder))
         return self.viewers[-1]
 
     def end(self) -> None:

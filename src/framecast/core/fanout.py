@@ -95,6 +95,7 @@ class Fanout:
         self._in_step: dict[Seat, Send] = {}
         self._latest: Packet | None = None
         self._index = -1
+        self._passed_bytes = 0
         self._interval_s = 0.0
         self._pushed_at = 0.0
         self._measuring = False
@@ -138,7 +139,7 @@ class Fanout:
         self._take_in(seat)
         seat.repeated_index = FRESH
         if seat.index != FRESH:
-            seat.index = self._index
+            seat.index, seat.passed_bytes = self._index, self._passed_bytes
             if seat.ready:
                 self._in_step[seat] = seat.send
         elif self._latest is not None and seat.ready:
@@ -210,13 +211,14 @@ class Fanout:
                 self._send_first(seat, packet)
             return
         missed = self._index - seat.index
-        seat.index = self._index
+        seat.index, seat.passed_bytes = self._index, self._passed_bytes
         self._in_step[seat] = seat.send
         if packet is None:
             seat.viewer.count(drops=missed)
         elif missed:
-            seat.viewer.count(sent=1, drops=missed - 1)
-            self._write(seat, self._package.next(packet))
+            data = self._package.next(packet)
+            seat.viewer.count(sent=1, drops=missed - 1, size_bytes=len(data))
+            self._write(seat, data)
 
     def _take_in(self, seat: Seat) -> None:
         self._seats[seat] = None
@@ -225,10 +227,11 @@ class Fanout:
         self._arm()
 
     def _send_first(self, seat: Seat, packet: Packet) -> None:
-        seat.index = self._index
-        seat.viewer.count(sent=1)
+        data = self._package.first(packet)
+        seat.index, seat.passed_bytes = self._index, self._passed_bytes
+        seat.viewer.count(sent=1, size_bytes=len(data))
         self._in_step[seat] = seat.send
-        self._write(seat, self._package.first(packet))
+        self._write(seat, data)
 
     def _write(self, seat: Seat, data: bytes) -> None:
         try:
@@ -244,14 +247,15 @@ class Fanout:
         if seat.index == FRESH or not passed:
             return
         if seat in self._in_step:
-            seat.viewer.count(sent=passed)
-            seat.index = self._index
+            seat.viewer.count(sent=passed, size_bytes=self._passed_bytes - seat.passed_bytes)
+            seat.index, seat.passed_bytes = self._index, self._passed_bytes
         elif passed > 1:
             seat.viewer.count(drops=passed - 1)  # the newest one it may still get
             seat.index = self._index - 1
 
     def _begin(self, packet: Packet) -> None:
         self._pass_bytes = self._package.next(packet)
+        self._passed_bytes += len(self._pass_bytes)
         self._latest = packet
         self._index += 1
         self._passing = True
@@ -361,7 +365,9 @@ class Fanout:
         if packet is None or seat not in self._in_step or index != self._index or self._passing:
             return
         seat.repeated_index = index
+        data = self._package.next(packet)
         seat.viewer.repeats += 1
-        self._write(seat, self._package.next(packet))
+        seat.viewer.count(size_bytes=len(data))
+        self._write(seat, data)
         if self._on_repeat is not None:
             self._on_repeat(seat.viewer, packet)

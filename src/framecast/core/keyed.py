@@ -66,6 +66,7 @@ class KeyedFanout(Fanout):
         if seat in self._in_step:
             return
         if seat.index == self._index:
+            seat.passed_bytes = self._passed_bytes
             self._in_step[seat] = seat.send
         else:
             self._track.want_key()
@@ -85,8 +86,8 @@ class KeyedFanout(Fanout):
         if self._track.gives_keys and age_s > YOUNG_S:
             return False
         data = self._package.first(kept[0]) + b"".join(self._package.next(packet) for packet in kept[1:])
-        seat.index = self._index
-        seat.viewer.count(sent=len(kept))
+        seat.index, seat.passed_bytes = self._index, self._passed_bytes
+        seat.viewer.count(sent=len(kept), size_bytes=len(data))
         self._in_step[seat] = seat.send
         self._write(seat, data)
         return True
@@ -108,10 +109,11 @@ class KeyedFanout(Fanout):
                 self._send_first(seat, packet)
                 continue
             missed = self._index - seat.index
-            seat.viewer.count(sent=1, drops=max(0, missed - 1))
-            seat.index = self._index
+            data = self._package.next(packet)
+            seat.viewer.count(sent=1, drops=max(0, missed - 1), size_bytes=len(data))
+            seat.index, seat.passed_bytes = self._index, self._passed_bytes
             self._in_step[seat] = seat.send
-            self._write(seat, self._package.next(packet))
+            self._write(seat, data)
 
     def _drop_for_all(self) -> None:
         """Packets come faster than they can be passed on: everybody goes on at the next key packet."""

@@ -42,9 +42,10 @@ class Seat:
 
     Attributes:
         index: Index of the last packet it was sent, as of the last `settle`.
+        passed_bytes: What the fan-out had sent to everybody in step by then.
     """
 
-    __slots__ = ("_send", "fanout", "index", "ready", "repeated", "repeated_index", "viewer", "write")
+    __slots__ = ("_send", "fanout", "index", "passed_bytes", "ready", "repeated", "repeated_index", "viewer", "write")
 
     def __init__(self, write: Callable[[bytes], object], viewer: Viewer, send: Send | None = None) -> None:
         self.write = write
@@ -52,6 +53,7 @@ class Seat:
         self.viewer = viewer
         self.ready = True
         self.index = FRESH
+        self.passed_bytes = 0
         self.repeated = 0
         self.repeated_index = FRESH
         self.fanout: Seats | None = None

@@ -118,6 +118,7 @@ class Stream:
         self.refused: Counter[str] = Counter()
         self.quirks: Counter[str] = Counter()
         self.drops = 0
+        self.sent_bytes = 0
         self.viewer_stall_timeout_s = STALL_TIMEOUT_S
         self.viewers_cut = 0
         self.latencies: list[Percentiles] = []
@@ -247,9 +248,10 @@ class Stream:
         self.viewers[viewer.number] = viewer
 
     def dismiss(self, viewer: Viewer) -> None:
-        """Count a viewer out; its drops stay in the sum. Safe to call twice."""
+        """Count a viewer out; its drops and bytes stay in the sums. Safe to call twice."""
         if self.viewers.pop(viewer.number, None) is not None:
             self.drops += viewer.drops
+            self.sent_bytes += viewer.bytes
 
     def check(self, rendition: Rendition) -> None:
         """See whether ``rendition`` can be had now; nothing is made for it.

@@ -19,17 +19,19 @@ class Viewer:
         since_ns: When it came, Unix ns.
         fps_limit: Most frames a second it asked for, 0 for all.
         rendition: Name of the track it reads.
+        holder: Whose credential let it in; empty for those who need none.
 
     Attributes:
         repeats: Heartbeats written.
         behind: Whether it has not yet taken what was last written.
         acked: Last frame id it acknowledged, for those who do.
         choice: The quality it gets and why, for those who can ask for one by name.
-        settle: Brings `sent` and `drops` up to date. A fan-out that keeps its viewers in step does not count for each
+        settle: Brings `sent`, `drops` and `bytes` up to date. A fan-out that keeps its viewers in step does not count for each
             of them at each frame; it counts when somebody asks.
     """
 
     __slots__ = (
+        "_bytes",
         "_drops",
         "_sent",
         "acked",
@@ -37,6 +39,7 @@ class Viewer:
         "behind",
         "choice",
         "fps_limit",
+        "holder",
         "kind",
         "number",
         "rendition",
@@ -53,6 +56,7 @@ class Viewer:
         since_ns: int,
         fps_limit: float = 0.0,
         rendition: str = "video",
+        holder: str = "",
     ) -> None:
         self.number = number
         self.kind = kind
@@ -60,6 +64,7 @@ class Viewer:
         self.since_ns = since_ns
         self.fps_limit = fps_limit
         self.rendition = rendition
+        self.holder = holder
         self.repeats = 0
         self.behind = False
         self.acked = 0
@@ -67,6 +72,7 @@ class Viewer:
         self.settle: Callable[[], None] | None = None
         self._sent = 0
         self._drops = 0
+        self._bytes = 0
 
     @property
     def sent(self) -> int:
@@ -82,15 +88,25 @@ class Viewer:
             self.settle()
         return self._drops
 
-    def count(self, sent: int = 0, drops: int = 0) -> None:
-        """Add to `sent` and `drops`."""
+    @property
+    def bytes(self) -> int:
+        """What was given to its connection, framing of the output included and encryption not."""
+        if self.settle is not None:
+            self.settle()
+        return self._bytes
+
+    def count(self, sent: int = 0, drops: int = 0, size_bytes: int = 0) -> None:
+        """Add to `sent`, `drops` and `bytes`."""
         self._sent += sent
         self._drops += drops
+        self._bytes += size_bytes
 
 
 _numbers = itertools.count(1)
 
 
-def new_viewer(kind: str, address: str, clock: Clock, *, fps_limit: float = 0.0, rendition: str = "video") -> Viewer:
+def new_viewer(
+    kind: str, address: str, clock: Clock, *, fps_limit: float = 0.0, rendition: str = "video", holder: str = ""
+) -> Viewer:
     """Counters for one more viewer, with a number of its own."""
-    return Viewer(next(_numbers), kind, address, clock.now_ns(), fps_limit, rendition)
+    return Viewer(next(_numbers), kind, address, clock.now_ns(), fps_limit, rendition, holder)

@@ -44,7 +44,7 @@ async def relay(stream: Stream, viewer: Viewer, send: Callable[[bytes], Awaitabl
             viewer.behind = True
             await send(packet.payload)
             viewer.behind = False
-            viewer.count(sent=1)
+            viewer.count(sent=1, size_bytes=len(packet.payload))
     finally:
         stream.video.detach(mailbox)
         settle()
@@ -77,7 +77,7 @@ async def relay_coded(track: Track, viewer: Viewer, send: Callable[[bytes], Awai
             viewer.behind = True
             await send(unit)
             viewer.behind = False
-            viewer.count(sent=1)
+            viewer.count(sent=1, size_bytes=len(unit))
             if mailbox.drops != counted:
                 track.want_key()
     finally:

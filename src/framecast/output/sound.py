@@ -225,8 +225,9 @@ class Output:
                 return
             listener.index = listener.due
             listener.due += 1
-            listener.viewer.count(sent=1)
-            listener.give(self._bytes(packet, listener, first=first))
+            data = self._bytes(packet, listener, first=first)
+            listener.viewer.count(sent=1, size_bytes=len(data))
+            listener.give(data)
 
     def _settle(self, listener: Listener) -> None:
         """Count what a listener that is behind has lost by now."""

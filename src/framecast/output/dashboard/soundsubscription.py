@@ -88,6 +88,7 @@ class SoundSubscription:
                 return
             self.sent += 1
             self._pictures.beside(len(message))
+            self._pictures.viewer.count(size_bytes=len(message))
 
 
 def duration_s(packet: Packet) -> float:

@@ -223,7 +223,7 @@ class Subscription:
             self.leave()
             return
         self.viewer.behind = False
-        self.viewer.count(sent=1)
+        self.viewer.count(sent=1, size_bytes=size)
         self.sent_id = packet.frame_id
         self._on_the_way.append((packet.frame_id, now, size))
         self._on_the_way_bytes += size

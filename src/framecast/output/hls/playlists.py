@@ -92,7 +92,7 @@ class Hls:
 
     Args:
         source: What it is cut from.
-        admit: Counts a viewer of an address in.
+        admit: Counts a viewer in, by address and holder.
         dismiss: Counts it out.
         on_end: Called when nobody has asked for a while.
         sound: Whether the source has sound where there is some.
@@ -108,7 +108,7 @@ class Hls:
     def __init__(
         self,
         source: Source,
-        admit: Callable[[str], Viewer],
+        admit: Callable[[str, str], Viewer],
         dismiss: Callable[[Viewer], None],
         on_end: Callable[[], None],
         *,
@@ -133,8 +133,11 @@ class Hls:
 
     # Its life.
 
-    def touch(self, address: str) -> None:
+    def touch(self, address: str, holder: str = "") -> None:
         """Somebody asks for a playlist; the first one starts it.
+
+        Args:
+            holder: Whose credential lets them; the first of an address stands for all behind it.
 
         Raises:
             LimitReached: The camera has as many viewers as it may have.
@@ -146,7 +149,7 @@ class Hls:
         if len(self._askers) >= MOST_ADDRESSES:
             raise LimitReached("too many addresses watch this camera", MOST_ADDRESSES)
         try:
-            viewer = self._admit(address)
+            viewer = self._admit(address, holder)
         except LimitReached:
             if not self._askers:
                 self.close()
@@ -331,7 +334,7 @@ class Hls:
             return None
         asker = self._askers.get(address)
         if asker is not None:
-            asker.viewer.count(sent=found[1])
+            asker.viewer.count(sent=found[1], size_bytes=len(found[0]))
         return bytes(found[0])
 
 

@@ -90,6 +90,7 @@ class Peer:
         self._controller: Controller | None = None
         self._scout: Scout | None = None
         self._sent = deque([(0.0, 0)], maxlen=3)
+        self._settled_octets = 0
         self.token = secrets.token_urlsafe(24)
         self.cname = secrets.token_hex(8)
         self.ufrag = plan.transport.ufrag
@@ -149,6 +150,7 @@ class Peer:
 
     async def run(self, on_gone: Callable[[], None], *, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Connect, send until the peer goes or is let go, and tidy up; ``on_gone`` is called first of that."""
+        self.viewer.settle = self._settle
         try:
             await self._connect(connect_timeout_s)
             if self.state == "connected":
@@ -161,6 +163,8 @@ class Peer:
             if self._sound is not None:
                 self.output.leave(OPUS, self._sound, with_sound=True)
             self.output.count_out(self)
+            self._settle()
+            self.viewer.settle = None
             on_gone()
             self.link.dtls.write_rtcp(
                 self._video.report(self._now_ns(), self.cname) + rtp.bye(*(seat.ssrc for seat in self.seats))
@@ -219,6 +223,12 @@ class Peer:
                     await self._ended.wait()
             except TimeoutError:
                 pass
+
+    def _settle(self) -> None:
+        """Bring the viewer's bytes up to date: payloads of pictures and sound, each counted once."""
+        octets = sum(seat.octets for seat in self.seats)
+        self.viewer.count(size_bytes=octets - self._settled_octets)
+        self._settled_octets = octets
 
     def _hear(self, data: bytes) -> None:
         now = time.monotonic()

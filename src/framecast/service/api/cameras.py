@@ -62,7 +62,8 @@ def routes(service: Service) -> list[Route]:
 
     async def statistics(call: Call) -> web.StreamResponse:
         camera = service.camera(call.parameter)
-        readers = [views.reader(viewer) for viewer in camera.stream.viewers.values()]
+        named = service.access.covers(call.grant, Right.OPERATE, camera.camera_id, call.peer)
+        readers = [views.reader(viewer, named=named) for viewer in camera.stream.viewers.values()]
         pushed = [restreams.summary(each) for each in service.restreams.of(camera)]
         webrtc = peering.summary(service.peering.known(camera))
         return json_response({**views.camera(camera), "readers": readers, "restream": pushed, "webrtc": webrtc})

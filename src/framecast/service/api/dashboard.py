@@ -222,7 +222,7 @@ class Conversation:
             raise Refusal("limit_reached", str(error), camera.camera_id) from None
 
     def _begin(self, camera: Camera, wish: PageWish) -> None:
-        interest = Interest(self._service, camera, self._page, wish, self._peer, self._tell)
+        interest = Interest(self._service, camera, self._page, wish, self._peer, self._tell, self._grant.name)
         interest.begin()
         self._interests[camera.camera_id] = interest
         self._by_number[camera.stream.number] = interest

@@ -78,14 +78,16 @@ async def send_hls(service: Service, call: Call) -> web.StreamResponse:
             source = TransportStream(camera.stream, rendition, audio=sound)
         return Hls(
             source,
-            lambda address: service.cameras.admit(camera, KIND, address, rendition=rendition.name),
+            lambda address, holder: service.cameras.admit(
+                camera, KIND, address, rendition=rendition.name, holder=holder
+            ),
             partial(service.cameras.dismiss, camera),
             on_end,
             sound=sound,
         )
 
     running = service.hls.open(camera.camera_id, which, make)
-    running.touch(call.peer)
+    running.touch(call.peer, call.grant.name)
     try:
         return await _playlist(running, call, scope)
     except Gone:

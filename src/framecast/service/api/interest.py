@@ -94,6 +94,7 @@ class Interest:
         wish: What is asked for.
         peer: The page's address.
         tell: Says something to the page at once, before what is written next.
+        holder: Whose credential lets it watch.
 
     Attributes:
         wish: What is asked for.
@@ -107,6 +108,7 @@ class Interest:
         wish: PageWish,
         peer: str,
         tell: Callable[[dict[str, Any]], None],
+        holder: str = "",
     ) -> None:
         self.camera = camera
         self._service = service
@@ -114,6 +116,7 @@ class Interest:
         self.wish = wish
         self._peer = peer
         self._tell = tell
+        self._holder = holder
         self._subscription: Subscription | None = None
         self._sound: SoundSubscription | None = None
         self._controller: Controller | None = None
@@ -130,7 +133,12 @@ class Interest:
         asked = wish.asked
         carried = wish.carried(asked)
         viewer = self._service.cameras.admit(
-            self.camera, "websocket", self._peer, fps_limit=asked.fps, rendition=carried.rendition.name
+            self.camera,
+            "websocket",
+            self._peer,
+            fps_limit=asked.fps,
+            rendition=carried.rendition.name,
+            holder=self._holder,
         )
         viewer.choice = asked.choice
         if wish.form == "jpeg":

@@ -76,6 +76,7 @@ class ServiceCollector(Collector):
             "framecast_drops", "Pictures that viewers missed because they were behind.", labels=_CAMERA
         )
         cut = CounterMetricFamily("framecast_viewers_cut", "Viewers cut since they took nothing.", labels=_CAMERA)
+        sent = CounterMetricFamily("framecast_sent_bytes", "Bytes given to viewers.", labels=_CAMERA)
         connects = CounterMetricFamily("framecast_connects", "Times the device was connected.", labels=_CAMERA)
         chunks = CounterMetricFamily("framecast_audio_chunks", "Chunks of sound published.", labels=_CAMERA)
         unheard = CounterMetricFamily(
@@ -116,6 +117,7 @@ class ServiceCollector(Collector):
                 quirks.add_metric([name, quirk], count)
             drops.add_metric([name], views.drops(camera))
             cut.add_metric([name], stream.viewers_cut)
+            sent.add_metric([name], views.sent_bytes(camera))
             connects.add_metric([name], camera.reader.connects)
             microphone = camera.sound.microphone
             chunks.add_metric([name], microphone.published)
@@ -146,6 +148,7 @@ class ServiceCollector(Collector):
             quirks,
             drops,
             cut,
+            sent,
             connects,
             chunks,
             unheard,

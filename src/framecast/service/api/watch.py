@@ -94,7 +94,10 @@ async def send_mjpeg(
         response.enable_chunked_encoding()
     else:
         response.force_close()
-    with admitted(service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=wish.rendition.name) as viewer:
+    name = wish.rendition.name
+    with admitted(
+        service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=name, holder=call.grant.name
+    ) as viewer:
         if wish.quality:
             viewer.choice = wish.choice
         await response.prepare(request)
@@ -121,7 +124,8 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
     request = call.request
     wish = query.wish({key: value for key, value in call.query.items() if key != "fps"}, camera.options)
     max_age_s = query.number(call.query, "max_age", 0.0, MOST_MAX_AGE_S) if "max_age" in call.query else None
-    with admitted(service, camera, "snapshot", call.peer, rendition=wish.rendition.name) as viewer:
+    name = wish.rendition.name
+    with admitted(service, camera, "snapshot", call.peer, rendition=name, holder=call.grant.name) as viewer:
         try:
             async with while_here(service, camera):
                 packet = await snapshot.take(camera.stream, wish.rendition, max_age_s=max_age_s, wait_s=SNAPSHOT_WAIT_S)
@@ -129,18 +133,19 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
             reason = camera.stream.reason
             words = f"{error}. {reason}" if reason else str(error)
             raise ApiError(503, "no_frame", words, headers={"Retry-After": "1"}) from None
-        viewer.count(sent=1)
+        etag = f'"{packet.frame_id:x}-{name}"'
+        is_known = _matches(request.headers.get("If-None-Match", ""), etag)
+        viewer.count(sent=1, size_bytes=0 if is_known else len(packet.payload))
     age_s = max(0, camera.stream.clock.now_ns() - packet.pts_ns) / 1e9
-    etag = f'"{packet.frame_id:x}-{wish.rendition.name}"'
     headers = {
-        "Cache-Control": "no-cache",
+        "Cache-Control": "no-store",
         "ETag": etag,
         "X-Frame-Id": str(packet.frame_id),
         "X-Timestamp": mjpeg.timestamp(packet.pts_ns),
         "X-Frame-Age": f"{age_s:.3f}",
         "Content-Disposition": f'inline; filename="{camera.camera_id}-{packet.frame_id}.jpg"',
     }
-    if _matches(request.headers.get("If-None-Match", ""), etag):
+    if is_known:
         return web.Response(status=304, headers=headers)
     return web.Response(body=packet.payload, content_type="image/jpeg", headers=headers)
 

@@ -242,14 +242,24 @@ class Cameras:
         self._cameras[camera_id].reader.restart()
 
     def admit(
-        self, camera: Camera, kind: str, address: str, *, fps_limit: float = 0.0, rendition: str = "video"
+        self,
+        camera: Camera,
+        kind: str,
+        address: str,
+        *,
+        fps_limit: float = 0.0,
+        rendition: str = "video",
+        holder: str = "",
     ) -> Viewer:
         """Count a viewer in.
+
+        Args:
+            holder: Whose credential lets it in.
 
         Raises:
             LimitReached: The camera has as many as the operator allows.
         """
-        viewer = new_viewer(kind, address, self._clock, fps_limit=fps_limit, rendition=rendition)
+        viewer = new_viewer(kind, address, self._clock, fps_limit=fps_limit, rendition=rendition, holder=holder)
         camera.stream.admit(viewer)
         log.log(
             logging.DEBUG if kind == "snapshot" else logging.INFO,
@@ -266,11 +276,12 @@ class Cameras:
         camera.stream.dismiss(viewer)
         log.log(
             logging.DEBUG if viewer.kind == "snapshot" else logging.INFO,
-            "%s: Client %d disconnected after %d frames, %d dropped. Total active clients: %d",
+            "%s: Client %d disconnected after %d frames, %d dropped, %d bytes. Total active clients: %d",
             camera.camera_id,
             viewer.number,
             viewer.sent,
             viewer.drops,
+            viewer.bytes,
             self.viewers,
         )
 

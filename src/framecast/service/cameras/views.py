@@ -47,6 +47,7 @@ def camera(item: Camera) -> Json:
             "refused": dict(stream.refused),
             "quirks": dict(stream.quirks),
             "drops": drops(item),
+            "sent_bytes": sent_bytes(item),
             "viewers_cut": stream.viewers_cut,
             "overruns": item.output.overruns,
         },
@@ -134,6 +135,7 @@ def numbers(item: Camera) -> Json:
         "frames": stream.published,
         "refused": sum(stream.refused.values()),
         "drops": drops(item),
+        "sent_bytes": sent_bytes(item),
         "overruns": item.output.overruns,
         "reconnects": max(0, item.reader.connects - 1),
         "latency_ms": latency_ms(item),
@@ -154,14 +156,25 @@ def drops(item: Camera) -> int:
     return item.stream.drops + sum(each.drops for each in item.stream.viewers.values())
 
 
-def reader(viewer: Viewer) -> Json:
-    """One viewer."""
+def sent_bytes(item: Camera) -> int:
+    """What viewers were given, those long gone included."""
+    return item.stream.sent_bytes + sum(each.bytes for each in item.stream.viewers.values())
+
+
+def reader(viewer: Viewer, *, named: bool = True) -> Json:
+    """One viewer.
+
+    Args:
+        named: Whether to say who it is: where others sit is not every viewer's business.
+    """
     return {
         "id": viewer.number,
         "kind": viewer.kind,
-        "address": viewer.address,
+        "address": viewer.address if named else None,
+        "holder": (viewer.holder or None) if named else None,
         "since": round(viewer.since_ns / 1e9, 3),
         "sent": viewer.sent,
+        "bytes": viewer.bytes,
         "drops": viewer.drops,
         "repeats": viewer.repeats,
         "behind": viewer.behind,

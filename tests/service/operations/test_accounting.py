@@ -1,0 +1,78 @@
+"""What each viewer was given, since when, and by whose credential."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.serving import Server, jpeg, serving, until
+from tests.service.watching import Page, mjpeg
+
+pytestmark = pytest.mark.anyio
+
+OPENING = b"--frame\r\n"
+
+
+async def readers(server: Server, **options: Any) -> list[dict[str, Any]]:
+    """Everybody who watches."""
+    answer = await server.json("GET", "/api/v1/cameras/cam/stats", **options)
+    found = answer["readers"]
+    assert isinstance(found, list)
+    return found
+
+
+async def test_the_bytes_of_a_viewer_are_those_that_came(server: Server) -> None:
+    before = server.service.clock.now_ns() / 1e9
+    async with mjpeg(server.port, version="1.0") as viewer:
+        size = 0
+        for number in range(5):
+            await server.push(jpeg(number))
+            part = await viewer.part()
+            head = (
+                f"Content-Type: image/jpeg\r\nX-Frame-Id: {part.frame_id}\r\nX-Timestamp: {part.timestamp}\r\n"
+                f"Content-Length: {len(part.picture)}\r\n\r\n"
+            )
+            size += len(head) + len(part.picture) + len(b"\r\n--frame\r\n")
+        (reader,) = await readers(server)
+        assert reader["sent"] == 5
+        assert size <= reader["bytes"] <= size + len(OPENING)
+        assert before <= reader["since"] <= server.service.clock.now_ns() / 1e9
+    await until(lambda: not server.camera().stream.viewers)
+    numbers = (await server.json("GET", "/api/v1/stats"))["cameras"]["cam"]
+    assert numbers["sent_bytes"] == reader["bytes"], "they stay in the camera's sum"
+    async with server.client.get(server.url + "/metrics") as response:
+        assert f'framecast_sent_bytes_total{{camera="cam"}} {float(reader["bytes"])}' in await response.text()
+
+
+async def test_every_form_is_counted(server: Server) -> None:
+    await server.push(jpeg(1))
+    size = len(jpeg(1))
+    async with server.client.get(server.url + "/api/v1/cameras/cam/snapshot.jpg") as response:
+        assert len(await response.read()) == size
+        etag = response.headers["ETag"]
+    assert server.camera().stream.sent_bytes == size
+    headers = {"If-None-Match": etag}
+    async with server.client.get(server.url + "/api/v1/cameras/cam/snapshot.jpg", headers=headers) as response:
+        assert response.status == 304
+    assert server.camera().stream.sent_bytes == size, "nothing was sent"
+    async with Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam")
+        message = await page.see()
+        (reader,) = await readers(server)
+        assert reader["kind"] == "websocket"
+        assert len(message.payload) < reader["bytes"] < len(message.payload) + 100
+
+
+async def test_a_viewer_is_known_by_its_credential_to_those_who_may_operate(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        watch = (await server.service.create_token({"name": "kitchen", "rights": ["watch"]}))["secret"]
+        operate = (await server.service.create_token({"name": "desk", "rights": ["operate"]}))["secret"]
+        camera = server.camera()
+        async with mjpeg(server.port, headers=f"X-API-Key: {watch}\r\n"):
+            await until(lambda: camera.stream.viewers)
+            (seen,) = await readers(server, headers={"X-API-Key": operate})
+            assert (seen["holder"], seen["address"]) == ("kitchen", "127.0.0.1")
+            (seen,) = await readers(server, headers={"X-API-Key": watch})
+            assert (seen["holder"], seen["address"]) == (None, None), "where others sit is no viewer's business"
