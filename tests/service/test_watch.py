@@ -447,7 +447,7 @@ async def test_a_snapshot_is_the_newest_picture_with_its_age(server: Server) -> 
         assert headers["X-Frame-Id"] == str(sent["frame_id"])
         assert abs(float(headers["X-Timestamp"]) - time.time()) < 2
         assert re.fullmatch(r"\d+\.\d{3}", headers["X-Frame-Age"])
-        assert headers["Cache-Control"] == "no-cache"
+        assert headers["Cache-Control"] == "no-store"
     for shown in (headers["ETag"], f'"x", {headers["ETag"]}', "W/" + headers["ETag"], "*"):
         async with server.client.get(server.url + SNAPSHOT, headers={"If-None-Match": shown}) as response:
             assert (response.status, await response.read()) == (304, b"")

@@ -15,6 +15,7 @@ from framecast.service.access.rights import NOTHING
 from framecast.service.errors import ApiError
 from framecast.service.front import headers
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
+from framecast.service.front.client import Client
 from framecast.service.front.places import LOCAL
 from framecast.service.front.places import Connection as Place
 
@@ -34,6 +35,7 @@ class Connection(RequestHandler):
 
     Attributes:
         grant: What the latest request was let in by.
+        client: Who sent it.
         precursor: What was counted among the places for it during its handshake.
         changing: The task that handles its latest request that may change something.
     """
@@ -45,6 +47,7 @@ class Connection(RequestHandler):
         "_front",
         "_junk",
         "changing",
+        "client",
         "grant",
         "local",
         "peer",
@@ -57,6 +60,7 @@ class Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.grant = NOTHING
+        self.client: Client | None = None
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
         self._eager: socket.socket | None = None
@@ -156,7 +160,10 @@ class Connection(RequestHandler):
 
     def decorate(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Give an answer, of whatever kind, the headers that every answer carries."""
-        headers.decorate(request, response, self._front.rules.allowed_origins)
+        grant = self.grant
+        shared = grant.in_address or grant.kind in ("none", "link")
+        secure = request.secure if self.client is None else self.client.secure
+        headers.decorate(request, response, self._front.rules.allowed_origins, shared=shared, secure=secure)
 
     def handle_error(
         self,

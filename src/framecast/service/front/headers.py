@@ -1,4 +1,15 @@
-"""The headers that every answer carries, and an answer whose head is written in one go."""
+"""The headers that every answer carries, and an answer whose head is written in one go.
+
+A browser that is handed one of our answers as a page, a frame or somebody else's picture does with it what these allow:
+
+    everything             is what its type says, tells no other site where it was found, and is kept by no cache unless
+                           its handler says so
+    pages                  have a policy of their own (``web.page_policy``), and no power over the machine but to listen
+    pictures and sound     may be shown in a page of another site where they came without a cookie: by what the camera
+                           opens to everybody, or by a key or link in their address
+    scripts                may load what is ours (a service worker asks by the policy of its own answer)
+    all else               loads nothing, and is shown in no frame
+"""
 
 from __future__ import annotations
 
@@ -15,16 +26,55 @@ ACCEPTED = "Authorization, Content-Type, X-API-Key, X-Sample-Rate, X-Channels, X
 
 SERVER = "Framecast"
 """Not which versions of what are behind it."""
+POLICY = "Content-Security-Policy"
+SHOWN_BY = "Cross-Origin-Resource-Policy"
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    POLICY: "default-src 'none'; frame-ancestors 'none'",
+    SHOWN_BY: "same-origin",
+    "Cache-Control": "no-store",
 }
+PAGE = {"Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(self), payment=(), usb=()"}
+ALONE = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""No site that opened a page of ours holds on to its window. Browsers take it by HTTPS only, and complain otherwise."""
+_MEDIA = ("image/", "multipart/", "video/", "audio/", "application/vnd.apple.mpegurl")
+_MEDIA_POLICY = (
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+_SCRIPT_POLICY = "default-src 'self'; frame-ancestors 'none'"
 
 
-def decorate(request: web.BaseRequest, response: web.StreamResponse, allowed_origins: Sequence[str]) -> None:
-    """Give an answer, of whatever kind, the headers that every answer carries."""
+def decorate(
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    allowed_origins: Sequence[str],
+    *,
+    shared: bool = False,
+    secure: bool = False,
+) -> None:
+    """Give an answer, of whatever kind, the headers that every answer carries.
+
+    Args:
+        shared: Whether it was had without anything that a browser adds by itself.
+        secure: Whether it goes by HTTPS.
+    """
     headers = response.headers
     headers["Server"] = SERVER
+    kind = headers.get("Content-Type", "")
+    if kind.startswith("text/html"):
+        for name, value in PAGE.items():
+            headers.setdefault(name, value)
+        if secure:
+            for name, value in ALONE.items():
+                headers.setdefault(name, value)
+    elif kind.startswith(_MEDIA):
+        headers.setdefault(POLICY, " ".join((_MEDIA_POLICY, *allowed_origins)))
+        headers.setdefault(SHOWN_BY, "cross-origin" if shared or allowed_origins else "same-site")
+    elif kind.startswith("text/javascript"):
+        headers.setdefault(POLICY, _SCRIPT_POLICY)
+    if allowed_origins and kind.startswith(("text/css", "text/javascript", "text/html")):
+        headers.setdefault(SHOWN_BY, "cross-origin")
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
     if not allowed_origins:
