@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 
 BUCKET_NS = 250_000_000
 BUCKETS = 16
@@ -54,20 +55,35 @@ class Meter:
 
 
 class Percentiles:
-    """The last 256 samples, and what lies below which share of them."""
+    """The last 256 samples, and what lies below which share of them.
 
-    __slots__ = ("_samples",)
+    Attributes:
+        count: Samples so far.
+    """
+
+    __slots__ = ("_samples", "count")
 
     def __init__(self) -> None:
+        self.count = 0
         self._samples: deque[float] = deque(maxlen=256)
 
     def add(self, sample: float) -> None:
         """Keep one sample."""
+        self.count += 1
         self._samples.append(sample)
+
+    def since(self, count: int) -> list[float]:
+        """The samples after the first ``count``, as far as they are kept."""
+        return list(self._samples)[max(0, len(self._samples) - (self.count - count)) :]
 
     def at(self, *shares: float) -> tuple[float, ...]:
         """The values at ``shares`` (0 to 1); zeros while there is no sample."""
-        if not self._samples:
-            return tuple(0.0 for _ in shares)
-        ordered = sorted(self._samples)
-        return tuple(ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in shares)
+        return shares_of(self._samples, *shares)
+
+
+def shares_of(samples: Collection[float], *shares: float) -> tuple[float, ...]:
+    """The values below which ``shares`` (0 to 1) of the samples lie; zeros while there is none."""
+    if not samples:
+        return tuple(0.0 for _ in shares)
+    ordered = sorted(samples)
+    return tuple(ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in shares)

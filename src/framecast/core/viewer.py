@@ -26,8 +26,8 @@ class Viewer:
         behind: Whether it has not yet taken what was last written.
         acked: Last frame id it acknowledged, for those who do.
         choice: The quality it gets and why, for those who can ask for one by name.
-        settle: Brings `sent`, `drops` and `bytes` up to date. A fan-out that keeps its viewers in step does not count for each
-            of them at each frame; it counts when somebody asks.
+        settle: Brings `sent`, `drops` and `bytes` up to date. A fan-out that keeps its viewers in step does not count
+            for each of them at each frame; it counts when somebody asks.
     """
 
     __slots__ = (

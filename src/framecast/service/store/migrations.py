@@ -28,4 +28,26 @@ MIGRATIONS = (
     CREATE TABLE frame_ids (camera TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT;
     """,
     "ALTER TABLE cameras ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE history (
+        camera TEXT NOT NULL,
+        minute INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        awake_s REAL NOT NULL,
+        live_s REAL NOT NULL,
+        frames INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        sent_bytes INTEGER NOT NULL,
+        drops INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        reconnects INTEGER NOT NULL,
+        viewer_s REAL NOT NULL,
+        most_viewers INTEGER NOT NULL,
+        passes INTEGER NOT NULL,
+        p50_ms REAL NOT NULL,
+        p95_ms REAL NOT NULL,
+        p99_ms REAL NOT NULL,
+        PRIMARY KEY (camera, minute)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
