@@ -105,7 +105,8 @@ def test_a_host_that_is_no_name_is_passed_over(host: str) -> None:
 
 def test_base_path_holds_where_the_proxy_says_nothing() -> None:
     proxies = Proxies([PROXY], "/cams")
-    assert client(proxies=proxies).prefix == "/cams"
+    assert client(("X-Forwarded-For", "203.0.113.9"), proxies=proxies).prefix == "/cams"
+    assert client(proxies=proxies).prefix == "", "a program beside the proxy, which sees us at the top"
     assert client(("X-Forwarded-Prefix", "/other"), proxies=proxies).prefix == "/other"
     assert client(peer="192.168.1.5", proxies=proxies).prefix == "", "who comes past the proxy sees us at the top"
 

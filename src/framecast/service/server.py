@@ -120,7 +120,8 @@ class Listeners:
         await asyncio.gather(*(shutdown(SHUTDOWN_S) for shutdown in self._handlers))
 
     def _front(self, table: Table) -> Front:
-        front = Front(table, lambda: self._service.access, rules(self._service.settings))
+        service = self._service
+        front = Front(table, lambda: service.access, rules(service.settings), service.proxies)
         self.fronts.append(front)
         self._service.on_revoked.append(front.drop)
         return front

@@ -35,6 +35,7 @@ from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
+from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
 from framecast.service.store.state import State
 from framecast.web import Asset
@@ -89,6 +90,7 @@ class Service:
         self.mp4 = Mp4Output()
         self.hls = HlsHub()
         self._transport_streams: dict[str, TransportStream] = {}
+        self.proxies = Proxies(self.settings.server.trusted_proxies, self.settings.server.base_path)
         self.keyring = Keyring(state.tokens(), state.sessions())
         self._base = configuration
         self._parts = parts
@@ -289,7 +291,8 @@ class Service:
         self.access = self._make_access()
 
     def _make_access(self) -> Access:
-        return Access(self.keyring, self.settings.cameras, loopback_only=self.settings.listens_on_loopback_only)
+        here_only = self.settings.listens_on_loopback_only and not self.settings.server.trusted_proxies
+        return Access(self.keyring, self.settings.cameras, loopback_only=here_only)
 
     # Tokens
 

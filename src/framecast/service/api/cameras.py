@@ -43,7 +43,9 @@ def routes(service: Service) -> list[Route]:
         fields = await read_json(call.request, timeout_s=timeout_s)
         camera = await service.add_camera(fields, call.grant)
         return json_response(
-            views.camera(camera), status=201, headers={"Location": f"/api/v1/cameras/{camera.camera_id}"}
+            views.camera(camera),
+            status=201,
+            headers={"Location": call.client.path(f"/api/v1/cameras/{camera.camera_id}")},
         )
 
     async def change(call: Call) -> web.StreamResponse:

@@ -62,16 +62,16 @@ def routes(service: Service) -> list[Route]:
 
 def facts(service: Service, call: Call) -> dict[str, Any]:
     """See docs/protocol.md."""
-    request, https = call.request, service.https
+    client, https = call.client, service.https
     m5 = service.cameras.get(service.settings.compat.m5) or service.cameras.first
     seen = m5 is not None and service.access.covers(call.grant, Right.WATCH, m5.camera_id, call.peer)
     return {
         "version": __version__,
-        "secure": request.secure,
+        "secure": client.secure,
         "https": None
-        if https is None
+        if https is None or client.forwarded
         else {
-            "url": f"https://{_host(request.headers.get('Host', ''))}:{https.port}/",
+            "url": f"https://{_host(client.host)}:{https.port}/",
             "port": https.port,
             "authority": "/ca.crt" if https.authority is not None else None,
             "expires": https.tls.expires_s,

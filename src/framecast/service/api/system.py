@@ -12,7 +12,7 @@ from aiohttp import web
 
 from framecast import __version__
 from framecast.core.stream import State
-from framecast.service.access.rights import COOKIE, SECURE_COOKIE, Grant, Right
+from framecast.service.access.rights import COOKIE, PREFIXED_COOKIE, SECURE_COOKIE, Grant, Right
 from framecast.service.access.tokens import SESSION_LIFE_S
 from framecast.service.api import openapi
 from framecast.service.cameras import views
@@ -73,19 +73,21 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
             raise ApiError(401, "wrong_key", "This key is unknown or revoked")
         cookie, grant = entered
         response = json_response(_session(service, grant))
-        secure = call.request.secure
-        name = SECURE_COOKIE if secure else COOKIE
-        response.set_cookie(name, cookie, max_age=SESSION_LIFE_S, httponly=True, samesite="Strict", secure=secure)
+        name, path, secure = call.client.cookie, call.client.cookie_path, call.client.secure
+        response.set_cookie(
+            name, cookie, max_age=SESSION_LIFE_S, path=path, httponly=True, samesite="Strict", secure=secure
+        )
         return response
 
     async def log_out(call: Call) -> web.StreamResponse:
         response = web.Response(status=204)
-        for name in (COOKIE, SECURE_COOKIE):
+        for name in (COOKIE, SECURE_COOKIE, PREFIXED_COOKIE):
             cookie = call.request.cookies.get(name)
             if cookie:
                 await service.log_out(cookie)
             if cookie or name == COOKIE:
-                response.del_cookie(name, httponly=True, samesite="Strict", secure=name == SECURE_COOKIE)
+                path = "/" if name == SECURE_COOKIE else call.client.cookie_path
+                response.del_cookie(name, path=path, httponly=True, samesite="Strict", secure=name != COOKIE)
         return response
 
     async def list_tokens(call: Call) -> web.StreamResponse:

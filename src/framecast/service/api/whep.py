@@ -43,7 +43,7 @@ def routes(service: Service) -> list[Route]:
                 camera, offer, wish.coded("h264"), address=call.peer, grant=call.grant, adapts=adapts
             )
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)
-        response.headers["Location"] = RESOURCE + peer.token
+        response.headers["Location"] = call.client.path(RESOURCE + peer.token)
         response.headers["Cache-Control"] = "no-store"
         response.headers["Accept-Patch"] = FRAGMENT
         for server in peering.ice_servers:

@@ -55,7 +55,7 @@ class Client:
         host: By what name, and port, it called this server: what stands in its address bar.
         secure: Whether it speaks HTTPS, with us or with the outermost proxy.
         prefix: The path below which it sees our pages, such as ``/cams``; empty at the top.
-        forwarded: Whether a trusted proxy passed it on.
+        forwarded: Whether a trusted proxy passed it on. What comes from its machine without a word is its own.
         peer: IP address of the socket's other end: the proxy's where there is one.
     """
 
@@ -130,7 +130,7 @@ class Proxies:
         """
         host = headers.get("Host", "")
         prefix = self.base_path if self.ours(path) is not path else ""
-        if not self.trusts(peer):
+        if not self.trusts(peer) or not any(name in headers for name in (FOR, PROTO, HOST, PREFIX)):
             return Client(peer, host, secure, prefix, peer=peer)
         address, hops = self._behind(peer, _values(headers, FOR))
         proto = _nth(_values(headers, PROTO), hops).lower()

@@ -3,7 +3,7 @@
 aiohttp's low-level server is used without its application, router and middlewares: each request is matched with two
 dictionary look-ups, and its right is checked before anything of it is read. In this order:
 
-    connection limits -> Host (DNS rebinding) -> route -> right -> Origin -> handler -> headers of the answer
+    connection limits -> client -> Host (DNS rebinding) -> route -> right -> Origin -> handler -> headers of the answer
 
 Whatever a handler raises as `ApiError` becomes JSON; nothing from outside becomes a 500.
 """
@@ -37,6 +37,7 @@ from framecast.service.access.rights import (
 from framecast.service.errors import ApiError, not_found
 from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
+from framecast.service.front.client import Client, Proxies, gives_itself_away
 from framecast.service.front.connection import Connection, Request
 from framecast.service.front.places import Connection as Place
 from framecast.service.front.places import Places
@@ -85,16 +86,19 @@ class Front:
         table: The routes.
         access: Who may do what.
         rules: Limits and allowed names.
+        proxies: Whose word counts about who is asking.
     """
 
-    def __init__(self, table: Table, access: Callable[[], Access], rules: Rules) -> None:
+    def __init__(self, table: Table, access: Callable[[], Access], rules: Rules, proxies: Proxies) -> None:
         self.table = table
         self.rules = rules
+        self.proxies = proxies
         self.requests: Counter[int] = Counter()
         self._access = access
-        self.places = Places(rules.max_connections, rules.max_connections_per_address)
+        self.places = Places(rules.max_connections, rules.max_connections_per_address, shared=proxies.trusts)
         self._servers: list[Server] = []
         self._refused_quietly = Quietly(10.0)
+        self._proxy_quietly = Quietly(3600.0)
         wall = (table.find("/") or ({}, ""))[0].get("GET")
         self._has_pages = wall is not None and wall.answer == "text/html"
 
@@ -143,8 +147,9 @@ class Front:
         try:
             response = await self._answer(request)
         except ApiError as error:
-            if self._has_pages and nowhere.is_for(request, error):
-                response = nowhere.page(request, error, self.rules.allowed_origins)
+            path = self.proxies.ours(request.rel_url.raw_path)
+            if self._has_pages and nowhere.is_for(request, path, error):
+                response = nowhere.page(path, error, self.rules.allowed_origins)
             else:
                 response = error_response(error.status, error.code, error.message, error.headers)
             if error.close:
@@ -170,21 +175,20 @@ class Front:
         if request.version < HttpVersion10:
             raise ApiError(400, "bad_request", "HTTP/1.0 and HTTP/1.1 are spoken here", close=True)
         connection = cast(Connection, request.protocol)
-        local, peer = connection.local, connection.peer
+        local = connection.local
         access = self._access()
-        host = request.headers.get("Host", "")
-        if not local and access.open and host and not host_allowed(host, self.rules.allowed_hosts):
-            raise ApiError(
-                421,
-                "wrong_host",
-                "This server answers to localhost only; name others in server.allowed_hosts, or create a token",
-            )
-        found = self.table.find(request.path)
+        client = self._client(connection, request)
+        peer, path = client.address, self.proxies.ours(request.path)
+        if not local and access.open:
+            self._see_that_it_is_near(client, request)
+        found = self.table.find(path)
         if found is None:
+            if path and path == self.proxies.base_path:
+                return web.Response(status=308, headers={"Location": path + "/"})  # pages are relative to it
             if not local and not access.open:
                 # Whether a path exists is nobody's business without a right; pages and health checks are found above.
                 self._authorise(access, request, Right.WATCH, None, peer)
-            raise not_found(f"There is nothing at {request.path[:200]}")
+            raise not_found(f"There is nothing at {path[:200]}")
         methods, parameter = found
         method = "GET" if request.method == "HEAD" else request.method
         if method == "OPTIONS":
@@ -202,12 +206,51 @@ class Front:
             reads = method == "GET" or route.right is Right.PUBLISH
             connection.changing = None if reads else asyncio.current_task()
             if (method != "GET" or route.websocket) and not origin_allowed(
-                request.headers.get("Origin"), host, self.rules.allowed_origins, tls=request.secure
+                request.headers.get("Origin"), client.host, self.rules.allowed_origins, tls=client.secure
             ):
-                raise ApiError(403, "wrong_origin", "Pages of other sites may not do this (server.allowed_origins)")
+                raise self._wrong_origin(client, request)
         if route.right is Right.PUBLISH:
             connection.acknowledge_at_once(request.content, endless=route.websocket)
-        return await route.handler(Call(request, route, parameter, grant, peer))
+        return await route.handler(Call(request, route, parameter, grant, client, path))
+
+    def _client(self, connection: Connection, request: web.BaseRequest) -> Client:
+        """Who is asking; the same as before, mostly, where no proxy is in between."""
+        known = connection.client
+        if known is None or self.proxies.any or known.host != request.headers.get("Host", ""):
+            known = connection.client = self.proxies.client(
+                connection.peer, request.headers, request.path, secure=request.secure
+            )
+        return known
+
+    def _see_that_it_is_near(self, client: Client, request: web.BaseRequest) -> None:
+        """Keep an open server to this machine: other sites' pages may reach it by a name, anybody through a proxy.
+
+        Raises:
+            ApiError: This request came in one of these ways.
+        """
+        if client.host and not host_allowed(client.host, self.rules.allowed_hosts):
+            raise ApiError(
+                421,
+                "wrong_host",
+                "This server answers to localhost only; name others in server.allowed_hosts, or create a token",
+            )
+        telltale = gives_itself_away(request.headers)
+        if telltale:
+            raise ApiError(
+                403,
+                "behind_proxy",
+                f"This came through a proxy ({telltale}), and the server is open: everybody would get in. Make an "
+                "account (framecast user create) or a token first, and name the proxy in server.trusted_proxies",
+            )
+
+    def _wrong_origin(self, client: Client, request: web.BaseRequest) -> ApiError:
+        telltale = "" if client.forwarded else gives_itself_away(request.headers)
+        words = "Pages of other sites may not do this (server.allowed_origins)"
+        if telltale:
+            words += f". If it was our own page: a proxy hid its name, so put {client.peer} in server.trusted_proxies"
+            if self._proxy_quietly.due():
+                log.warning("a proxy at %s is not in server.trusted_proxies: pages can't be told apart", client.peer)
+        return ApiError(403, "wrong_origin", words)
 
     def _authorise(
         self, access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, peer: str

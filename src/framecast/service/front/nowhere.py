@@ -33,19 +33,23 @@ _PAGE = """\
 """
 
 
-def is_for(request: web.BaseRequest, error: ApiError) -> bool:
-    """Whether this is what somebody gets who typed an address into a browser; below ``/api/`` all is for programs."""
+def is_for(request: web.BaseRequest, path: str, error: ApiError) -> bool:
+    """Whether this is what somebody gets who typed an address into a browser; below ``/api/`` all is for programs.
+
+    Args:
+        path: As asked for, without what a proxy has in front of it.
+    """
     return (
         error.status == 404
         and request.method in ("GET", "HEAD")
-        and not request.path.startswith("/api/")
+        and not path.startswith("/api/")
         and "text/html" in request.headers.get("Accept", "").lower()
     )
 
 
-def page(request: web.BaseRequest, error: ApiError, allowed_origins: Sequence[str]) -> web.Response:
+def page(path: str, error: ApiError, allowed_origins: Sequence[str]) -> web.Response:
     """The error as a page with a way to the wall, relative like all pages: a proxy may have us below a path."""
-    root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+    root = "../" * (path.count("/") - 1) or "./"
     return web.Response(
         body=_PAGE.format(root=root, words=escape(error.message)).encode(),
         status=error.status,

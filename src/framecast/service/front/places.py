@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from framecast.core.limits import Quietly
@@ -32,17 +33,19 @@ class Places:
     Args:
         most: Most connections at a time.
         most_per_address: Most of them from one address.
+        shared: Whether many are behind an address, as behind a trusted proxy: it may then have all there are.
 
     Attributes:
         taken: Connections open now.
         refused: Connections turned away or evicted so far.
     """
 
-    def __init__(self, most: int, most_per_address: int) -> None:
+    def __init__(self, most: int, most_per_address: int, shared: Callable[[str], bool] = lambda address: False) -> None:
         self.taken = 0
         self.refused = 0
         self._most = most
         self._most_per_address = most_per_address
+        self._shared = shared
         self._open: dict[str, dict[Connection, None]] = {}
         self._fresh: dict[str, dict[Connection, None]] = {}
         self._quietly = Quietly()
@@ -73,7 +76,9 @@ class Places:
                 those.pop(peer, None)
 
     def _has_room(self, peer: str) -> bool:
-        return peer == LOCAL or (self.taken <= self._most and len(self._open[peer]) <= self._most_per_address)
+        if peer == LOCAL:
+            return True
+        return self.taken <= self._most and (len(self._open[peer]) <= self._most_per_address or self._shared(peer))
 
     def _make_room(self, newcomer: Connection) -> bool:
         """Close the oldest connection over which nothing was asked yet: who only holds places keeps nobody out.

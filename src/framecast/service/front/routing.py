@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from framecast.service.access.rights import Grant, Right
+from framecast.service.front.client import Client
 
 Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
 
@@ -51,7 +52,8 @@ class Call:
         route: Its row of the table.
         parameter: What stands where the path has ``{name}``.
         grant: What the caller may do.
-        peer: IP address of the caller; ``local`` for the control socket.
+        client: Who that is, and by what address it sees this server.
+        path: What was asked for, without what a proxy has in front of it.
         query: Query parameters, the last of each name.
     """
 
@@ -59,7 +61,13 @@ class Call:
     route: Route
     parameter: str
     grant: Grant
-    peer: str
+    client: Client
+    path: str
+
+    @property
+    def peer(self) -> str:
+        """IP address of the caller; ``local`` for the control socket."""
+        return self.client.address
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -71,7 +79,7 @@ class Call:
         """What stands where the path has a second name, ``{id}/word/{name:path}``; empty where it has none."""
         prefix, _, behind = self.route.path.partition("{")
         word = behind.partition("}")[2].partition("{")[0]
-        return self.request.path.removeprefix(prefix + self.parameter + word) if "{" in behind else ""
+        return self.path.removeprefix(prefix + self.parameter + word) if "{" in behind else ""
 
 
 class Table:
