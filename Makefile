@@ -9,11 +9,11 @@ soak: SECONDS ?= 600
 fuzz: SECONDS ?= 60
 small: MINUTES ?= 60
 
-.PHONY: help install run test check dev system bench soak small fuzz
+.PHONY: help install run test check dev system bench soak small fuzz fuzz-api
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
-	@echo "make install | check | bench | soak SECONDS=600 | small MINUTES=60 | fuzz SECONDS=60"
+	@echo "make install | check | bench | soak SECONDS=600 | small MINUTES=60 | fuzz SECONDS=60 | fuzz-api SECONDS=60"
 
 install:
 	@./start.sh --install
@@ -57,3 +57,8 @@ small: dev system
 
 fuzz: dev
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+# The API against its own reference.
+fuzz-api: SECONDS ?= 60
+fuzz-api: dev
+	$(BIN)/python -m fuzz.api --seconds $(SECONDS)
