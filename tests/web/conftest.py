@@ -145,12 +145,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Open]:
-    """Opens a watched page; ``expected`` names console errors that belong to the test."""
+    """Opens a watched page; ``expected`` names console errors that belong to the test.
+
+    The service worker stays away unless a test asks for ``workers``: what it keeps costs each of them some 80 requests.
+    """
     opened: list[Watched] = []
     contexts: list[BrowserContext] = []
 
     def show(
-        url: str, *, size: dict[str, int] = DESK, expected: tuple[str, ...] = (), dark: bool = False, scale: float = 1
+        url: str,
+        *,
+        size: dict[str, int] = DESK,
+        expected: tuple[str, ...] = (),
+        dark: bool = False,
+        scale: float = 1,
+        workers: bool = False,
     ) -> Watched:
         context = chromium.new_context(
             viewport={"width": size["width"], "height": size["height"]},
@@ -158,6 +167,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
             has_touch=size is PHONE,
             device_scale_factor=scale,
             accept_downloads=True,
+            service_workers="allow" if workers else "block",
         )
         contexts.append(context)
         watched = Watched(context, url, expected)

@@ -40,7 +40,7 @@ def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_pat
     server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
     page = open_page(server.url, expected=REFUSED).page
     page.get_by_role("heading", name="A token is needed").wait_for()
-    expect(page.locator("form.panel")).to_contain_text("--right operate")
+    expect(page.locator(".panel")).to_contain_text("--right operate")
     page.get_by_label("Token", exact=True).fill("fc_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("not known here")
@@ -54,7 +54,8 @@ def test_asks_for_a_key_and_opens_with_it(start: Start, open_page: Open, tmp_pat
     assert not page.get_by_role("tab", name="Settings").is_visible()
     assert not page.get_by_role("button", name="Restart the reader").is_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Menu, logged in as hall").click()
+    page.get_by_role("button", name="Log out", exact=True).click()
     page.get_by_role("heading", name="A token is needed").wait_for()
 
 

@@ -11,6 +11,7 @@ path from outside ever reaches the file system.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ PAGES = {
     "/docs": "docs.html",
 }
 """Route of each page and the file that answers it."""
+
+WORKER = "sw.js"
+"""The service worker: a worker answers for what lies beside and below it, so it can't be among the static files."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -81,4 +85,18 @@ def load() -> dict[str, Asset]:
         body = path.read_bytes()
         etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
         assets[path.relative_to(FOLDER).as_posix()] = Asset(body, content_type, etag)
+    assets[WORKER] = _worker(assets)
     return assets
+
+
+def _worker(assets: dict[str, Asset]) -> Asset:
+    """The service worker, told what to keep; any change of any file makes it another one."""
+    files = sorted(path for path in assets if path.startswith("static/"))
+    shell = {
+        "version": hashlib.sha256("".join(assets[path].etag for path in sorted(assets)).encode()).hexdigest()[:20],
+        "files": files,
+        # One page serves every camera, so that one is kept for all.
+        "pages": [path.removeprefix("/").replace("{id}", "any") or "./" for path in PAGES],
+    }
+    body = b"self.SHELL = " + json.dumps(shell).encode() + b";\n" + assets[WORKER].body
+    return Asset(body, CONTENT_TYPES[".js"], f'"{hashlib.sha256(body).hexdigest()[:20]}"')

@@ -8,7 +8,7 @@ from framecast.service.access.rights import Right
 from framecast.service.errors import not_found
 from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
-from framecast.web import PAGES, Asset, page_policy
+from framecast.web import PAGES, WORKER, Asset, page_policy
 
 SUMMARIES = {
     "/": "The wall: all cameras.",
@@ -33,6 +33,9 @@ def routes(service: Service) -> list[Route]:
             raise not_found(f"There is no file {call.parameter[:200]!r}")
         return _send(service, call, asset, page=False)
 
+    async def worker(call: Call) -> web.StreamResponse:
+        return _send(service, call, service.assets[WORKER], page=True)
+
     async def icon(call: Call) -> web.StreamResponse:
         asset = service.assets.get("static/icon.svg")
         if asset is None:
@@ -42,6 +45,15 @@ def routes(service: Service) -> list[Route]:
     return [
         *(page(path, file) for path, file in PAGES.items()),
         Route("GET", "/static/{path:path}", Right.PUBLIC, static, "Files of the pages.", answer="file", tag="pages"),
+        Route(
+            "GET",
+            f"/{WORKER}",
+            Right.PUBLIC,
+            worker,
+            "The pages' service worker: they open offline, too.",
+            answer="text/javascript",
+            tag="pages",
+        ),
         Route("GET", "/favicon.ico", Right.PUBLIC, icon, "The icon.", answer="image/svg+xml", tag="pages"),
     ]
 

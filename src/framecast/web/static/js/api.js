@@ -25,12 +25,13 @@ export function cameraApi(id, rest = "") {
   return `api/v1/cameras/${encodeURIComponent(id)}${rest}`;
 }
 
-/** What went wrong with a request; `status` 0 means that no answer came at all. */
+/** What went wrong with a request; `status` 0: no answer came at all; `retryAfterS` 0: nothing was said about that. */
 export class ApiError extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, retryAfterS = 0) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -44,7 +45,7 @@ async function failure(response) {
   } catch {
     // Not one of our own errors (a proxy's, perhaps): the status has to do.
   }
-  return new ApiError(response.status, code, message);
+  return new ApiError(response.status, code, message, Number(response.headers.get("Retry-After")) || 0);
 }
 
 async function send(method, path, body, signal) {
@@ -92,7 +93,7 @@ export async function* lines(path, body, signal) {
   }
 }
 
-/** What this browser may do here: {open, rights, name}. */
+/** Who this browser is here, and what it may do: docs/protocol.md, `GET /api/v1/session`. */
 export function session() {
   return request("GET", "api/v1/session");
 }

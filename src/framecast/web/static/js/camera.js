@@ -1,9 +1,11 @@
 // The page of one camera: a large picture, its numbers, and everything one may do with it.
 
 import "./copybox.js";
+import "./menu.js";
 import "./plot.js";
 import "./player.js";
 import { cameraApi, cameraPage, request, url } from "./api.js";
+import { ask } from "./ask.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { embedPanel } from "./embed.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
@@ -299,34 +301,6 @@ function missing() {
 }
 
 // --- actions -------------------------------------------------------------------------------------------------
-
-/** Asks before something that others notice; resolves to whether it was confirmed. */
-function ask(title, text, verb, look = "button-main") {
-  return new Promise((resolve) => {
-    const dialog = h(
-      "dialog",
-      {
-        class: "dialog dialog-narrow",
-        "aria-labelledby": "ask-title",
-        close: () => (dialog.remove(), resolve(dialog.returnValue === "yes")),
-      },
-      h(
-        "form",
-        { method: "dialog", class: "stack" },
-        h("h2", { id: "ask-title", class: "ask-title" }, title),
-        h("p", {}, text),
-        h(
-          "div",
-          { class: "row-end" },
-          h("button", { class: "button", value: "no", autofocus: true }, "Cancel"),
-          h("button", { class: `button ${look}`, value: "yes" }, verb),
-        ),
-      ),
-    );
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
 
 async function restart() {
   if (

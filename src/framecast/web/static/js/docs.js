@@ -1,15 +1,18 @@
 // The reference of the API, made here from the server's own OpenAPI document.
 
 import "./copybox.js";
+import "./menu.js";
 import { request, url } from "./api.js";
 import { h, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
+import { markRights } from "./session.js";
 
 const RIGHTS = {
   public: "open to everybody",
   watch: "needs the right watch",
   operate: "needs the right operate",
   publish: "needs the right publish",
+  own: "for owners",
 };
 const GROUPS = {
   watch: "Watching",
@@ -125,6 +128,7 @@ bindKeys([
   { keys: ["/"], text: "Search", run: () => find("filter").focus() },
   { keys: ["Escape"], text: "All cameras", run: () => (location.href = url("").href) },
 ]);
+markRights();
 try {
   show(await request("GET", "api/openapi.json"));
 } catch (error) {

@@ -12,7 +12,7 @@ function isTyping(target) {
  * Binds keys.
  *
  * @param table Array of {keys: [event.key …], text, run(event)}; `run` returns false to leave the key to the
- *   browser. Modified keys, keys typed into a field and keys under an open dialog are left alone.
+ *   browser. Modified keys, keys typed into a field and keys under an open dialog or menu are left alone.
  */
 export function bindKeys(table) {
   const dialog = helpDialog([...table, { keys: ["?"], text: "This list" }]);
@@ -20,7 +20,7 @@ export function bindKeys(table) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     // The first of the path, since an element with a shadow stands for all in it.
-    if (isTyping(event.composedPath()[0]) || document.querySelector("dialog[open]")) return;
+    if (isTyping(event.composedPath()[0]) || document.querySelector("dialog[open], .menu-open")) return;
     if (event.key === "?") return show();
     const row = table.find((candidate) => candidate.keys.includes(event.key));
     if (row && row.run(event) !== false) event.preventDefault();

@@ -1,6 +1,8 @@
 // The plain page: one camera on a canvas, a button and the live numbers. `?camera=ID` chooses; by default it is the
 // one that the M5Stack's routes mean, the first where none is configured.
 
+import "./copybox.js";
+import "./menu.js";
 import { request } from "./api.js";
 import { duration, bitrate, count, fps } from "./format.js";
 import { h, setAttribute, setText } from "./dom.js";
@@ -93,7 +95,7 @@ function askKey() {
   find("page").hidden = true;
   find("instead").hidden = false;
   find("instead").replaceChildren(panel);
-  panel.querySelector("input").focus();
+  panel.querySelector("input")?.focus();
 }
 
 function tick() {

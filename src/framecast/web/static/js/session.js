@@ -1,13 +1,32 @@
-// Who is watching: what this browser's token allows, and the form that asks for one.
+// Who is watching: what this browser may do, and the forms that ask for a name and password, or for a token.
 
 import { request, session } from "./api.js";
+import { field, passwordField, showDialog } from "./ask.js";
 import { h, setText } from "./dom.js";
+import { duration } from "./format.js";
 
 const LOOK_AGAIN_MS = 2_000;
+
+let known = null;
+
+/** What the server said last: {open, rights, cameras, name, kind, role, accounts, setup}; null before it said anything. */
+export function whoAmI() {
+  return known;
+}
 
 /** Whether somebody with these rights may watch; whoever may operate may watch. */
 export function mayWatch(rights) {
   return rights.includes("watch") || rights.includes("operate");
+}
+
+/** Whether somebody showed who he is. */
+export function hasEntered(state) {
+  return !state.open && state.kind !== "none" && state.name !== "";
+}
+
+/** What a holder is called: of an account its name alone. */
+export function nameOf({ name }) {
+  return name.replace(/^user:/, "");
 }
 
 /** Asks the server what is allowed and marks the page with it: CSS hides what needs a right that is missing. */
@@ -15,75 +34,165 @@ export async function markRights() {
   let state = { open: false, rights: [], name: "" };
   try {
     state = await session();
+    known = state;
+    dispatchEvent(new Event("framecast-session"));
   } catch {
     // The socket's own state tells the visitor; until then nothing that changes things is offered.
   }
   document.documentElement.dataset.rights = state.rights.join(" ");
-  document.documentElement.dataset.key = state.open || state.rights.length === 0 ? "none" : "held";
   return state;
 }
 
-/** Gives the token back and starts over. */
-export async function signOut() {
-  await request("DELETE", "api/v1/session");
+/** Ends this browser's session and starts over; `?everywhere=1` ends all of this account or token. */
+export async function logOut(query = "") {
+  await request("DELETE", `api/v1/session${query}`);
   location.reload();
 }
 
-/** The panel for a visitor without the right to watch; `done()` is called once a token was accepted. */
+/** The same form for somebody who sees what is open to everybody and has a right to more. */
+export function logIn() {
+  const { dialog } = showDialog("Log in", new Entrance(() => location.reload(), { titled: false }).element);
+  dialog.querySelector("input")?.focus();
+}
+
+/** The panel for a visitor without the right to watch; `done()` is called once he was let in. */
 export function keyPanel(done) {
+  return new Entrance(done, { titled: true }).element;
+}
+
+/** What an entrance says to a failure. */
+function refusal(error, byToken) {
+  if (error.status === 0) return "The server does not answer. Try again in a moment.";
+  if (error.status === 429) {
+    const wait = error.retryAfterS ? `Wait ${duration(error.retryAfterS * 1000).replace(".0", "")}` : "Wait a minute";
+    return `Too many wrong attempts. ${wait}, then try again.`;
+  }
+  if (error.status !== 401) return error.message;
+  return byToken
+    ? "That token is not known here, or was revoked. Check that it was copied whole."
+    : "Name and password don't belong together. Check both; capitals count.";
+}
+
+class Entrance {
+  element = h("div", { class: "panel" });
+
+  #done;
+  #titled;
+  #kind = "";
+  #chosen = null;
+
+  constructor(done, { titled }) {
+    this.#done = done;
+    this.#titled = titled;
+    this.#show(known);
+    if (known === null) markRights().then((state) => this.#show(state));
+    this.#lookAgain();
+  }
+
+  /** Builds what fits the state: by password where there are accounts, else by token. */
+  #show(state) {
+    if (state === null) return;
+    const kind = this.#chosen ?? (state.accounts ? "password" : state.setup ? "setup" : "token");
+    if (kind === this.#kind) return;
+    this.#kind = kind;
+    const build = { password: byPassword, setup: bySetup, token: byToken }[kind];
+    this.element.replaceChildren(...build(this.#titled, (other) => this.#choose(other, state), (fields, said) => this.#try(fields, said)));
+    if (this.element.isConnected) this.element.querySelector("input")?.focus();
+  }
+
+  #choose(kind, state) {
+    this.#chosen = kind;
+    this.#show(state);
+  }
+
+  async #try(fields, said) {
+    setText(said, "");
+    try {
+      const { rights } = await request("POST", "api/v1/session", fields);
+      if (!mayWatch(rights)) {
+        const what = fields.key ? "This token is valid, but does" : "Your account is good, but does";
+        setText(said, `${what} not allow watching. Ask for one with the right “watch”.`);
+        return false;
+      }
+      await markRights();
+      this.#done();
+      return true;
+    } catch (error) {
+      setText(said, refusal(error, Boolean(fields.key)));
+      return false;
+    }
+  }
+
+  // The server may stop asking (its last token was forgotten), or get its first account.
+  #lookAgain() {
+    setTimeout(async () => {
+      if (!this.element.isConnected) return;
+      if (!document.hidden) {
+        const state = await markRights();
+        // Only then: with a token for other cameras one may watch, and yet not what this page shows.
+        if (state.open) return this.#done();
+        if (state.kind || "accounts" in state) this.#show(state);
+      }
+      this.#lookAgain();
+    }, LOOK_AGAIN_MS);
+  }
+}
+
+function entry(attempt, fields, values, verb) {
   const said = h("p", { class: "field-error", role: "alert", id: "key-error" });
-  const input = h("input", {
-    class: "input",
-    id: "key",
-    type: "password",
-    autocomplete: "current-password",
-    required: true,
-    spellcheck: false,
-    "aria-describedby": "key-error",
-  });
-  const button = h("button", { class: "button button-main", type: "submit" }, "Open");
+  const button = h("button", { class: "button button-main", type: "submit" }, verb);
   const submit = async (event) => {
     event.preventDefault();
     button.disabled = true;
-    setText(said, "");
-    try {
-      const { rights } = await request("POST", "api/v1/session", { key: input.value.trim() });
-      if (!mayWatch(rights)) {
-        setText(said, "This token is valid, but does not allow watching. Ask for one with the right “watch”.");
-      } else {
-        await markRights();
-        done();
-      }
-    } catch (error) {
-      if (error.status === 0) setText(said, "The server does not answer. Try again in a moment.");
-      else if (error.status === 429) setText(said, "Too many wrong tokens. Wait a minute, then try again.");
-      else setText(said, "That token is not known here, or was revoked. Check that it was copied whole.");
-      input.select();
-    }
+    if (!(await attempt(values(), said))) fields.at(-1).input.select();
     button.disabled = false;
   };
-  const form = h(
+  for (const { input } of fields) input.setAttribute("aria-describedby", "key-error");
+  return h(
     "form",
-    { class: "panel", submit },
-    h("h1", {}, "A token is needed"),
-    h("p", {}, "This server shows its cameras only to those who hold a token."),
-    h("label", { for: "key" }, "Token"),
-    h("div", { class: "field-row" }, input, button),
+    { class: "stack", submit },
+    fields.map(({ element }) => element),
     said,
+    h("div", {}, button),
+  );
+}
+
+function other(text, click) {
+  return h("div", {}, h("button", { class: "button button-quiet button-inline", type: "button", click }, text));
+}
+
+function byPassword(titled, choose, attempt) {
+  const name = field("Name", "name", { autocomplete: "username", required: true });
+  const password = passwordField("Password", "password", { autocomplete: "current-password" });
+  const values = () => ({ name: name.input.value.trim(), password: password.input.value });
+  return [
+    titled ? h("h1", {}, "Log in") : null,
+    titled ? h("p", {}, "This server shows its cameras only to people it knows.") : null,
+    entry(attempt, [name, password], values, "Log in"),
+    other("Use a token instead", () => choose("token")),
+  ].filter(Boolean);
+}
+
+function byToken(titled, choose, attempt) {
+  const token = field("Token", "key", { type: "password", autocomplete: "current-password", required: true });
+  const people = known?.accounts;
+  return [
+    titled ? h("h1", {}, "A token is needed") : null,
+    titled ? h("p", {}, "This server shows its cameras only to those who hold a token.") : null,
+    entry(attempt, [token], () => ({ key: token.input.value.trim() }), "Open"),
+    people ? other("Use a name and password instead", () => choose("password")) : null,
     h("p", { class: "quiet" }, "The owner of the server makes one with"),
     h("fc-copy", { text: "framecast token create NAME --right watch" }),
     h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
-  );
-  whenOpen(form, done);
-  return form;
+  ].filter(Boolean);
 }
 
-/** Calls `done()` once the server asks for no tokens any more (the last one was forgotten), while `panel` is shown. */
-function whenOpen(panel, done) {
-  setTimeout(async () => {
-    if (!panel.isConnected) return;
-    // Only then: with a token for other cameras one may watch, and yet not what this page shows.
-    if (!document.hidden && (await markRights()).open) done();
-    else whenOpen(panel, done);
-  }, LOOK_AGAIN_MS);
+function bySetup(titled, choose) {
+  return [
+    titled ? h("h1", {}, "Nobody owns this server yet") : null,
+    h("p", {}, "When it started it printed a link that ends in /setup#…, once. Whoever opens it becomes the owner, and can invite others."),
+    h("p", { class: "quiet" }, "The link is gone? A new one is printed when the server starts anew. Or make the owner where the server runs:"),
+    h("fc-copy", { text: "framecast user create NAME --role owner" }),
+    other("Use a token instead", () => choose("token")),
+  ].filter(Boolean);
 }

@@ -1,15 +1,16 @@
 // The wall: every camera at once.
 
 import "./copybox.js";
+import "./menu.js";
 import { openAdd } from "./add.js";
-import { blob, cameraApi } from "./api.js";
+import { blob, cameraApi, url } from "./api.js";
 import { h, setAttribute, setText, settle } from "./dom.js";
 import { duration } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { plan, sharedAspect } from "./layout.js";
 import { serverAt } from "./player/server.js";
 import { finishRemoval } from "./removing.js";
-import { keyPanel, markRights, signOut } from "./session.js";
+import { keyPanel, markRights } from "./session.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toast.js";
 import { apology, stateName, stateOf, STATE_NAMES } from "./words.js";
@@ -133,7 +134,9 @@ function showStatus() {
 function showPanel() {
   const { status } = dashboard;
   const empty = status === "open" && [...tiles.values()].every((tile) => tile.hidden);
-  const kind = status === "denied" ? "denied" : empty ? "empty" : "";
+  // Opened without the server: there is no last picture to leave on the page.
+  const away = status === "gone" && tiles.size === 0;
+  const kind = status === "denied" ? "denied" : away ? "away" : empty ? "empty" : "";
   grid.hidden = kind !== "";
   find("sizes").hidden = kind !== "";
   panel.hidden = kind === "";
@@ -141,8 +144,18 @@ function showPanel() {
   panel.dataset.kind = kind;
   if (kind === "denied") {
     panel.replaceChildren(keyPanel(() => dashboard.retry()));
-    panel.querySelector("input").focus();
-  } else panel.replaceChildren(...(kind === "empty" ? [emptyPanel()] : []));
+    panel.querySelector("input")?.focus();
+  } else panel.replaceChildren(...({ empty: [emptyPanel()], away: [awayPanel()] }[kind] ?? []));
+}
+
+function awayPanel() {
+  return h(
+    "div",
+    { class: "panel" },
+    h("h1", {}, "The server does not answer"),
+    h("p", {}, "Either this device has no network, or the server is off or out of reach. Cameras appear as soon as it answers."),
+    h("p", { class: "quiet" }, `Tried at ${url("").host}.`),
+  );
 }
 
 function emptyPanel() {
@@ -271,7 +284,6 @@ find("add").addEventListener("click", () => openAdd());
 find("larger").addEventListener("click", () => setColumns(Math.max(1, columns - 1)));
 find("smaller").addEventListener("click", () => setColumns(columns + 1));
 find("retry").addEventListener("click", () => dashboard.retry());
-find("sign-out").addEventListener("click", () => signOut());
 
 addEventListener("resize", settle(arrange, RESIZE_MS));
 setInterval(() => document.hidden || refresh(), REFRESH_MS);

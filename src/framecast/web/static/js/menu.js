@@ -1,0 +1,128 @@
+// The menu in the head of every page: where else one can go, who one is here, and how to end that.
+
+import "./install.js";
+import { request, url } from "./api.js";
+import { h, setText } from "./dom.js";
+import { install, installable } from "./install.js";
+import { changePassword } from "./password.js";
+import { hasEntered, logIn, logOut, nameOf, whoAmI } from "./session.js";
+import { toast } from "./toast.js";
+import { apology } from "./words.js";
+
+// [path below the root, what it is called, the right without which it is of no use]
+const PLACES = [
+  ["", "Cameras", null],
+  ["analytics", "Analytics", "watch"],
+  ["access", "Access", "entered"],
+  ["docs", "API", null],
+];
+const GAP_PX = 4;
+
+class Menu extends HTMLElement {
+  #name = h("span", { class: "menu-name" }, "Menu");
+  #button = h(
+    "button",
+    { class: "button button-quiet menu-button", type: "button", "aria-expanded": "false", "aria-haspopup": "true" },
+    this.#name,
+    h("span", { class: "menu-mark", "aria-hidden": "true" }),
+  );
+  #box = h("div", { class: "menu", popover: "auto", role: "region", "aria-label": "Menu" });
+  #offered = () => this.#build();
+  #state = null;
+
+  connectedCallback() {
+    if (!this.childElementCount) {
+      this.append(this.#button, this.#box);
+      this.#button.popoverTargetElement = this.#box;
+      this.#box.addEventListener("beforetoggle", (event) => event.newState === "open" && this.#place());
+      this.#box.addEventListener("toggle", (event) => {
+        const open = event.newState === "open";
+        this.#button.setAttribute("aria-expanded", String(open));
+        // For keys.js: Esc is to close the menu, and nothing else.
+        this.#box.classList.toggle("menu-open", open);
+      });
+      this.#build();
+    }
+    addEventListener("framecast-installable", this.#offered);
+    addEventListener("framecast-session", this.#known);
+    if (whoAmI()) this.#known();
+  }
+
+  disconnectedCallback() {
+    removeEventListener("framecast-installable", this.#offered);
+    removeEventListener("framecast-session", this.#known);
+  }
+
+  #known = () => {
+    this.#state = whoAmI();
+    this.#build();
+  };
+
+  #place() {
+    const { bottom, right } = this.#button.getBoundingClientRect();
+    this.#box.style.top = `${bottom + GAP_PX}px`;
+    this.#box.style.right = `${Math.max(GAP_PX, document.documentElement.clientWidth - right)}px`;
+  }
+
+  #build() {
+    const state = this.#state;
+    const entered = state !== null && hasEntered(state);
+    const person = state?.kind === "user";
+    setText(this.#name, entered ? nameOf(state) : "Menu");
+    this.#button.setAttribute("aria-label", entered ? `Menu, logged in as ${nameOf(state)}` : "Menu");
+    const may = (need) => {
+      if (need === null) return true;
+      if (need === "entered") return state !== null && (state.open || entered);
+      return state?.rights.includes(need);
+    };
+    this.#box.replaceChildren(
+      ...(state ? [h("p", { class: "menu-who" }, ...who(state, entered))] : []),
+      h(
+        "ul",
+        { class: "menu-list" },
+        PLACES.filter(([, , need]) => may(need)).map(([path, text]) => h("li", {}, place(path, text))),
+      ),
+      h(
+        "ul",
+        { class: "menu-list" },
+        installable() ? item("Install as an app", install) : null,
+        person ? item("Change password", changePassword) : null,
+        entered ? item("Log out", () => this.#leave("", "Logged out.")) : null,
+        entered ? item("Log out everywhere", () => this.#leave("?everywhere=1", "Logged out everywhere.")) : null,
+        state && !entered && !state.open ? item("Log in", logIn) : null,
+      ),
+    );
+    for (const list of this.#box.querySelectorAll("ul:empty")) list.remove();
+    for (const each of this.#box.querySelectorAll("button")) {
+      each.addEventListener("click", () => this.#box.hidePopover());
+    }
+  }
+
+  async #leave(query) {
+    try {
+      await logOut(query);
+    } catch (error) {
+      toast(`You are still logged in. ${apology(error)}`, { bad: true });
+    }
+  }
+}
+
+function who(state, entered) {
+  if (state.open) return ["Open to this computer: nobody needs to log in."];
+  if (!entered) return ["Not logged in"];
+  const role = { owner: "Owner", viewer: "Viewer" }[state.role] ?? "By a token";
+  const cameras = state.cameras === null ? "all cameras" : `${state.cameras.length} of the cameras`;
+  return [h("b", {}, nameOf(state)), ` ${role}, ${cameras}`];
+}
+
+function place(path, text) {
+  const address = url(path);
+  const here = address.pathname === location.pathname;
+  return h("a", { class: "menu-item", href: address.href, "aria-current": here ? "page" : null }, text);
+}
+
+function item(text, run) {
+  return h("li", {}, h("button", { class: "menu-item", type: "button", click: run }, text));
+}
+
+customElements.define("fc-menu", Menu);

@@ -1,0 +1,73 @@
+// The service worker: the pages open without the server too, and then say that it is gone.
+//
+// The server writes one line above this: `SHELL` {version, files, pages}, made from the files themselves, so that any
+// change of theirs is a new worker with a cache of its own.
+//
+// The network comes first, always: what is kept is used only where nothing answers. Kept are the pages and their
+// static files, fetched without credentials when the worker is installed, and nothing afterwards: no answer that anybody
+// got for a right can be among them. Everything below api/ is none of this worker's business.
+
+const { version, files, pages } = self.SHELL;
+const ROOT = new URL(self.registration.scope);
+// Caches are the origin's, and another Framecast may live below another path of it.
+const PREFIX = `framecast ${ROOT.pathname} `;
+const CACHE = PREFIX + version;
+// A link that is there and carries nothing is worse than none.
+const PAGE_WAIT_MS = 5_000;
+const FILE_WAIT_MS = 3_000;
+const KNOWN = new Set(files);
+
+self.addEventListener("install", (event) => event.waitUntil(keep()));
+self.addEventListener("activate", (event) => event.waitUntil(begin()));
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const address = new URL(request.url);
+  if (request.method !== "GET" || address.origin !== ROOT.origin || !address.pathname.startsWith(ROOT.pathname)) return;
+  const path = address.pathname.slice(ROOT.pathname.length);
+  if (request.mode === "navigate") {
+    const shell = shellOf(path);
+    if (shell !== null) event.respondWith(first(request, PAGE_WAIT_MS, shell, isDown));
+  } else if (KNOWN.has(path)) {
+    event.respondWith(first(request, FILE_WAIT_MS, path, (response) => !response.ok));
+  }
+});
+
+// One after the other: the page that is open meanwhile has better use for the link.
+async function keep() {
+  const cache = await caches.open(CACHE);
+  for (const path of [...pages, ...files]) {
+    const response = await fetch(new URL(path, ROOT), { credentials: "omit", cache: "no-cache" });
+    if (!response.ok || response.redirected) throw new Error(`${path} could not be kept: status ${response.status}`);
+    await cache.put(new URL(path, ROOT), response);
+  }
+  await self.skipWaiting();
+}
+
+async function begin() {
+  for (const name of await caches.keys()) if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+  await self.clients.claim();
+}
+
+/** The kept page for a path below the root; null for what is no page of ours. */
+function shellOf(path) {
+  const plain = path.replace(/\/$/, "") || "./";
+  if (pages.includes(plain)) return plain;
+  return pages.find((page) => page.endsWith("/any") && new RegExp(`^${page.slice(0, -3)}[^/]+$`).test(plain)) ?? null;
+}
+
+/** What a proxy or a tunnel says while the server behind it is gone. */
+function isDown({ status }) {
+  return status === 502 || status === 504 || status >= 520;
+}
+
+/** The network's answer, or what is kept where none comes in time or it is no use. */
+async function first(request, waitMs, path, useless) {
+  const answer = fetch(request);
+  let timer = 0;
+  const late = new Promise((done) => (timer = setTimeout(done, waitMs, null)));
+  const response = await Promise.race([answer.catch(() => null), late]);
+  clearTimeout(timer);
+  if (response && !useless(response)) return response;
+  const kept = await (await caches.open(CACHE)).match(new URL(path, ROOT));
+  return kept ?? answer;
+}

@@ -1,0 +1,127 @@
+"""The pages as an app: what a browser asks for before it installs them, and what they do without a server."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from framecast import web
+from tests.web.conftest import Open, Process, Start
+from tests.web.looking import wait_live
+
+ICONS = runpy.run_path(str(Path(__file__).parent.parent.parent / "tools" / "icons.py"))
+GONE = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "Failed to load resource", "WebSocket connection")
+KEPT = """
+async () => {
+  const all = [];
+  for (const name of await caches.keys()) {
+    for (const request of await (await caches.open(name)).keys()) all.push(new URL(request.url).pathname);
+  }
+  return all;
+}
+"""
+
+
+def wait_kept(page: Page) -> None:
+    """Until the service worker has kept what it keeps, and answers for this page."""
+    page.evaluate("async () => { await navigator.serviceWorker.ready; }")
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+
+
+@pytest.fixture
+def server(start: Start) -> Process:
+    """One synthetic camera."""
+    return start("serve", "--camera", "door=mock:?fps=5&size=320x240")
+
+
+@pytest.fixture
+def phone(server: Process, open_page: Open) -> Iterator[Page]:
+    """The wall, whose service worker has taken over."""
+    page = open_page(server.url, expected=GONE, workers=True).page
+    wait_live(page, 1)
+    wait_kept(page)
+    yield page
+
+
+def test_a_browser_would_install_it(phone: Page) -> None:
+    session = phone.context.new_cdp_session(phone)
+    # "in-incognito": Playwright's contexts are private windows, in which nothing is ever installed.
+    errors = {error["errorId"] for error in session.send("Page.getInstallabilityErrors")["installabilityErrors"]}
+    assert errors <= {"in-incognito"}
+    manifest: dict[str, Any] = session.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert manifest["url"].endswith("/static/app.webmanifest")
+    said = json.loads(manifest["data"])
+    assert said["display"] == "standalone"
+    for icon in said["icons"]:
+        answer = phone.request.get(manifest["url"].rsplit("/", 1)[0] + "/" + icon["src"])
+        assert (answer.status, answer.headers["content-type"]) == (200, icon["type"])
+        if icon["type"] == "image/png":
+            assert "{}x{}".format(*Image.open(io.BytesIO(answer.body())).size) == icon["sizes"]
+    assert {icon.get("purpose", "any") for icon in said["icons"]} == {"any", "maskable"}
+
+
+def test_opens_without_the_server_and_returns_with_it(server: Process, phone: Page, start: Start) -> None:
+    server.stop()
+    phone.reload()
+    expect(phone.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    expect(phone.locator("#gone-text")).to_contain_text("Server gone. Trying again in")
+    for path in ("/cameras/door", "/cameras/any-other", "/docs", "/mjpeg?camera=door"):
+        phone.goto(server.url + path)
+        expect(phone.locator("link[rel=manifest]")).to_have_count(1)
+    # What is no page of ours is no page without the server either.
+    with pytest.raises(Exception, match="ERR_"):
+        phone.goto(server.url + "/api/v1/cameras")
+
+
+def test_comes_back_by_itself(server: Process, phone: Page, start: Start) -> None:
+    server.stop()
+    phone.reload()
+    expect(phone.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    port = server.url.rsplit(":", 1)[1]
+    start("serve", "--port", port, "--camera", "door=mock:?fps=5&size=320x240")
+    wait_live(phone, 1)
+
+
+def test_keeps_nothing_that_needs_a_right(server: Process, phone: Page) -> None:
+    phone.goto(server.url + "/cameras/door")
+    phone.locator("#state", has_text="Live").wait_for()
+    phone.request.get(server.url + "/api/v1/cameras")
+    kept = phone.evaluate(KEPT)
+    pages = {path.replace("{id}", "any") for path in web.PAGES}
+    files = {f"/{path}" for path in web.load() if path.startswith("static/")}
+    assert set(kept) == pages | files
+    assert len(kept) == len(set(kept))
+
+
+def test_every_change_of_a_file_is_a_new_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = web.load()
+    for path, asset in before.items():
+        if path != web.WORKER:
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(asset.body)
+    (tmp_path / web.WORKER).write_bytes((web.FOLDER / web.WORKER).read_bytes())
+    monkeypatch.setattr(web, "FOLDER", tmp_path)
+    assert web.load() == before
+    (tmp_path / "static" / "css" / "tokens.css").write_text("/* another */")
+    assert web.load()[web.WORKER].etag != before[web.WORKER].etag
+
+
+@pytest.mark.parametrize("name", ICONS["ICONS"])
+def test_icons_are_of_the_present_drawing(chromium: Browser, name: str) -> None:
+    side_px, part = ICONS["ICONS"][name]
+    drawn = Image.open(io.BytesIO(ICONS["draw"](chromium, side_px, part))).convert("RGBA")
+    kept = Image.open(io.BytesIO(web.load()[f"static/icons/{name}"].body)).convert("RGBA")
+    assert kept.size == drawn.size == (side_px, side_px)
+    difference = np.abs(np.asarray(kept, dtype=np.int16) - np.asarray(drawn, dtype=np.int16))
+    assert difference.mean() < 1
