@@ -27,6 +27,13 @@ from framecast.output.transport import Takeover
 log = logging.getLogger("framecast.output.mjpeg")
 
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
+HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of the answer, so that nobody on the way keeps it, changes it or holds it back."""
 OPENING = b"--frame\r\n"
 DELIMITER = b"\r\n--frame\r\n"
 EARLY_HEADERS = b"Content-Type: image/jpeg\r\n\r\n"

@@ -11,6 +11,7 @@ from framecast.service.api import (
     pages,
     publish,
     secure,
+    selftest,
     sound,
     system,
     talk,
@@ -36,5 +37,6 @@ def make_table(service: Service) -> Table:
         *dashboard.routes(service),
         *compat.routes(service),
         *secure.routes(service),
+        *selftest.routes(service),
     ]
     return Table([*rows, *system.routes(service, rows)])

@@ -77,14 +77,7 @@ async def send_mjpeg(
     if advance is None:
         advance = _is_picture_request(request)
     chunked = request.version > HttpVersion10
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": mjpeg.CONTENT_TYPE,
-            "Cache-Control": "no-store, no-transform",
-            "X-Accel-Buffering": "no",
-            "X-Content-Type-Options": "nosniff",
-        }
-    )
+    response = web.StreamResponse(headers=mjpeg.HEADERS)
     if request.method == "HEAD":
         return response
     camera.output.check(wish.rendition)

@@ -1,0 +1,53 @@
+"""The stream by which buffering is found out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from framecast.output import mjpeg
+from framecast.service.api.selftest import MOST_AT_ONCE
+from tests.service.serving import serving
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/api/v1/selftest/stream"
+
+
+async def test_lines_come_one_by_one_with_the_head_of_a_stream(tmp_path: Path) -> None:
+    async with serving(tmp_path, tokens=True) as server, server.client.get(server.url + PATH) as response:
+        assert response.status == 200
+        for name, value in mjpeg.HEADERS.items():
+            assert response.headers[name] == value
+        came, lines = [], []
+        async for line in response.content:
+            came.append(time.monotonic())
+            lines.append(line)
+        assert lines == [b"1\n", b"2\n", b"3\n", b"4\n", b"5\n"]
+        assert came[-1] - came[0] > 0.5
+
+
+async def test_it_takes_no_more_than_some_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+
+        async def status() -> int:
+            async with server.client.get(server.url + PATH) as response:
+                await response.read()
+                return response.status
+
+        first = [asyncio.create_task(status()) for _ in range(MOST_AT_ONCE)]
+        async with server.client.get(server.url + PATH) as response:
+            await response.content.readline()
+        assert await asyncio.gather(*first, status()) in (
+            [200] * MOST_AT_ONCE + [503],
+            [200] * (MOST_AT_ONCE - 1) + [503, 503],
+        )
+        assert await status() == 200, "places come back"
+
+
+async def test_who_only_asks_for_the_head_gets_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, server.client.head(server.url + PATH) as response:
+        assert response.headers["Content-Type"] == mjpeg.CONTENT_TYPE
