@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from framecast import __version__
-from framecast.cli import cameras, config, doctor, mock, serve, tls, token
+from framecast.cli import backup, cameras, config, doctor, mock, serve, tls, token
 from framecast.core.errors import ConfigError, FramecastError
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.command("demo")(serve.demo)
 app.command("serve")(serve.serve)
 app.command("mock-camera")(mock.mock_camera)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(token.app, name="token")
 app.add_typer(tls.app, name="tls")

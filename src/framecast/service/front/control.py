@@ -66,6 +66,22 @@ def see_that_none_runs(folder: Path) -> None:
         )
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep servers from starting with this data folder, for the length of the block.
+
+    Raises:
+        ConfigError: One is running, or the folder can't be written.
+    """
+    listener = listen(folder)
+    try:
+        yield
+    finally:
+        if listener is not None:
+            listener.close()
+            unlink(folder)
+
+
 def unlink(folder: Path) -> None:
     """Remove the socket, if there is one."""
     (folder / SOCKET_NAME).unlink(missing_ok=True)

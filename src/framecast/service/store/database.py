@@ -2,11 +2,15 @@
 
 SQLite in the data folder. All methods are synchronous and take one lock, so any thread may call them; they wait for the
 disk, so a server calls them from an executor. Each write is synced.
+
+An older layout is brought up to date when it is opened. What it was is kept first, as a backup of the state file:
+``framecast restore`` of the older version brings it back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -14,10 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from framecast.core.errors import ConfigError, StateError
+from framecast.core.errors import ConfigError, Misuse, StateError
 from framecast.service.store.migrations import MIGRATIONS
+from framecast.service.store.names import FILE_NAME, KEPT, READY, RESTORING
 
-FILE_NAME = "framecast.db"
+__all__ = ["FILE_NAME", "Database"]
+
+log = logging.getLogger("framecast.service.store.database")
+
 _BUSY_TIMEOUT_S = 5.0
 
 
@@ -36,6 +44,7 @@ class Database:
             ConfigError: It can't be read or written, is no such file, or was written by a newer Framecast.
         """
         path = folder / FILE_NAME
+        _see_that_no_restore_is_half_done(folder)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Made here, so that SQLite (whose side files take over the mode) never makes it readable to others.
@@ -101,6 +110,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _see_that_no_restore_is_half_done(folder: Path) -> None:
+    if (folder / RESTORING / READY).exists():
+        raise ConfigError(
+            str(folder),
+            "server.data",
+            str(folder),
+            "a restore was interrupted here; give `framecast restore FILE` again, and it goes on",
+        )
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -110,11 +129,33 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         return
     with _transaction(connection):
         # Read again: another process may have done it in between.
-        for migration in MIGRATIONS[_version(connection, path) :]:
+        version = _version(connection, path)
+        if 0 < version < len(MIGRATIONS):
+            _keep(path, version)
+        for migration in MIGRATIONS[version:]:
             for statement in migration.split(";"):
                 if statement.strip():
                     connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _keep(path: Path, version: int) -> None:
+    """Keep the state file as it is, for the way back; nothing is changed where that can't be done."""
+    from framecast.service.store import backup  # seldom needed, and 10 ms to import
+
+    kept = path.parent / KEPT / f"layout-{version}.zip"
+    try:
+        kept.parent.mkdir(mode=0o700, exist_ok=True)
+        backup.write(path.parent, kept, whole=False, replace=True)
+    except (OSError, Misuse, StateError) as error:
+        raise ConfigError(
+            str(path),
+            "server.data",
+            str(path.parent),
+            f"its layout is {version}, this Framecast needs {len(MIGRATIONS)}, and the copy for the way back can't be "
+            f"made ({error}); make room, or name another folder",
+        ) from None
+    log.info("the state goes from layout %d to %d; what it was is kept in %s", version, len(MIGRATIONS), kept)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

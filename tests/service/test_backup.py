@@ -1,0 +1,401 @@
+"""Backups: whole, ours alone, consistent beside a running server; and back, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import threading
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from framecast.cli import main
+from framecast.core.errors import ConfigError, Misuse, StateError
+from framecast.service.front import control
+from framecast.service.store import backup, restore
+from framecast.service.store.names import FILE_NAME, KEPT, READY, RESTORING
+from framecast.service.store.state import State
+from tests.service.serving import jpeg, serving
+
+Change = Callable[[dict[str, bytes]], None]
+
+
+def fill(folder: Path) -> None:
+    """A data folder with something of everything."""
+    with State.open(folder) as state:
+        state.save_camera("yard", {"url": "push:", "password": "s3cret"})
+        state.save_settings({"stream.fps": 5.5})
+        state.reserve_frame_ids("yard")
+    (folder / "tls").mkdir(mode=0o700)
+    (folder / "tls" / "ca.key").write_text("key")
+    (folder / "tls" / "ca.crt").write_text("certificate")
+    (folder / "tls" / "ca.crt").chmod(0o644)
+    (folder / "tls" / "ca.key").chmod(0o600)
+    (folder / "recordings" / "yard").mkdir(parents=True)
+    (folder / "recordings" / "yard" / "1.mp4").write_bytes(os.urandom(3 << 20))
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    """All files of a data folder that count, but for the state file."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(FILE_NAME) and KEPT not in path.relative_to(folder).parts
+    }
+
+
+def rewritten(file: Path, change: Change) -> Path:
+    """The same backup with what somebody did to it."""
+    with zipfile.ZipFile(file) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return file
+
+
+def test_backup_wipe_restore_brings_everything_back(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    before = held(data)
+    written = backup.write(data, file)
+    assert written.whole
+    assert set(written.files) == {FILE_NAME, *before}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    shutil.rmtree(data)
+
+    done = restore.restore(file, data)
+    assert done.kept is None
+    assert held(data) == before
+    assert sorted(path.name for path in data.iterdir()) == [FILE_NAME, "recordings", "tls"]
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    modes = {name: stat.S_IMODE((data / "tls" / name).stat().st_mode) for name in ("ca.key", "ca.crt")}
+    assert modes == {"ca.key": 0o600, "ca.crt": 0o644}
+    assert stat.S_IMODE((data / FILE_NAME).stat().st_mode) == 0o600
+    with State.open(data) as state:
+        assert state.changes().cameras == {"yard": {"url": "push:", "password": "s3cret"}}
+        assert state.changes().settings == {"stream.fps": 5.5}
+
+
+def test_what_was_there_is_kept_and_left_out_of_backups(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    backup.write(data, file)
+    with State.open(data) as state:
+        state.save_camera("later", {"url": "push:"})
+        # As after a crash: changes in the side file that the restored file must not take for its own.
+        shutil.copytree(data, tmp_path / "crashed")
+    assert (tmp_path / "crashed" / f"{FILE_NAME}-wal").stat().st_size
+    (tmp_path / "crashed" / "models").mkdir()
+
+    first = restore.restore(file, tmp_path / "crashed")
+    second = restore.restore(file, tmp_path / "crashed")
+    assert first.kept != second.kept
+    assert first.kept is not None and second.kept is not None
+    assert (first.kept / "models").is_dir()
+    assert not (tmp_path / "crashed" / "models").exists()
+    with State.open(first.kept) as state:
+        assert "later" in state.changes().cameras
+    with State.open(tmp_path / "crashed") as state:
+        assert set(state.changes().cameras) == {"yard"}
+    assert not any(name.startswith(KEPT) for name in backup.write(tmp_path / "crashed", tmp_path / "2.zip").files)
+
+
+def test_frame_ids_go_on_where_none_was_given(tmp_path: Path) -> None:
+    fill(tmp_path / "data")
+    made_s = backup.write(tmp_path / "data", tmp_path / "backup.zip").made_s
+    with State.open(tmp_path / "data") as state:
+        given = [state.reserve_frame_ids("yard") for _ in range(5)]
+    restore.restore(tmp_path / "backup.zip", tmp_path / "data", now_s=made_s + 3600)
+    with State.open(tmp_path / "data") as state:
+        assert state.reserve_frame_ids("yard") > given[-1] + 10_000
+    # A clock that was set back makes none go back.
+    restore.restore(tmp_path / "backup.zip", tmp_path / "data", now_s=made_s - 3600)
+    with State.open(tmp_path / "data") as state:
+        assert state.reserve_frame_ids("yard") > 10_001
+
+
+def test_it_is_consistent_while_somebody_writes(tmp_path: Path) -> None:
+    """Two settings that always change together are equal in each of several copies."""
+    data, stop = tmp_path / "data", threading.Event()
+    with State.open(data) as state:
+        state.save_settings({"a": 0, "b": 0})
+
+        def write() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                state.save_settings({"a": number, "b": number})
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for number in range(5):
+                backup.write(data, tmp_path / f"{number}.zip")
+        finally:
+            stop.set()
+            writer.join()
+    seen = []
+    for number in range(5):
+        restore.restore(tmp_path / f"{number}.zip", tmp_path / f"back{number}")
+        with State.open(tmp_path / f"back{number}") as state:
+            settings = state.changes().settings
+        assert settings["a"] == settings["b"]
+        seen.append(settings["a"])
+    assert seen == sorted(seen)
+
+
+async def test_of_a_running_server(tmp_path: Path, anyio_backend: object) -> None:
+    async with serving(tmp_path, {}) as server:
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "yard", "url": "push:"})
+        told = await server.push(jpeg(), "yard")
+        written = backup.write(tmp_path / "data", tmp_path / "backup.zip")
+        assert FILE_NAME in written.files
+        assert "control.sock" not in written.files
+    restore.restore(tmp_path / "backup.zip", tmp_path / "again" / "data")
+    async with serving(tmp_path / "again", {}) as server:
+        assert (await server.push(jpeg(), "yard"))["frame_id"] > told["frame_id"]
+
+
+async def test_the_commands(tmp_path: Path, anyio_backend: object, capsys: pytest.CaptureFixture[str]) -> None:
+    file, where = str(tmp_path / "backup.zip"), ("--data", str(tmp_path / "data"))
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        status = await asyncio.to_thread(main, list(arguments))
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    assert (await run("backup", file, *where))[0] == 1
+    async with serving(tmp_path, {}) as server:
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "yard", "url": "push:"})
+        status, out, err = await run("backup", file, *where)
+        assert (status, out) == (0, f"1 file (0.1 MiB) of {tmp_path / 'data'} are in {file}\n")
+        assert "keep it where only you may read it" in err
+        status, _, err = await run("restore", file, *where)
+        assert status == 1
+        assert f"Framecast runs at {server.url}/ with {tmp_path / 'data'}: stop it first, then restore" in err
+        status, out, _ = await run("restore", file, "--check")
+        assert status == 0
+        assert f"{file} is good: 1 file (" in out
+        await server.json("DELETE", "/api/v1/cameras/yard", status=204)
+    status, out, err = await run("restore", file, *where)
+    assert status == 0
+    assert f"are back in {tmp_path / 'data'}" in out
+    assert f"What was there is kept in {tmp_path / 'data' / KEPT}" in err
+    assert not (tmp_path / "data" / "control.sock").exists()
+    async with serving(tmp_path, {}) as server:
+        assert [camera.camera_id for camera in server.service.cameras] == ["yard"]
+
+
+def test_no_server_starts_beside_a_restore(tmp_path: Path) -> None:
+    with control.held(tmp_path), pytest.raises(ConfigError, match="another Framecast is running"):
+        control.see_that_none_runs(tmp_path)
+    control.see_that_none_runs(tmp_path)
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5000, -1])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    fill(tmp_path / "data")
+    file = tmp_path / "backup.zip"
+    backup.write(tmp_path / "data", file)
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(Misuse, match="is no backup, or was cut off"):
+        restore.restore(file, tmp_path / "data")
+
+
+def test_no_changed_byte_gets_through(tmp_path: Path) -> None:
+    """Wherever a byte is flipped: it is refused, or nothing that counts is another."""
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    with State.open(data) as state:
+        state.save_camera("yard", {"url": "push:"})
+    (data / "tls").mkdir()
+    (data / "tls" / "ca.key").write_text("key")
+    backup.write(data, file)
+    good, whole = held(data), file.read_bytes()
+    for at in range(0, len(whole), max(len(whole) // 150, 1)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            restore.restore(file, tmp_path / f"back{at}")
+        except (Misuse, StateError):
+            assert list((tmp_path / f"back{at}").iterdir()) == []
+        else:
+            assert held(tmp_path / f"back{at}") == good
+            with State.open(tmp_path / f"back{at}") as state:
+                assert set(state.changes().cameras) == {"yard"}
+
+
+def other_data(entries: dict[str, bytes]) -> None:
+    """Another key, of the same length."""
+    entries["data/tls/ca.key"] = b"eyk"
+
+
+def leave_one_out(entries: dict[str, bytes]) -> None:
+    """A file that is listed is not there."""
+    del entries["data/tls/ca.crt"]
+
+
+def add_one(entries: dict[str, bytes]) -> None:
+    """A file that is not listed."""
+    entries["data/tls/other.key"] = b"x"
+
+
+def climb(name: str) -> Change:
+    """A file with a name that leads out of the folder, listed as it should be."""
+
+    def change(entries: dict[str, bytes]) -> None:
+        table = json.loads(entries.pop(backup.MANIFEST))
+        table["files"][name] = table["files"].pop("tls/ca.crt")
+        entries["data/" + name] = entries.pop("data/tls/ca.crt")
+        entries[backup.MANIFEST] = json.dumps(table).encode()
+
+    return change
+
+
+def newer_format(entries: dict[str, bytes]) -> None:
+    """As a version of the future writes it."""
+    entries[backup.MANIFEST] = json.dumps({"format": 2, "framecast": "9.0", "more": []}).encode()
+
+
+def bad_state(entries: dict[str, bytes]) -> None:
+    """A state file that is none, with its right hash."""
+    import hashlib
+
+    table = json.loads(entries[backup.MANIFEST])
+    entries["data/" + FILE_NAME] = data = b"nothing" * 1000
+    table["files"][FILE_NAME] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    entries[backup.MANIFEST] = json.dumps(table).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_data, "damaged: tls/ca.key is not as it was written"),
+        (leave_one_out, "is no whole backup"),
+        (add_one, "other files are in it than it says"),
+        (climb("../outside"), "no name of a file in a data folder"),
+        (climb("/etc/outside"), "no name of a file in a data folder"),
+        (climb("a/../../outside"), "no name of a file in a data folder"),
+        (climb("..\\outside"), "no name of a file in a data folder"),
+        (climb(f"{RESTORING}/{READY}"), "no name of a file in a data folder"),
+        (climb(f"{FILE_NAME}-wal"), "no name of a file in a data folder"),
+        (climb("control.sock"), "no name of a file in a data folder"),
+        (newer_format, r"made by a newer Framecast \(9.0\); update this one first"),
+        (bad_state, "its framecast.db is no good"),
+    ],
+)
+def test_what_is_not_as_it_was_changes_nothing(tmp_path: Path, change: Change, words: str) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    backup.write(data, file)
+    before = held(data)
+    with pytest.raises(Misuse, match=words):
+        restore.restore(rewritten(file, change), data)
+    assert held(data) == before
+    assert not (data / RESTORING).exists()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_who_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Power fails after each of the moves in turn: the folder is refused until a restore has come to its end."""
+    file = tmp_path / "backup.zip"
+    fill(tmp_path / "template")
+    backup.write(tmp_path / "template", file)
+    wanted = held(tmp_path / "template")
+    real, moves = os.replace, 0
+
+    class PowerCut(BaseException):
+        pass
+
+    for survive in range(1, 20):
+        data = tmp_path / f"data{survive}"
+        with State.open(data) as state:
+            state.save_camera("old", {"url": "push:"})
+        (data / "tls").mkdir()
+        (data / "tls" / "mine").write_text("old")
+        moves = 0
+
+        def move(source: Path, target: Path, most: int = survive) -> None:
+            nonlocal moves
+            if moves == most:
+                raise PowerCut
+            moves += 1
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", move)
+        try:
+            restore.restore(file, data)
+        except PowerCut:
+            monkeypatch.undo()
+            with pytest.raises(ConfigError, match="a restore was interrupted here"):
+                State.open(data)
+            restore.restore(file, data)
+        else:
+            monkeypatch.undo()
+            assert survive > 4
+            break
+        assert held(data) == wanted
+        kept = [path for path in (data / KEPT).iterdir() if (path / "tls" / "mine").exists()]
+        assert len(kept) == 1
+        with State.open(kept[0]) as state:
+            assert "old" in state.changes().cameras
+    else:
+        raise AssertionError("it never came to its end")
+
+
+def test_where_it_can_not_go(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with pytest.raises(Misuse, match=r"nothing to back up: .* has no framecast.db"):
+        backup.write(data, tmp_path / "a.zip")
+    assert not data.exists()
+    fill(data)
+    with pytest.raises(Misuse, match="is in the data folder"):
+        backup.write(data, data / "a.zip")
+    with pytest.raises(Misuse, match="is a folder; name a file in it"):
+        backup.write(data, tmp_path)
+    with pytest.raises(StateError, match=r"the backup can't be made: .*No such file"):
+        backup.write(data, tmp_path / "nowhere" / "a.zip")
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(Misuse, match="exists; name another file, or replace it with --force"):
+        backup.write(data, tmp_path / "there")
+    assert (tmp_path / "there").read_text() == "mine"
+    backup.write(data, tmp_path / "there", replace=True)
+    assert restore.verify(tmp_path / "there").layout
+    with pytest.raises(Misuse, match="there is no file"):
+        restore.restore(tmp_path / "none.zip", data)
+    assert [path.name for path in tmp_path.iterdir() if ".part" in path.name] == []
+
+
+def test_links_and_sockets_are_left_out(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    fill(data)
+    (tmp_path / "elsewhere").write_text("not ours")
+    (data / "link").symlink_to(tmp_path / "elsewhere")
+    (data / "folder").symlink_to(tmp_path)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(data / "other.sock"))
+        written = backup.write(data, tmp_path / "a.zip")
+    assert not any("link" in name or "folder" in name or "sock" in name for name in written.files)
+
+
+def test_a_damaged_state_file_is_no_backup(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / FILE_NAME).write_bytes(b"nothing" * 1000)
+    with pytest.raises(StateError, match="the backup can't be made: file is not a database"):
+        backup.write(tmp_path / "data", tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+    # And it does not stand in the way of a good one.
+    fill(tmp_path / "good")
+    backup.write(tmp_path / "good", tmp_path / "a.zip")
+    done = restore.restore(tmp_path / "a.zip", tmp_path / "data")
+    assert done.kept is not None
+    with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
