@@ -32,6 +32,8 @@ ADDRESS = Pace(10, 30.0)
 ACCOUNT = Pace(20, 60.0)
 MOST_KNOWN = 4096
 """Addresses and accounts that are remembered; the one asked for longest ago is forgotten first."""
+_HAIR_S = 1e-6
+"""What sums of a clock's fractions may be off."""
 
 
 class Buckets:
@@ -54,12 +56,20 @@ class Buckets:
 
     def wait_s(self, name: str, now_s: float) -> float:
         """How long until there is room for one more; 0 when there is."""
-        used_s = max(0.0, self._full_s.get(name, 0.0) - now_s)
-        return max(0.0, used_s - (self._pace.burst - 1) * self._pace.period_s)
+        wait_s = self.used_s(name, now_s) - (self._pace.burst - 1) * self._pace.period_s
+        return wait_s if wait_s > _HAIR_S else 0.0
+
+    def used_s(self, name: str, now_s: float) -> float:
+        """How long until the bucket is full again."""
+        return max(0.0, self._full_s.get(name, 0.0) - now_s)
 
     def take(self, name: str, now_s: float) -> None:
         """Take one, whether there is room or not."""
-        self._full_s[name] = max(self._full_s.get(name, 0.0), now_s) + self._pace.period_s
+        self.add(name, self._pace.period_s, now_s)
+
+    def add(self, name: str, use_s: float, now_s: float) -> None:
+        """Take as much as comes back in ``use_s``."""
+        self._full_s[name] = max(self._full_s.get(name, 0.0), now_s) + use_s
         self._full_s.move_to_end(name)
         if len(self._full_s) > self._most:
             self._full_s.popitem(last=False)

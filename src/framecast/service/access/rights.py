@@ -128,23 +128,27 @@ class Cut:
         )
 
 
-Carrier = Literal["header", "basic", "query", "cookie"]
+Carrier = Literal["header", "basic", "query", "link", "cookie"]
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A secret as it came with a request, and what carried it."""
+    """A secret as it came with a request, and what carried it; with a link, the path that it came for."""
 
     secret: str
     carrier: Carrier
+    path: str = ""
 
 
-def credential(headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str]) -> Credential | None:
+def credential(
+    headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str], path: str = ""
+) -> Credential | None:
     """What a request shows: the first of ``Authorization: Bearer``, ``X-API-Key``, ``token:`` (PrusaConnect),
-    Basic (the password is the token), ``?key=`` and the session cookie.
+    Basic (the password is the token), ``?key=``, ``?link=`` and the session cookie.
 
     Args:
         headers: With names that are found in any case (aiohttp's).
+        path: What is asked for.
     """
     scheme, _, rest = headers.get("Authorization", "").partition(" ")
     rest = rest.strip()
@@ -161,6 +165,8 @@ def credential(headers: Mapping[str, str], query: Mapping[str, str], cookies: Ma
         return Credential(password, "basic")
     if query.get("key"):
         return Credential(query["key"], "query")
+    if query.get("link"):
+        return Credential(query["link"], "link", path)
     session = cookies.get(PREFIXED_COOKIE) or cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
     if session:
         return Credential(session, "cookie")
@@ -215,6 +221,13 @@ class Keys(Protocol):
         """Accounts and tokens that exist, disabled and revoked ones too."""
 
 
+class SignedLinks(Protocol):
+    """What knows the good links (``links.Links`` is one)."""
+
+    def grant_of(self, text: str, path: str, now_s: float) -> Grant | None:
+        """What a link grants at this path; None when it is not good there."""
+
+
 class Access:
     """The rules of one server.
 
@@ -222,10 +235,19 @@ class Access:
         keys: Where secrets are looked up.
         cameras: Id -> what it opens; read at each decision, so it may change.
         loopback_only: Whether every listener is on loopback.
+        links: Where links are read; None where there are none.
     """
 
-    def __init__(self, keys: Keys, cameras: Mapping[str, OpenCamera], *, loopback_only: bool) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        cameras: Mapping[str, OpenCamera],
+        *,
+        loopback_only: bool,
+        links: SignedLinks | None = None,
+    ) -> None:
         self._keys = keys
+        self._links = links
         self._cameras = cameras
         self._loopback_only = loopback_only
 
@@ -261,6 +283,8 @@ class Access:
             return Decision(False, grant, 403, f"This {whose} doesn't have the right to {_verb(need, camera_id)}.")
         if shown is not None and shown.carrier == "cookie":
             return Decision(False, grant, 401, "This session has ended; log in again.")
+        if shown is not None and shown.carrier == "link":
+            return Decision(False, grant, 401, "This link has ended, or leads elsewhere; ask for another one.")
         if shown is not None:
             return Decision(False, grant, 401, "This token is unknown or revoked, or can't be used here.")
         if need is Right.OWN:
@@ -277,7 +301,7 @@ class Access:
 
     def _grant(self, shown: Credential | None, peer: str, now_s: float) -> tuple[Grant, bool]:
         """The grant of what was shown, and whether that was good; else what everybody has."""
-        grant = self._keys.grant_of(shown, now_s) if shown is not None else None
+        grant = self._grant_shown(shown, now_s) if shown is not None else None
         if grant is not None and shown is not None and shown.carrier == "query":
             grant = self._through_query(grant)
         if grant is not None:
@@ -285,6 +309,11 @@ class Access:
         watched = {camera_id for camera_id in self._cameras if self._opens(Right.WATCH, camera_id, peer)}
         # Publishing without a token is decided camera by camera.
         return Grant(frozenset({Right.WATCH}) if watched else frozenset(), frozenset(watched)), False
+
+    def _grant_shown(self, shown: Credential, now_s: float) -> Grant | None:
+        if shown.carrier == "link":
+            return self._links.grant_of(shown.secret, shown.path, now_s) if self._links is not None else None
+        return self._keys.grant_of(shown, now_s)
 
     def _through_query(self, grant: Grant) -> Grant | None:
         """What is left of a grant shown in an address, which ends up in logs and histories."""
@@ -315,7 +344,7 @@ def host_allowed(host_header: str, allowed_hosts: Collection[str] = ()) -> bool:
 
 @lru_cache(maxsize=256)
 def _host_allowed(host_header: str, allowed_hosts: tuple[str, ...]) -> bool:
-    name = _host_name(host_header)
+    name = host_name(host_header)
     if name is None:
         return False
     if name == "localhost" or name.endswith(".localhost") or name in {host.lower() for host in allowed_hosts}:
@@ -345,7 +374,8 @@ def origin_allowed(
     return bool(authority) and authority.removesuffix(default) == host_header.strip().lower().removesuffix(default)
 
 
-def _host_name(host_header: str) -> str | None:
+def host_name(host_header: str) -> str | None:
+    """The name in a Host header, without port and final dot, in lower case; None when there is none."""
     try:
         parts = urlsplit("//" + host_header.strip())
         _ = parts.port

@@ -74,7 +74,8 @@ class ServerSettings(Section):
     )
     allowed_hosts: list[str] = setting(
         list,
-        "Host names by which a server without tokens may be called, besides localhost and loopback addresses.",
+        "Further host names of this server. Without a credential it answers to its addresses and names of the local "
+        "network only (`.local`, `.lan`, …); while everything is open, to localhost only.",
         max_length=64,
     )
     trusted_proxies: list[Proxy] = setting(
@@ -113,6 +114,24 @@ class LimitSettings(Section):
     max_connections: int = setting(8192, "Connections the server keeps open at a time.", ge=16, le=1_000_000)
     max_connections_per_address: int = setting(
         4096, "Connections one address may keep open at a time.", ge=1, le=1_000_000
+    )
+    max_connections_per_token: int = setting(
+        4096, "Connections one token or account may keep open at a time.", ge=1, le=1_000_000
+    )
+    requests_per_s: float = setting(
+        500.0,
+        "Requests a second of one address, and of one token or account, besides pictures and sound that devices push. "
+        "0: any number.",
+        ge=0,
+        le=1_000_000,
+    )
+    requests_burst: int = setting(5000, "So many of these may come at once.", ge=1, le=1_000_000)
+    received_bytes_per_s: int = setting(
+        128 * 1024 * 1024,
+        "Bytes a second taken from one address, and from one token or account; five seconds' worth may come at once. "
+        "0: any number.",
+        ge=0,
+        le=1 << 40,
     )
     header_timeout_s: float = setting(10.0, "Time a client has to send a request's headers, in s.", ge=1, le=300)
     body_timeout_s: float = setting(30.0, "Time a client has to send a request's body, in s.", ge=1, le=600)
@@ -301,6 +320,12 @@ class TunnelSettings(Section):
     )
     status_page: bool = setting(True, "Show the tunnel's state on a page for this machine only, while it runs.")
     status_port: int = setting(4040, "Port of that page, on 127.0.0.1. 0 takes any free one.", ge=0, le=65535)
+
+
+class HistorySettings(Section):
+    """What is remembered of each camera, for the page `/analytics`."""
+
+    hours: int = setting(168, "How long numbers are kept, by the minute. 0: an hour, in memory only.", ge=0, le=2160)
 
 
 class LogSettings(Section):

@@ -37,6 +37,8 @@ class Connection(RequestHandler):
         grant: What the latest request was let in by.
         client: Who sent it.
         precursor: What was counted among the places for it during its handshake.
+        received: Bytes that came since they were counted last.
+        brings: Whether messages without an answer come over it, a device's.
         changing: The task that handles its latest request that may change something.
     """
 
@@ -46,12 +48,14 @@ class Connection(RequestHandler):
         "_first_timer",
         "_front",
         "_junk",
+        "brings",
         "changing",
         "client",
         "grant",
         "local",
         "peer",
         "precursor",
+        "received",
     )
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
@@ -60,6 +64,8 @@ class Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.grant = NOTHING
+        self.received = 0
+        self.brings = False
         self.client: Client | None = None
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
@@ -125,6 +131,7 @@ class Connection(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
+        self.received += len(data)
         # aiohttp's parser forgets whole requests that came in the same data as something that is none. An upload
         # whose length is too small is such a case, so its head is parsed before its body, unless it says to end with
         # the data. A cut anywhere is harmless.

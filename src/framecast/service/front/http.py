@@ -3,7 +3,8 @@
 aiohttp's low-level server is used without its application, router and middlewares: each request is matched with two
 dictionary look-ups, and its right is checked before anything of it is read. In this order:
 
-    connection limits -> client -> Host (DNS rebinding) -> route -> right -> Origin -> handler -> headers of the answer
+    connection limits -> client -> Host (DNS rebinding) -> route -> rate -> right -> name, Origin (``front/defence.py``)
+    -> handler -> headers of the answer
 
 Whatever a handler raises as `ApiError` becomes JSON; nothing from outside becomes a 500.
 """
@@ -14,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,15 +33,16 @@ from framecast.service.access.rights import (
     Right,
     credential,
     host_allowed,
-    origin_allowed,
 )
 from framecast.service.errors import ApiError, not_found
 from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
 from framecast.service.front.client import Client, Proxies, gives_itself_away
 from framecast.service.front.connection import Connection, Request
+from framecast.service.front.defence import Defence, is_counted
 from framecast.service.front.places import Connection as Place
 from framecast.service.front.places import Places
+from framecast.service.front.rates import Rates
 from framecast.service.front.routing import Call, Route, Table
 
 log = logging.getLogger("framecast.service.front.http")
@@ -59,6 +61,10 @@ class Rules:
     max_body_bytes: int = 8 << 20
     max_connections: int = 8192
     max_connections_per_address: int = 4096
+    max_connections_per_token: int = 4096
+    requests_per_s: float = 0.0
+    requests_burst: int = 1
+    received_bytes_per_s: int = 0
     header_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
 
@@ -87,15 +93,30 @@ class Front:
         access: Who may do what.
         rules: Limits and allowed names.
         proxies: Whose word counts about who is asking.
+        known_hosts: Names by which this server is reached just now besides those in the rules.
     """
 
-    def __init__(self, table: Table, access: Callable[[], Access], rules: Rules, proxies: Proxies) -> None:
+    def __init__(
+        self,
+        table: Table,
+        access: Callable[[], Access],
+        rules: Rules,
+        proxies: Proxies,
+        known_hosts: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         self.table = table
         self.rules = rules
         self.proxies = proxies
         self.requests: Counter[int] = Counter()
         self._access = access
-        self.places = Places(rules.max_connections, rules.max_connections_per_address, shared=proxies.trusts)
+        self.places = Places(
+            rules.max_connections,
+            rules.max_connections_per_address,
+            rules.max_connections_per_token,
+            shared=proxies.trusts,
+        )
+        self.rates = Rates(rules.requests_per_s, rules.requests_burst, rules.received_bytes_per_s)
+        self._defence = Defence(self.rates, rules.allowed_hosts, rules.allowed_origins, known_hosts)
         self._servers: list[Server] = []
         self._refused_quietly = Quietly(10.0)
         self._proxy_quietly = Quietly(3600.0)
@@ -178,22 +199,24 @@ class Front:
         local = connection.local
         access = self._access()
         client = self._client(connection, request)
-        peer, path = client.address, self.proxies.ours(request.path)
+        path = self.proxies.ours(request.path)
         if not local and access.open:
             self._see_that_it_is_near(client, request)
         found = self.table.find(path)
+        method = "GET" if request.method == "HEAD" else request.method
+        route = None if found is None else found[0].get(method)
+        if not local and is_counted(route):
+            self._defence.count(client)
         if found is None:
             if path and path == self.proxies.base_path:
                 return web.Response(status=308, headers={"Location": path + "/"})  # pages are relative to it
             if not local and not access.open:
                 # Whether a path exists is nobody's business without a right; pages and health checks are found above.
-                self._authorise(access, request, Right.WATCH, None, peer)
+                self._authorise(access, request, Right.WATCH, None, client)
             raise not_found(f"There is nothing at {path[:200]}")
         methods, parameter = found
-        method = "GET" if request.method == "HEAD" else request.method
         if method == "OPTIONS":
             return self._preflight(request, methods)
-        route = methods.get(method)
         if route is None:
             allowed = ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
             raise ApiError(405, "method_not_allowed", f"Use one of: {allowed}", headers={"Allow": allowed})
@@ -201,15 +224,22 @@ class Front:
             grant = CONTROL
         else:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
-            grant = self._authorise(access, request, route.right, camera_id, peer)
+            grant = self._authorise(access, request, route.right, camera_id, client)
+            self._defence.check_name(client, grant)
+            if grant.name != connection.grant.name and not self.places.held(connection, grant.name):
+                words = "Too many connections are open with this token or account (limits.max_connections_per_token)"
+                raise ApiError(429, "too_many_connections", words, close=True, headers={"Retry-After": "10"})
             connection.grant = grant
             reads = method == "GET" or route.right is Right.PUBLISH
             connection.changing = None if reads else asyncio.current_task()
-            if (method != "GET" or route.websocket) and not origin_allowed(
-                request.headers.get("Origin"), client.host, self.rules.allowed_origins, tls=client.secure
-            ):
+            if (method != "GET" or route.websocket) and not self._defence.check_page(client, request, grant):
                 raise self._wrong_origin(client, request)
+            if route.right is Right.PUBLISH:
+                self._defence.count_bytes(client, grant.name)
+            elif grant.name:
+                self._defence.count(client, grant.name)
         if route.right is Right.PUBLISH:
+            connection.brings = route.websocket
             connection.acknowledge_at_once(request.content, endless=route.websocket)
         return await route.handler(Call(request, route, parameter, grant, client, path))
 
@@ -253,9 +283,10 @@ class Front:
         return ApiError(403, "wrong_origin", words)
 
     def _authorise(
-        self, access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, peer: str
+        self, access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, client: Client
     ) -> Grant:
-        decision = self.decide(access, request, need, camera_id, peer)
+        peer = client.address
+        decision = self.decide(access, request, self.proxies.ours(request.path), need, camera_id, peer)
         if (
             not decision.allow
             and camera_id is None
@@ -264,6 +295,8 @@ class Front:
         ):
             return decision.grant  # which camera it is stands in the body; the handler asks again
         if not decision.allow:
+            if need is Right.PUBLISH:
+                self._defence.count(client)
             if need is Right.PUBLISH and self._refused_quietly.due():
                 log.warning("a device at %s may not push to %s: %s", peer, camera_id or request.path, decision.reason)
             raise ApiError(
@@ -275,10 +308,32 @@ class Front:
         return decision.grant
 
     @staticmethod
-    def decide(access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, peer: str) -> Decision:
+    def decide(
+        access: Access, request: web.BaseRequest, path: str, need: Right, camera_id: str | None, peer: str
+    ) -> Decision:
         """What the rules say about a request."""
-        shown = None if access.open else credential(request.headers, request.query, request.cookies)
+        shown = None if access.open else credential(request.headers, request.query, request.cookies, path)
         return access.decide(need, camera_id, shown, peer, time.time())
+
+    def sweep(self) -> None:
+        """Count what came over all connections since the last time, and cut those that bring too much."""
+        received: Counter[tuple[str, str]] = Counter()
+        for connection in self._connections():
+            size, connection.received = connection.received, 0
+            if size and connection.client is not None and not connection.local:
+                received[connection.client.address, connection.grant.name] += size
+        self.rates.sweep(received, time.monotonic())
+        for connection in self._connections():
+            client, transport = connection.client, connection.transport
+            if not connection.brings or client is None or transport is None:
+                continue
+            if self.rates.is_over(client.address, connection.grant.name):
+                self.rates.refuse_bytes(client.address)
+                transport.abort()
+
+    def _connections(self) -> Iterator[Connection]:
+        for server in self._servers:
+            yield from cast(list[Connection], server.connections)
 
     def _preflight(self, request: web.BaseRequest, methods: Mapping[str, Route]) -> web.StreamResponse:
         allowed = ", ".join(sorted({*methods, "OPTIONS"}))

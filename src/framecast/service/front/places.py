@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -33,6 +34,7 @@ class Places:
     Args:
         most: Most connections at a time.
         most_per_address: Most of them from one address.
+        most_per_holder: Most of them of one token or account.
         shared: Whether many are behind an address, as behind a trusted proxy: it may then have all there are.
 
     Attributes:
@@ -40,14 +42,24 @@ class Places:
         refused: Connections turned away or evicted so far.
     """
 
-    def __init__(self, most: int, most_per_address: int, shared: Callable[[str], bool] = lambda address: False) -> None:
+    def __init__(
+        self,
+        most: int,
+        most_per_address: int,
+        most_per_holder: int = 1 << 30,
+        *,
+        shared: Callable[[str], bool] = lambda address: False,
+    ) -> None:
         self.taken = 0
         self.refused = 0
         self._most = most
         self._most_per_address = most_per_address
+        self._most_per_holder = most_per_holder
         self._shared = shared
         self._open: dict[str, dict[Connection, None]] = {}
         self._fresh: dict[str, dict[Connection, None]] = {}
+        self._holders: dict[Connection, str] = {}
+        self._held: Counter[str] = Counter()
         self._quietly = Quietly()
 
     def opened(self, connection: Connection) -> bool:
@@ -69,11 +81,35 @@ class Places:
         if connection not in self._open.get(peer, ()):
             return
         self.taken -= 1
+        self._let_go(connection)
         for those in (self._open, self._fresh):
             of_peer = those.get(peer, {})
             of_peer.pop(connection, None)
             if not of_peer:
                 those.pop(peer, None)
+
+    def held(self, connection: Connection, holder: str) -> bool:
+        """Count an open connection as this holder's from now on; False when those are too many.
+
+        Args:
+            holder: `Grant.name`; empty for those without a credential, of whom there may be any number.
+        """
+        self._let_go(connection)
+        if not holder or connection not in self._open.get(connection.peer, ()):
+            return True
+        if self._held[holder] >= self._most_per_holder:
+            self.refused += 1
+            return False
+        self._holders[connection] = holder
+        self._held[holder] += 1
+        return True
+
+    def _let_go(self, connection: Connection) -> None:
+        holder = self._holders.pop(connection, None)
+        if holder is not None:
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]
 
     def _has_room(self, peer: str) -> bool:
         if peer == LOCAL:

@@ -1,0 +1,116 @@
+"""What a request has to pass besides the right: how often it comes, by what name, and from which page.
+
+rates       not too many of an address or of a holder (``front/rates.py``)
+name        who shows no credential is answered by a name only that no other site can have: what a camera opens to
+            everybody in this network is not for a page whose own name was made to lead here (DNS rebinding)
+page        what a browser adds by itself, a cookie, counts only together with the page that asks, named exactly
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Callable, Collection
+from functools import lru_cache
+
+from aiohttp import web
+
+from framecast.service.access.rights import Grant, Right, host_name, origin_allowed
+from framecast.service.errors import ApiError
+from framecast.service.front.client import Client
+from framecast.service.front.rates import Rates
+from framecast.service.front.routing import Route
+
+PRIVATE_SUFFIXES = (".localhost", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
+"""Names that nobody can register, and that lead nowhere but into one's own network."""
+
+
+class Defence:
+    """Turns requests away.
+
+    Args:
+        rates: How many there may be.
+        allowed_hosts: Names that are ours, from the configuration.
+        allowed_origins: Pages that are as good as ours.
+        known_hosts: Further names by which this server is reached just now, a tunnel's.
+    """
+
+    def __init__(
+        self,
+        rates: Rates,
+        allowed_hosts: Collection[str] = (),
+        allowed_origins: Collection[str] = (),
+        known_hosts: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        self.rates = rates
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._origins = allowed_origins
+        self._known_hosts = known_hosts
+
+    def count(self, client: Client, holder: str = "") -> None:
+        """Count a request of an address, or of a holder once that is known.
+
+        Raises:
+            ApiError: There were too many.
+        """
+        wait_s = self.rates.wait_s(client.address, holder, time.monotonic())
+        if wait_s > 0:
+            words = "Too many requests come from here (limits.requests_per_s); slow down"
+            raise ApiError(429, "too_many_requests", words, headers={"Retry-After": str(math.ceil(wait_s))})
+
+    def count_bytes(self, client: Client, holder: str) -> None:
+        """See that not too many bytes came.
+
+        Raises:
+            ApiError: They did.
+        """
+        if self.rates.is_over(client.address, holder):
+            self.rates.refuse_bytes(client.address)
+            words = "More bytes come from here than may (limits.received_bytes_per_s); send fewer or smaller pictures"
+            raise ApiError(429, "too_many_bytes", words, close=True, headers={"Retry-After": "5"})
+
+    def check_name(self, client: Client, grant: Grant) -> None:
+        """See that what anybody gets is asked for by a name of ours.
+
+        Over HTTPS the certificate has seen to it already: a browser takes ours for no name of another site.
+
+        Raises:
+            ApiError: It may be another site's name.
+        """
+        if grant.kind != "none" or client.secure or not client.host:
+            return
+        if not is_near(client.host) and host_name(client.host) not in self._hosts | set(self._known_hosts()):
+            raise ApiError(
+                421,
+                "wrong_host",
+                "Without a token this server answers to its address and to names of this network only; "
+                "put the name into server.allowed_hosts, or show a token",
+            )
+
+    def check_page(self, client: Client, request: web.BaseRequest, grant: Grant) -> bool:
+        """Whether a request that changes something, or opens a WebSocket, comes from a page that may."""
+        origin = request.headers.get("Origin")
+        if origin is None and grant.session:
+            return False  # every browser names the page; and nothing but a browser has a cookie
+        return origin_allowed(origin, client.host, self._origins, tls=client.secure)
+
+
+@lru_cache(maxsize=256)
+def is_near(host_header: str) -> bool:
+    """Whether no page of another site can be asking by this name: an address, or a name that nobody can register."""
+    name = host_name(host_header)
+    if name is None:
+        return False
+    if "." not in name or name.endswith(PRIVATE_SUFFIXES):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_counted(route: Route | None) -> bool:
+    """Whether each request of a route is counted; what devices hand in has limits of its own."""
+    return route is None or route.right is not Right.PUBLISH

@@ -1,0 +1,102 @@
+"""Who changed what: one row a change, the latest of them.
+
+What was done and what was tried in vain are kept in numbers of their own, so that nobody can push a change out of the
+list by failing often.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from framecast.service.store.database import Database
+
+MOST_DONE = 10_000
+MOST_FAILED = 2_000
+MOST_AT_A_TIME = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change, or one that was refused.
+
+    Attributes:
+        id: Rises with time.
+        time_s: Unix seconds.
+        who: The holder of what let them in (`Grant.name`), or words for it.
+        address: Where they were.
+        action: What they did.
+        target: What it was done to: an id, a name.
+        detail: What changed, without secrets.
+        done: Whether it was done.
+    """
+
+    id: int
+    time_s: float
+    who: str
+    address: str
+    action: str
+    target: str
+    detail: str
+    done: bool
+
+
+class AuditLog:
+    """The rows. Blocking, like all that is kept in the state file.
+
+    Args:
+        database: The state file.
+        most_done, most_failed: Rows kept of either kind.
+    """
+
+    def __init__(self, database: Database, *, most_done: int = MOST_DONE, most_failed: int = MOST_FAILED) -> None:
+        self._database = database
+        self._most = {True: most_done, False: most_failed}
+
+    def add(
+        self, who: str, address: str, action: str, target: str = "", detail: str = "", *, done: bool = True
+    ) -> None:
+        """Keep a row.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        row = (
+            time.time(), _plain(who, 80), _plain(address, 64), _plain(action, 60), _plain(target, 200),
+            _plain(detail, 1000), done,
+        )  # fmt: skip
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT INTO audit (time_s, who, address, action, target, detail, done) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            connection.execute(
+                "DELETE FROM audit WHERE done = ?1 AND id <="
+                " (SELECT id FROM audit WHERE done = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (done, self._most[done]),
+            )
+
+    def page(self, before: int | None = None, limit: int = 100) -> list[Entry]:
+        """The latest rows, the newest first.
+
+        Args:
+            before: Only those older than this id.
+            limit: At most so many.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT id, time_s, who, address, action, target, detail, done FROM audit"
+                " WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
+                (before, min(limit, MOST_AT_A_TIME)),
+            ).fetchall()
+        return [
+            Entry(number, time_s, who, address, action, target, detail, bool(done))
+            for number, time_s, who, address, action, target, detail, done in rows
+        ]
+
+
+def _plain(text: str, most: int) -> str:
+    """Text that is one line, reads in one direction and fits."""
+    return _CONTROL.sub(" ", text).encode("utf-8", "replace").decode()[:most]
