@@ -37,6 +37,8 @@ from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
+from framecast.service.operations.history import History
+from framecast.service.store.history import HistoryStore
 from framecast.service.store.state import State
 from framecast.web import Asset
 
@@ -104,6 +106,12 @@ class Service:
         self.restreams = Restreams(self.peering, supervisor, self._restream_check)
         self.cameras.on_added.append(self.restreams.apply)
         self.cameras.on_changed.append(self.restreams.apply)
+        self.history = History(
+            self.cameras,
+            HistoryStore(state.database, self.settings.server.data),
+            hours=self.settings.history.hours,
+            blocking=self.blocking,
+        )
         self.access = self._make_access()
 
     def transport_stream(self, camera: Camera) -> TransportStream:
@@ -138,12 +146,14 @@ class Service:
                 where = self.configuration.origin(f"cameras.{camera_id}.url")
                 raise ConfigError(where, f"cameras.{camera_id}.url", config.url, str(error)) from None
         self.supervisor.spawn("uses of tokens", self._keep_uses())
+        self.supervisor.keep("history", self.history.run)
         self.ready = True
 
     async def stop(self) -> None:
         """End all cameras and keep what is to be kept."""
         self.ready = False
         self.closing = True
+        await self.history.close()
         await self.cameras.close()
         await self._close_sockets()
         await self._keep_uses_now()

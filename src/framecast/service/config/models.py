@@ -18,6 +18,7 @@ from framecast.service.config.sections import (
     CaptureSettings,
     CompatSettings,
     H264Settings,
+    HistorySettings,
     LimitSettings,
     LogSettings,
     NetworkSettings,
@@ -112,6 +113,7 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     compat: CompatSettings = CompatSettings()
     tunnel: TunnelSettings = TunnelSettings()
+    history: HistorySettings = HistorySettings()
     log: LogSettings = LogSettings()
     cameras: dict[str, CameraConfig] = Field(default={}, description="One table for each camera, named by its id.")
 
