@@ -74,7 +74,8 @@ def _port_range(value: str) -> str:
     return f"{int(match[1])}-{int(match[2])}"
 
 
-def _host_name(value: str) -> str:
+def check_host_name(value: str) -> str:
+    """A name on the internet, in small letters; empty stays empty. Raises ValueError, saying what would be accepted."""
     if value and not _HOST_NAME.fullmatch(value.lower()):
         raise ValueError('a name such as "cams.example.net", without a scheme, port or path')
     return value.lower()
@@ -83,7 +84,7 @@ def _host_name(value: str) -> str:
 CameraId = Annotated[str, AfterValidator(_camera_id)]
 Host = Annotated[str, AfterValidator(parse_host)]
 AddressText = Annotated[str, AfterValidator(_address_text)]
-HostName = Annotated[str, AfterValidator(_host_name)]
+HostName = Annotated[str, AfterValidator(check_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 BasePath = Annotated[str, AfterValidator(parse_base_path)]

@@ -180,7 +180,7 @@ def _accepted_text(field: FieldInfo) -> str:
         return "a camera id, or empty"
     if "_port_range" in names:
         return 'ports such as "50000-50199", or empty'
-    if "_host_name" in names:
+    if "check_host_name" in names:
         return 'a name such as "cams.example.net", or empty'
     if "parse_base_path" in names:
         return 'a path such as "/cams", or empty'

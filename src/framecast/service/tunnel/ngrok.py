@@ -1,0 +1,178 @@
+"""ngrok's tunnel, by their SDK, in this process.
+
+The SDK keeps its connection by itself: it tells when it is about to connect again, and of each answer to its heartbeat,
+which is how it shows that it has. Its callbacks come from threads of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from framecast import __version__
+from framecast.service.tunnel.provider import Report, TunnelError
+
+logging.getLogger("ngrok").setLevel(logging.WARNING)  # it tells of every step
+
+CONNECT_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 1.5
+HEARTBEAT_S = 5
+_OF_THE_ACCOUNT = {
+    "ERR_NGROK_105": "ngrok doesn't know this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
+    "ERR_NGROK_107": "ngrok has withdrawn this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
+    "ERR_NGROK_4018": "ngrok needs the token of an account: set NGROK_AUTHTOKEN",
+}
+"""Errors that no further try would mend, in words."""
+_FINAL = ("ERR_NGROK_1", "ERR_NGROK_3", "ERR_NGROK_4", "ERR_NGROK_9")
+"""Codes of the account (1…), of names and endpoints (3…), and of what the plan allows. The rest is trouble at ngrok."""
+_PASSING = frozenset({"ERR_NGROK_108", "ERR_NGROK_334"})
+"""Too many agents, and a name that is online elsewhere: what is left of our own session is gone after a minute."""
+
+
+class Ngrok:
+    """A tunnel of ngrok's.
+
+    Args:
+        authtoken: The account's.
+        domain: Name reserved there; empty takes what ngrok gives.
+        server: Where their service is, as HOST:PORT; empty for the usual place.
+        authority: Certificate to trust for it, PEM; None for the usual.
+        connect_timeout_s: What opening it may take.
+    """
+
+    def __init__(
+        self,
+        authtoken: str,
+        *,
+        domain: str = "",
+        server: str = "",
+        authority: bytes | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self._authtoken = authtoken
+        self._domain = domain
+        self._server = server
+        self._authority = authority
+        self._connect_timeout_s = connect_timeout_s
+
+    async def run(self, port: int, report: Report) -> None:
+        """See `Provider.run`."""
+        if not self._authtoken:
+            raise TunnelError(_OF_THE_ACCOUNT["ERR_NGROK_4018"], final=True)
+        loop = asyncio.get_running_loop()
+        sdk = await loop.run_in_executor(None, _sdk)
+        state = _State(report, loop)
+        session: Any = None
+        try:
+            session, listener = await self._open(sdk, state, port)
+            state.online(str(listener.url()))
+            async with state.until_stopped:
+                await listener.join()
+        except ValueError as error:
+            raise _explained(error) from None
+        except TimeoutError:
+            raise TunnelError("it was stopped in ngrok's dashboard", final=True) from None
+        finally:
+            if session is not None:
+                with contextlib.suppress(ValueError, TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await session.close()
+        raise TunnelError("ngrok has closed the tunnel")
+
+    async def _open(self, sdk: Any, state: _State, port: int) -> tuple[Any, Any]:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                session = await self._builder(sdk, state).connect()
+                endpoint = session.http_endpoint()
+                if self._domain:
+                    endpoint = endpoint.domain(self._domain)
+                return session, await endpoint.listen_and_forward(f"http://127.0.0.1:{port}")
+        except TimeoutError:
+            raise TunnelError(f"ngrok did not answer within {self._connect_timeout_s:g} s") from None
+
+    def _builder(self, sdk: Any, state: _State) -> Any:
+        builder = sdk.SessionBuilder().authtoken(self._authtoken).client_info("framecast", __version__)
+        builder = builder.heartbeat_interval(HEARTBEAT_S).heartbeat_tolerance(3 * HEARTBEAT_S)
+        builder = builder.handle_disconnection(state.disconnected).handle_heartbeat(state.answered)
+        builder = builder.handle_stop_command(state.told_to_stop)
+        if self._server:
+            builder = builder.server_addr(self._server)
+        if self._authority is not None:
+            builder = builder.ca_cert(bytearray(self._authority))
+        return builder
+
+
+class _State:
+    """What the SDK tells, brought to the loop's thread."""
+
+    def __init__(self, report: Report, loop: asyncio.AbstractEventLoop) -> None:
+        self.until_stopped = asyncio.timeout(None)
+        self._report = report
+        self._loop = loop
+        self._url = ""
+        self._is_waiting = False
+
+    def online(self, url: str) -> None:
+        """The tunnel is open."""
+        self._url = url
+        self._report.online(url)
+
+    def disconnected(self, address: str, error: str) -> None:
+        """It is about to connect again."""
+        self._call(self._lost, error)
+
+    def answered(self, latency_ms: int | None = None) -> None:
+        """A heartbeat was answered; without a number it was not."""
+        if latency_ms is not None:
+            self._call(self._back)
+
+    def told_to_stop(self) -> None:
+        """Somebody stops it in ngrok's dashboard."""
+        self._call(lambda: self.until_stopped.reschedule(self._loop.time()))
+
+    def _lost(self, error: str) -> None:
+        self._is_waiting = True
+        self._report.waiting(f"the connection to ngrok is lost ({error[:200]})")
+
+    def _back(self) -> None:
+        if self._is_waiting and self._url:
+            self._is_waiting = False
+            self._report.online(self._url)
+
+    def _call(self, function: Callable[..., None], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody listens
+            self._loop.call_soon_threadsafe(function, *args)
+
+
+def is_installed() -> bool:
+    """Whether the SDK is there."""
+    import importlib.util
+
+    return importlib.util.find_spec("ngrok") is not None
+
+
+def _sdk() -> Any:
+    try:
+        import ngrok
+    except ImportError:
+        raise TunnelError(
+            "ngrok's SDK is not installed: pip install 'framecast[tunnel]', or use Cloudflare (--provider cloudflare)",
+            final=True,
+        ) from None
+    return ngrok
+
+
+def _explained(error: ValueError) -> TunnelError:
+    """An error of the SDK's: ``('what it did', 'why it failed')``, and a code where it came from ngrok's service."""
+    parts = [str(part) for part in error.args]
+    code = parts[2] if len(parts) > 2 else ""
+    words = _OF_THE_ACCOUNT.get(code, "")
+    if not words:
+        why = " ".join(parts[1].split())[:300] if len(parts) > 1 else " ".join(str(error).split())[:300]
+        words = f"ngrok: {why}{f' ({code})' if code and code not in why else ''}"
+        if "failed to establish tcp connection" in why:
+            words = "ngrok can't be reached: no connection to its service (is this machine on the internet?)"
+    return TunnelError(words, final=code.startswith(_FINAL) and code not in _PASSING)
