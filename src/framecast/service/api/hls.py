@@ -138,7 +138,7 @@ async def _piece(service: Service, camera: Camera, running: Hls | None, call: Ca
 
 def _suffix(call: Call) -> str:
     """What a playlist's URIs have to carry on: which rendition it is, and the key of who can't send headers."""
-    kept = {name: call.query[name] for name in (*WATCH, "container", "key") if name in call.query}
+    kept = {name: call.query[name] for name in (*WATCH, "container", "key", "link") if name in call.query}
     return f"?{urlencode(kept)}" if kept else ""
 
 

@@ -11,6 +11,9 @@ from aiohttp import HttpVersion10, web
 
 from framecast.service.errors import ApiError
 
+FIELDS = web.RequestKey("fields", dict[str, Any])
+"""Key of a request under which its JSON object is found, once it was read."""
+
 
 def see_that_none_has_begun(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Have the connection cut where an error comes too late to be told."""
@@ -46,6 +49,7 @@ async def read_json(request: web.BaseRequest, *, timeout_s: float) -> dict[str, 
         raise ApiError(400, "bad_json", "The body is not JSON") from None
     if not isinstance(data, dict):
         raise ApiError(400, "bad_json", "The body has to be a JSON object")
+    request[FIELDS] = data
     return data
 
 

@@ -43,7 +43,7 @@ from framecast.service.front.defence import Defence, is_counted
 from framecast.service.front.places import Connection as Place
 from framecast.service.front.places import Places
 from framecast.service.front.rates import Rates
-from framecast.service.front.routing import Call, Route, Table
+from framecast.service.front.routing import Call, Handler, Route, Table
 
 log = logging.getLogger("framecast.service.front.http")
 
@@ -94,6 +94,7 @@ class Front:
         rules: Limits and allowed names.
         proxies: Whose word counts about who is asking.
         known_hosts: Names by which this server is reached just now besides those in the rules.
+        answer: Has a call answered; what keeps the audit log stands there.
     """
 
     def __init__(
@@ -103,12 +104,14 @@ class Front:
         rules: Rules,
         proxies: Proxies,
         known_hosts: Callable[[], Collection[str]] = frozenset,
+        answer: Handler | None = None,
     ) -> None:
         self.table = table
         self.rules = rules
         self.proxies = proxies
         self.requests: Counter[int] = Counter()
         self._access = access
+        self._answer_call = answer
         self.places = Places(
             rules.max_connections,
             rules.max_connections_per_address,
@@ -241,7 +244,10 @@ class Front:
         if route.right is Right.PUBLISH:
             connection.brings = route.websocket
             connection.acknowledge_at_once(request.content, endless=route.websocket)
-        return await route.handler(Call(request, route, parameter, grant, client, path))
+        call = Call(request, route, parameter, grant, client, path)
+        if method == "GET" or self._answer_call is None or route.right is Right.PUBLISH:
+            return await route.handler(call)
+        return await self._answer_call(call)
 
     def _client(self, connection: Connection, request: web.BaseRequest) -> Client:
         """Who is asking; the same as before, mostly, where no proxy is in between."""

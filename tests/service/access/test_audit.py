@@ -1,0 +1,133 @@
+"""Who changed what: kept, bounded, and without secrets."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framecast.core.errors import StateError
+from framecast.service.access.rights import Right
+from framecast.service.api.table import make_table
+from framecast.service.operations.trail import ACTIONS, is_kept
+from framecast.service.store.audit import AuditLog
+from framecast.service.store.state import State
+from tests.service.serving import Server, serving
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    with State.open(tmp_path) as opened:
+        yield opened
+
+
+async def entries(server: Server, query: str = "", **options: Any) -> list[dict[str, Any]]:
+    answer = await server.json("GET", "/api/v1/audit" + query, **options)
+    return list(answer["entries"])
+
+
+def test_the_oldest_go_first_and_failures_push_out_failures_only(state: State) -> None:
+    kept = AuditLog(state.database, most_done=5, most_failed=3)
+    for number in range(10):
+        kept.add("ann", "192.0.2.1", "changed a camera", str(number))
+        for _ in range(10):
+            kept.add("somebody", "192.0.2.2", "tried: logged in", str(number), done=False)
+    rows = kept.page()
+    assert [row.target for row in rows if row.done] == ["9", "8", "7", "6", "5"]
+    assert [row.target for row in rows if not row.done] == ["9", "9", "9"]
+
+
+def test_is_read_page_by_page(state: State) -> None:
+    kept = AuditLog(state.database)
+    for number in range(10):
+        kept.add("ann", "192.0.2.1", "changed a camera", str(number))
+    first = kept.page(limit=4)
+    second = kept.page(before=first[-1].id, limit=4)
+    assert [row.target for row in first + second] == ["9", "8", "7", "6", "5", "4", "3", "2"]
+
+
+def test_an_entry_is_one_line_and_fits(state: State) -> None:
+    kept = AuditLog(state.database)
+    kept.add("a\nb", "\x00", "x\u202ey", "\ud800" + "t" * 5000, "d" * 5000)
+    (row,) = kept.page()
+    assert (row.who, row.address, row.action) == ("a b", " ", "x y")
+    assert len(row.target) == 200
+    assert len(row.detail) == 1000
+
+
+async def test_says_who_changed_what_from_where(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "Front door", "password": "hush", "rotate": 90})
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "b", "url": "http://u:hush@10.0.0.9/"})
+        await server.json("DELETE", "/api/v1/cameras/b", status=204)
+        await server.json("GET", "/api/v1/cameras")
+        await server.error("PATCH", "/api/v1/cameras/cam", 400, json={"rotate": 5})
+        found = await entries(server)
+        assert [(each["action"], each["target"], each["detail"]) for each in found] == [
+            ("removed a camera", "b", ""),
+            ("added a camera", "b", "id, url=http://u:***@10.0.0.9/"),
+            ("changed a camera", "cam", "name=Front door, password, rotate=90"),
+        ]
+        assert {(each["who"], each["address"], each["done"]) for each in found} == {
+            ("anybody at this machine", "127.0.0.1", True)
+        }
+        assert [each["id"] for each in found] == sorted((each["id"] for each in found), reverse=True)
+
+
+async def test_keeps_log_ins_and_those_that_failed_but_no_key(tmp_path: Path) -> None:
+    async with serving(tmp_path, tokens=True) as server:
+        made = await server.service.desk.create_token({"name": "wall", "rights": ["watch"]})
+        await server.json("POST", "/api/v1/session", json={"key": made["secret"]})
+        await server.error("POST", "/api/v1/session", 401, json={"key": "fc_wrong"})
+        await server.error("POST", "/api/v1/session", 401, json={"name": "ann", "password": "wrong one"})
+        found = server.service.trail.kept.page()
+        assert [(each.who, each.action, each.target, each.done) for each in found] == [
+            ("somebody", "tried: logged in", "ann", False),
+            ("somebody", "tried: logged in", "", False),
+            ("wall", "logged in", "", True),
+        ]
+        everything = "".join(path.read_bytes().decode("latin-1") for path in (tmp_path / "data").glob("framecast.db*"))
+        for secret in (made["secret"], "fc_wrong", "wrong one"):
+            assert secret not in everything
+        await server.error("GET", "/api/v1/audit", 401)
+        await server.error("GET", "/api/v1/audit", 403, headers={"Authorization": f"Bearer {made['secret']}"})
+
+
+async def test_is_asked_for_page_by_page(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for name in "abc":
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"name": name})
+        (newest,) = await entries(server, "?limit=1")
+        assert [each["detail"] for each in await entries(server, f"?before={newest['id']}")] == ["name=b", "name=a"]
+        for query in ("?limit=0", "?limit=501", "?limit=x", "?before=-1", "?before=0", "?before=9999999999999999999"):
+            await server.error("GET", "/api/v1/audit" + query, 400, "bad_value")
+
+
+async def test_every_route_that_changes_something_is_kept_in_words(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        rows = make_table(server.service).routes
+    kept = {f"{route.method} {route.path}" for route in rows if is_kept(route)}
+    assert kept == ACTIONS.keys()
+    passing = {route.path for route in rows if route.method != "GET" and not is_kept(route)}
+    publishing = {route.path for route in rows if route.right is Right.PUBLISH}
+    assert {path.rpartition("/")[2] for path in passing - publishing} <= {"whep", "{viewer}", "talk"}
+
+
+async def test_a_change_holds_where_the_log_can_t_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as server:
+
+        def full(*args: object, **options: object) -> None:
+            raise StateError("the state can't be written: disk full") from sqlite3.OperationalError()
+
+        monkeypatch.setattr(server.service.trail.kept, "add", full)
+        with caplog.at_level(logging.ERROR):
+            await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "x"})
+        assert "the audit log can't be written" in caplog.text

@@ -1,0 +1,188 @@
+"""Signed links: one picture or stream, for some hours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from framecast.service.access.links import LONGEST_S, Links, Maker, camera_of
+from framecast.service.access.rights import Grant, Right
+from framecast.service.api.table import make_table
+from tests.service.serving import Server, jpeg, serving
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/api/v1/cameras/cam/snapshot.jpg"
+WALL = Maker("wall", "", "1")
+CAMERAS = {name: {"url": "push:", "publish_from": ["127.0.0.1"]} for name in ("cam", "other")}
+
+
+def watching(*cameras: str) -> Grant:
+    return Grant(frozenset({Right.WATCH, Right.OPERATE}), frozenset(cameras) if cameras else None, "wall", kind="token")
+
+
+def links(grant: Grant | None, secret: bytes = b"s" * 32) -> Links:
+    return Links(secret, lambda maker: grant if maker == WALL else None)
+
+
+def test_shows_one_path_and_nothing_but_that() -> None:
+    desk = links(watching())
+    text = desk.sign(PATH, WALL, 1000)
+    grant = desk.grant_of(text, PATH, 999)
+    assert grant is not None
+    assert (grant.rights, grant.cameras, grant.kind, grant.name) == ({Right.WATCH}, {"cam"}, "link", "wall")
+    for path in ("/api/v1/cameras/cam/stream.mjpeg", "/api/v1/cameras/other/snapshot.jpg", "/api/v1/cameras/cam", "/"):
+        assert desk.grant_of(text, path, 999) is None
+
+
+def test_ends() -> None:
+    desk = links(watching())
+    assert desk.grant_of(desk.sign(PATH, WALL, 1000), PATH, 1000) is None
+    assert desk.grant_of(desk.sign(PATH, WALL, 1000 + LONGEST_S + 1), PATH, 1000) is None, "none lasts longer"
+
+
+def test_is_of_one_server_and_unchanged() -> None:
+    desk = links(watching())
+    text = desk.sign(PATH, WALL, 1000)
+    assert links(watching(), b"t" * 32).grant_of(text, PATH, 1) is None
+    for at in range(0, len(text) - 1, 3):
+        assert desk.grant_of(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :], PATH, 1) is None
+    for odd in ("", ".", "a.b", "W10.x", "é", "x" * 5000, text * 2):
+        assert desk.grant_of(odd, PATH, 1) is None
+
+
+def test_is_worth_what_its_maker_is_worth_now() -> None:
+    text = links(watching()).sign(PATH, WALL, 1000)
+    assert links(watching("other")).grant_of(text, PATH, 1) is None
+    assert links(None).grant_of(text, PATH, 1) is None
+    assert links(Grant(frozenset({Right.PUBLISH}), None, "wall")).grant_of(text, PATH, 1) is None
+    assert links(watching()).grant_of(links(watching()).sign(PATH, Maker("wall", "", "2"), 1000), PATH, 1) is None
+
+
+def test_of_hls_is_good_for_all_that_belongs_to_it() -> None:
+    desk = links(watching())
+    text = desk.sign("/api/v1/cameras/cam/hls/index.m3u8", WALL, 1000)
+    assert desk.grant_of(text, "/api/v1/cameras/cam/hls/segment-5.ts", 1) is not None
+    assert desk.grant_of(text, "/api/v1/cameras/other/hls/segment-5.ts", 1) is None
+    assert desk.grant_of(text, "/api/v1/cameras/cam/stream.mp4", 1) is None
+
+
+@pytest.mark.parametrize("path", ["/api/v1/cameras/", "/api/v1/cameras/cam", "/x/api/v1/cameras/cam/y", ""])
+def test_paths_of_no_camera(path: str) -> None:
+    assert camera_of(path) == ""
+
+
+# Through a server
+
+
+@pytest.fixture
+async def server(tmp_path: Path, anyio_backend: object) -> AsyncIterator[Server]:
+    async with serving(tmp_path, CAMERAS, tokens=True) as running:
+        await running.push(jpeg(1))
+        await running.push(jpeg(2), "other")
+        yield running
+
+
+async def token(server: Server, *cameras: str, name: str = "wall", right: str = "watch") -> dict[str, str]:
+    """The header of a token."""
+    body = {"name": name, "rights": [right], "cameras": list(cameras) or None}
+    made = await server.service.desk.create_token(body)
+    return {"Authorization": f"Bearer {made['secret']}"}
+
+
+async def made(server: Server, headers: dict[str, str], path: str = PATH, **fields: Any) -> dict[str, Any]:
+    body = {"path": path, **fields}
+    answer = await server.json("POST", "/api/v1/links", status=201, json=body, headers=headers)
+    assert isinstance(answer, dict)
+    return answer
+
+
+async def status(server: Server, url: str) -> int:
+    async with server.client.get(url) as response:
+        return response.status
+
+
+async def test_whoever_has_the_address_sees_the_picture(server: Server) -> None:
+    wall = await token(server, "cam")
+    link = await made(server, wall, PATH + "?width=96&key=secret", ttl_s=60)
+    assert 55 <= link["expires"] - time.time() <= 60
+    assert link["url"].startswith(server.url + PATH + "?width=96&link=")
+    assert "secret" not in link["url"]
+    async with server.client.get(link["url"]) as response:
+        assert (response.status, response.content_type) == (200, "image/jpeg")
+        assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    query = urlsplit(link["url"]).query
+    for path in ("/api/v1/cameras/cam/stream.mjpeg", "/api/v1/cameras/cam", "/api/v1/cameras", "/api/v1/stats"):
+        assert await status(server, f"{server.url}{path}?{query}") == 401, path
+    assert await status(server, f"{server.url}/api/v1/cameras/other/snapshot.jpg?{query}") == 401
+    async with server.client.post(f"{server.url}/api/v1/links?{query}", json={"path": PATH}) as response:
+        assert response.status == 401, "a link makes no links"
+
+
+async def test_never_more_than_its_maker_may_watch(server: Server) -> None:
+    wall = await token(server, "cam")
+    path = "/api/v1/cameras/other/snapshot.jpg"
+    for asked in (path, "/api/v1/cameras/nothing/snapshot.jpg"):
+        await server.error("POST", "/api/v1/links", 403, "forbidden", json={"path": asked}, headers=wall)
+    device = await token(server, name="device", right="publish")
+    await server.error("POST", "/api/v1/links", 403, "forbidden", json={"path": PATH}, headers=device)
+    await server.error("POST", "/api/v1/links", 401, json={"path": PATH})
+
+
+async def test_ends_with_its_maker_s_token_and_so_do_streams_that_it_opened(server: Server) -> None:
+    wall = await token(server)
+    await token(server, name="another")
+    link = await made(server, wall, "/api/v1/cameras/cam/stream.mjpeg")
+    async with server.client.get(link["url"]) as response:
+        assert response.status == 200
+        await response.content.readuntil(b"--frame\r\n")
+        await server.service.desk.revoke_token("wall", forget=True)
+        with pytest.raises(aiohttp.ClientError):
+            while await response.content.readany():
+                pass
+    assert await status(server, link["url"]) == 401
+    await token(server)
+    assert await status(server, link["url"]) == 401, "another one of this name is another one"
+
+
+async def test_outlives_a_restart(tmp_path: Path) -> None:
+    async with serving(tmp_path, CAMERAS, tokens=True) as server:
+        link = await made(server, await token(server, "cam"))
+    async with serving(tmp_path, CAMERAS) as server:
+        path = urlsplit(link["url"])
+        async with server.client.get(f"{server.url}{path.path}?{path.query}&max_age=1") as response:
+            assert response.status == 503, "there is no picture yet, and that is all that is wrong"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"path": "/api/v1/cameras"}, {"path": "/api/v1/cameras/cam"}, {"path": "/"}, {"path": "https://evil.example/"},
+        {"path": "/api/v1/ws"}, {"path": "/api/v1/cameras/cam/publish"}, {"path": "/api/v1/cameras/cam/frames"},
+        {"path": "/api/v1/cameras/cam/stats"}, {"path": "/stream"}, {"path": PATH + "\r\nX: y"}, {"path": 5}, {},
+        {"path": PATH, "ttl_s": 0}, {"path": PATH, "ttl_s": LONGEST_S + 1}, {"path": PATH, "ttl_s": True},
+        {"path": PATH, "ttl_s": "60"}, {"path": PATH, "right": "operate"},
+    ],
+)  # fmt: skip
+async def test_leads_to_pictures_and_streams_only(tmp_path: Path, fields: dict[str, Any]) -> None:
+    async with serving(tmp_path) as server:
+        await server.error("POST", "/api/v1/links", 400, "bad_value", json=fields)
+
+
+async def test_every_picture_and_stream_of_a_camera_can_be_linked(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        paths = [
+            route.path.replace("{id}", "cam").replace("{name:path}", "index.m3u8")
+            for route in make_table(server.service).routes
+            if route.path.startswith("/api/v1/cameras/{id}/") and route.tag == "watch" and route.method == "GET"
+        ]
+        assert len(paths) >= 5
+        for path in paths:
+            link = await made(server, {}, path)
+            assert link["url"] == server.url + path, "where everything is open, nothing has to be signed"
