@@ -26,7 +26,7 @@ BEHIND = {"server.trusted_proxies": ["127.0.0.1"], "server.base_path": "/cams"}
 async def behind(folder: Path, options: Mapping[str, Any] = BEHIND) -> AsyncIterator[tuple[Server, dict[str, str]]]:
     async with serving(folder, options=options) as server:
         rights = ["watch", "operate", "publish"]
-        made = await server.service.create_token({"name": "all", "rights": rights})
+        made = await server.service.desk.create_token({"name": "all", "rights": rights})
         yield server, {"Authorization": f"Bearer {made['secret']}"}
 
 

@@ -18,12 +18,20 @@ import simplejpeg
 from framecast import web
 from framecast.app import Parts
 from framecast.core.supervise import Supervisor
+from framecast.service.access.passwords import Passwords
+from framecast.service.access.rights import COOKIE
 from framecast.service.cameras.cameras import Camera
 from framecast.service.config import CameraConfig
 from framecast.service.config.resolve import defaults
 from framecast.service.server import Listeners, running
 from framecast.service.service import Service
+from framecast.service.store.credentials import Visit
 from framecast.service.store.state import State
+
+CHEAP = Passwords(time_cost=1, memory_kib=8)
+"""Hashes of no worth, in no time."""
+
+PASSWORD = "a few good words"
 
 logging.getLogger("framecast").setLevel(logging.INFO)
 
@@ -74,6 +82,19 @@ class Server:
         assert isinstance(message, str)
         return message
 
+    async def owner(self, name: str = "owner") -> dict[str, str]:
+        """The headers of an owner who logged in, whose account is made when there is none."""
+        return await self.user(name, "owner")
+
+    async def user(self, name: str, role: str = "viewer", cameras: list[str] | None = None) -> dict[str, str]:
+        """The headers of somebody who logged in by name."""
+        desk = self.service.desk
+        if self.service.keyring.account(name) is None:
+            await desk.create_user({"name": name, "role": role, "cameras": cameras, "password": PASSWORD})
+        entered = await desk.log_in_by_name(name, PASSWORD, Visit("127.0.0.1", "a test"), "")
+        assert entered is not None
+        return {"Cookie": f"{COOKIE}={entered.cookie}", "Origin": self.url}
+
     async def push(self, picture: bytes, camera_id: str = "cam", **options: Any) -> dict[str, Any]:
         """Push one picture by POST; what the device is told."""
         headers = {"Content-Type": "image/jpeg"}
@@ -121,10 +142,11 @@ async def serving(
                 state_executor=executor,
                 assets=web.load(),
                 encodes=lambda: parts.encodes,
+                passwords=CHEAP,
             )
             async with running(service) as listeners:
                 if tokens:
-                    await service.create_token({"name": "somebody", "rights": ["watch"]})
+                    await service.desk.create_token({"name": "somebody", "rights": ["watch"]})
                 async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
                     yield Server(service, listeners, client, folder)
         assert not supervisor.failures, supervisor.failures

@@ -189,7 +189,7 @@ async def test_a_robots_statistics(tmp_path: Path) -> None:
 
 async def test_a_robots_key_comes_as_it_always_did(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        secret = (await server.service.create_token({"name": "robot", "rights": ["watch"]}))["secret"]
+        secret = (await server.service.desk.create_token({"name": "robot", "rights": ["watch"]}))["secret"]
         await server.error("GET", "/api/robot/stream/stats", 401)
         await server.json("GET", "/api/robot/stream/stats", headers={"X-API-Key": secret})
 

@@ -244,7 +244,7 @@ async def test_a_camera_with_all_its_viewers(tmp_path: Path) -> None:
 async def test_behind_a_token_nothing_is_for_everybody(tmp_path: Path) -> None:
     cameras = {"cam": {"url": MOCK, "allow_query_key": True}, "open": {"url": MOCK, "public": ["watch"]}}
     async with serving(tmp_path, cameras, tokens=True) as server:
-        made = await server.service.create_token({"name": "me", "rights": ["watch"]})
+        made = await server.service.desk.create_token({"name": "me", "rights": ["watch"]})
         await server.error("GET", HLS + "index.m3u8", 401)
         key = made["secret"]
         index = await text(server, f"index.m3u8?key={key}")

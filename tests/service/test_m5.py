@@ -133,7 +133,7 @@ async def test_rights_hold_here_too(tmp_path: Path) -> None:
                 return refusal.status
 
         secrets = {
-            right: (await server.service.create_token({"name": right, "rights": [right]}))["secret"]
+            right: (await server.service.desk.create_token({"name": right, "rights": [right]}))["secret"]
             for right in ("watch", "publish")
         }
         for right, url in (("watch", viewer_url), ("publish", device_url)):
@@ -141,7 +141,9 @@ async def test_rights_hold_here_too(tmp_path: Path) -> None:
             assert await status(url, {}) == 401
             assert await status(url, {"X-API-Key": secrets[other]}) == 403
             assert await status(url, {"X-API-Key": secrets[right]}) == 101
-            limited = await server.service.create_token({"name": f"l{right}", "rights": [right], "cameras": ["other"]})
+            limited = await server.service.desk.create_token(
+                {"name": f"l{right}", "rights": [right], "cameras": ["other"]}
+            )
             headers = {"X-API-Key": limited["secret"]}
             assert await status(url + "/other", headers) == 101
             assert await status(url + "/cam", headers) == 403

@@ -161,8 +161,8 @@ async def test_listeners_are_counted_and_limited(tmp_path: Path) -> None:
 
 async def test_listening_and_pushing_need_their_rights(tmp_path: Path) -> None:
     async with serving(tmp_path, tokens=True) as server:
-        watch = (await server.service.create_token({"name": "w", "rights": ["watch"]}))["secret"]
-        push = (await server.service.create_token({"name": "p", "rights": ["publish"]}))["secret"]
+        watch = (await server.service.desk.create_token({"name": "w", "rights": ["watch"]}))["secret"]
+        push = (await server.service.desk.create_token({"name": "p", "rights": ["publish"]}))["secret"]
         for path in (WAV, PCM, "/api/v1/stream/audio"):
             await server.error("GET", path, 401)
             await server.error("GET", path, 403, headers={"X-API-Key": push})

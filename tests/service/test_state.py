@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from framecast.core.errors import ConfigError, Misuse, StateError
+from framecast.service.access.keyring import Uses
 from framecast.service.access.rights import Right
-from framecast.service.access.tokens import MOST_SESSIONS, SESSION_LIFE_S, digest
+from framecast.service.access.sessions import MOST_SESSIONS, SESSION_LIFE_S
+from framecast.service.access.tokens import digest
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.state import FRAME_ID_BLOCK, State
 
@@ -91,43 +93,43 @@ def test_frame_ids_rise_over_kill(tmp_path: Path) -> None:
 
 def test_tokens(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
-        token, secret = state.create_token(
+        token, secret = state.credentials.create_token(
             "wall", frozenset({Right.WATCH, Right.PUBLISH}), frozenset({"door"}), now_s=5.0
         )
         assert token.digest == digest(secret)
-        state.create_token("all", frozenset({Right.OPERATE}))
+        state.credentials.create_token("all", frozenset({Right.OPERATE}))
         with pytest.raises(Misuse, match="a token named wall already"):
-            state.create_token("wall", frozenset({Right.WATCH}))
-        state.touch_tokens({token.id: 77.0})
-        assert state.revoke_token("wall", now_s=9.0)
-        assert state.revoke_token("wall", now_s=10.0)
-        assert not state.revoke_token("none")
+            state.credentials.create_token("wall", frozenset({Right.WATCH}))
+        state.credentials.touch(Uses({token.id: 77.0}, {}, {}))
+        assert state.credentials.revoke_token("wall", now_s=9.0)
+        assert state.credentials.revoke_token("wall", now_s=10.0)
+        assert not state.credentials.revoke_token("none")
     data = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert secret.encode() not in data
     with State.open(tmp_path) as state:
-        wall, everything = state.tokens()
+        wall, everything = state.credentials.tokens()
         assert (wall.name, wall.rights, wall.cameras) == ("wall", {Right.WATCH, Right.PUBLISH}, {"door"})
         assert (wall.created_s, wall.last_used_s, wall.revoked_s) == (5, 77, 9)
         assert everything.cameras is None
-        assert state.forget_token("wall")
-        assert not state.forget_token("wall")
-        assert [token.name for token in state.tokens()] == ["all"]
+        assert state.credentials.forget_token("wall")
+        assert not state.credentials.forget_token("wall")
+        assert [token.name for token in state.credentials.tokens()] == ["all"]
 
 
 def test_sessions(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
-        token, _ = state.create_token("wall", frozenset({Right.WATCH}))
-        first, cookie = state.create_session(token.id, now_s=100.0)
-        second, _ = state.create_session(token.id, now_s=200.0)
+        token, _ = state.credentials.create_token("wall", frozenset({Right.WATCH}))
+        first, cookie = state.credentials.create_session(token, now_s=100.0)
+        second, _ = state.credentials.create_session(token, now_s=200.0)
         assert first.digest == digest(cookie)
         assert first.expires_s == 100 + SESSION_LIFE_S
-        assert state.sessions(now_s=300.0) == [first, second]
-        assert state.sessions(now_s=150.0 + SESSION_LIFE_S) == [second]
-        state.delete_session(second.digest)
-        assert state.sessions(now_s=0.0) == []
-        state.create_session(token.id)
-        state.revoke_token("wall")
-        assert state.sessions(now_s=0.0) == []
+        assert state.credentials.sessions(now_s=300.0) == [first, second]
+        assert state.credentials.sessions(now_s=150.0 + SESSION_LIFE_S) == [second]
+        state.credentials.delete_sessions([second])
+        assert state.credentials.sessions(now_s=0.0) == []
+        state.credentials.create_session(token)
+        state.credentials.revoke_token("wall")
+        assert state.credentials.sessions(now_s=0.0) == []
 
 
 def test_threads_and_processes_share_it(tmp_path: Path) -> None:
@@ -179,11 +181,11 @@ def test_failed_writes_are_told_and_change_nothing(tmp_path: Path) -> None:
 
 def test_sessions_of_one_token_are_bounded(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
-        token, _ = state.create_token("a", frozenset({Right.WATCH}))
-        other, _ = state.create_token("b", frozenset({Right.WATCH}))
-        kept = state.create_session(other.id, now_s=0)[0]
-        made = [state.create_session(token.id, now_s=1.0 + number)[0] for number in range(MOST_SESSIONS + 3)]
-        assert {session.digest for session in state.sessions(now_s=2.0)} == {
+        token, _ = state.credentials.create_token("a", frozenset({Right.WATCH}))
+        other, _ = state.credentials.create_token("b", frozenset({Right.WATCH}))
+        kept = state.credentials.create_session(other, now_s=0)[0]
+        made = [state.credentials.create_session(token, now_s=1.0 + number)[0] for number in range(MOST_SESSIONS + 3)]
+        assert {session.digest for session in state.credentials.sessions(now_s=2.0)} == {
             kept.digest,
             *(session.digest for session in made[3:]),
         }

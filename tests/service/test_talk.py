@@ -148,7 +148,7 @@ async def test_full_duplex(tmp_path: Path) -> None:
 async def test_rights(tmp_path: Path) -> None:
     async with serving(tmp_path, tokens=True) as server:
         keys = {
-            right: (await server.service.create_token({"name": right, "rights": [right]}))["secret"]
+            right: (await server.service.desk.create_token({"name": right, "rights": [right]}))["secret"]
             for right in ("watch", "operate", "publish")
         }
         for right in ("watch", "publish"):

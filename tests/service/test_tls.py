@@ -234,7 +234,7 @@ async def test_that_it_ends_soon_is_told_once_a_day(tmp_path: Path, caplog: pyte
 
 async def test_a_session_over_https_is_kept_by_a_cookie_of_its_own(tmp_path: Path) -> None:
     async with https(tmp_path, tokens=True) as (server, url, trusted):
-        made = await server.service.create_token({"name": "wall", "rights": ["watch"]})
+        made = await server.service.desk.create_token({"name": "wall", "rights": ["watch"]})
         body = {"key": made["secret"]}
         async with server.client.post(f"{url}/api/v1/session", json=body, ssl=trusted) as answer:
             (cookie,) = answer.cookies.values()

@@ -15,9 +15,9 @@ from framecast.service.store.state import State
 
 def test_create_and_describe(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
-        made = tokenapi.create(state, {"name": "Wall 1", "rights": ["watch"], "cameras": ["door"]})
-        tokenapi.create(state, {"name": "all", "rights": ["publish", "operate"], "cameras": None})
-        wall, everything = state.tokens()
+        made = tokenapi.create(state.credentials, {"name": "Wall 1", "rights": ["watch"], "cameras": ["door"]})
+        tokenapi.create(state.credentials, {"name": "all", "rights": ["publish", "operate"], "cameras": None})
+        wall, everything = state.credentials.tokens()
     assert digest(made.pop("secret")) == wall.digest
     assert made == tokenapi.describe(wall)
     assert (made["name"], made["rights"], made["cameras"]) == ("Wall 1", ["watch"], ["door"])
@@ -49,18 +49,18 @@ def test_create_and_describe(tmp_path: Path) -> None:
 def test_what_is_no_token(tmp_path: Path, body: Any) -> None:
     with State.open(tmp_path) as state:
         with pytest.raises(Misuse):
-            tokenapi.create(state, body)
-        assert state.tokens() == []
+            tokenapi.create(state.credentials, body)
+        assert state.credentials.tokens() == []
 
 
 def test_list_and_revoke(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
-        assert tokenapi.listing(state) == {"tokens": []}
-        tokenapi.create(state, {"name": "x", "rights": ["watch"]})
-        tokenapi.revoke(state, "x")
-        (token,) = tokenapi.listing(state)["tokens"]
+        assert tokenapi.listing(state.credentials) == {"tokens": []}
+        tokenapi.create(state.credentials, {"name": "x", "rights": ["watch"]})
+        tokenapi.revoke(state.credentials, "x")
+        (token,) = tokenapi.listing(state.credentials)["tokens"]
         assert token["revoked"]
-        tokenapi.revoke(state, "x", forget=True)
-        assert tokenapi.listing(state) == {"tokens": []}
+        tokenapi.revoke(state.credentials, "x", forget=True)
+        assert tokenapi.listing(state.credentials) == {"tokens": []}
         with pytest.raises(Misuse, match="no token named x"):
-            tokenapi.revoke(state, "x")
+            tokenapi.revoke(state.credentials, "x")

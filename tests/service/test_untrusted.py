@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from framecast.core.errors import ConfigError, Misuse
 from framecast.service import config
+from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Credential, credential, host_allowed, origin_allowed
-from framecast.service.access.tokens import Keyring
 from framecast.service.accounts import tokenapi
 from framecast.service.cameras.reach import url_refusal
 from framecast.service.config.models import CameraConfig
@@ -114,7 +114,7 @@ def test_headers(headers: dict[str, str], host: str, origin: str) -> None:
 def test_token_requests(body: Any) -> None:
     with tempfile.TemporaryDirectory() as name, State.open(Path(name)) as state:
         try:
-            tokenapi.create(state, body)
+            tokenapi.create(state.credentials, body)
         except Misuse as error:
             assert str(error)
 

@@ -268,7 +268,7 @@ async def test_rights_are_those_of_watching(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": MOCK, "yard": "push:"}, tokens=True) as server:
         secrets = {}
         for name, cameras in (("own", ["cam"]), ("other", ["yard"])):
-            made = await server.service.create_token({"name": name, "rights": ["watch"], "cameras": cameras})
+            made = await server.service.desk.create_token({"name": name, "rights": ["watch"], "cameras": cameras})
             secrets[name] = {"Authorization": f"Bearer {made['secret']}"}
         await server.error("POST", WHEP, 401, data=OFFER, headers=SDP)
         await server.error("POST", WHEP, 403, data=OFFER, headers={**SDP, **secrets["other"]})
@@ -278,7 +278,7 @@ async def test_rights_are_those_of_watching(tmp_path: Path) -> None:
             await server.error(method, location, 401, data="", headers=FRAGMENT)
             await server.error(method, location, 403, data="", headers={**FRAGMENT, **secrets["other"]})
         assert len(peers(server)) == 1
-        await server.service.revoke_token("own", forget=False)
+        await server.service.desk.revoke_token("own", forget=False)
         await until(lambda: not peers(server))
 
 

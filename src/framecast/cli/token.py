@@ -14,7 +14,7 @@ from framecast.cli.control import Server
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from framecast.service.store.state import State
+    from framecast.service.store.credentials import Credentials
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that devices and viewers show.")
 
@@ -61,9 +61,9 @@ def create(
         from framecast.service.store.state import State
 
         with State.open(folder) as state:
-            made = tokenapi.create(state, body)
+            made = tokenapi.create(state.credentials, body)
             known = list(configuration.with_changes(state.changes()).settings.cameras)
-            is_first = len(state.tokens()) == 1
+            is_first = len(state.credentials.tokens()) == 1
     if as_json:
         console.as_json(made)
     else:
@@ -125,7 +125,7 @@ def revoke(
     if server := Server.find(folder):
         server.call("DELETE", f"/api/v1/tokens/{quote(name, safe='')}" + ("?forget=1" if forget else ""))
     else:
-        _stored(folder, lambda state: tokenapi.revoke(state, name, forget=forget))
+        _stored(folder, lambda credentials: tokenapi.revoke(credentials, name, forget=forget))
     print(f"{name} {'forgotten' if forget else 'revoked'}")
 
 
@@ -141,9 +141,9 @@ def _folder(config: Path | None, data: Path | None) -> Path:
     return options.load(config, data).settings.server.data
 
 
-def _stored(folder: Path, ask: Callable[[State], Any]) -> Any:
+def _stored(folder: Path, ask: Callable[[Credentials], Any]) -> Any:
     """What the state answers when no server runs."""
     from framecast.service.store.state import State
 
     with State.open(folder) as state:
-        return ask(state)
+        return ask(state.credentials)

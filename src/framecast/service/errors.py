@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from framecast.core.errors import Misuse
+
 
 class ApiError(Exception):
     """Becomes ``{"error": {"code", "message"}}`` with its status.
@@ -23,6 +25,19 @@ class ApiError(Exception):
         self.close = close
         self.headers = headers or {}
         super().__init__(f"{status} {code}: {message}")
+
+
+class Refused(Misuse):
+    """What can't be done as asked, for a command as for the API, which answers it as `ApiError`.
+
+    Args:
+        status, code, message: As of `ApiError`.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(message)
 
 
 def bad_request(message: str, code: str = "bad_request", *, close: bool = False) -> ApiError:

@@ -17,16 +17,22 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from framecast.core.errors import ConfigError
 from framecast.service.api import m5
 from framecast.service.api.table import make_table
 from framecast.service.cameras import views
 from framecast.service.config import Address, Settings
+from framecast.service.errors import ApiError
 from framecast.service.front import control
+from framecast.service.front.client import Proxies
 from framecast.service.front.handshake import TlsListener
 from framecast.service.front.http import Front, Rules
+from framecast.service.front.rates import SWEEP_S
 from framecast.service.front.routing import Table
 from framecast.service.front.tls import Files, Https, Tls
 from framecast.service.service import Service
+from framecast.service.tunnel import statuspage
+from framecast.service.tunnel.door import Door
 
 log = logging.getLogger("framecast.service.server")
 
@@ -45,6 +51,10 @@ def rules(settings: Settings) -> Rules:
         max_body_bytes=limits.max_frame_bytes + 65_536,
         max_connections=limits.max_connections,
         max_connections_per_address=limits.max_connections_per_address,
+        max_connections_per_token=limits.max_connections_per_token,
+        requests_per_s=limits.requests_per_s,
+        requests_burst=limits.requests_burst,
+        received_bytes_per_s=limits.received_bytes_per_s,
         header_timeout_s=limits.header_timeout_s,
         idle_timeout_s=limits.idle_timeout_s,
     )
@@ -76,11 +86,14 @@ class Listeners:
             ConfigError: The control socket can't be made.
         """
         service, settings = self._service, self._service.settings
-        main = self._front(make_table(service))
+        table = make_table(service)
+        main = self._front(table)
+        self._lead_tunnel_to(table)
         for address in settings.server.addresses:
             port = await self._listen(main, address.host, address.port)
             self.addresses.append(Address(address.host, port))
         service.url = url_of(self.addresses[0])
+        service.ports = [address.port for address in self.addresses]
         await self._open_tls(main)
         for port, make in (
             (settings.compat.m5_device_port, m5.device_table),
@@ -108,6 +121,15 @@ class Listeners:
         service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None, self.tls)
         service.supervisor.spawn("certificate", self.tls.keep())
 
+    def _lead_tunnel_to(self, table: Table) -> None:
+        """Give the tunnel its ways in, which are opened when there is one."""
+        service, tunnel = self._service, self._service.tunnel
+        entrance = Door(self._front(table, service.entrance))
+        tunnel.open_entrance, tunnel.close_entrance = entrance.open, entrance.close
+        front = Front(statuspage.table(tunnel), lambda: statuspage.OPEN, rules(service.settings), Proxies())
+        self.fronts.append(front)
+        tunnel.open_page, tunnel.close_page = statuspage.doors(service.settings.tunnel, Door(front))
+
     def stop_listening(self) -> None:
         """Take no further connections; those there are go on."""
         for server in self._servers:
@@ -119,9 +141,15 @@ class Listeners:
         control.unlink(self._service.settings.server.data)
         await asyncio.gather(*(shutdown(SHUTDOWN_S) for shutdown in self._handlers))
 
-    def _front(self, table: Table) -> Front:
+    def _front(self, table: Table, proxies: Proxies | None = None) -> Front:
         service = self._service
-        front = Front(table, lambda: service.access, rules(service.settings), service.proxies)
+        front = Front(
+            table,
+            lambda: service.access,
+            rules(service.settings),
+            proxies or service.proxies,
+            answer=service.trail.answer,
+        )
         self.fronts.append(front)
         self._service.on_revoked.append(front.drop)
         return front
@@ -165,14 +193,32 @@ async def running(service: Service) -> AsyncIterator[Listeners]:
     try:
         await service.start()
         await listeners.open()
+        await _open_tunnel(service)
         service.supervisor.spawn("reports", _report(service))
+        service.supervisor.spawn("what is received", _sweep(listeners.fronts))
         yield listeners
     finally:
         service.closing = True
         listeners.stop_listening()
+        await service.tunnel.stop()
         await service.stop()
         await listeners.close()
         await service.supervisor.stop()
+
+
+async def _open_tunnel(service: Service) -> None:
+    """Begin to open the tunnel that is configured.
+
+    Raises:
+        ConfigError: This server may not be shown to the internet as it is.
+    """
+    wish = service.tunnel.configured()
+    if wish is not None:
+        try:
+            await service.tunnel.start(wish)
+        except ApiError as error:
+            where = service.configuration.origin("tunnel.provider")
+            raise ConfigError(where, "tunnel.provider", wish.provider, error.message) from None
 
 
 async def run_until_signal(service: Service, on_ready: Callable[[Listeners], None]) -> None:
@@ -211,8 +257,14 @@ def announce(service: Service, listeners: Listeners) -> None:
         log.info("browsers of other machines keep microphone and fast decoders for HTTPS: framecast tls init")
     if service.access.open:
         log.info("everything is open to this machine, and to nobody else")
+    elif service.keyring.has_owner:
+        log.info("an account or a token is needed (framecast user, framecast token)")
     else:
-        log.info("a token is needed (framecast token create NAME --right watch)")
+        first = url_of(listeners.tls_address, "https") if listeners.tls_address else url_of(listeners.addresses[0])
+        print(
+            f"Nobody owns it yet. Make yourself its owner, once: {first[:-1]}{service.desk.owner_link.make()}",
+            flush=True,
+        )
     for camera_id, config in settings.cameras.items():
         if config.public and not service.access.open:
             log.warning("%s: anybody who can connect may watch (public)", camera_id)
@@ -255,6 +307,14 @@ async def _report(service: Service) -> None:
             if missed > 0:
                 log.info("%s: slow viewers missed %d frames", camera.camera_id, missed)
             dropped[camera.camera_id] = drops
+
+
+async def _sweep(fronts: list[Front]) -> None:
+    """Look once a second at how much came in from whom."""
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        for front in fronts:
+            front.sweep()
 
 
 def _own_address() -> str:

@@ -25,9 +25,11 @@ from framecast.output.dashboard.hub import Hub
 from framecast.output.hls.playlists import HlsHub
 from framecast.output.mp4 import Mp4Output
 from framecast.output.restream.dial import CheckAddress
+from framecast.service.access.keyring import Keyring
+from framecast.service.access.links import Links, Maker
+from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import NOBODY, Access, Cut, Grant
-from framecast.service.access.tokens import Keyring
-from framecast.service.accounts import tokenapi
+from framecast.service.accounts.desk import Desk
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
 from framecast.service.cameras.changes import PINS, check_changes, checked, free_id
 from framecast.service.cameras.peering import Peering
@@ -38,14 +40,18 @@ from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
 from framecast.service.operations.history import History
+from framecast.service.operations.trail import Trail
+from framecast.service.store import secrets
+from framecast.service.store.audit import AuditLog
 from framecast.service.store.history import HistoryStore
 from framecast.service.store.state import State
+from framecast.service.tunnel.entrance import Entrance
+from framecast.service.tunnel.tunnel import Tunnel
 from framecast.web import Asset
 
 log = logging.getLogger("framecast.service")
 
 T = TypeVar("T")
-USES_PERIOD_S = 30.0
 FAREWELL_S = 1.0
 
 
@@ -60,6 +66,7 @@ class Service:
         state_executor: One thread, for the state file.
         assets: The pages.
         encodes: Returns how many pictures have been encoded here.
+        passwords: How those of accounts are hashed.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Service:
         assets: Mapping[str, Asset],
         encodes: Callable[[], int] = lambda: 0,
         clock: Clock = SYSTEM,
+        passwords: Passwords | None = None,
     ) -> None:
         self.configuration = configuration.with_changes(state.changes())
         self.settings = self.configuration.settings
@@ -85,6 +93,7 @@ class Service:
         self.closing = False
         self.https: Https | None = None
         self.url = ""  # of the pages, once they can be asked for
+        self.ports: list[int] = []  # where they are, the main one first
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.on_revoked: list[Callable[[Cut], None]] = []
         self.fragments = FragmentHub()
@@ -93,7 +102,18 @@ class Service:
         self.hls = HlsHub()
         self._transport_streams: dict[str, TransportStream] = {}
         self.proxies = Proxies(self.settings.server.trusted_proxies, self.settings.server.base_path)
-        self.keyring = Keyring(state.tokens(), state.sessions())
+        credentials = state.credentials
+        self.keyring = Keyring(credentials.tokens(), credentials.accounts(), credentials.sessions())
+        self.trail = Trail(AuditLog(state.database), self.blocking)
+        self.links = Links(secrets.get(state.database, secrets.LINKS), self._grant_of_maker)
+        self.desk = Desk(
+            credentials,
+            self.keyring,
+            blocking=self.blocking,
+            cut=self.cut,
+            is_open=lambda: self.access.open,
+            passwords=passwords or Passwords(),
+        )
         self._base = configuration
         self._parts = parts
         self._state = state
@@ -112,7 +132,11 @@ class Service:
             hours=self.settings.history.hours,
             blocking=self.blocking,
         )
+        self.entrance = Entrance()
+        self.tunnel = Tunnel(self.settings.tunnel, supervisor, self._exposure_refusal, entrance=self.entrance)
         self.access = self._make_access()
+        self.tunnel.on_change.append(lambda status: self._reconsider())
+        self.on_revoked.append(lambda cut: self.tunnel.check())
 
     def transport_stream(self, camera: Camera) -> TransportStream:
         """The camera's MPEG-TS, the same one for everybody."""
@@ -145,7 +169,7 @@ class Service:
             except Misuse as error:
                 where = self.configuration.origin(f"cameras.{camera_id}.url")
                 raise ConfigError(where, f"cameras.{camera_id}.url", config.url, str(error)) from None
-        self.supervisor.spawn("uses of tokens", self._keep_uses())
+        self.supervisor.spawn("accounts", self.desk.keep())
         self.supervisor.keep("history", self.history.run)
         self.ready = True
 
@@ -156,7 +180,8 @@ class Service:
         await self.history.close()
         await self.cameras.close()
         await self._close_sockets()
-        await self._keep_uses_now()
+        await self.desk.tidy(time.time())
+        self.desk.close()
 
     async def _close_sockets(self) -> None:
         """Tell pages and devices that the server goes, so that they needn't find out by silence."""
@@ -253,7 +278,7 @@ class Service:
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self.cut(Cut(NOBODY))
         if before.allow_query_key and not config.allow_query_key:
-            for token in await self.blocking(self._state.tokens):
+            for token in await self.blocking(self._state.credentials.tokens):
                 self.cut(Cut(token.name, in_address=True))
         return camera
 
@@ -300,76 +325,34 @@ class Service:
         self.cameras.settings = self.settings
         self.access = self._make_access()
 
+    def _grant_of_maker(self, maker: Maker) -> Grant | None:
+        """What who made a link may do now, if that is still who it was."""
+        if self.keyring.stamp_of_holder(maker.name) != maker.stamp:
+            return None
+        return self.keyring.grant_of_holder(maker.name, maker.session)
+
     def _make_access(self) -> Access:
         here_only = self.settings.listens_on_loopback_only and not self.settings.server.trusted_proxies
-        return Access(self.keyring, self.settings.cameras, loopback_only=here_only)
+        here_only = here_only and not self.tunnel.runs
+        return Access(self.keyring, self.settings.cameras, loopback_only=here_only, links=self.links)
 
-    # Tokens
+    def _reconsider(self) -> None:
+        self.access = self._make_access()
 
-    async def create_token(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A new token, with its secret.
-
-        Raises:
-            ApiError: The request makes no sense, or the name is taken.
-        """
-        try:
-            made = await self.blocking(tokenapi.create, self._state, body)
-        except Misuse as error:
-            raise ApiError(400, "bad_token", str(error)) from None
-        was_open = self.access.open
-        await self._reload_tokens()
-        if was_open:
-            self.cut(Cut(NOBODY))
-        return made
-
-    async def tokens(self) -> list[dict[str, Any]]:
-        """All tokens, without their secrets."""
-        return [tokenapi.describe(token) for token in await self.blocking(self._state.tokens)]
-
-    async def revoke_token(self, name: str, *, forget: bool) -> bool:
-        """Make a token useless and cut whom it let in; False when there is none of this name."""
-        found = await self.blocking(self._state.forget_token if forget else self._state.revoke_token, name)
-        await self._reload_tokens()
-        self.cut(Cut(name))
-        return found
-
-    async def log_in(self, key: str) -> tuple[str, Grant] | None:
-        """Exchange a token for a session: the cookie's value and what it grants; None when the token is no good."""
-        token = self.keyring.token(key, time.time())
-        if token is None:
-            return None
-        session, cookie = await self.blocking(self._state.create_session, token.id)
-        self.keyring.add_session(session)
-        return cookie, token.grant
-
-    async def log_out(self, cookie: str) -> None:
-        """End a session; nothing is done for a cookie that is none."""
-        known = self.keyring.drop_session(cookie)
-        if known is not None:
-            await self.blocking(self._state.delete_session, known)
+    def _exposure_refusal(self) -> str:
+        """Why this server may not be shown to the internet; empty when it may."""
+        if len(self.keyring):
+            return ""
+        return (
+            "This server has neither accounts nor tokens, so that nothing would protect it on the internet. "
+            "Make an owner first: framecast user create NAME --role owner"
+        )
 
     def cut(self, cut: Cut) -> None:
         """End what this is about; those who still may come back by themselves."""
         if not self.access.open:
             for listener in self.on_revoked:
                 listener(cut)
-
-    async def _reload_tokens(self) -> None:
-        self.keyring.replace(await self.blocking(self._state.tokens))
-        self.access = self._make_access()
-
-    async def _keep_uses(self) -> None:
-        while True:
-            await asyncio.sleep(USES_PERIOD_S)
-            await self._keep_uses_now()
-
-    async def _keep_uses_now(self) -> None:
-        uses = self.keyring.take_uses()
-        if uses:
-            try:
-                await self.blocking(self._state.touch_tokens, uses)
-            except StateError as error:
-                log.warning("when tokens were last used is not kept: %s", error)
 
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""

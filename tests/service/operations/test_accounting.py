@@ -67,8 +67,8 @@ async def test_every_form_is_counted(server: Server) -> None:
 
 async def test_a_viewer_is_known_by_its_credential_to_those_who_may_operate(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        watch = (await server.service.create_token({"name": "kitchen", "rights": ["watch"]}))["secret"]
-        operate = (await server.service.create_token({"name": "desk", "rights": ["operate"]}))["secret"]
+        watch = (await server.service.desk.create_token({"name": "kitchen", "rights": ["watch"]}))["secret"]
+        operate = (await server.service.desk.create_token({"name": "desk", "rights": ["operate"]}))["secret"]
         camera = server.camera()
         async with mjpeg(server.port, headers=f"X-API-Key: {watch}\r\n"):
             await until(lambda: camera.stream.viewers)

@@ -208,7 +208,7 @@ async def test_ranges_that_make_no_sense_are_refused(server: Server, query: str)
 
 async def test_only_cameras_that_one_may_watch_are_shown(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": "push:", "bath": "push:"}) as server:
-        made = await server.service.create_token({"name": "k", "rights": ["watch"], "cameras": ["cam"]})
+        made = await server.service.desk.create_token({"name": "k", "rights": ["watch"], "cameras": ["cam"]})
         headers = {"X-API-Key": made["secret"]}
         assert set((await show(server, headers=headers))["cameras"]) == {"cam"}
         await server.error("GET", "/api/v1/history?camera=bath", 403, headers=headers)

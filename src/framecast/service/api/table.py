@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from framecast.service.api import (
+    access,
+    audit,
     cameras,
     coded,
     compat,
     dashboard,
     history,
     hls,
+    links,
     pages,
     publish,
     secure,
@@ -16,6 +19,7 @@ from framecast.service.api import (
     sound,
     system,
     talk,
+    tunnel,
     watch,
     whep,
 )
@@ -39,6 +43,10 @@ def make_table(service: Service) -> Table:
         *history.routes(service),
         *compat.routes(service),
         *secure.routes(service),
+        *access.routes(service),
+        *audit.routes(service),
+        *tunnel.routes(service),
         *selftest.routes(service),
     ]
+    rows += links.routes(service, rows)
     return Table([*rows, *system.routes(service, rows)])

@@ -50,4 +50,50 @@ MIGRATIONS = (
         PRIMARY KEY (camera, minute)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        folded TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL,
+        cameras TEXT,
+        created_s REAL NOT NULL,
+        password TEXT,
+        last_used_s REAL,
+        disabled_s REAL,
+        invitation BLOB,
+        invited_until_s REAL
+    ) STRICT;
+    ALTER TABLE sessions RENAME TO sessions_of_tokens;
+    CREATE TABLE sessions (
+        digest BLOB PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        token_id INTEGER REFERENCES tokens (id) ON DELETE CASCADE,
+        account_id INTEGER REFERENCES accounts (id) ON DELETE CASCADE,
+        created_s REAL NOT NULL,
+        expires_s REAL NOT NULL,
+        last_used_s REAL,
+        address TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        CHECK ((token_id IS NULL) <> (account_id IS NULL))
+    ) STRICT;
+    INSERT INTO sessions (digest, id, token_id, created_s, expires_s, address, agent)
+        SELECT digest, lower(hex(randomblob(8))), token_id, expires_s - 2592000, expires_s, '', ''
+        FROM sessions_of_tokens;
+    DROP TABLE sessions_of_tokens;
+    """,
+    """
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time_s REAL NOT NULL,
+        who TEXT NOT NULL,
+        address TEXT NOT NULL,
+        action TEXT NOT NULL,
+        target TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        done INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_by_done ON audit (done, id);
+    CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+    """,
 )
