@@ -24,11 +24,13 @@ run:
 dev:
 	@./start.sh --install dev
 
-# What the tests run against: a browser, players, and a compiler for the bench's own programs.
+# What the tests run against: a browser, players, reverse proxies, and a compiler for the bench's own programs.
 system:
 	@command -v chromium >/dev/null || tools/apt.sh chromium
 	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg
 	@command -v curl >/dev/null || tools/apt.sh curl
+	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || tools/apt.sh nginx-light
+	@command -v caddy >/dev/null || tools/apt.sh caddy
 	@command -v cc >/dev/null || tools/apt.sh build-essential
 
 check: dev

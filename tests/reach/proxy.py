@@ -1,0 +1,220 @@
+"""A real nginx or Caddy in front of a server, with the configurations of deploy/ as they stand there.
+
+Only what differs from machine to machine is replaced: names, ports and certificates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NAME = "localhost"
+START_S = 20.0
+
+Buffering = Literal["as deployed", "nginx's default", "forced"]
+"""``forced``: what a careless administrator, or somebody's CDN, makes of it."""
+
+_FRAME = """\
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+{user}
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxied;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{inside}
+}}
+"""
+
+_CADDY = """\
+{
+    admin off
+    grace_period 100ms
+    auto_https disable_redirects
+    skip_install_trust
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of localhost, signed by itself."""
+
+    chain: Path
+    key: Path
+
+    def trusted(self) -> ssl.SSLContext:
+        """What trusts it, and nothing else."""
+        return ssl.create_default_context(cafile=str(self.chain))
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A running proxy.
+
+    Attributes:
+        url: Where it has the server, without a final slash.
+        prefix: Its path; empty at the top.
+        certificate: What it shows.
+    """
+
+    url: str
+    prefix: str
+    certificate: Certificate
+
+    @property
+    def origin(self) -> str:
+        """As a browser writes it."""
+        return self.url.removesuffix(self.prefix)
+
+
+@functools.cache
+def certificate() -> Certificate:
+    """Made once for all tests."""
+    folder = Path(tempfile.mkdtemp(prefix="framecast-reach-"))
+    made = Certificate(folder / "chain.pem", folder / "key.pem")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", str(made.key), "-out", str(made.chain)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made
+
+
+def free_port() -> int:
+    """A port that nobody has just now; programs that can't tell which one they took need it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """The text with all of these replaced; each has to be there."""
+    for before, after in pairs:
+        assert before in text, f"{before!r} is not in the configuration any more"
+        text = text.replace(before, after)
+    return text
+
+
+@asynccontextmanager
+async def nginx(
+    folder: Path, upstream: int, *, prefix: str = "", buffering: Buffering = "as deployed", sockets: bool = True
+) -> AsyncIterator[Proxy]:
+    """nginx in front of a server's port.
+
+    Args:
+        prefix: ``/cams`` takes the configuration for a path of another server.
+        buffering: What is made of the answers.
+        sockets: Whether WebSockets are let through.
+    """
+    port, plain, made = free_port(), free_port(), certificate()
+    server = f"listen 127.0.0.1:{port} ssl http2;"
+    keys = f"ssl_certificate {made.chain}; ssl_certificate_key {made.key};"
+    if prefix:
+        inside = (DEPLOY / "nginx-subpath.conf").read_text()
+        inside = f"server {{ {server} server_name {NAME}; {keys}\n{inside}\n}}"
+    else:
+        inside = replaced(
+            (DEPLOY / "nginx.conf").read_text(),
+            ("    listen [::]:443 ssl http2;\n", ""),
+            ("    listen [::]:80;\n", ""),
+            ("listen 443 ssl http2;", server),
+            ("listen 80;", f"listen 127.0.0.1:{plain};"),
+            ("cams.example.net;", f"{NAME};"),
+            ("/etc/letsencrypt/live/cams.example.net/fullchain.pem", str(made.chain)),
+            ("/etc/letsencrypt/live/cams.example.net/privkey.pem", str(made.key)),
+        )
+    inside = replaced(inside, ("127.0.0.1:8080", f"127.0.0.1:{upstream}"))
+    if buffering != "as deployed":
+        ignore = " proxy_ignore_headers X-Accel-Buffering; proxy_buffers 16 64k;" if buffering == "forced" else ""
+        inside = replaced(inside, ("proxy_buffering         off;", f"proxy_buffering on;{ignore}"))
+    if not sockets:
+        inside = replaced(inside, ("proxy_set_header Upgrade            $http_upgrade;", ""))
+    file = folder / "nginx.conf"
+    file.write_text(_FRAME.format(folder=folder, inside=inside, user="user root;" if os.geteuid() == 0 else ""))
+    async with _running([_found("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(file)], port):
+        yield Proxy(f"https://{NAME}:{port}{prefix}", prefix, made)
+
+
+@asynccontextmanager
+async def caddy(folder: Path, upstream: int, *, prefix: str = "") -> AsyncIterator[Proxy]:
+    """Caddy in front of a server's port; see `nginx`."""
+    port, made = free_port(), certificate()
+    name, other = ("cams.example.net", "home.example.net")[:: -1 if prefix else 1]
+    keys = f"tls {made.chain} {made.key}"
+    inside = replaced(
+        (DEPLOY / "Caddyfile").read_text(),
+        (f"{name} {{", f"https://{NAME}:{port} {{\n\tbind 127.0.0.1\n\t{keys}"),
+        (f"{other} {{", f"https://{other}:{port} {{\n\tbind 127.0.0.1\n\t{keys}"),
+        ("127.0.0.1:8080", f"127.0.0.1:{upstream}"),
+    )
+    file = folder / "Caddyfile"
+    file.write_text(_CADDY + inside)
+    async with _running([_found("caddy"), "run", "--adapter", "caddyfile", "--config", str(file)], port, home=folder):
+        yield Proxy(f"https://{NAME}:{port}{prefix}", prefix, made)
+
+
+@asynccontextmanager
+async def _running(command: list[str], port: int, home: Path | None = None) -> AsyncIterator[None]:
+    environment = None if home is None else {"HOME": str(home), "XDG_DATA_HOME": str(home), "PATH": "/usr/bin:/bin"}
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
+    said: list[bytes] = []
+
+    async def listen() -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            said.append(line)
+
+    listening = asyncio.create_task(listen())
+    try:
+        async with asyncio.timeout(START_S):
+            while not await _answers(port):
+                assert process.returncode is None, b"".join(said).decode()
+                await asyncio.sleep(0.02)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        await listening
+        sys.stderr.write(b"".join(said).decode())
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+def _found(program: str) -> str:
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    assert path is not None, f"{program} is missing: make system"
+    return path
