@@ -59,7 +59,7 @@ async def test_every_metric_is_documented_with_its_labels(tmp_path: Path) -> Non
 
 
 def test_every_error_code_is_documented() -> None:
-    codes = set(re.findall(r'ApiError\(\s*\d+,\s*"(\w+)"', SOURCES))
+    codes = set(re.findall(r'(?:ApiError|Refused)\(\s*\d+,\s*"(\w+)"', SOURCES))
     codes |= set(re.findall(r'bad_request\([^()]*, "(\w+)"\)', SOURCES))
     assert len(codes) > 20
     assert not {code for code in codes if f"`{code}`" not in PROTOCOL}

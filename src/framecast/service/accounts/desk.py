@@ -291,7 +291,7 @@ class Desk:
     ) -> Entered | None:
         """A session for the account that ``find`` gives in the passwords' thread."""
         if self._waiting >= MOST_WAITING:
-            raise ApiError(503, "busy", "Too many log in just now; try again", headers={"Retry-After": "2"})
+            raise ApiError(429, "busy", "Too many log in just now; try again", headers={"Retry-After": "2"})
 
         def enter() -> tuple[Account, Session, str] | None:
             account = find(*args)

@@ -32,6 +32,8 @@ QUERY: dict[str, Schema] = {
     "max_age": {"type": "number", "minimum": 0, "maximum": 86_400},
     "advance": FLAG,
     "forget": FLAG,
+    "everywhere": FLAG,
+    "all": FLAG,
     "camera": ID,
     "_HLS_msn": {"type": "integer", "minimum": 0},
     "_HLS_part": {"type": "integer", "minimum": 0},
@@ -54,6 +56,8 @@ def _or_null(schema: Schema) -> Schema:
 
 _CONFIG = CameraConfig.model_json_schema(ref_template="#/components/schemas/{model}")
 _FIELDS: dict[str, Schema] = _CONFIG["properties"]
+_ROLE: Schema = {"type": "string", "enum": ["owner", "viewer"]}
+_SOME_CAMERAS: Schema = {"type": "array", "minItems": 1, "items": ID}
 _RIGHTS: Schema = {"type": "array", "minItems": 1, "items": {"type": "string", "enum": ["watch", "operate", "publish"]}}
 
 BODIES: dict[tuple[str, str], Schema] = {
@@ -61,8 +65,28 @@ BODIES: dict[tuple[str, str], Schema] = {
     ("PATCH", "/api/v1/cameras/{id}"): _object({name: _or_null(field) for name, field in _FIELDS.items()}),
     ("POST", "/api/v1/probe"): _object({"url": TEXT, "camera": ID, "username": TEXT, "password": TEXT}),
     ("POST", "/api/v1/session"): _object({"key": TEXT, "name": TEXT, "password": TEXT}),
+    ("POST", "/api/v1/tunnel"): _object(
+        {
+            "provider": {"type": "string", "enum": ["ngrok", "cloudflare"]},
+            **{name: _or_null(TEXT) for name in ("domain", "authtoken", "cloudflare_token")},
+        }
+    ),
+    ("POST", "/api/v1/setup"): _object({"code": TEXT, "name": TEXT, "password": TEXT}, required=("code", "password")),
+    ("POST", "/api/v1/password"): _object({"old": TEXT, "new": TEXT}, required=("old", "new")),
+    ("POST", "/api/v1/users"): _object(
+        {"name": TEXT, "role": _ROLE, "cameras": _or_null(_SOME_CAMERAS), "password": TEXT}, required=("name", "role")
+    ),
+    ("PATCH", "/api/v1/users/{name}"): _object(
+        {
+            "role": _ROLE,
+            "cameras": _or_null(_SOME_CAMERAS),
+            "password": TEXT,
+            "disabled": {"type": "boolean"},
+            "invite": {"type": "boolean"},
+        }
+    ),
     ("POST", "/api/v1/tokens"): _object(
-        {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null({"type": "array", "minItems": 1, "items": ID})},
+        {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null(_SOME_CAMERAS)},
         required=("name", "rights"),
     ),
 }
