@@ -31,6 +31,7 @@ system:
 	@command -v curl >/dev/null || tools/apt.sh curl
 	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || tools/apt.sh nginx-light
 	@command -v caddy >/dev/null || tools/apt.sh caddy
+	@command -v systemd-analyze >/dev/null || tools/apt.sh systemd
 	@command -v cc >/dev/null || tools/apt.sh build-essential
 
 check: dev

@@ -264,6 +264,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         config.load(file=binary, folder=tmp_path, environ={})
 
 
+def test_a_place_that_can_not_be_looked_into_holds_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the home of root is for whom root made way; a name too long is the same to everybody, root too.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ("x" * 300)))
+    assert load(environ={}, folder=tmp_path).file is None
+
+
 def test_config_file_is_found(tmp_path: Path) -> None:
     named = tmp_path / "named.toml"
     named.write_text("[server]\nport = 1\n")

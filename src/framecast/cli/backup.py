@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +20,13 @@ if TYPE_CHECKING:
     from framecast.service.store.backup import Contents
 
 
+STANDARD = Path("-")
+
+
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to make, such as /mnt/nas/framecast.zip.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="File to make, such as /mnt/nas/framecast.zip; - is standard output.")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if there is one.")] = False,
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
@@ -31,15 +41,27 @@ def backup(
 
     configuration = options.load(config, data)
     folder = configuration.settings.server.data
-    contents = store.write(folder, file, replace=force)
-    print(f"{_what(contents)} of {folder} are in {file}")
+    if file == STANDARD:
+        if sys.stdout.isatty():
+            raise CommandError("a backup is no text; send it into a file: framecast backup - >framecast.zip")
+        with _passing() as passing:
+            store.write(folder, passing)
+            with passing.open("rb") as source:
+                shutil.copyfileobj(source, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    else:
+        contents = store.write(folder, file, replace=force)
+        print(f"{_what(contents)} of {folder} are in {file}")
     console.note("It holds keys, password hashes and the cameras' passwords: keep it where only you may read it.")
     if configuration.file is not None:
         console.note(f"The configuration file {configuration.file} is not in the data folder: keep it as well.")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `framecast backup` made, or an upgrade kept.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="What `framecast backup` made, or an upgrade kept; - is standard input."),
+    ],
     check: Annotated[bool, typer.Option("--check", help="Read it as a whole, and bring nothing back.")] = False,
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
@@ -52,12 +74,22 @@ def restore(
 
       framecast restore /mnt/nas/framecast.zip
     """
+    if file != STANDARD:
+        return _restore(file, str(file), check, config, data)
+    with _passing() as passing:
+        with passing.open("xb") as target:
+            shutil.copyfileobj(sys.stdin.buffer, target)
+        _restore(passing, "standard input", check, config, data)
+    return None
+
+
+def _restore(file: Path, name: str, check: bool, config: Path | None, data: Path | None) -> None:
     from framecast.service.front import control
     from framecast.service.store import restore as store
 
     if check:
         contents = store.verify(file)
-        print(f"{file} is good: {_what(contents)}, made {console.when(contents.made_s)}")
+        print(f"{name} is good: {_what(contents)}, made {console.when(contents.made_s)}")
         return
     folder = options.load(config, data).settings.server.data
     if (server := Server.find(folder)) is not None:
@@ -71,6 +103,13 @@ def restore(
         console.note(f"What was there is kept in {done.kept}; remove it when you need it no more.")
     if time.time() - done.contents.made_s > 60:
         console.note("Tokens revoked, people removed and sessions ended since then are good again: look them over.")
+
+
+@contextmanager
+def _passing() -> Iterator[Path]:
+    """A file that nobody else may read, for what passes through a pipe."""
+    with tempfile.TemporaryDirectory(prefix="framecast-") as folder:  # 0700
+        yield Path(folder) / "backup.zip"
 
 
 def _what(contents: Contents) -> str:

@@ -158,7 +158,8 @@ def _find_file(named: str | None, folder: Path) -> Path | None:
     if named:
         return Path(named)
     for candidate in (folder / FILE_NAME, platformdirs.user_config_path("framecast") / FILE_NAME):
-        if candidate.is_file():
+        # os.path's answer is no where a folder can't be looked into, as another user's home after setpriv or sudo.
+        if os.path.isfile(candidate):
             return candidate
     return None
 
