@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -45,6 +45,13 @@ def serve(
         Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [in the same file]")
     ] = None,
     tls_port: Annotated[int | None, typer.Option("--tls-port", metavar="PORT", help="Port for HTTPS. [8443]")] = None,
+    tunnel: Annotated[
+        Literal["ngrok", "cloudflare"] | None,
+        typer.Option("--tunnel", help="Open a tunnel to the internet: ngrok (needs NGROK_AUTHTOKEN) or cloudflare."),
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", metavar="NAME", help="The name the tunnel is to have.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option("--preset", help="proxied, local, high-quality or mobile (docs/configuration.md).")
     ] = None,
@@ -68,6 +75,8 @@ def serve(
             "server.tls_cert": tls_cert,
             "server.tls_key": tls_key,
             "server.tls_port": tls_port,
+            "tunnel.provider": tunnel,
+            "tunnel.domain": domain,
             "stream.preset": preset,
             "log.level": log_level,
             "log.format": log_format,

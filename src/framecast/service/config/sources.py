@@ -200,6 +200,8 @@ def from_options(options: Mapping[str, Any], cameras: list[str]) -> Layer:
 
 
 def _option(key: str) -> str:
+    if key == "tunnel.provider":
+        return "tunnel"
     return key.replace(".", "-") if key.startswith("log.") else key.rpartition(".")[2].replace("_", "-")
 
 

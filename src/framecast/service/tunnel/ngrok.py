@@ -1,7 +1,8 @@
 """ngrok's tunnel, by their SDK, in this process.
 
 The SDK keeps its connection by itself: it tells when it is about to connect again, and of each answer to its heartbeat,
-which is how it shows that it has. Its callbacks come from threads of its own.
+which is how it shows that it has. Its pauses grow fifty-fold, from 50 ms to two minutes to hours, so it is given only
+some seconds before a new session is opened in its place. Its callbacks come from threads of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ logging.getLogger("ngrok").setLevel(logging.WARNING)  # it tells of every step
 CONNECT_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.5
 HEARTBEAT_S = 5
+RECONNECT_S = 10.0
+"""Time for the SDK to connect again by itself: two tries."""
 _OF_THE_ACCOUNT = {
     "ERR_NGROK_105": "ngrok doesn't know this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
     "ERR_NGROK_107": "ngrok has withdrawn this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
@@ -41,6 +44,7 @@ class Ngrok:
         server: Where their service is, as HOST:PORT; empty for the usual place.
         authority: Certificate to trust for it, PEM; None for the usual.
         connect_timeout_s: What opening it may take.
+        reconnect_s: What the SDK may take to open it again.
     """
 
     def __init__(
@@ -51,12 +55,14 @@ class Ngrok:
         server: str = "",
         authority: bytes | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        reconnect_s: float = RECONNECT_S,
     ) -> None:
         self._authtoken = authtoken
         self._domain = domain
         self._server = server
         self._authority = authority
         self._connect_timeout_s = connect_timeout_s
+        self._reconnect_s = reconnect_s
 
     async def run(self, port: int, report: Report) -> None:
         """See `Provider.run`."""
@@ -64,17 +70,17 @@ class Ngrok:
             raise TunnelError(_OF_THE_ACCOUNT["ERR_NGROK_4018"], final=True)
         loop = asyncio.get_running_loop()
         sdk = await loop.run_in_executor(None, _sdk)
-        state = _State(report, loop)
+        state = _State(report, loop, self._reconnect_s)
         session: Any = None
         try:
             session, listener = await self._open(sdk, state, port)
             state.online(str(listener.url()))
-            async with state.until_stopped:
+            async with state.until_ended:
                 await listener.join()
         except ValueError as error:
             raise _explained(error) from None
         except TimeoutError:
-            raise TunnelError("it was stopped in ngrok's dashboard", final=True) from None
+            raise TunnelError(state.ended, final=state.is_final) from None
         finally:
             if session is not None:
                 with contextlib.suppress(ValueError, TimeoutError):
@@ -106,14 +112,22 @@ class Ngrok:
 
 
 class _State:
-    """What the SDK tells, brought to the loop's thread."""
+    """What the SDK tells, brought to the loop's thread.
 
-    def __init__(self, report: Report, loop: asyncio.AbstractEventLoop) -> None:
-        self.until_stopped = asyncio.timeout(None)
+    Attributes:
+        until_ended: Around what lasts as long as the tunnel.
+        ended: Why it ended, once it has.
+        is_final: Whether it is to stay so.
+    """
+
+    def __init__(self, report: Report, loop: asyncio.AbstractEventLoop, reconnect_s: float) -> None:
+        self.until_ended = asyncio.timeout(None)
+        self.ended = ""
+        self.is_final = False
         self._report = report
         self._loop = loop
+        self._reconnect_s = reconnect_s
         self._url = ""
-        self._is_waiting = False
 
     def online(self, url: str) -> None:
         """The tunnel is open."""
@@ -131,27 +145,32 @@ class _State:
 
     def told_to_stop(self) -> None:
         """Somebody stops it in ngrok's dashboard."""
-        self._call(lambda: self.until_stopped.reschedule(self._loop.time()))
+        self._call(self._stop)
 
     def _lost(self, error: str) -> None:
-        self._is_waiting = True
-        self._report.waiting(f"the connection to ngrok is lost ({error[:200]})")
+        if not self.ended and self._url:
+            self.ended = f"the connection to ngrok is lost ({error[:200]})"
+            self.until_ended.reschedule(self._loop.time() + self._reconnect_s)
+            self._report.waiting(self.ended)
 
     def _back(self) -> None:
-        if self._is_waiting and self._url:
-            self._is_waiting = False
+        if self.ended and not self.is_final:
+            self.ended = ""
+            self.until_ended.reschedule(None)
             self._report.online(self._url)
+
+    def _stop(self) -> None:
+        self.ended, self.is_final = "it was stopped in ngrok's dashboard", True
+        self.until_ended.reschedule(self._loop.time())
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody listens
-            self._loop.call_soon_threadsafe(function, *args)
+            self._loop.call_soon_threadsafe(self._guarded, function, *args)
 
-
-def is_installed() -> bool:
-    """Whether the SDK is there."""
-    import importlib.util
-
-    return importlib.util.find_spec("ngrok") is not None
+    def _guarded(self, function: Callable[..., None], *args: object) -> None:
+        # Rescheduling is refused before it has begun and after it has ended: it makes no difference then.
+        with contextlib.suppress(RuntimeError):
+            function(*args)
 
 
 def _sdk() -> Any:
