@@ -16,6 +16,8 @@ from framecast.service.config.sections import NetworkSettings
 CheckAddress = Callable[[str, str], None]
 
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
+_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+"""Where Amazon, Alibaba, Azure and Oracle answer their own machines, besides the link-local 169.254.169.254."""
 
 
 def url_refusal(url: str, network: NetworkSettings) -> str:
@@ -54,7 +56,7 @@ def address_refusal(address: str, network: NetworkSettings) -> str:
     if ip.is_unspecified or ip.is_loopback:
         # Connecting to 0.0.0.0 reaches this machine.
         return "" if network.allow_loopback else "cameras on this machine are not allowed (network.allow_loopback)"
-    if ip.is_link_local or str(ip) == "fd00:ec2::254":
+    if ip.is_link_local or str(ip) in _METADATA:
         return "" if network.allow_link_local else "link-local addresses are not allowed (network.allow_link_local)"
     if ip.is_multicast or ip.is_reserved:
         return "no camera can be at a multicast or reserved address"
