@@ -76,6 +76,7 @@ class Listeners:
         self.tls_address: Address | None = None
         self._service = service
         self._servers: list[asyncio.Server | TlsListener] = []
+        self._serving: list[tuple[int, asyncio.Server | TlsListener]] = []
         self._handlers: list[Callable[[float], Coroutine[Any, Any, None]]] = []
 
     async def open(self) -> None:
@@ -109,6 +110,7 @@ class Listeners:
             self._servers.append(
                 await asyncio.get_running_loop().create_unix_server(self._handler(main, local=True), sock=listener)
             )
+        service.readiness.checks.append(self.complaints)
 
     async def _open_tls(self, front: Front) -> None:
         """Serve the same by HTTPS, when there is a certificate."""
@@ -129,6 +131,10 @@ class Listeners:
         front = Front(statuspage.table(tunnel), lambda: statuspage.OPEN, rules(service.settings), Proxies())
         self.fronts.append(front)
         tunnel.open_page, tunnel.close_page = statuspage.doors(service.settings.tunnel, Door(front))
+
+    def complaints(self) -> list[str]:
+        """Where nothing listens any more although it should, in words."""
+        return [f"nothing listens at port {port} any more" for port, each in self._serving if not each.is_serving()]
 
     def stop_listening(self) -> None:
         """Take no further connections; those there are go on."""
@@ -165,6 +171,7 @@ class Listeners:
         )
         self._servers.append(server)
         taken: int = server.sockets[0].getsockname()[1]
+        self._serving.append((taken, server))
         return taken
 
     async def _listen_tls(self, front: Front, host: str, port: int, context: ssl.SSLContext) -> int:
@@ -178,7 +185,9 @@ class Listeners:
             timeout_s=front.rules.header_timeout_s,
         )
         self._servers.append(listener)
-        return await listener.open(host, port, BACKLOG)
+        taken = await listener.open(host, port, BACKLOG)
+        self._serving.append((taken, listener))
+        return taken
 
 
 @contextlib.asynccontextmanager

@@ -40,6 +40,7 @@ from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
 from framecast.service.operations.history import History
+from framecast.service.operations.readiness import Readiness
 from framecast.service.operations.trail import Trail
 from framecast.service.store import secrets
 from framecast.service.store.audit import AuditLog
@@ -91,6 +92,8 @@ class Service:
         self.started_ns = clock.now_ns()
         self.ready = False
         self.closing = False
+        self.readiness = Readiness(state.database, self.settings.server.data, state_executor, clock=clock)
+        self.readiness.checks.append(lambda: () if self.ready else ("the server is starting or stopping",))
         self.https: Https | None = None
         self.url = ""  # of the pages, once they can be asked for
         self.ports: list[int] = []  # where they are, the main one first

@@ -30,8 +30,9 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
         return json_response({"status": "ok", "version": __version__})
 
     async def ready(call: Call) -> web.StreamResponse:
-        if not service.ready:
-            raise ApiError(503, "not_ready", "The server is starting or stopping", headers={"Retry-After": "1"})
+        if reasons := await service.readiness.reasons():
+            text = "; ".join(reasons)
+            raise ApiError(503, "not_ready", text[0].upper() + text[1:], headers={"Retry-After": "5"})
         return json_response({"status": "ready", "cameras": len(service.cameras)})
 
     async def statistics(call: Call) -> web.StreamResponse:
@@ -50,7 +51,7 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
     public, watch = Right.PUBLIC, Right.WATCH
     table = [
         Route("GET", "/healthz", public, health, "Whether the process lives.", tag="server"),
-        Route("GET", "/readyz", public, ready, "Whether it can serve; 503 while it can't.", tag="server"),
+        Route("GET", "/readyz", public, ready, "Whether it can do its work; 503 with reasons if not.", tag="server"),
         Route("GET", "/metrics", watch, metrics, "Prometheus metrics.", answer="text/plain", tag="server"),
         Route("GET", "/api/v1/stats", watch, statistics, "Numbers of the server and all cameras.", tag="server"),
         Route("GET", "/api/openapi.json", public, reference, "This reference, for programs.", tag="server"),

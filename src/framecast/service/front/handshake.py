@@ -108,6 +108,10 @@ class TlsListener:
         self._accepting = [self._spawn("accepting", self._accept(sock)) for sock in self._sockets]
         return port
 
+    def is_serving(self) -> bool:
+        """Whether all of its sockets are being accepted from."""
+        return bool(self._accepting) and not any(task.done() for task in self._accepting)
+
     def close(self) -> None:
         """Accept nobody any more; handshakes are broken off, connections stay."""
         for task in (*self._accepting, *(each.task for each in self._handshakes if each.task is not None)):

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,11 @@ _BUSY_TIMEOUT_S = 5.0
 class Database:
     """The open file; use ``Database.open``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
+        self._identity = _identity(path)
+        self._failure = ""  # of the last write, until one succeeds
         self._lock = threading.Lock()
 
     @classmethod
@@ -69,7 +73,7 @@ class Database:
         except ConfigError:
             connection.close()
             raise
-        return cls(connection)
+        return cls(connection, path)
 
     def close(self) -> None:
         """Let go of the file; nothing can be asked afterwards."""
@@ -93,8 +97,33 @@ class Database:
             try:
                 with _transaction(self._connection):
                     yield self._connection
+                self._failure = ""
             except sqlite3.Error as error:
+                # What a value of the caller's breaks is no fault of the file's.
+                if not isinstance(error, sqlite3.IntegrityError):
+                    self._failure = str(error)
                 raise StateError(f"the state can't be written: {error}") from error
+
+    def trouble(self) -> str:
+        """Why nothing can be kept at the moment; empty when it can.
+
+        The file is written to only where the last write failed, to see whether it would now; else next to it.
+        """
+        if _identity(self._path) != self._identity:
+            return "the state file was taken away or replaced while it was in use; restart the server"
+        try:
+            with tempfile.TemporaryFile(dir=self._path.parent) as file:
+                file.write(bytes(4096))
+        except OSError as error:
+            return f"the data folder can't be written ({error.strerror})"
+        try:
+            with self.write() as connection:
+                if self._failure:
+                    version = connection.execute("PRAGMA user_version").fetchone()[0]
+                    connection.execute(f"PRAGMA user_version = {version}")
+        except StateError as error:
+            return str(error)
+        return ""
 
 
 @contextlib.contextmanager
@@ -118,6 +147,14 @@ def _see_that_no_restore_is_half_done(folder: Path) -> None:
             str(folder),
             "a restore was interrupted here; give `framecast restore FILE` again, and it goes on",
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
