@@ -9,6 +9,7 @@ from bench.results import Result
 from bench.scenarios import (
     adaptive,
     browser,
+    crowd,
     encode,
     fanout,
     ingest,
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "restart": restart.run,
     "storm": storm.run,
     "many": many.run,
+    "crowd": crowd.run,
     "scaling": scaling.run,
     "peers": peers.run,
     "sync": sync.run,

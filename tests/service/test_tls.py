@@ -203,7 +203,10 @@ async def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path: Path) 
             await asyncio.to_thread(served, port, trusted)
         await asyncio.to_thread(served, port, trusting(data))
         await server.push(jpeg(2))
-        assert (await viewer.part()).picture == jpeg(2), "who was connected stays connected"
+        part = await viewer.part()
+        while part.picture == jpeg(1):  # again, where the machine was slow
+            part = await viewer.part()
+        assert part.picture == jpeg(2), "who was connected stays connected"
         viewer.writer.transport.abort()
 
 
