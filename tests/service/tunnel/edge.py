@@ -6,7 +6,6 @@ import datetime
 import json
 import shlex
 import socket
-import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,30 +75,33 @@ class Resolver(AbstractResolver):
         return None
 
 
-def certificate(folder: Path, name: str = NAME) -> tuple[dict[str, str], ssl.SSLContext]:
-    """Paths of a certificate and key for a name, and what trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def certificate(folder: Path, name: str = NAME) -> tuple[dict[str, str], bytes]:
+    """Paths of a certificate and key for a name, and the authority that is to be trusted for it, PEM."""
     now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+
+    def made(subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, *, authority: bool) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+
+    above, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = made("authority", above, "authority", authority=True).sign(above, hashes.SHA256())
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    own = made(name, key, "authority", authority=False).add_extension(names, critical=False)
     files = {"certificate": str(folder / "edge.crt"), "key": str(folder / "edge.key")}
-    Path(files["certificate"]).write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem = serialization.Encoding.PEM
+    Path(files["certificate"]).write_bytes(own.sign(above, hashes.SHA256()).public_bytes(pem))
     Path(files["key"]).write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    trust = ssl.create_default_context(cafile=files["certificate"])
-    return files, trust
+    return files, authority.public_bytes(pem)
 
 
 def free_port() -> int:

@@ -71,9 +71,9 @@ class Ngrok:
         loop = asyncio.get_running_loop()
         sdk = await loop.run_in_executor(None, _sdk)
         state = _State(report, loop, self._reconnect_s)
-        session: Any = None
+        open_now: list[Any] = []
         try:
-            session, listener = await self._open(sdk, state, port)
+            listener = await self._open(sdk, state, port, open_now)
             state.online(str(listener.url()))
             async with state.until_ended:
                 await listener.join()
@@ -82,20 +82,26 @@ class Ngrok:
         except TimeoutError:
             raise TunnelError(state.ended, final=state.is_final) from None
         finally:
-            if session is not None:
-                with contextlib.suppress(ValueError, TimeoutError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                        await session.close()
+            state.is_closing = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    for each in reversed(open_now):
+                        with contextlib.suppress(ValueError):
+                            await each.close()
         raise TunnelError("ngrok has closed the tunnel")
 
-    async def _open(self, sdk: Any, state: _State, port: int) -> tuple[Any, Any]:
+    async def _open(self, sdk: Any, state: _State, port: int, open_now: list[Any]) -> Any:
+        """Open a session and a listener; both are put into ``open_now``."""
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 session = await self._builder(sdk, state).connect()
+                open_now.append(session)
                 endpoint = session.http_endpoint()
                 if self._domain:
                     endpoint = endpoint.domain(self._domain)
-                return session, await endpoint.listen_and_forward(f"http://127.0.0.1:{port}")
+                listener = await endpoint.listen_and_forward(f"http://127.0.0.1:{port}")
+                open_now.append(listener)
+                return listener
         except TimeoutError:
             raise TunnelError(f"ngrok did not answer within {self._connect_timeout_s:g} s") from None
 
@@ -118,12 +124,14 @@ class _State:
         until_ended: Around what lasts as long as the tunnel.
         ended: Why it ended, once it has.
         is_final: Whether it is to stay so.
+        is_closing: Whether the SDK is to give up now.
     """
 
     def __init__(self, report: Report, loop: asyncio.AbstractEventLoop, reconnect_s: float) -> None:
         self.until_ended = asyncio.timeout(None)
         self.ended = ""
         self.is_final = False
+        self.is_closing = False
         self._report = report
         self._loop = loop
         self._reconnect_s = reconnect_s
@@ -135,7 +143,10 @@ class _State:
         self._report.online(url)
 
     def disconnected(self, address: str, error: str) -> None:
-        """It is about to connect again."""
+        """It is about to connect again; what is raised here keeps it from that."""
+        if self.is_closing:
+            # It takes the end of a session that it closes itself for a loss, when that comes quickly.
+            raise ConnectionAbortedError("the tunnel is closed")
         self._call(self._lost, error)
 
     def answered(self, latency_ms: int | None = None) -> None:
