@@ -42,6 +42,8 @@ async def read_json(request: web.BaseRequest, *, timeout_s: float) -> dict[str, 
     Raises:
         ApiError: It is none, is too large, or does not come.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ApiError(415, "compressed", "Send it as it is: nothing compressed is taken here", close=True)
     body = await read_body(request, max_bytes=64 * 1024, timeout_s=timeout_s)
     try:
         data = json.loads(body or b"{}")

@@ -148,6 +148,7 @@ class Front:
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             tcp_keepalive=True,
+            auto_decompress=False,  # 100 KB can become 100 MB; devices compress nothing, and need not
         )
         self._servers.append(server)
         return server
