@@ -22,6 +22,7 @@ PAGES = {
     "/": "index.html",
     "/cameras/{id}": "camera.html",
     "/mjpeg": "mjpeg.html",
+    "/analytics": "analytics.html",
     "/docs": "docs.html",
 }
 """Route of each page and the file that answers it."""

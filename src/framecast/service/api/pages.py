@@ -14,6 +14,7 @@ SUMMARIES = {
     "/": "The wall: all cameras.",
     "/cameras/{id}": "One camera, with its numbers and settings.",
     "/mjpeg": "One camera on a plain canvas.",
+    "/analytics": "What happened to the cameras over hours and days.",
     "/docs": "The reference of this API.",
 }
 
