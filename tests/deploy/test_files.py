@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from framecast.service import config
 from framecast.service.config import schema
 from tests.service.serving import serving
 
@@ -108,9 +109,15 @@ def test_every_setting_that_they_give_exists() -> None:
             assert name in known, name
 
 
+def test_every_value_that_they_give_is_accepted(tmp_path: Path) -> None:
+    for given in (FLY["env"], dict(re.findall(r"(FRAMECAST_[A-Z_]+)=(\S+)", DOCKERFILE))):
+        assert config.load(environ={**given, "FRAMECAST_DATA": str(tmp_path)}, folder=tmp_path).warnings == ()
+
+
 def test_fly_has_what_it_is_told() -> None:
     assert (ROOT / "deploy" / FLY["build"]["dockerfile"]).resolve() == ROOT / "Dockerfile"
     assert FLY["build"]["build-target"] in STAGES
+    assert FLY["env"]["FRAMECAST_SERVER_ALLOWED_HOSTS"] == f"{FLY['app']}.fly.dev"
     (machine,) = FLY["vm"]
     assert machine["memory"] == "256mb"
     assert f"FRAMECAST_DATA={FLY['mounts']['destination']}" in DOCKERFILE

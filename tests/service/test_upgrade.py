@@ -85,8 +85,9 @@ def test_an_upgrade_keeps_what_was_and_can_be_undone(tmp_path: Path, monkeypatch
     # Now with the version before: it refuses the folder, and brings back what it had.
     monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:1])
     monkeypatch.setattr(restore, "MIGRATIONS", MIGRATIONS[:1])
-    with pytest.raises(ConfigError, match="this Framecast knows versions up to 1"):
+    with pytest.raises(ConfigError, match="this Framecast knows versions up to 1") as refused:
         State.open(tmp_path)
+    assert str(refused.value).endswith(f"before the upgrade: framecast restore {kept}")
     restore.restore(kept, tmp_path)
     database.Database.open(tmp_path).close()
     assert select(tmp_path, "SELECT * FROM cameras") == before

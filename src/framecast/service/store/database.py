@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import sqlite3
 import tempfile
 import threading
@@ -202,6 +203,16 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             str(path),
             "version",
             version,
-            f"this Framecast knows versions up to {len(MIGRATIONS)}; update it, or name another data folder",
+            f"this Framecast knows versions up to {len(MIGRATIONS)}; update it, or name another data folder"
+            + _way_back(path.parent),
         )
     return version
+
+
+def _way_back(folder: Path) -> str:
+    """What an upgrade kept for a version like this one, in words."""
+    for layout in range(len(MIGRATIONS), 0, -1):
+        kept = folder / KEPT / f"layout-{layout}.zip"
+        if kept.exists():
+            return f", or bring back what was there before the upgrade: framecast restore {shlex.quote(str(kept))}"
+    return ""
