@@ -21,12 +21,17 @@ SEEN_FROM = "127.0.0.2"
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A server, the proxy in front of it, and a client that goes through the proxy with a token."""
+    """A server, the proxy in front of it, and a client that goes through the proxy with a token.
+
+    Attributes:
+        http: The newest version that the proxy speaks.
+    """
 
     server: Server
     proxy: Proxy
     client: aiohttp.ClientSession
     secret: str
+    http: str = "2"
 
     def at(self, path: str) -> str:
         """The outer address of one of our paths."""
@@ -47,13 +52,13 @@ async def behind(
     settings = {"server.trusted_proxies": ["127.0.0.1/32"], "server.base_path": prefix, **(options or {})}
     async with serving(folder, CAMERAS, options=settings) as server:
         rights = ["watch", "operate", "publish"]
-        secret = (await server.service.create_token({"name": "all", "rights": rights}))["secret"]
+        secret = (await server.service.desk.create_token({"name": "all", "rights": rights}))["secret"]
         passed = (
             nginx(folder, server.port, prefix=prefix, buffering=buffering, sockets=sockets)
             if program == "nginx"
             else caddy(folder, server.port, prefix=prefix)
         )
-        async with passed as proxy:
+        with passed as proxy:
             connector = aiohttp.TCPConnector(
                 ssl=proxy.certificate.trusted(), family=socket.AF_INET, local_addr=(SEEN_FROM, 0)
             )
@@ -61,4 +66,4 @@ async def behind(
             async with aiohttp.ClientSession(
                 connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
             ) as client:
-                yield Behind(server, proxy, client, secret)
+                yield Behind(server, proxy, client, secret, "1.1" if buffering == "forced" else "2")

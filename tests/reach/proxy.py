@@ -5,7 +5,6 @@ Only what differs from machine to machine is replaced: names, ports and certific
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import shutil
@@ -14,8 +13,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,8 @@ NAME = "localhost"
 START_S = 20.0
 
 Buffering = Literal["as deployed", "nginx's default", "forced"]
-"""``forced``: what a careless administrator, or somebody's CDN, makes of it."""
+"""``forced``: what a careless administrator, or somebody's CDN, makes of it. It is without HTTP/2, over which nginx
+hands on what it gets, whatever it is told."""
 
 _FRAME = """\
 daemon off;
@@ -120,10 +121,10 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
-@asynccontextmanager
-async def nginx(
+@contextmanager
+def nginx(
     folder: Path, upstream: int, *, prefix: str = "", buffering: Buffering = "as deployed", sockets: bool = True
-) -> AsyncIterator[Proxy]:
+) -> Iterator[Proxy]:
     """nginx in front of a server's port.
 
     Args:
@@ -132,7 +133,7 @@ async def nginx(
         sockets: Whether WebSockets are let through.
     """
     port, plain, made = free_port(), free_port(), certificate()
-    server = f"listen 127.0.0.1:{port} ssl http2;"
+    server = f"listen 127.0.0.1:{port} ssl{'' if buffering == 'forced' else ' http2'};"
     keys = f"ssl_certificate {made.chain}; ssl_certificate_key {made.key};"
     if prefix:
         inside = (DEPLOY / "nginx-subpath.conf").read_text()
@@ -156,12 +157,12 @@ async def nginx(
         inside = replaced(inside, ("proxy_set_header Upgrade            $http_upgrade;", ""))
     file = folder / "nginx.conf"
     file.write_text(_FRAME.format(folder=folder, inside=inside, user="user root;" if os.geteuid() == 0 else ""))
-    async with _running([_found("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(file)], port):
+    with _running(folder, [_found("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(file)], port):
         yield Proxy(f"https://{NAME}:{port}{prefix}", prefix, made)
 
 
-@asynccontextmanager
-async def caddy(folder: Path, upstream: int, *, prefix: str = "") -> AsyncIterator[Proxy]:
+@contextmanager
+def caddy(folder: Path, upstream: int, *, prefix: str = "") -> Iterator[Proxy]:
     """Caddy in front of a server's port; see `nginx`."""
     port, made = free_port(), certificate()
     name, other = ("cams.example.net", "home.example.net")[:: -1 if prefix else 1]
@@ -174,43 +175,33 @@ async def caddy(folder: Path, upstream: int, *, prefix: str = "") -> AsyncIterat
     )
     file = folder / "Caddyfile"
     file.write_text(_CADDY + inside)
-    async with _running([_found("caddy"), "run", "--adapter", "caddyfile", "--config", str(file)], port, home=folder):
+    with _running(folder, [_found("caddy"), "run", "--adapter", "caddyfile", "--config", str(file)], port):
         yield Proxy(f"https://{NAME}:{port}{prefix}", prefix, made)
 
 
-@asynccontextmanager
-async def _running(command: list[str], port: int, home: Path | None = None) -> AsyncIterator[None]:
-    environment = None if home is None else {"HOME": str(home), "XDG_DATA_HOME": str(home), "PATH": "/usr/bin:/bin"}
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
-    said: list[bytes] = []
-
-    async def listen() -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            said.append(line)
-
-    listening = asyncio.create_task(listen())
+@contextmanager
+def _running(folder: Path, command: list[str], port: int) -> Iterator[None]:
+    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    log = folder / "proxy.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
     try:
-        async with asyncio.timeout(START_S):
-            while not await _answers(port):
-                assert process.returncode is None, b"".join(said).decode()
-                await asyncio.sleep(0.02)
+        until = time.monotonic() + START_S
+        while not _answers(port):
+            assert process.poll() is None and time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
         yield
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-        await listening
-        sys.stderr.write(b"".join(said).decode())
+        process.terminate()
+        process.wait()
+        sys.stderr.write(log.read_text())
 
 
-async def _answers(port: int) -> bool:
+def _answers(port: int) -> bool:
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
-    writer.close()
-    await writer.wait_closed()
     return True
 
 

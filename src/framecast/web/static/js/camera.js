@@ -12,6 +12,7 @@ import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./forma
 import { bindKeys } from "./keys.js";
 import { KEYS } from "./player/controls.js";
 import { missingText } from "./player/features.js";
+import { HELD } from "./player/held.js";
 import { serverAt } from "./player/server.js";
 import { removeLater } from "./removing.js";
 import { keyPanel, markRights } from "./session.js";
@@ -33,6 +34,7 @@ let camera = null;
 let numbers = null;
 let tab = "numbers";
 let retryAt = null;
+let held = false;
 
 player.camera = cameraId;
 const shape = () => (player.stats?.width ? player.stats.width / player.stats.height : 4 / 3);
@@ -89,6 +91,7 @@ function tick() {
     facts.put("Shown here", [shown.title, shown.codec, shown.qualityText].filter(Boolean).join(", "));
     facts.put("To this page", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
   }
+  if (held) facts.put("On the way", `${HELD.title}. ${HELD.advice}`);
   if (missingText()) facts.put("Not on this page", missingText());
   facts.put("Frames", count(numbers.frames));
   facts.put("Dropped for slow viewers", count(numbers.drops));
@@ -169,13 +172,16 @@ function showFaults() {
           h("span", {}, advice),
         );
       });
-  const key = JSON.stringify([refused, quirks]);
+  const key = JSON.stringify([refused, quirks, held]);
   if (find("panel-faults").dataset.key === key) return;
   find("panel-faults").dataset.key = key;
   const bad = rows(refused, "warning");
   const odd = rows(quirks, "info");
-  setText(find("fault-count"), bad.length + odd.length ? String(bad.length + odd.length) : "");
+  const words = [h("b", {}, HELD.title), h("span", {}, HELD.advice)];
+  const way = held ? [h("li", { class: "problem problem-warning" }, words)] : [];
+  setText(find("fault-count"), String(bad.length + odd.length + way.length || ""));
   find("panel-faults").replaceChildren(
+    ...(held ? [h("h3", {}, "Between here and the server"), h("ul", { class: "problems" }, way)] : []),
     h("h3", {}, "Left out or lost"),
     bad.length
       ? h("ul", { class: "problems" }, bad)
@@ -250,7 +256,16 @@ function replacePage(panel) {
 
 async function showEmbed() {
   const { open } = await markRights();
-  if (camera) find("panel-embed").replaceChildren(embedPanel(camera, open));
+  if (camera) find("panel-embed").replaceChildren(embedPanel(camera, open, held));
+}
+
+async function lookAtTheWay() {
+  const before = held;
+  held = await server.heldBack();
+  if (held === before || !camera) return;
+  showCamera();
+  showFaults();
+  showEmbed();
 }
 
 dashboard.addEventListener("status", showStatus);
@@ -260,6 +275,7 @@ dashboard.addEventListener("cameras", () => {
   replacePage(null);
   showCamera();
   showEmbed();
+  lookAtTheWay();
   showReaders();
 });
 dashboard.addEventListener("camera", ({ detail }) => {

@@ -2,6 +2,7 @@
 
 import { cameraApi, cameraPage, url } from "./api.js";
 import { h } from "./dom.js";
+import { HELD } from "./player/held.js";
 import { bearer, pushHelp, tokenNote } from "./add.js";
 
 // Displays that decode with TJpg_Decoder hold some 38 kB at most.
@@ -93,8 +94,9 @@ function snippets(camera, open) {
  * The panel of snippets for one camera.
  *
  * @param open Whether the server asks nobody for a token.
+ * @param held Whether a proxy on the way holds pictures back.
  */
-export function embedPanel(camera, open) {
+export function embedPanel(camera, open, held) {
   const parts = snippets(camera, open).map(([title, text, code]) =>
     h(
       "section",
@@ -105,5 +107,7 @@ export function embedPanel(camera, open) {
     ),
   );
   const push = camera.kind === "push" ? [h("h3", {}, "Sending to this camera"), ...pushHelp(camera.id, open)] : [];
-  return h("div", { class: "stack" }, push, open ? null : [push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")], parts);
+  const words = [h("b", {}, HELD.title), h("span", {}, HELD.advice)];
+  const late = held ? h("div", { class: "problem problem-warning" }, words) : null;
+  return h("div", { class: "stack" }, late, push, open ? null : [push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")], parts);
 }

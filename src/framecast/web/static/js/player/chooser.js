@@ -21,6 +21,11 @@ export class Chooser {
     return this.#order;
   }
 
+  /** One more may be used, after all others. */
+  allow(name) {
+    if (!this.#order.includes(name)) this.#order = [...this.#order, name];
+  }
+
   /** A path failed or stalled. */
   failed(name, why, nowS) {
     const times = (this.#failures.get(name)?.times ?? 0) + 1;

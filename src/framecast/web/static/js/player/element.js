@@ -8,6 +8,7 @@ import { Actions } from "./actions.js";
 import { Chooser } from "./chooser.js";
 import { Controls } from "./controls.js";
 import { Director } from "./director.js";
+import { HELD } from "./held.js";
 import { choose, PATHS } from "./paths.js";
 import { Rates, summary } from "./rates.js";
 import { serverAt } from "./server.js";
@@ -20,6 +21,7 @@ const RENDER_MS = 500;
 // The longest that a timer waits, 24 days.
 const WHILE_HELD_MS = 2 ** 31 - 1;
 const RESIZE_MS = 150;
+const HELD_SAID_MS = 12_000;
 const REST_S = 20;
 // Pictures just below the fold are fetched before they are scrolled into view.
 const AHEAD = "160px";
@@ -234,7 +236,14 @@ export class FramecastPlayer extends Actions {
 
   #host() {
     const { camera, hearing: sound } = this;
-    return { server: this.server, camera, playout: this.#playout, sound };
+    return { server: this.server, camera, playout: this.#playout, sound, rescue: (blocked) => this.#rescue(blocked) };
+  }
+
+  /** Pictures are held back on the way. Whoever wanted MJPEG alone gets what comes in time, too. */
+  #rescue(blocked) {
+    this.#chooser.allow("jpeg");
+    const instead = blocked ? "Pictures come late, and no WebSocket gets through either." : "Using the WebSocket instead.";
+    this.view.say(`${HELD.title}. ${instead}`, HELD_SAID_MS);
   }
 
   #wish() {

@@ -2,6 +2,7 @@
 // lost pictures are known; frames are found by looking whether the picture has changed.
 
 import { h } from "../dom.js";
+import { HELD } from "./held.js";
 import { Path } from "./path.js";
 import { freeze } from "./video.js";
 
@@ -35,6 +36,7 @@ export class ImgPath extends Path {
     if (!server.own) this.element.crossOrigin = "use-credentials";
     this.element.src = address.href;
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.holdsBack(`${HELD.title}: it goes over the WebSocket instead.`);
   }
 
   stop() {

@@ -122,6 +122,7 @@ export class MsePath extends SocketPath {
 
   async #overHttp() {
     this.#abort = new AbortController();
+    this.holdsBack("");
     const query = streamQuery(this.wish);
     try {
       const path = `api/v1/cameras/${encodeURIComponent(this.host.camera)}/stream.mp4?${query}`;

@@ -44,7 +44,7 @@ export class Path {
 
   /**
    * @param host What a path may know: `server`, `camera` (its id), `sound` (sound.js), `playout` (what pictures wait
-   *   by).
+   *   by), `rescue(blocked)` (pictures are held back on the way; no WebSocket gets through either).
    * @param wish What is asked for.
    */
   constructor(host, wish) {
@@ -89,6 +89,14 @@ export class Path {
 
   fail(why) {
     if (!this.#stopped) this.onstall?.(why);
+  }
+
+  /** Over plain HTTP: goes to the WebSocket where pictures are held back on the way, or says that they are. */
+  async holdsBack(why) {
+    const { server, rescue } = this.host;
+    if (!(await server.heldBack()) || this.stopped) return;
+    rescue(server.dashboard.blocked);
+    if (!server.dashboard.blocked) this.fail(why);
   }
 
   /**

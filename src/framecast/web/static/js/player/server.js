@@ -6,6 +6,7 @@
 import { ApiError, url as ownUrl } from "../api.js";
 import { Playout } from "../playout.js";
 import { Dashboard } from "../socket.js";
+import { Held } from "./held.js";
 
 const LINGER_MS = 1_000;
 const servers = new Map();
@@ -25,6 +26,7 @@ class Server {
   #sockets = [];
   #lingering = 0;
   #awake = 0;
+  #held = new Held((path) => this.fetch(path));
 
   constructor(root, key) {
     this.#root = root;
@@ -32,6 +34,11 @@ class Server {
     this.#sockets.push(new Dashboard(this));
     /** What keeps this server's cameras in step. */
     this.playout = new Playout(this.clock);
+  }
+
+  /** Whether something on the way holds answers back (held.js). */
+  heldBack() {
+    return this.#held.look();
   }
 
   /** The socket that also brings states and numbers. */
