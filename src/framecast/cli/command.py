@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from framecast import __version__
-from framecast.cli import backup, cameras, config, doctor, mock, serve, tls, token, tunnel
+from framecast.cli import backup, cameras, config, doctor, mock, serve, tls, token, tunnel, user
 from framecast.core.errors import ConfigError, FramecastError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(cameras.app, name="cameras")
+app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(tls.app, name="tls")
 app.add_typer(tunnel.app, name="tunnel")

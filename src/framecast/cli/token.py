@@ -35,7 +35,7 @@ def create(
 ) -> None:
     """Make a token and print it, once: only its hash is kept.
 
-    From then on a server on loopback asks for tokens too, its pages as well: make one for yourself.
+    From then on a server on loopback asks everybody who they are: make an account for yourself (framecast user).
 
     Examples:
 
@@ -57,13 +57,14 @@ def create(
         made = server.call("POST", "/api/v1/tokens", body)
         known = [item["id"] for item in server.call("GET", "/api/v1/cameras")["cameras"]] if camera else []
         is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
+        is_first = is_first and not server.call("GET", "/api/v1/users")["users"]
     else:
         from framecast.service.store.state import State
 
         with State.open(folder) as state:
             made = tokenapi.create(state.credentials, body)
             known = list(configuration.with_changes(state.changes()).settings.cameras)
-            is_first = len(state.credentials.tokens()) == 1
+            is_first = len(state.credentials.tokens()) == 1 and not state.credentials.accounts()
     if as_json:
         console.as_json(made)
     else:
@@ -71,12 +72,10 @@ def create(
         console.note(f'This is the only time that the token "{name}" is shown. Use it as: Authorization: Bearer TOKEN')
     if camera:
         _warn_of_unknown(camera, known)
-    if is_first and "operate" not in right:
-        own = "me" if name != "me" else "myself"
+    if is_first:
         place = options.again(config, data)
         console.note(
-            "From now on every page asks for a token; for yourself: "
-            f"framecast token create {own} --right operate{place}"
+            f"From now on every page asks who you are; to log in yourself: framecast user create me --role owner{place}"
         )
 
 
