@@ -1,0 +1,178 @@
+"""Restoring: what is damaged changes nothing, and who is interrupted goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from framecast.core.errors import ConfigError, Misuse, StateError
+from framecast.service.store import backup, restore
+from framecast.service.store.names import FILE_NAME, KEPT, READY, RESTORING
+from framecast.service.store.state import State
+from tests.service.test_backup import fill, held
+
+Change = Callable[[dict[str, bytes]], None]
+
+
+def rewritten(file: Path, change: Change) -> Path:
+    """The same backup with what somebody did to it."""
+    with zipfile.ZipFile(file) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return file
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5000, -1])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    fill(tmp_path / "data")
+    file = tmp_path / "backup.zip"
+    backup.write(tmp_path / "data", file)
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(Misuse, match="is no backup, or was cut off"):
+        restore.restore(file, tmp_path / "data")
+
+
+def test_no_changed_byte_gets_through(tmp_path: Path) -> None:
+    """Wherever a byte is flipped: it is refused, or nothing that counts is another."""
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    with State.open(data) as state:
+        state.save_camera("yard", {"url": "push:"})
+    (data / "tls").mkdir()
+    (data / "tls" / "ca.key").write_text("key")
+    backup.write(data, file)
+    good, whole = held(data), file.read_bytes()
+    for at in range(0, len(whole), max(len(whole) // 150, 1)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            restore.restore(file, tmp_path / f"back{at}")
+        except (Misuse, StateError):
+            assert list((tmp_path / f"back{at}").iterdir()) == []
+        else:
+            assert held(tmp_path / f"back{at}") == good
+            with State.open(tmp_path / f"back{at}") as state:
+                assert set(state.changes().cameras) == {"yard"}
+
+
+def other_data(entries: dict[str, bytes]) -> None:
+    """Another key, of the same length."""
+    entries["data/tls/ca.key"] = b"eyk"
+
+
+def leave_one_out(entries: dict[str, bytes]) -> None:
+    """A file that is listed is not there."""
+    del entries["data/tls/ca.crt"]
+
+
+def add_one(entries: dict[str, bytes]) -> None:
+    """A file that is not listed."""
+    entries["data/tls/other.key"] = b"x"
+
+
+def climb(name: str) -> Change:
+    """A file with a name that leads out of the folder, listed as it should be."""
+
+    def change(entries: dict[str, bytes]) -> None:
+        table = json.loads(entries.pop(backup.MANIFEST))
+        table["files"][name] = table["files"].pop("tls/ca.crt")
+        entries["data/" + name] = entries.pop("data/tls/ca.crt")
+        entries[backup.MANIFEST] = json.dumps(table).encode()
+
+    return change
+
+
+def newer_format(entries: dict[str, bytes]) -> None:
+    """As a version of the future writes it."""
+    entries[backup.MANIFEST] = json.dumps({"format": 2, "framecast": "9.0", "more": []}).encode()
+
+
+def bad_state(entries: dict[str, bytes]) -> None:
+    """A state file that is none, with its right hash."""
+    table = json.loads(entries[backup.MANIFEST])
+    entries["data/" + FILE_NAME] = data = b"nothing" * 1000
+    table["files"][FILE_NAME] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    entries[backup.MANIFEST] = json.dumps(table).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_data, "damaged: tls/ca.key is not as it was written"),
+        (leave_one_out, "is no whole backup"),
+        (add_one, "other files are in it than it says"),
+        (climb("../outside"), "no name of a file in a data folder"),
+        (climb("/etc/outside"), "no name of a file in a data folder"),
+        (climb("a/../../outside"), "no name of a file in a data folder"),
+        (climb("..\\outside"), "no name of a file in a data folder"),
+        (climb(f"{RESTORING}/{READY}"), "no name of a file in a data folder"),
+        (climb(f"{FILE_NAME}-wal"), "no name of a file in a data folder"),
+        (climb("control.sock"), "no name of a file in a data folder"),
+        (newer_format, r"made by a newer Framecast \(9.0\); update this one first"),
+        (bad_state, "its framecast.db is no good"),
+    ],
+)
+def test_what_is_not_as_it_was_changes_nothing(tmp_path: Path, change: Change, words: str) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    backup.write(data, file)
+    before = held(data)
+    with pytest.raises(Misuse, match=words):
+        restore.restore(rewritten(file, change), data)
+    assert held(data) == before
+    assert not (data / RESTORING).exists()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_who_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Power fails after each of the moves in turn: the folder is refused until a restore has come to its end."""
+    file = tmp_path / "backup.zip"
+    fill(tmp_path / "template")
+    backup.write(tmp_path / "template", file)
+    wanted = held(tmp_path / "template")
+    real, moves = os.replace, 0
+
+    class PowerCut(BaseException):
+        pass
+
+    for survive in range(1, 20):
+        data = tmp_path / f"data{survive}"
+        with State.open(data) as state:
+            state.save_camera("old", {"url": "push:"})
+        (data / "tls").mkdir()
+        (data / "tls" / "mine").write_text("old")
+        moves = 0
+
+        def move(source: Path, target: Path, most: int = survive) -> None:
+            nonlocal moves
+            if moves == most:
+                raise PowerCut
+            moves += 1
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", move)
+        try:
+            restore.restore(file, data)
+        except PowerCut:
+            monkeypatch.undo()
+            with pytest.raises(ConfigError, match="a restore was interrupted here"):
+                State.open(data)
+            restore.restore(file, data)
+        else:
+            monkeypatch.undo()
+            assert survive > 4
+            break
+        assert held(data) == wanted
+        kept = [path for path in (data / KEPT).iterdir() if (path / "tls" / "mine").exists()]
+        assert len(kept) == 1
+        with State.open(kept[0]) as state:
+            assert "old" in state.changes().cameras
+    else:
+        raise AssertionError("it never came to its end")
