@@ -7,7 +7,7 @@ over one WebSocket; `stream.mp4`, for which one camera is coded to H.264). It ha
 The limit is the kernel's (`RLIMIT_DATA`: heap and every private writable mapping; what goes beyond fails in the
 server), since it needs no rights. It knows neither shared libraries nor what the system takes for itself, so the peak
 of resident memory, libraries included, has to stay below `ROOM_BYTES`, too. Threads' stacks are bounded to what they
-can use, for their address space would count. `--cgroup DIR` puts the server into a memory cgroup that you made.
+can use, for their address space would count.
 """
 
 from __future__ import annotations
@@ -91,13 +91,6 @@ async def watch_mp4(session: aiohttp.ClientSession, base: str, seen: Seen) -> No
     seen.ended = "the file ended"
 
 
-def limit(pid: int, cgroup: str) -> None:
-    """Set the bounds of the server that has just started, for all that it takes from now on."""
-    resource.prlimit(pid, resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
-    if cgroup:
-        (Path(cgroup) / "cgroup.procs").write_text(str(pid))
-
-
 def memory(pid: int) -> dict[str, int]:
     """Resident memory now (`rss`, of it `anon`), its peak, and what counts against the limit (`data`), in bytes."""
     names = {"VmRSS": "rss", "RssAnon": "anon", "VmHWM": "peak", "VmData": "data"}
@@ -109,7 +102,7 @@ def memory(pid: int) -> dict[str, int]:
     return found
 
 
-async def small(minutes: float, cgroup: str) -> dict[str, Any]:
+async def small(minutes: float) -> dict[str, Any]:
     """The whole of it; its figures, with `failures` in words."""
     seconds = minutes * 60
     files = pictures(PICTURES, PICTURE_BYTES - STAMP_BYTES, 4)
@@ -121,7 +114,8 @@ async def small(minutes: float, cgroup: str) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         camera = stack.enter_context(Camera(files, cameras=CAMERAS, fps=FPS))
         product = stack.enter_context(Product({f"c{number}": url for number, url in enumerate(camera.urls())}))
-        limit(product.pid, cgroup)
+        # It holds what it has at its start; this is for all that it takes from now on.
+        resource.prlimit(product.pid, resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=SILENCE_S)
@@ -215,10 +209,9 @@ def main() -> int:
     """Exit status 1 when it did not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench.small", description="A small machine for a long time.")
     parser.add_argument("--minutes", type=float, default=60.0, help="after the warm-up [60]")
-    parser.add_argument("--cgroup", default="", metavar="DIR", help="memory cgroup to put the server into")
     options = parser.parse_args()
     build()
-    figures = asyncio.run(small(options.minutes, options.cgroup))
+    figures = asyncio.run(small(options.minutes))
     (OUT / "small").mkdir(parents=True, exist_ok=True)
     (OUT / "small" / "small.json").write_text(json.dumps(figures, indent=1) + "\n")
     for name in ("rss", "anon", "data"):

@@ -8,6 +8,8 @@ import shutil
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -205,6 +207,19 @@ async def test_the_commands(tmp_path: Path, anyio_backend: object, capsys: pytes
     assert not (tmp_path / "data" / "control.sock").exists()
     async with serving(tmp_path, {}) as server:
         assert [camera.camera_id for camera in server.service.cameras] == ["yard"]
+
+
+def test_through_a_pipe(tmp_path: Path) -> None:
+    """As in a container, whose files one can't easily get at."""
+    command = [sys.executable, "-m", "framecast"]
+    fill(tmp_path / "data")
+    sent = subprocess.run([*command, "backup", "-", "--data", tmp_path / "data"], capture_output=True)
+    assert sent.returncode == 0
+    came = subprocess.run(
+        [*command, "restore", "-", "--data", tmp_path / "back"], input=sent.stdout, capture_output=True
+    )
+    assert came.returncode == 0
+    assert held(tmp_path / "back") == held(tmp_path / "data")
 
 
 def test_no_server_starts_beside_a_restore(tmp_path: Path) -> None:
