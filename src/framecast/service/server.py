@@ -31,8 +31,9 @@ from framecast.service.front.rates import SWEEP_S
 from framecast.service.front.routing import Table
 from framecast.service.front.tls import Files, Https, Tls
 from framecast.service.service import Service
-from framecast.service.tunnel import statuspage
+from framecast.service.tunnel import qr, statuspage
 from framecast.service.tunnel.door import Door
+from framecast.service.tunnel.tunnel import Status
 
 log = logging.getLogger("framecast.service.server")
 
@@ -281,6 +282,18 @@ def announce(service: Service, listeners: Listeners) -> None:
             log.warning("%s: devices in %s may push without a token", camera_id, ", ".join(config.publish_from))
     for text in service.configuration.warnings:
         log.warning("%s", text)
+    told = ""
+
+    def tell(status: Status) -> None:
+        nonlocal told
+        if status.url and status.url != told:
+            told = status.url
+            print(f"and from the internet at {told}/", flush=True)
+            if sys.stdout.isatty():
+                print(qr.terminal(told), flush=True)
+
+    tell(service.tunnel.status)
+    service.tunnel.on_change.append(tell)
 
 
 def event_loop() -> asyncio.AbstractEventLoop:

@@ -77,6 +77,7 @@ def facts(service: Service, call: Call) -> dict[str, Any]:
             "expires": https.tls.expires_s,
         },
         "needs_https": list(NEEDS_HTTPS),
+        "buffered": service.tunnel.is_buffered_for(client.host) if client.forwarded else False,
         "m5_camera": m5.camera_id if m5 is not None and seen else None,
         **({"url": service.url} if call.grant is CONTROL else {}),
     }

@@ -146,11 +146,10 @@ class Tunnel:
         """Whether there is a tunnel, or is about to be one."""
         return self.status.state not in (Phase.OFF, Phase.FAILED)
 
-    @property
-    def is_buffered(self) -> bool:
-        """Whether answers that come through it are held back on the way, as far as is known."""
-        result = self.status.selftest
-        return self.runs and result is not None and result.verdict == "buffered"
+    def is_buffered_for(self, host: str) -> bool:
+        """Whether answers to somebody who calls this server ``host`` are held back on the way, as far as is known."""
+        url, result = self.status.url, self.status.selftest
+        return url == f"https://{host}" and result is not None and result.verdict == "buffered"
 
     def configured(self) -> Wish | None:
         """The tunnel that is to be opened at the start; None for none."""

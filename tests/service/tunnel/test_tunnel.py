@@ -1,0 +1,317 @@
+"""A server with a tunnel: from the command to somebody on the internet, through the stand-in for `cloudflared`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from framecast.core.errors import ConfigError
+from framecast.core.supervise import Backoff
+from framecast.service.access.rights import CONTROL
+from framecast.service.accounts import tokenapi
+from framecast.service.errors import ApiError
+from framecast.service.store.state import State
+from framecast.service.tunnel import tunnel as tunnels
+from framecast.service.tunnel.entrance import Entrance, ProviderName
+from framecast.service.tunnel.selftest import SelfTest
+from framecast.service.tunnel.tunnel import Phase, Tunnel
+from tests.service.serving import Server, jpeg, serving, until
+from tests.service.tunnel.edge import NAME, Resolver, Standin, certificate, free_port
+
+pytestmark = pytest.mark.anyio
+URL = f"https://{NAME}"
+CLIENT = "203.0.113.7"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new name is known at once here."""
+    monkeypatch.setattr(tunnels, "LOOK_AGAIN_S", (0.0, 0.1, 0.2, 0.5))
+
+
+class Exposed:
+    """A server with a token, a tunnel that can be opened, and a client on the internet."""
+
+    def __init__(self, server: Server, standin: Standin, client: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.standin = standin
+        self.client = client
+
+    @property
+    def tunnel(self) -> Tunnel:
+        return self.server.service.tunnel
+
+    async def start(self, **body: Any) -> None:
+        """Open the tunnel, and wait until it is online."""
+        await self.tunnel.start(self.tunnel.wish({"provider": "cloudflare", **body}))
+        await until(lambda: self.tunnel.status.state is Phase.ONLINE)
+
+    async def push(self, picture: bytes, headers: dict[str, str]) -> None:
+        """Push a picture from near."""
+        headers = {**headers, "Content-Type": "image/jpeg"}
+        await self.server.json("POST", "/api/v1/cameras/cam/frames", data=picture, headers=headers)
+
+
+@asynccontextmanager
+async def exposed(
+    folder: Path, *, options: dict[str, Any] | None = None, tokens: bool = True, **plan: Any
+) -> AsyncIterator[Exposed]:
+    """All of that."""
+    port = free_port()
+    files, authority = certificate(folder)
+    trust = ssl.create_default_context(cadata=authority.decode())
+    plan = {"edge": {**files, "port": port}, **plan}
+    standin = Standin(folder, **plan)
+    settings = {"tunnel.cloudflared": str(standin.program), "tunnel.status_port": 0, **(options or {})}
+    connector = aiohttp.TCPConnector(resolver=Resolver(port), ssl=trust)
+    async with (
+        serving(folder, options=settings, tokens=tokens) as server,
+        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client,
+    ):
+        tunnel = server.service.tunnel
+        tunnel.selftest = SelfTest(resolver=Resolver(port), trust=trust)
+        tunnel._backoff = Backoff(first_s=0.02, cap_s=0.05)
+        yield Exposed(server, standin, client)
+
+
+async def test_somebody_on_the_internet_gets_in_with_a_token_only(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        made = await here.server.service.desk.create_token({"name": "eve", "rights": ["watch", "publish"]})
+        await here.start()
+        assert here.tunnel.status.url == URL
+        async with here.client.get(URL + "/api/v1/cameras") as answer:
+            assert answer.status == 401
+        headers = {"Authorization": f"Bearer {made['secret']}"}
+        async with here.client.get(URL + "/api/v1/cameras", headers=headers) as answer:
+            assert answer.status == 200
+        await here.push(jpeg(1), headers)
+        async with here.client.get(URL + "/api/v1/cameras/cam/snapshot.jpg", headers=headers) as answer:
+            assert await answer.read() == jpeg(1)
+        async with here.client.get(URL + "/api/v1/cameras/cam/stream.mjpeg", headers=headers) as answer:
+            assert (await answer.content.readuntil(b"\r\n\r\n")).startswith(b"--frame\r\n")
+            (viewer,) = here.server.camera().stream.viewers.values()
+            assert viewer.address == CLIENT
+        async with here.client.ws_connect(URL + "/api/v1/ws", headers={**headers, "Origin": URL}) as socket:
+            await socket.send_json({"type": "ping"})
+            assert (await socket.receive(timeout=10)).type == aiohttp.WSMsgType.TEXT
+
+
+async def test_nobody_passes_for_somebody_near(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        forged = {"X-Forwarded-For": "127.0.0.1", "CF-Connecting-IP": "127.0.0.1", "X-Real-IP": "127.0.0.1"}
+        body = {"name": "owner", "rights": ["operate"]}
+        async with here.client.post(URL + "/api/v1/tokens", json=body, headers=forged) as answer:
+            assert answer.status == 401
+        async with here.client.get(URL + "/api/v1/system", headers=forged) as answer:
+            facts = await answer.json()
+        assert facts["secure"]
+        assert facts["https"] is None
+        for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}, {"CF-Connecting-IP": "nonsense"}):
+            fields = CIMultiDictProxy(CIMultiDict(headers))
+            client = here.server.service.entrance.client("127.0.0.1", fields, "/", secure=False)
+            assert client.address == "tunnel"
+
+
+@pytest.mark.parametrize(
+    ("provider", "fields", "address"),
+    [
+        ("ngrok", [("X-Forwarded-For", "10.0.0.1, 198.51.100.23")], "198.51.100.23"),
+        ("ngrok", [("X-Forwarded-For", "10.0.0.1"), ("X-Forwarded-For", "198.51.100.23")], "198.51.100.23"),
+        ("ngrok", [("CF-Connecting-IP", "127.0.0.1"), ("X-Forwarded-For", "198.51.100.23")], "198.51.100.23"),
+        ("cloudflare", [("X-Forwarded-For", "10.0.0.1"), ("CF-Connecting-IP", "2001:DB8::1")], "2001:db8::1"),
+    ],
+)
+async def test_by_which_header_somebody_is_known(
+    provider: ProviderName, fields: list[tuple[str, str]], address: str
+) -> None:
+    entrance = Entrance()
+    entrance.provider = provider
+    client = entrance.client("127.0.0.1", CIMultiDictProxy(CIMultiDict(fields)), "/", secure=False)
+    assert (client.address, client.secure, client.forwarded) == (address, True, True)
+
+
+async def test_a_network_that_may_push_is_not_the_internet(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.server.service.change_camera("cam", {"publish_from": ["127.0.0.0/8"]}, CONTROL)
+        await here.server.push(jpeg(1))
+        await here.start()
+        picture = {"data": jpeg(2), "headers": {"Content-Type": "image/jpeg", "X-Forwarded-For": "127.0.0.1"}}
+        async with here.client.post(URL + "/api/v1/cameras/cam/frames", **picture) as answer:
+            assert answer.status == 401
+
+
+async def test_it_refuses_while_nothing_protects_the_server(tmp_path: Path) -> None:
+    async with exposed(tmp_path, tokens=False) as here:
+        words = await here.server.error("POST", "/api/v1/tunnel", 409, "not_exposed", json={"provider": "cloudflare"})
+        assert "framecast user create" in words
+        assert here.tunnel.status.state is Phase.OFF
+        assert here.standin.calls == []
+
+
+async def test_at_the_start_that_is_an_error_of_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="neither accounts nor tokens"):
+        async with exposed(tmp_path, tokens=False, options={"tunnel.provider": "cloudflare"}):
+            pass
+
+
+async def test_it_goes_with_the_last_token(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        pid = here.standin.calls[0]["pid"]
+        assert not here.server.service.access.open
+        await here.server.service.desk.revoke_token("somebody", forget=True)
+        await until(lambda: here.tunnel.status.state is Phase.OFF)
+        await until(lambda: here.server.service.access.open)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_stopping_disconnects_who_came_through_it_and_nobody_else(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        made = await here.server.service.desk.create_token({"name": "eve", "rights": ["watch", "publish"]})
+        headers = {"Authorization": f"Bearer {made['secret']}"}
+        await here.push(jpeg(1), headers)
+        await here.start()
+        stream = "/api/v1/cameras/cam/stream.mjpeg"
+        async with (
+            here.client.get(URL + stream, headers=headers) as far,
+            here.server.client.get(here.server.url + stream, headers=headers) as near,
+        ):
+            await far.content.readuntil(b"\r\n\r\n")
+            await near.content.readuntil(b"\r\n\r\n")
+            await here.tunnel.stop()
+            with pytest.raises(aiohttp.ClientError):
+                async with asyncio.timeout(5):
+                    while await far.content.read(65_536):
+                        pass
+                    raise aiohttp.ClientConnectionError  # an end is an end, too
+            await until(lambda: len(here.server.camera().stream.viewers) == 1)
+            await here.push(jpeg(2), headers)
+            await near.content.readuntil(b"--frame\r\n")
+
+
+async def test_one_that_crashes_is_started_again_under_its_new_name(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        here.standin.plan(name="other-words.trycloudflare.com")
+        os.kill(here.standin.calls[0]["pid"], signal.SIGKILL)
+        await until(lambda: here.tunnel.status.url == "https://other-words.trycloudflare.com")
+        assert here.tunnel.status.state is Phase.ONLINE
+        assert here.tunnel.status.reconnects == 1
+        assert here.tunnel.status.error == ""
+
+
+async def test_an_interruption_is_told_of(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        pid = here.standin.calls[0]["pid"]
+        os.kill(pid, signal.SIGUSR1)
+        await until(lambda: here.tunnel.status.state is Phase.WAITING)
+        assert "lost its connection" in here.tunnel.status.error
+        assert here.tunnel.status.url == URL
+        os.kill(pid, signal.SIGUSR2)
+        await until(lambda: here.tunnel.status.state is Phase.ONLINE)
+        assert here.tunnel.status.reconnects == 1
+
+
+async def test_what_can_not_be_mended_by_trying_again_fails(tmp_path: Path) -> None:
+    async with exposed(tmp_path, options={"tunnel.cloudflared": "cloudflared-that-is-not-there"}) as here:
+        await here.tunnel.start(here.tunnel.wish({"provider": "cloudflare"}))
+        await until(lambda: here.tunnel.status.state is Phase.FAILED)
+        assert "install cloudflared" in here.tunnel.status.error
+        assert not here.tunnel.runs
+
+
+async def test_its_way_in_is_open_as_long_as_it_is(tmp_path: Path) -> None:
+    port = free_port()
+    async with exposed(tmp_path, options={"tunnel.port": port}) as here:
+        await here.start()
+        assert here.standin.calls[0]["arguments"][-1] == f"http://127.0.0.1:{port}"
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await here.tunnel.stop()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_without_a_network_it_goes_on_trying(tmp_path: Path) -> None:
+    async with exposed(tmp_path, how="no-network") as here:
+        await here.tunnel.start(here.tunnel.wish({}))
+        await until(lambda: len(here.standin.calls) >= 3)
+        assert here.tunnel.status.state is Phase.STARTING
+        assert "no such host" in here.tunnel.status.error
+        await here.tunnel.stop()
+        assert here.tunnel.status.state is Phase.OFF
+
+
+async def test_the_self_test_sees_that_pictures_come_through(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        await until(lambda: here.tunnel.status.selftest)
+        assert here.tunnel.status.selftest is not None
+        assert here.tunnel.status.selftest.verdict == "good"
+        async with here.client.get(URL + "/api/v1/system") as answer:
+            assert (await answer.json())["buffered"] is False
+
+
+async def test_the_self_test_notices_a_proxy_that_holds_back(tmp_path: Path) -> None:
+    async with exposed(tmp_path, hold_bytes=65_536) as here:
+        await here.start()
+        await until(lambda: here.tunnel.status.selftest)
+        assert here.tunnel.status.selftest is not None
+        assert here.tunnel.status.selftest.verdict == "buffered"
+        async with here.client.get(URL + "/api/v1/system") as answer:
+            assert (await answer.json())["buffered"] is True
+        assert (await here.server.json("GET", "/api/v1/system"))["buffered"] is False  # near, nothing is held back
+
+
+async def test_the_self_test_tells_what_else_may_be(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        selftest = here.tunnel.selftest
+        assert (await selftest.run("https://elsewhere.example")).verdict == "unreachable"  # its certificate
+        here.standin.plan(edge=None)
+        assert (await SelfTest(resolver=Resolver(free_port())).run(URL)).verdict == "unreachable"
+
+
+async def test_a_configured_tunnel_is_opened_at_the_start(tmp_path: Path) -> None:
+    with State.open(tmp_path / "data") as state:
+        tokenapi.create(state.credentials, {"name": "me", "rights": ["operate"]})
+    async with exposed(tmp_path, tokens=False, options={"tunnel.provider": "cloudflare"}) as here:
+        await until(lambda: here.tunnel.status.state is Phase.ONLINE)
+        assert here.tunnel.status.url == URL
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"provider": "other"}, "one of ngrok, cloudflare"),
+        ({"domain": "a b"}, "a name such as"),
+        ({"domain": "-x.example"}, "a name such as"),
+        ({"program": "/bin/sh"}, "not known"),
+        ({"cloudflared": "/bin/sh"}, "not known"),
+        ({"authtoken": 5}, "a text"),
+        ({"authtoken": "a\nb"}, "a text"),
+    ],
+)
+async def test_what_may_not_be_asked_for(tmp_path: Path, body: dict[str, Any], words: str) -> None:
+    async with serving(tmp_path) as server:
+        assert words in await server.error("POST", "/api/v1/tunnel", 400, "bad_value", json=body)
+
+
+async def test_a_tunnel_made_at_cloudflare_needs_its_name_and_port(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        for body in ({"cloudflare_token": "eyJ"}, {"domain": "cams.example.net"}):
+            with pytest.raises(ApiError, match="Cloudflare"):
+                await here.start(**body)
