@@ -30,6 +30,7 @@ ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 DESK = {"width": 1440, "height": 900}
+TABLET = {"width": 820, "height": 1180}
 PHONE = {"width": 390, "height": 844}
 
 Start = Callable[..., "Process"]
@@ -63,6 +64,11 @@ class Process:
                 self.url = words[0].rstrip("/")
                 return
         raise AssertionError(self._log.read_text())
+
+    def line_with(self, part: str) -> str:
+        """The next line it prints that has this in it."""
+        assert self._process.stdout is not None
+        return next(line.strip() for line in self._process.stdout if part in line)
 
     def stop(self) -> None:
         """End it: a server has to do so cleanly, a device just loses its power. Safe to call twice."""

@@ -23,6 +23,8 @@ PAGES = {
     "/cameras/{id}": "camera.html",
     "/mjpeg": "mjpeg.html",
     "/analytics": "analytics.html",
+    "/access": "access.html",
+    "/setup": "setup.html",
     "/docs": "docs.html",
 }
 """Route of each page and the file that answers it."""

@@ -221,9 +221,9 @@ class Keyring:
         """Sessions whose time is over."""
         return [session for session in self._sessions.values() if session.expires_s <= now_s]
 
-    def last_used_s(self, account: Account) -> float | None:
-        """When an account was last used, in Unix seconds."""
-        return self._account_uses.of(account.id)
+    def last_used_s(self, holder: Account | Token) -> float | None:
+        """When an account or a token was last used, in Unix seconds."""
+        return (self._account_uses if isinstance(holder, Account) else self._token_uses).of(holder.id)
 
     def note_log_in(self, account: Account, now_s: float) -> None:
         """An account was entered."""

@@ -94,7 +94,10 @@ class Desk:
 
     async def tokens(self) -> list[dict[str, Any]]:
         """All tokens, without their secrets."""
-        return [tokenapi.describe(token) for token in await self._blocking(self._credentials.tokens)]
+        return [
+            {**tokenapi.describe(token), "last_used": self._keyring.last_used_s(token)}
+            for token in await self._blocking(self._credentials.tokens)
+        ]
 
     async def create_token(self, body: dict[str, Any]) -> dict[str, Any]:
         """A new token, with its secret.

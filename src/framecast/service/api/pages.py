@@ -15,6 +15,8 @@ SUMMARIES = {
     "/cameras/{id}": "One camera, with its numbers and settings.",
     "/mjpeg": "One camera on a plain canvas.",
     "/analytics": "What happened to the cameras over hours and days.",
+    "/access": "People, tokens, sessions, the log of changes, the tunnel.",
+    "/setup": "Where owner links and invitations lead.",
     "/docs": "The reference of this API.",
 }
 

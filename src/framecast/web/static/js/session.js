@@ -92,10 +92,10 @@ class Entrance {
   /** Builds what fits the state: by password where there are accounts, else by token. */
   #show(state) {
     if (state === null) return;
-    const kind = this.#chosen ?? (state.accounts ? "password" : state.setup ? "setup" : "token");
+    const kind = this.#chosen ?? (state.accounts ? "password" : "token");
     if (kind === this.#kind) return;
     this.#kind = kind;
-    const build = { password: byPassword, setup: bySetup, token: byToken }[kind];
+    const build = kind === "password" ? byPassword : byToken;
     this.element.replaceChildren(...build(this.#titled, (other) => this.#choose(other, state), (fields, said) => this.#try(fields, said)));
     if (this.element.isConnected) this.element.querySelector("input")?.focus();
   }
@@ -181,18 +181,23 @@ function byToken(titled, choose, attempt) {
     titled ? h("p", {}, "This server shows its cameras only to those who hold a token.") : null,
     entry(attempt, [token], () => ({ key: token.input.value.trim() }), "Open"),
     people ? other("Use a name and password instead", () => choose("password")) : null,
-    h("p", { class: "quiet" }, "The owner of the server makes one with"),
-    h("fc-copy", { text: "framecast token create NAME --right watch" }),
-    h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
+    h("p", { class: "quiet" }, people ? "An owner makes one on the page “Access”." : "Where the server runs one is made with"),
+    people ? null : h("fc-copy", { text: "framecast token create NAME --right watch" }),
+    people ? null : h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
+    known?.setup ? ownerless() : null,
   ].filter(Boolean);
 }
 
-function bySetup(titled, choose) {
-  return [
-    titled ? h("h1", {}, "Nobody owns this server yet") : null,
-    h("p", {}, "When it started it printed a link that ends in /setup#…, once. Whoever opens it becomes the owner, and can invite others."),
-    h("p", { class: "quiet" }, "The link is gone? A new one is printed when the server starts anew. Or make the owner where the server runs:"),
-    h("fc-copy", { text: "framecast user create NAME --role owner" }),
-    other("Use a token instead", () => choose("token")),
-  ].filter(Boolean);
+function ownerless() {
+  return h(
+    "section",
+    { class: "ownerless stack-tight" },
+    h("h2", {}, "Nobody owns this server yet"),
+    h(
+      "p",
+      {},
+      "When it started it printed a link that ends in /setup#…, which works once: whoever opens it becomes the owner, and invites others. " +
+        "With each start a new one is printed.",
+    ),
+  );
 }

@@ -1,7 +1,7 @@
 // Tabs as the ARIA practices describe them: one in the tab order, arrow keys move, panels follow.
 
-/** Wires every [role=tablist] of the page; `changed(name)` is told which panel opened. */
-export function setUpTabs(list, changed) {
+/** Wires every [role=tablist] of the page; `changed(name)` is told which panel opened, `first` to begin with. */
+export function setUpTabs(list, changed, first = "") {
   const tabs = [...list.querySelectorAll("[role=tab]")];
   const choose = (tab, focus) => {
     for (const other of tabs) {
@@ -25,5 +25,5 @@ export function setUpTabs(list, changed) {
     event.preventDefault();
     choose(shown.at(to % shown.length), true);
   });
-  choose(tabs[0], false);
+  choose(tabs.find((tab) => tab.dataset.name === first) ?? tabs[0], false);
 }

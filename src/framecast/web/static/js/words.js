@@ -199,8 +199,8 @@ export function advise(code) {
 /** What an ApiError means to the person who pressed the button. */
 export function apology(error) {
   if (error.status === 0) return "The server does not answer. Nothing was changed.";
-  if (error.status === 401) return "This needs a token. Nothing was changed.";
-  // Other refusals (of an address, of another site's page) are about no token, and say what they are about.
-  if (error.status === 403 && error.code === "forbidden") return "Your token does not allow this. Nothing was changed.";
+  if (error.status === 401) return "You are not logged in any more. Nothing was changed.";
+  // Other refusals (of an address, of another site's page, of a password) say what they are about.
+  if (error.status === 403 && error.code === "forbidden") return "You may not do this here. Nothing was changed.";
   return error.message;
 }
