@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import lru_cache
 
 from aiohttp import web
@@ -33,7 +33,6 @@ class Defence:
         rates: How many there may be.
         allowed_hosts: Names that are ours, from the configuration.
         allowed_origins: Pages that are as good as ours.
-        known_hosts: Further names by which this server is reached just now, a tunnel's.
     """
 
     def __init__(
@@ -41,12 +40,10 @@ class Defence:
         rates: Rates,
         allowed_hosts: Collection[str] = (),
         allowed_origins: Collection[str] = (),
-        known_hosts: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.rates = rates
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = allowed_origins
-        self._known_hosts = known_hosts
 
     def count(self, client: Client, holder: str = "") -> None:
         """Count a request of an address, or of a holder once that is known.
@@ -80,7 +77,7 @@ class Defence:
         """
         if grant.kind != "none" or client.secure or not client.host:
             return
-        if not is_near(client.host) and host_name(client.host) not in self._hosts | set(self._known_hosts()):
+        if not is_near(client.host) and host_name(client.host) not in self._hosts:
             raise ApiError(
                 421,
                 "wrong_host",

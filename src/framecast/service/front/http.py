@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -93,7 +93,6 @@ class Front:
         access: Who may do what.
         rules: Limits and allowed names.
         proxies: Whose word counts about who is asking.
-        known_hosts: Names by which this server is reached just now besides those in the rules.
         answer: Has a call answered; what keeps the audit log stands there.
     """
 
@@ -103,7 +102,6 @@ class Front:
         access: Callable[[], Access],
         rules: Rules,
         proxies: Proxies,
-        known_hosts: Callable[[], Collection[str]] = frozenset,
         answer: Handler | None = None,
     ) -> None:
         self.table = table
@@ -119,7 +117,7 @@ class Front:
             shared=proxies.trusts,
         )
         self.rates = Rates(rules.requests_per_s, rules.requests_burst, rules.received_bytes_per_s)
-        self._defence = Defence(self.rates, rules.allowed_hosts, rules.allowed_origins, known_hosts)
+        self._defence = Defence(self.rates, rules.allowed_hosts, rules.allowed_origins)
         self._servers: list[Server] = []
         self._refused_quietly = Quietly(10.0)
         self._proxy_quietly = Quietly(3600.0)
