@@ -103,7 +103,8 @@ async def test_its_health_is_that_of_the_server(tmp_path: Path, anyio_backend: o
 
 
 def test_every_setting_that_they_give_exists() -> None:
-    known = {name for setting in schema.settings_table().values() for name in setting.env} | {"FRAMECAST_CAMERAS"}
+    known = {name for setting in schema.settings_table().values() for name in setting.env}
+    known |= {"FRAMECAST_CAMERAS", "FRAMECAST_CONFIG"}
     for text in (DOCKERFILE, COMPOSE, UNIT, json.dumps(FLY)):
         for name in re.findall(r"FRAMECAST_[A-Z_]+", text):
             assert name in known, name

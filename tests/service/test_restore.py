@@ -176,3 +176,8 @@ def test_who_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert "old" in state.changes().cameras
     else:
         raise AssertionError("it never came to its end")
+
+
+def test_what_is_mounted_is_found_before_anything_moves() -> None:
+    assert Path("/proc") in restore.mounts_below(Path("/"))
+    assert restore.mounts_below(Path("/proc/self")) == []

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -98,9 +99,19 @@ def _see_that_it_fits(file: Path, folder: Path, contents: Contents) -> None:
         raise StateError(
             f"the backup needs {contents.size_bytes / 2**20:.0f} MiB, and {folder} has room for {free / 2**20:.0f}"
         )
-    for entry in folder.iterdir():
-        if contents.whole and entry.name not in NOT_OURS and entry.is_mount():
-            raise StateError(f"{entry} is a file system of its own and can't be moved aside; unmount it first")
+    for mount in mounts_below(folder.resolve()) if contents.whole else ():
+        raise StateError(f"{mount} is mounted there and can't be moved aside; unmount it first")
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """Folders, and single files, that are mounted below this one; empty where the system doesn't say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []
+    # The fifth field; spaces and the like are octal in it. See proc(5).
+    places = [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split(" ")[4]) for line in lines]
+    return [Path(place) for place in places if folder in Path(place).parents]
 
 
 def _prepare(stage: Path) -> None:
