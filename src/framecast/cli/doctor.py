@@ -1,4 +1,4 @@
-"""``framecast doctor``: look at a camera the way the server would, and say what is wrong with it."""
+"""``framecast doctor``: look at the server itself, or at a camera the way it would, and say what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from framecast.cli import console, options
+from framecast.cli import checkup, console, options
 from framecast.cli.control import CommandError, Server, elsewhere
 
 Add = Callable[[dict[str, Any]], None]
@@ -31,7 +31,10 @@ def _show_encoders(wanted: bool) -> None:
 
 
 def doctor(
-    target: Annotated[str, typer.Argument(metavar="URL|ID", help="A URL, a bare address or the id of a camera.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL|ID]", help="A URL, a bare address or the id of a camera. [the server itself]"),
+    ] = None,
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -40,11 +43,13 @@ def doctor(
         typer.Option("--encoders", is_eager=True, callback=_show_encoders, help="Try the H.264 encoders instead."),
     ] = False,
 ) -> None:
-    """Probe a camera and explain: which firmware it speaks like, how well it runs, what is wrong and what to do.
+    """Look at the server and its machine, or probe a camera, and explain what is wrong and what to do.
 
-    Exit status 1 when it gives no pictures.
+    Exit status 1 when something is wrong with the server, or the camera gives no pictures.
 
     Examples:
+
+      framecast doctor
 
       framecast doctor 192.168.1.20
 
@@ -52,6 +57,9 @@ def doctor(
 
       framecast doctor --encoders
     """
+    if target is None:
+        checkup.check(config, data, as_json=as_json)
+        return
     findings = _Findings(quiet=as_json)
     _probe(target, config, data, findings.add)
     result = findings.result
