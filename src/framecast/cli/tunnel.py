@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Put the server on the internet, through ngrok or Cloudflare.")
 
-PATIENCE_S = 90.0
+PATIENCE_S = 75.0
+"""Time to come online: more than `cloudflared` has to connect."""
 PERIOD_S = 0.25
 _NAMES = {"ngrok": "ngrok", "cloudflare": "Cloudflare"}
 
@@ -68,9 +69,13 @@ def start(
     wish = {"provider": chosen, "domain": settings.tunnel.domain, token: getattr(settings.tunnel, token)}
     answer = server.call("POST", "/api/v1/tunnel", {key: value for key, value in wish.items() if value})
     until_s = time.monotonic() + PATIENCE_S
+    told = ""
     while answer["state"] in ("starting", "waiting") and time.monotonic() < until_s:
         time.sleep(PERIOD_S)
         answer = server.call("GET", "/api/v1/tunnel")
+        if answer["state"] != "failed" and answer["error"] not in ("", told):
+            told = answer["error"]
+            console.note(f"Not yet: {told}")
     if answer["state"] != "online":
         why = answer["error"] or f"nothing came of it within {PATIENCE_S:.0f} s"
         if answer["state"] in ("starting", "waiting"):

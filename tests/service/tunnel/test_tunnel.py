@@ -136,9 +136,22 @@ async def test_by_which_header_somebody_is_known(
     provider: ProviderName, fields: list[tuple[str, str]], address: str
 ) -> None:
     entrance = Entrance()
-    entrance.provider = provider
+    entrance.provider, entrance.host = provider, NAME
+    fields = [*fields, ("Host", NAME)]
     client = entrance.client("127.0.0.1", CIMultiDictProxy(CIMultiDict(fields)), "/", secure=False)
     assert (client.address, client.secure, client.forwarded) == (address, True, True)
+
+
+async def test_a_page_of_another_site_that_finds_the_way_in_gets_nothing_by_it(tmp_path: Path) -> None:
+    port = free_port()
+    async with exposed(tmp_path, options={"tunnel.port": port}) as here:
+        await here.server.service.change_camera("cam", {"public": ["watch"]}, CONTROL)
+        await here.start()
+        async with here.client.get(URL + "/api/v1/cameras") as answer:  # shown to everybody who has the address
+            assert answer.status == 200
+        rebound = {"Host": f"evil.example:{port}"}
+        async with here.server.client.get(f"http://127.0.0.1:{port}/api/v1/cameras", headers=rebound) as answer:
+            assert answer.status == 421
 
 
 async def test_a_network_that_may_push_is_not_the_internet(tmp_path: Path) -> None:

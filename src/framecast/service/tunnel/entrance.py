@@ -22,24 +22,29 @@ class Entrance(Proxies):
 
     Attributes:
         provider: Whose tunnel it is.
+        host: The public name, once it is known.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.any = True
         self.provider: ProviderName = "ngrok"
+        self.host = ""
 
     def trusts(self, address: str) -> bool:
         """Yes: only the tunnel's own end connects here, for many."""
         return True
 
     def client(self, peer: str, headers: Headers, path: str, *, secure: bool) -> Client:
-        """Who sent a request: over HTTPS, as all public addresses are.
+        """Who sent a request: over HTTPS if by the public name, which is served by nothing else.
 
-        Their service adds what it saw on the right of what a client may have written.
+        Their service adds what it saw on the right of what a client may have written. By another name somebody on this
+        machine found the port, a page of another site in a browser here for example.
         """
         told = headers.getall(_BY[self.provider], [""])[-1].rpartition(",")[2].strip()
-        return Client(_address(told), headers.get("Host", ""), True, "", forwarded=True, peer=peer)
+        host = headers.get("Host", "")
+        is_public = host.lower() == self.host != ""
+        return Client(_address(told), host, is_public, "", forwarded=True, peer=peer)
 
 
 def _address(text: str) -> str:

@@ -193,7 +193,7 @@ class Tunnel:
             if self.runs:
                 raise ApiError(409, "tunnel_runs", f"A tunnel of {self.status.provider} runs already; stop it first")
             await self._stop()
-            self._entrance.provider = wish.provider
+            self._entrance.provider, self._entrance.host = wish.provider, ""
             try:
                 port = await self.open_entrance(self._settings.port)
             except OSError as error:
@@ -238,6 +238,7 @@ class Tunnel:
         before = self.status
         if before.state is Phase.ONLINE and before.url == url:
             return
+        self._entrance.host = url.removeprefix("https://").rstrip("/")
         came_back = before.state is not Phase.ONLINE and before.url is not None
         self._set(
             replace(
