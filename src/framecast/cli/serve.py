@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -129,14 +130,32 @@ def _see_that_none_runs(configuration: Configuration, what: str) -> None:
     server = Server.find(configuration.settings.server.data)
     if server is not None:
         where = f" at {server.url}" if server.url else ""
-        console.note(
-            f"framecast: {what} already runs{where} (Ctrl-C there stops it); a second one needs --data and --port"
-        )
+        words = f"{what} already runs{where} (Ctrl-C there stops it); a second one needs --data and --port"
+        _say_in_json(configuration, words)
+        console.note(f"framecast: {words}")
+        raise typer.Exit(2)
+
+
+def _say_in_json(configuration: Configuration, words: str) -> None:
+    """Where the log is JSON, say there why nothing is served, and exit; who reads it can read nothing else."""
+    if configuration.settings.log.format == "json":
+        from framecast.service.operations import logs
+
+        logs.configure(configuration.settings.log.level, "json")
+        logging.getLogger("framecast.cli").critical("%s", words)
         raise typer.Exit(2)
 
 
 def _listening(configuration: Configuration, run: Callable[[], int]) -> None:
-    """Run, and exit with its status; an address that can't be used becomes a line that says what to change."""
+    """Run, and exit with its status; what keeps it from serving becomes one line that says what to change."""
+    try:
+        _run(configuration, run)
+    except ConfigError as error:
+        _say_in_json(configuration, str(error))
+        raise
+
+
+def _run(configuration: Configuration, run: Callable[[], int]) -> None:
     try:
         raise typer.Exit(run())
     except OSError as error:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
+from types import TracebackType
 from typing import ClassVar, Literal
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
@@ -45,15 +47,22 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": _short(record.name),
             "message": record.getMessage(),
-            **{key: value for key, value in record.__dict__.items() if key not in _STANDARD},
         }
+        # What came along can't take the place of these.
+        entry = {key: value for key, value in record.__dict__.items() if key not in _STANDARD} | entry
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+        try:
+            return json.dumps(entry, default=str, allow_nan=False)
+        except ValueError:  # a number that JSON has not
+            return json.dumps({key: str(value) for key, value in entry.items()})
 
 
 def configure(level: str, form: Literal["text", "json"]) -> None:
-    """Send all log lines of this process to standard error."""
+    """Send all log lines of this process to standard error.
+
+    With ``json`` nothing else is written there: warnings of libraries, and whatever nobody caught, become lines, too.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(colour=sys.stderr.isatty()))
     root = logging.getLogger()
@@ -61,6 +70,18 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     root.setLevel(level.upper())
     for name in ("asyncio", "aioice", "aiortc"):  # they tell of every step, and anybody can make them step
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(form == "json")
+    if form == "json":
+        sys.excepthook = _uncaught
+        threading.excepthook = lambda given: _uncaught(given.exc_type, given.exc_value, given.exc_traceback)
+        sys.unraisablehook = lambda given: _uncaught(given.exc_type, given.exc_value, given.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    if issubclass(kind, (KeyboardInterrupt, SystemExit)):
+        return
+    given = (kind, error if error is not None else kind(), traceback)
+    logging.getLogger("framecast").critical("nobody caught this: %s", error, exc_info=given)
 
 
 def _short(name: str) -> str:
