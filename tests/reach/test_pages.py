@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from framecast.web import PAGES
 from tests.reach.proxy import Buffering, Proxy, nginx
 from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, Process
 from tests.web.playing import place, shown
@@ -109,10 +110,12 @@ def held_back(page: Page, root: str) -> bool:
     return found
 
 
-@pytest.mark.parametrize("prefix", ["", "/cams"])
-def test_the_pages_work(chromium: Browser, tmp_path: Path, prefix: str) -> None:
+def test_the_pages_work_below_a_path(chromium: Browser, tmp_path: Path) -> None:
+    prefix = "/cams"
     with visiting(chromium, tmp_path, prefix=prefix) as visit:
         page, url = visit.page, visit.proxy.url
+        refused: list[str] = []
+        page.on("response", lambda told: refused.append(told.url) if told.status >= 400 else None)
         page.goto(url + "/")
         page.wait_for_function("""() => document.querySelector("framecast-player")?.state === "live" """)
         assert page.evaluate("() => performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
@@ -124,7 +127,6 @@ def test_the_pages_work(chromium: Browser, tmp_path: Path, prefix: str) -> None:
         page.get_by_role("link", name="All cameras").click()
         page.wait_for_url(f"{url}/")
         page.goto(f"{url}/mjpeg?camera=cam")
-        page.get_by_role("button", name="Connect").click()
         expect(page.locator("#fps")).not_to_have_text("–")
         manifest = page.evaluate(
             """async () => {
@@ -138,6 +140,10 @@ def test_the_pages_work(chromium: Browser, tmp_path: Path, prefix: str) -> None:
         assert manifest == [url + "/", url + "/", True]
         page.goto(url + "/docs")
         expect(page.locator("#routes")).to_contain_text("/api/v1/cameras")
+        for path in PAGES:
+            page.goto(url + path.replace("{id}", "cam"))
+            page.wait_for_function("() => document.body.innerText.trim().length > 0")
+        assert refused == []
         page.goto(url + "/no/such/page")
         page.get_by_role("link", name="All cameras").click()
         page.wait_for_url(f"{url}/")
@@ -208,3 +214,11 @@ def test_a_proxy_without_sockets(chromium: Browser, tmp_path: Path) -> None:
         picture_moves(page)
         failures: list[dict[str, Any]] = page.evaluate("() => window.player.stats.failures")
         assert "lets no WebSocket through" in failures[0]["why"]
+        page.goto(visit.proxy.url + "/")
+        expect(page.locator("#panel")).to_contain_text("lets no WebSocket through")
+        expect(page.locator("#gone-text")).to_contain_text("No WebSocket gets through")
+        page.goto(visit.proxy.url + "/cameras/cam")
+        page.get_by_role("tab", name="Health").click()
+        expect(page.locator("#panel-faults")).to_contain_text("headers Upgrade and Connection")
+        page.goto(visit.proxy.url + "/mjpeg?camera=cam")
+        expect(page.locator("#note-why")).to_contain_text("lets no WebSocket through")

@@ -19,7 +19,7 @@ import { keyPanel, markRights } from "./session.js";
 import { Settings } from "./settings.js";
 import { setUpTabs } from "./tabs.js";
 import { toast } from "./toast.js";
-import { advise, apology, stateName, stateOf } from "./words.js";
+import { advise, apology, NO_SOCKET, stateName, stateOf } from "./words.js";
 
 const REFRESH_MS = 500;
 const READERS_MS = 2_000;
@@ -91,7 +91,7 @@ function tick() {
     facts.put("Shown here", [shown.title, shown.codec, shown.qualityText].filter(Boolean).join(", "));
     facts.put("To this page", `${fps(shown.fps)}, ${bitrate(shown.bitrateBps)}, ${count(shown.drops)} dropped`);
   }
-  if (held) facts.put("On the way", `${HELD.title}. ${HELD.advice}`);
+  if (held) facts.put("On the way", `${HELD.title} (see Health)`);
   if (missingText()) facts.put("Not on this page", missingText());
   facts.put("Frames", count(numbers.frames));
   facts.put("Dropped for slow viewers", count(numbers.drops));
@@ -193,6 +193,16 @@ function showFaults() {
   );
 }
 
+/** Nothing is known of the camera then but its picture, which comes another way. */
+function showNoSocket() {
+  const words = [h("b", {}, NO_SOCKET.title), h("span", {}, NO_SOCKET.text)];
+  setText(find("fault-count"), "1");
+  find("panel-faults").replaceChildren(
+    h("h3", {}, "Between here and the server"),
+    h("ul", { class: "problems" }, h("li", { class: "problem problem-warning" }, words)),
+  );
+}
+
 async function showReaders() {
   const wanted = tab === "numbers" || tab === "faults";
   if (!wanted || document.hidden || dashboard.status !== "open" || !camera) return;
@@ -240,7 +250,9 @@ function showStatus() {
   find("state").hidden = status === "gone" || camera === null;
   if (status === "gone") {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());
-    setText(find("gone-text"), `Server gone. Trying again in ${Math.ceil(waitMs / 1000)} s.`);
+    const what = dashboard.blocked ? NO_SOCKET.title : "Server gone";
+    setText(find("gone-text"), `${what}. Trying again in ${Math.ceil(waitMs / 1000)} s.`);
+    if (dashboard.blocked && !camera) showNoSocket();
   }
   if (status === "denied") replacePage(keyPanel(() => location.reload()));
 }

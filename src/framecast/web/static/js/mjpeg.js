@@ -10,7 +10,7 @@ import { bindKeys } from "./keys.js";
 import { Picture } from "./picture.js";
 import { keyPanel, markRights } from "./session.js";
 import { Dashboard } from "./socket.js";
-import { explain, lastPicture, stateName, stateOf } from "./words.js";
+import { explain, lastPicture, NO_SOCKET, stateName, stateOf } from "./words.js";
 
 const TICK_MS = 1_000;
 
@@ -77,6 +77,7 @@ function show() {
   stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");
   if (status === "off") say("Disconnected", "Press Connect.");
   else if (status === "connecting") say("Connecting", "Waiting for the server.", "connecting");
+  else if (status === "gone" && dashboard.blocked) say(NO_SOCKET.title, NO_SOCKET.text, "gone");
   else if (status === "gone") say("Server gone", "The server does not answer. This page returns by itself.", "gone");
   else if (status === "denied") askKey();
   else if (!camera)

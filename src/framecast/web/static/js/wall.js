@@ -13,7 +13,7 @@ import { finishRemoval } from "./removing.js";
 import { keyPanel, markRights } from "./session.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toast.js";
-import { apology, stateName, stateOf, STATE_NAMES } from "./words.js";
+import { apology, NO_SOCKET, stateName, stateOf, STATE_NAMES } from "./words.js";
 
 const REFRESH_MS = 500;
 const RESIZE_MS = 150;
@@ -125,7 +125,7 @@ function showStatus() {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());
     setText(
       find("gone-text"),
-      `Server gone. Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`,
+      `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}. Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`,
     );
   }
   showPanel();
@@ -136,7 +136,8 @@ function showPanel() {
   const empty = status === "open" && [...tiles.values()].every((tile) => tile.hidden);
   // Opened without the server: there is no last picture to leave on the page.
   const away = status === "gone" && tiles.size === 0;
-  const kind = status === "denied" ? "denied" : away ? "away" : empty ? "empty" : "";
+  const without = dashboard.blocked ? "blocked" : "away";
+  const kind = status === "denied" ? "denied" : away ? without : empty ? "empty" : "";
   grid.hidden = kind !== "";
   find("sizes").hidden = kind !== "";
   panel.hidden = kind === "";
@@ -145,8 +146,10 @@ function showPanel() {
   if (kind === "denied") {
     panel.replaceChildren(keyPanel(() => dashboard.retry()));
     panel.querySelector("input")?.focus();
-  } else panel.replaceChildren(...({ empty: [emptyPanel()], away: [awayPanel()] }[kind] ?? []));
+  } else panel.replaceChildren(...(PANELS[kind] ? [PANELS[kind]()] : []));
 }
+
+const PANELS = { empty: emptyPanel, away: awayPanel, blocked: blockedPanel };
 
 function awayPanel() {
   return h(
@@ -154,6 +157,16 @@ function awayPanel() {
     { class: "panel" },
     h("h1", {}, "The server does not answer"),
     h("p", {}, "Either this device has no network, or the server is off or out of reach. Cameras appear as soon as it answers."),
+    h("p", { class: "quiet" }, `Tried at ${url("").host}.`),
+  );
+}
+
+function blockedPanel() {
+  return h(
+    "div",
+    { class: "panel" },
+    h("h1", {}, NO_SOCKET.title),
+    h("p", {}, `${NO_SOCKET.text} The wall comes over one; a camera's own page plays without.`),
     h("p", { class: "quiet" }, `Tried at ${url("").host}.`),
   );
 }

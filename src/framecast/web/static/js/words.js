@@ -16,6 +16,14 @@ const STATES = {
   gone: ["Server gone", "The Framecast server does not answer. This page returns by itself."],
 };
 
+/** What to say where the server answers and no WebSocket gets through: mostly a proxy's configuration. */
+export const NO_SOCKET = {
+  title: "No WebSocket gets through",
+  text:
+    "The server answers, but something between this page and it lets no WebSocket through. A reverse proxy has to pass " +
+    "on the headers Upgrade and Connection, nginx with proxy_http_version 1.1 besides (docs/proxies.md).",
+};
+
 /** States that have a colour of their own. */
 export const STATE_NAMES = Object.keys(STATES);
 

@@ -10,7 +10,7 @@ export const HELD = {
   title: "A proxy holds pictures back",
   advice:
     "What lies between this page and the server collects answers before it hands them on, so MJPEG, MP4 and sound " +
-    "come late or never: in other programs, too. The WebSocket is not held back, so this page uses it. " +
+    "come late or never, in other programs too. The WebSocket is not held back, so this page uses it. " +
     "In nginx: proxy_buffering off (docs/proxies.md).",
 };
 
