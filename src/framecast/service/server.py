@@ -22,6 +22,7 @@ from framecast.service.api import m5
 from framecast.service.api.table import make_table
 from framecast.service.cameras import views
 from framecast.service.config import Address, Settings
+from framecast.service.config.report import exposed
 from framecast.service.errors import ApiError
 from framecast.service.front import control
 from framecast.service.front.client import Proxies
@@ -280,7 +281,7 @@ def announce(service: Service, listeners: Listeners) -> None:
             log.warning("%s: anybody who can connect may watch (public)", camera_id)
         if config.publish_from and not service.access.open:
             log.warning("%s: devices in %s may push without a token", camera_id, ", ".join(config.publish_from))
-    for text in service.configuration.warnings:
+    for text in (*service.configuration.warnings, *filter(None, [exposed(service.configuration)])):
         log.warning("%s", text)
     told = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from framecast.service.config.iceurls import mask_ice_server
 from framecast.service.config.models import Settings
 from framecast.service.config.resolve import Configuration
 from framecast.service.config.restreamurls import mask_restream_url
+from framecast.service.config.sources import Origin
 from framecast.service.config.urls import mask_url
 
 _SECRETS = frozenset({"password", "authtoken", "cloudflare_token"})
@@ -46,6 +48,25 @@ def effective(configuration: Configuration) -> list[Effective]:
             value = [mask_ice_server(text) for text in value]
         rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))
     return rows
+
+
+def exposed(configuration: Configuration) -> str:
+    """A line about secrets in a configuration file that others on this machine may read; empty when there are none."""
+    file = configuration.file
+    if file is None or os.name == "nt":
+        return ""
+    found = [
+        row.key
+        for row in effective(configuration)
+        if "***" in row.toml and (given := configuration.given.get(row.key)) and given.origin is Origin.FILE
+    ]
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return ""
+    if not found or not mode & 0o044:
+        return ""
+    return f"{file} holds secrets ({found[0]}), and others on this machine may read it: chmod 600 {file}"
 
 
 def reference() -> str:
