@@ -89,6 +89,15 @@ def climb(name: str) -> Change:
     return change
 
 
+def say(**fields: object) -> Change:
+    """Another table of contents."""
+
+    def change(entries: dict[str, bytes]) -> None:
+        entries[backup.MANIFEST] = json.dumps({**json.loads(entries[backup.MANIFEST]), **fields}).encode()
+
+    return change
+
+
 def newer_format(entries: dict[str, bytes]) -> None:
     """As a version of the future writes it."""
     entries[backup.MANIFEST] = json.dumps({"format": 2, "framecast": "9.0", "more": []}).encode()
@@ -115,6 +124,15 @@ def bad_state(entries: dict[str, bytes]) -> None:
         (climb(f"{RESTORING}/{READY}"), "no name of a file in a data folder"),
         (climb(f"{FILE_NAME}-wal"), "no name of a file in a data folder"),
         (climb("control.sock"), "no name of a file in a data folder"),
+        (say(made_s=float("nan")), "does not say when it was made"),
+        (say(made_s=1e300), "does not say when it was made"),
+        (say(made_s="now"), "is no whole backup"),
+        (say(layout="3"), "does not say when it was made"),
+        (say(layout=-1), "its framecast.db is no good"),
+        (say(files=[]), "is no whole backup"),
+        (say(files={"tls": 5}), "is no whole backup"),
+        (say(framecast="\x1b[2J"), "no version of Framecast made it"),
+        (say(more=1), "is no whole backup"),
         (newer_format, r"made by a newer Framecast \(9.0\); update this one first"),
         (bad_state, "its framecast.db is no good"),
     ],

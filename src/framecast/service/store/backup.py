@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import stat
 import tempfile
@@ -31,6 +32,7 @@ MANIFEST = "framecast-backup.json"
 DATA = "data/"
 _CHUNK_BYTES = 1 << 20
 _MANIFEST_BYTES = 64 << 20
+_LATEST_S = 100 * 366 * 86_400 + 1_600_000_000
 _PACKED = frozenset({".jpg", ".jpeg", ".mp4", ".ts", ".zip", ".onnx", ".webp"})
 """Suffixes of files that nothing makes smaller."""
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
@@ -178,17 +180,20 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> Contents:
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("its table of contents is too large")
         read = json.loads(archive.read(MANIFEST))
-        number = int(read.pop("format"))
+        number, version = int(read.pop("format")), str(read["framecast"])
+        if not re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", version):
+            raise ValueError("no version of Framecast made it")
         if number > FORMAT:
-            raise Misuse(f"{file} was made by a newer Framecast ({read.get('framecast')}); update this one first")
+            raise Misuse(f"{file} was made by a newer Framecast ({version}); update this one first")
         contents = Contents(**read)
+        if not 0 <= contents.made_s < _LATEST_S or type(contents.layout) is not int:
+            raise ValueError("it does not say when it was made")
         for name, facts in contents.files.items():
             _see_that_it_stays_inside(name)
             if archive.getinfo(DATA + name).file_size != facts["bytes"] or not isinstance(facts["sha256"], str):
                 raise ValueError(f"{name} is not as it was written")
         if FILE_NAME not in contents.files or len(archive.namelist()) != len(contents.files) + 1:
             raise ValueError("other files are in it than it says")
-        float(contents.made_s), int(contents.layout)
     except Misuse:
         raise
     except (KeyError, ValueError, TypeError, AttributeError, *UNREADABLE) as error:
