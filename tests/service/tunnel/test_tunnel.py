@@ -24,7 +24,7 @@ from framecast.service.store.state import State
 from framecast.service.tunnel import tunnel as tunnels
 from framecast.service.tunnel.entrance import Entrance, ProviderName
 from framecast.service.tunnel.selftest import SelfTest
-from framecast.service.tunnel.tunnel import Phase, Tunnel
+from framecast.service.tunnel.tunnel import Phase, Tunnel, Wish
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.tunnel.edge import NAME, Resolver, Standin, certificate, free_port
 
@@ -188,6 +188,34 @@ async def test_it_goes_with_the_last_token(tmp_path: Path) -> None:
         await until(lambda: here.server.service.access.open)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_while_there_is_one_no_server_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        monkeypatch.setattr(here.tunnel, "check", lambda: None)  # it would be closed a moment later
+        await here.server.service.desk.revoke_token("somebody", forget=True)
+        assert len(here.server.service.keyring) == 0
+        assert not here.server.service.access.open
+        await here.server.error("GET", "/api/v1/tokens", 401)
+
+
+async def test_what_goes_wrong_in_it_stays_there(tmp_path: Path) -> None:
+    class Broken:
+        async def run(self, port: int, report: Any) -> None:
+            raise RuntimeError("2abc_secret")
+
+    async with exposed(tmp_path) as here:
+        here.tunnel.providers["cloudflare"] = lambda wish: Broken()
+        await here.tunnel.start(here.tunnel.wish({"provider": "cloudflare"}))
+        await until(lambda: here.tunnel.status.state is Phase.FAILED)
+        assert here.tunnel.status.error == "something went wrong here (RuntimeError); the log says what"
+        here.server.service.supervisor.failures.clear()
+        await here.tunnel.stop()
+
+
+def test_a_wish_can_be_printed() -> None:
+    assert "secret" not in repr(Wish("ngrok", authtoken="2abc_secret", cloudflare_token="eyJ_secret"))
 
 
 async def test_stopping_disconnects_who_came_through_it_and_nobody_else(tmp_path: Path) -> None:

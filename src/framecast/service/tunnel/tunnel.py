@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -51,8 +51,8 @@ class Wish:
 
     provider: ProviderName
     domain: str = ""
-    authtoken: str = ""
-    cloudflare_token: str = ""
+    authtoken: str = field(default="", repr=False)
+    cloudflare_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +302,7 @@ class Tunnel:
 
     def _broke(self, error: Exception) -> None:
         self._fail(f"something went wrong here ({type(error).__name__}); the log says what")
+        self._supervisor.spawn("tunnel's way in", _closed(self.close_entrance))
 
     def _fail(self, reason: str) -> None:
         log.error("there is no tunnel: %s", reason)
@@ -347,3 +348,7 @@ class Tunnel:
 
 def _now() -> float:
     return round(time.time(), 1)
+
+
+async def _closed(close: Callable[[], Awaitable[None]]) -> None:
+    await close()
