@@ -31,6 +31,15 @@ def test_files_are_ours_alone(tmp_path: Path) -> None:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+def test_a_file_that_others_could_read_is_ours_alone_from_now_on(tmp_path: Path) -> None:
+    State.open(tmp_path).close()
+    (tmp_path / FILE_NAME).chmod(0o644)
+    with State.open(tmp_path) as state:
+        state.reserve_frame_ids("door")
+        for file in tmp_path.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
 def test_changes_are_kept(tmp_path: Path) -> None:
     with State.open(tmp_path) as state:
         assert (state.changes().settings, state.changes().cameras, state.changes().removed) == ({}, {}, frozenset())
