@@ -56,7 +56,8 @@ class Database:
             # One that came from elsewhere, unpacked or copied by hand, gets the mode too.
             with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "rb") as file:
                 if hasattr(os, "fchmod") and os.fstat(file.fileno()).st_mode & 0o077:
-                    os.fchmod(file.fileno(), 0o600)
+                    with contextlib.suppress(PermissionError):  # it belongs to somebody else, who lets us
+                        os.fchmod(file.fileno(), 0o600)
         except OSError as error:
             raise ConfigError(
                 str(folder), "server.data", str(folder), f"a folder that can be written is needed ({error.strerror})"
