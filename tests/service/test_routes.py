@@ -342,14 +342,19 @@ async def test_tokens(server: Server) -> None:
     for body in ({}, {"name": "x"}, {"name": "x", "rights": []}, {"name": "x", "rights": ["root"]}, {"name": "\n"}):
         await server.error("POST", "/api/v1/tokens", 400, "bad_token", json=body)
     made = await server.json("POST", "/api/v1/tokens", status=201, json={"name": "a", "rights": ["operate", "watch"]})
-    headers = {"Authorization": f"Bearer {made['secret']}"}
-    twice = {"name": "a", "rights": ["watch"]}
-    await server.error("POST", "/api/v1/tokens", 400, "bad_token", json=twice, headers=headers)
-    (listed,) = (await server.json("GET", "/api/v1/tokens", headers=headers))["tokens"]
-    assert (listed["name"], listed["rights"]) == ("a", ["operate", "watch"])
-    assert (listed["cameras"], listed["revoked"]) == (None, None)
-    await server.json("DELETE", "/api/v1/tokens/a?forget=1", status=204, headers=headers)
+    operator = {"Authorization": f"Bearer {made['secret']}"}
+    await server.error("GET", "/api/v1/tokens", 403, "forbidden", headers=operator)
+    assert (await server.json("GET", "/api/v1/session"))["open"] is False
+    await server.service.desk.revoke_token("a", forget=True)
     assert (await server.json("GET", "/api/v1/session"))["open"] is True
+    headers = await server.owner()
+    body = {"name": "b", "rights": ["watch"]}
+    await server.json("POST", "/api/v1/tokens", status=201, json=body, headers=headers)
+    await server.error("POST", "/api/v1/tokens", 400, "bad_token", json=body, headers=headers)
+    (listed,) = (await server.json("GET", "/api/v1/tokens", headers=headers))["tokens"]
+    assert (listed["name"], listed["rights"]) == ("b", ["watch"])
+    assert (listed["cameras"], listed["revoked"]) == (None, None)
+    await server.json("DELETE", "/api/v1/tokens/b?forget=1", status=204, headers=headers)
 
 
 # The table itself

@@ -245,7 +245,7 @@ async def test_a_session_over_https_is_kept_by_a_cookie_of_its_own(tmp_path: Pat
         assert cookie.key == SECURE_COOKIE
         assert "Secure" in header and "HttpOnly" in header and "SameSite=Strict" in header and "Path=/" in header
         assert "Domain" not in header
-        headers = {"Cookie": f"{SECURE_COOKIE}={cookie.value}"}
+        headers = {"Cookie": f"{SECURE_COOKIE}={cookie.value}", "Origin": url}
         async with server.client.get(f"{url}/api/v1/cameras", headers=headers, ssl=trusted) as answer:
             assert answer.status == 200
         async with server.client.delete(f"{url}/api/v1/session", headers=headers, ssl=trusted) as answer:
