@@ -15,6 +15,7 @@ from framecast import __version__
 from framecast.core.stream import State
 from framecast.service.cameras import views
 from framecast.service.cameras.cameras import Camera
+from framecast.service.operations.usage import process
 from framecast.service.service import Service
 
 _CAMERA = ["camera"]
@@ -40,6 +41,10 @@ class ServiceCollector(Collector):
             "Time since start.",
             (service.clock.now_ns() - service.started_ns) / 1e9,
         )
+        used = process()
+        yield CounterMetricFamily("framecast_cpu_seconds", "CPU time of the process.", used["cpu_s"])
+        yield GaugeMetricFamily("framecast_resident_bytes", "Memory of the process.", used["rss_bytes"])
+        yield GaugeMetricFamily("framecast_open_files", "Open files and connections of the process.", used["fds"])
         yield CounterMetricFamily("framecast_encodes", "Pictures encoded here.", service.encodes())
         yield CounterMetricFamily("framecast_inferences", "Pictures looked at by a detector.", 0)
         https = service.https

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +17,7 @@ from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError
 from framecast.service.front.bodies import json_response
 from framecast.service.front.routing import Call, Route
+from framecast.service.operations import usage
 from framecast.service.service import Service
 
 SENDING = (State.LIVE, State.STALLED)
@@ -81,19 +81,7 @@ def overview(service: Service, grant: Grant, peer: str) -> dict[str, Any]:
 
 def process() -> dict[str, Any]:
     """What this process uses: CPU seconds, resident bytes, open descriptors, tasks. Zeros where it can't be told."""
-    times = os.times()
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            rss_bytes = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        fds = len(os.listdir("/proc/self/fd"))
-    except OSError:
-        rss_bytes = fds = 0
-    return {
-        "cpu_s": round(times.user + times.system, 2),
-        "rss_bytes": rss_bytes,
-        "fds": fds,
-        "tasks": len(asyncio.all_tasks()),
-    }
+    return {**usage.process(), "tasks": len(asyncio.all_tasks())}
 
 
 def _import_exposition() -> Callable[[Service, Iterable[Camera]], bytes]:
