@@ -19,9 +19,8 @@ from framecast.service.access.rights import (
     Right,
     credential,
     holder_of_user,
-    host_allowed,
-    origin_allowed,
 )
+from framecast.service.access.sites import host_allowed, origin_allowed
 
 LAN = "192.168.1.77"
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from framecast.core.errors import ConfigError, Misuse
 from framecast.service import config
 from framecast.service.access.keyring import Keyring
-from framecast.service.access.rights import Credential, credential, host_allowed, origin_allowed
+from framecast.service.access.rights import Credential, credential
+from framecast.service.access.sites import host_allowed, origin_allowed
 from framecast.service.accounts import tokenapi
 from framecast.service.cameras.reach import url_refusal
 from framecast.service.config.models import CameraConfig

@@ -52,6 +52,11 @@ class Account:
         return Grant(VIEWER, self.cameras, name=name, kind="user")
 
     @property
+    def what_lets_in(self) -> tuple[object, ...]:
+        """All that decides what is open for its holder, to compare."""
+        return self.role, self.cameras, self.password, self.disabled_s is None
+
+    @property
     def is_owner(self) -> bool:
         """Whether it can log in as an owner."""
         return self.role is Role.OWNER and self.disabled_s is None and self.password is not None

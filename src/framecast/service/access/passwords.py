@@ -55,7 +55,8 @@ class Passwords:
         from argon2.exceptions import InvalidHashError, VerificationError
 
         try:
-            return self._hasher.verify(kept or self._nobodys, _normal(password)) and kept is not None
+            nobodys = self._nobodys  # made by whoever comes first, or that one's time would tell
+            return self._hasher.verify(kept or nobodys, _normal(password)) and kept is not None
         except (VerificationError, InvalidHashError):
             return False
 

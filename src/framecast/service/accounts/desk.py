@@ -145,7 +145,7 @@ class Desk:
         return made
 
     async def change_user(self, name: str, body: dict[str, Any], grant: Grant) -> dict[str, Any]:
-        """Change an account; what it had open ends, and comes back by itself where it still may.
+        """Change an account; what it had open ends where it may do less or more, and comes back by itself where it may.
 
         Raises:
             ApiError: The change makes no sense, there is no such account, or it is the last owner's.
@@ -155,10 +155,11 @@ class Desk:
             raise ApiError(400, "bad_account", "Change your own password with the old one (POST /api/v1/password)")
         changed: dict[str, Any] = await self._of_people(self._people.change, name, body)
         await self._reload_accounts()
-        holder = holder_of_user(changed["name"])
-        if body.get("password"):
-            self._forget_sessions(holder)
-        if body.keys() - {"invite"}:
+        after = self._keyring.account(name)
+        if account is None or after is None or after.what_lets_in != account.what_lets_in:
+            holder = holder_of_user(changed["name"])
+            if body.get("password"):
+                self._forget_sessions(holder)
             self._cut(Cut(holder))
         return changed
 

@@ -24,6 +24,7 @@ SETUP_PATH = "/setup#"
 _CREATING = {"name", "role", "cameras", "password"}
 _CHANGING = {"role", "cameras", "password", "disabled", "invite"}
 _ROLES = ", ".join(Role)
+_NO_INVITATION = {"invitation": None, "invited_until_s": None}
 
 
 class People:
@@ -114,10 +115,10 @@ class People:
         if "disabled" in body:
             fields["disabled_s"] = (account.disabled_s or self._clock()) if body["disabled"] else None
             if body["disabled"]:
-                fields |= {"invitation": None, "invited_until_s": None}
+                fields |= _NO_INVITATION
         if body.get("password") is not None:
             fields["password"] = self._passwords.hash(checked_password(body["password"], account.name))
-            fields |= {"invitation": None, "invited_until_s": None}
+            fields |= _NO_INVITATION
         ends = bool(body.get("disabled") or body.get("password"))
         if fields:
             self._credentials.change_account(account.id, fields, end_sessions=ends)
@@ -176,7 +177,8 @@ class People:
         if not self._passwords.verify(old, account.password):
             return False
         kept = self._passwords.hash(checked_password(new, account.name))
-        self._credentials.change_account(account.id, {"password": kept}, end_sessions=True, but_session=session)
+        fields = {"password": kept, **_NO_INVITATION}
+        self._credentials.change_account(account.id, fields, end_sessions=True, but_session=session)
         return True
 
 

@@ -185,4 +185,5 @@ def _cookie(call: Call) -> str:
 
 
 def _visit(call: Call) -> Visit:
-    return Visit(call.client.address, call.request.headers.get("User-Agent", ""))
+    agent = call.request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()  # it may be no text
+    return Visit(call.client.address, agent)

@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from aiohttp import web
 
-from framecast.service.access.rights import Grant, Right, host_name, origin_allowed
+from framecast.service.access.rights import Grant, Right
+from framecast.service.access.sites import host_name, origin_allowed
 from framecast.service.errors import ApiError
 from framecast.service.front.client import Client
 from framecast.service.front.rates import Rates

@@ -32,8 +32,8 @@ from framecast.service.access.rights import (
     Grant,
     Right,
     credential,
-    host_allowed,
 )
+from framecast.service.access.sites import host_allowed
 from framecast.service.errors import ApiError, not_found
 from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
