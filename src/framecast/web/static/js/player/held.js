@@ -34,9 +34,19 @@ export class Held {
   }
 
   async #find() {
+    // The server has looked through its tunnel already: what it found saves the second that it takes here.
+    if (await this.#isToldSo()) return true;
     try {
       // Lines come together as well when this page was busy for that long, so it takes two.
       return (await this.#spreadMs()) < HELD_BELOW_MS && (await this.#spreadMs()) < HELD_BELOW_MS;
+    } catch {
+      return false;
+    }
+  }
+
+  async #isToldSo() {
+    try {
+      return (await (await this.#fetch("api/v1/system")).json()).buffered === true;
     } catch {
       return false;
     }
