@@ -44,6 +44,12 @@ def test_what_is_asked_for_is_there(expression: str) -> None:
     assert labels <= known, expression
 
 
+def test_vectors_are_matched_where_prometheus_allows_it() -> None:
+    for expression in expressions():
+        for before in re.findall(r"(\S+ \S+) (?:ignoring|on) \(", expression):
+            assert re.fullmatch(r".*[})] [-+*/]", before), f"a number has no labels to be matched: {expression}"
+
+
 def test_counters_are_asked_for_their_rise() -> None:
     for expression in expressions():
         for name in re.findall(r"framecast_\w+_total(?=\{[^}]*\}(?!\[))", expression):
