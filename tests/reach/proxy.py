@@ -155,10 +155,17 @@ def nginx(
         inside = replaced(inside, ("proxy_buffering         off;", f"proxy_buffering on;{ignore}"))
     if not sockets:
         inside = replaced(inside, ("proxy_set_header Upgrade            $http_upgrade;", ""))
-    file = folder / "nginx.conf"
-    file.write_text(_FRAME.format(folder=folder, inside=inside, user="user root;" if os.geteuid() == 0 else ""))
-    with _running(folder, [_found("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(file)], port):
+    with _running(folder, _nginx(folder, inside), port):
         yield Proxy(f"https://{NAME}:{port}{prefix}", prefix, made)
+
+
+@contextmanager
+def bare(folder: Path, upstream: int) -> Iterator[str]:
+    """nginx with nothing but a ``proxy_pass``, by plain HTTP; its address."""
+    port = free_port()
+    inside = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}"
+    with _running(folder, _nginx(folder, inside), port):
+        yield f"http://{NAME}:{port}"
 
 
 @contextmanager
@@ -203,6 +210,13 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _nginx(folder: Path, inside: str) -> list[str]:
+    """The command that runs it with these servers."""
+    file = folder / "nginx.conf"
+    file.write_text(_FRAME.format(folder=folder, inside=inside, user="user root;" if os.geteuid() == 0 else ""))
+    return [_found("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(file)]
 
 
 def _found(program: str) -> str:

@@ -132,6 +132,20 @@ def test_a_proxy_gives_itself_away(name: str) -> None:
     assert gives_itself_away(headers((name, "x"))).lower() == name.lower()
 
 
+def test_a_browser_that_closes_its_connection_is_none() -> None:
+    assert gives_itself_away(headers(("Connection", "close"), ("User-Agent", "Mozilla/5.0 (X11)")))
+    assert not gives_itself_away(headers(("Connection", "keep-alive"), ("User-Agent", "Mozilla/5.0 (X11)")))
+    assert not gives_itself_away(headers(("Connection", "close"), ("User-Agent", "MPlayer/1.5")))
+
+
+def test_a_bare_proxy_pass_is_known_by_its_first_lines() -> None:
+    of_nginx = ((b"Host", b"127.0.0.1:8080"), (b"Connection", b"close"), (b"Accept", b"*/*"))
+    told = headers(("Connection", "close"), ("Accept", "*/*"))
+    assert gives_itself_away(told, of_nginx, old=True)
+    assert not gives_itself_away(told, of_nginx, old=False), "as some programs do"
+    assert not gives_itself_away(told, (of_nginx[0], of_nginx[2], of_nginx[1]), old=True)
+
+
 def test_a_browser_does_not() -> None:
     assert not gives_itself_away(headers(("Accept", "*/*"), ("Sec-Fetch-Dest", "image"), ("Origin", "null")))
 

@@ -17,7 +17,8 @@ from aiortc import RTCPeerConnection
 from framecast.web import PAGES
 from framecast.wire import media
 from tests.reach.conftest import SEEN_FROM, Behind, behind
-from tests.service.serving import jpeg, until
+from tests.reach.proxy import bare
+from tests.service.serving import jpeg, serving, until
 from tests.support.whep import Watcher
 
 pytestmark = pytest.mark.anyio
@@ -244,6 +245,15 @@ async def test_nginx_as_it_is_by_default_holds_nothing_back(tmp_path: Path) -> N
             await response.read()
         assert first == b"1\n"
         assert time.monotonic() - began > 0.4, "X-Accel-Buffering says so"
+
+
+async def test_an_open_server_is_not_shown_by_a_bare_proxy_pass(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        with bare(tmp_path, server.port) as url:
+            for agent in ("Mozilla/5.0 (X11; Linux x86_64)", "curl/7.88.1", ""):
+                headers = {"User-Agent": agent}
+                async with server.client.get(f"{url}/api/v1/cameras", headers=headers) as response:
+                    assert (response.status, (await response.json())["error"]["code"]) == (403, "behind_proxy")
 
 
 def _last(playlist: str) -> str:

@@ -39,10 +39,13 @@ TELLTALES = (
     istr("Via"),
 )
 """By these a proxy gives itself away; no browser sends any of them."""
+CONNECTION = istr("Connection")
+USER_AGENT = istr("User-Agent")
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 
 Headers = CIMultiDictProxy[str]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -158,11 +161,23 @@ class Proxies:
         return address, max(away, 1)
 
 
-def gives_itself_away(headers: Headers) -> str:
-    """The header by which a request shows that a proxy sent it; empty when none does."""
+def gives_itself_away(headers: Headers, raw: RawHeaders = (), *, old: bool = False) -> str:
+    """The header by which a request shows that a proxy sent it; empty when none does.
+
+    A bare ``proxy_pass`` of nginx says nothing of a proxy, and calls us by the loopback address that it connects to.
+    But it closes each connection, which no browser does, and begins with two lines as nobody else's HTTP/1.0 does.
+
+    Args:
+        raw: The header lines in their order.
+        old: Whether it is HTTP/1.0.
+    """
     for name in TELLTALES:
         if name in headers:
             return str(name)
+    if headers.get(CONNECTION, "").lower() == "close":
+        by_browser = headers.get(USER_AGENT, "").startswith("Mozilla/")
+        if by_browser or (old and [name.lower() for name, _ in raw[:2]] == [b"host", b"connection"]):
+            return "Connection: close"
     return ""
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 
 from framecast.core.errors import LimitReached, StateError
@@ -269,7 +269,8 @@ class Front:
                 "wrong_host",
                 "This server answers to localhost only; name others in server.allowed_hosts, or create a token",
             )
-        telltale = gives_itself_away(request.headers)
+        old = request.version < HttpVersion11
+        telltale = gives_itself_away(request.headers, request.raw_headers, old=old)
         if telltale:
             raise ApiError(
                 403,
