@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.service.tunnel.edge import Standin
 from tests.web.conftest import DESK, PHONE, TABLET, Open, Process, Start
 from tests.web.looking import FITS, wait_live
 
@@ -240,12 +243,42 @@ def test_the_log_says_who_did_what(server: Process, open_page: Open) -> None:
     assert PASSWORD not in page.content()
 
 
-def test_says_that_there_is_no_tunnel(server: Process, open_page: Open) -> None:
-    page = owned(server, open_page)
+def test_starts_a_tunnel_and_shows_its_address(start: Start, open_page: Open, tmp_path: Path) -> None:
+    # A name that nobody has: the look from outside has to end here.
+    program = Standin(tmp_path, name="cameras.invalid").program
+    file = tmp_path / "framecast.toml"
+    file.write_text(f"[tunnel]\ncloudflared = {json.dumps(str(program))}\nstatus_page = false\n")
+    page = owned(start("serve", "--config", str(file)), open_page)
     page.get_by_role("tab", name="Tunnel").click()
-    expect(page.locator("#panel-tunnel")).to_contain_text("No tunnel")
+    panel = page.locator("#panel-tunnel")
+    expect(panel).to_contain_text("No tunnel")
+    page.get_by_role("button", name="Start a tunnel").click()
+    page.get_by_label("Provider").select_option("cloudflare")
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
+    expect(panel.locator("fc-copy code")).to_have_text("https://cameras.invalid")
+    expect(panel).to_contain_text("Online")
+    code = page.get_by_role("img", name="QR code of https://cameras.invalid")
+    expect(code).to_have_js_property("complete", True)
+    assert code.evaluate("(image) => image.naturalWidth") > 0
     page.reload()
     expect(page.get_by_role("tab", name="Tunnel")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("button", name="Stop").click()
+    expect(panel).to_contain_text("No tunnel")
+
+
+def test_who_sees_what_is_open_to_all_can_log_in_for_more(start: Start, open_page: Open, tmp_path: Path) -> None:
+    file = tmp_path / "framecast.toml"
+    camera = 'url = "mock:?fps=5&size=320x240"'
+    file.write_text(f'[cameras.door]\n{camera}\n[cameras.street]\n{camera}\npublic = ["watch"]\n')
+    server = start("serve", "--config", str(file))
+    owned(server, open_page)
+    page = open_page(server.url, expected=REFUSED).page
+    wait_live(page, 1)
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("region", name="Menu")).to_contain_text("Not logged in")
+    page.get_by_role("button", name="Log in").click()
+    log_in(page, "anna")
+    wait_live(page, 2)
 
 
 def test_the_menu_takes_the_keys_while_it_is_open(server: Process, open_page: Open) -> None:
@@ -263,19 +296,20 @@ def test_the_menu_takes_the_keys_while_it_is_open(server: Process, open_page: Op
     page.wait_for_url(server.url + "/")
 
 
-@pytest.mark.parametrize("size", [PHONE, TABLET, DESK], ids=["phone", "tablet", "desk"])
-def test_everything_fits_and_has_a_name(server: Process, open_page: Open, size: dict[str, int]) -> None:
+def test_everything_fits_and_has_a_name(server: Process, open_page: Open) -> None:
     page = owned(server, open_page, name="somebody with a very long name of 48 characters")
-    page.set_viewport_size({"width": size["width"], "height": size["height"]})
     for path in ("", "access", "docs", "mjpeg", "cameras/door", "setup#code"):
         page.goto(f"{server.url}/{path}")
-        page.wait_for_load_state("networkidle") if path == "docs" else page.locator("h1").first.wait_for(
-            state="attached"
-        )
-        assert page.evaluate(FITS), path
-        assert page.evaluate(UNNAMED) == [], path
+        page.locator("h1").first.wait_for(state="attached")
+        for size in (PHONE, TABLET, DESK):
+            page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            assert page.evaluate(FITS), (path, size)
+            assert page.evaluate(UNNAMED) == [], (path, size)
     page.goto(f"{server.url}/access")
+    page.get_by_role("tab").first.wait_for()
     for tab in page.get_by_role("tab").all():
         tab.click()
-        assert page.evaluate(FITS), tab.inner_text()
-        assert page.evaluate(UNNAMED) == [], tab.inner_text()
+        for size in (PHONE, TABLET, DESK):
+            page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            assert page.evaluate(FITS), (tab.inner_text(), size)
+            assert page.evaluate(UNNAMED) == [], (tab.inner_text(), size)

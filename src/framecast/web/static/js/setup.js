@@ -7,7 +7,8 @@ import { h, setText } from "./dom.js";
 import { PASSWORD_HINT } from "./password.js";
 
 const place = document.getElementById("place");
-const code = decodeURIComponent(location.hash.slice(1));
+// Codes hold nothing that an address would have to escape.
+const code = location.hash.slice(1);
 history.replaceState(null, "", location.pathname + location.search);
 
 function say(title, ...text) {

@@ -59,11 +59,13 @@ export function rowButton(text, whom, click, look = "") {
 
 /** In place of a list that could not be had, with a way to try again. */
 export function failed(error, again) {
+  // The session ended meanwhile, perhaps in another browser: the page anew is the form to log in.
+  const out = error.status === 401;
   return h(
     "div",
     { class: "stack-tight" },
     h("p", { class: "field-error", role: "alert" }, apology(error).replace(" Nothing was changed.", "")),
-    h("div", {}, button("Try again", again)),
+    h("div", {}, out ? button("Log in", () => location.reload()) : button("Try again", again)),
   );
 }
 

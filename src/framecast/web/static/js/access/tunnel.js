@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, failed, head, when } from "./rows.js";
+import { button, failed, head, moment } from "./rows.js";
 
 const LOOK_MS = 2_000;
 const PROVIDERS = { ngrok: "ngrok", cloudflare: "Cloudflare" };
@@ -61,15 +61,15 @@ export class Tunnel {
     const facts = [
       ["State", h("span", { class: "state", "data-state": state }, text)],
       status.provider ? ["Provider", PROVIDERS[status.provider] ?? status.provider] : null,
-      status.since ? ["Since", when(status.since)] : null,
+      status.since ? ["Since", moment(status.since)] : null,
       running ? ["Reconnected", plural(status.reconnects, "time")] : null,
-      status.error ? ["Error", h("span", { class: "field-error" }, status.error)] : null,
-      status.selftest ? ["Seen from outside", h("span", { class: status.selftest.verdict === "good" ? "" : "field-error" }, status.selftest.words)] : null,
+      status.error ? ["Error", h("span", { class: "field-error" }, sentence(status.error))] : null,
+      status.selftest ? ["Seen from outside", h("span", { class: status.selftest.verdict === "good" ? "" : "field-error" }, sentence(status.selftest.words))] : null,
       status.status_page ? ["On the server itself", status.status_page] : null,
     ].filter(Boolean);
     return [
       head(
-        "A tunnel gives this server an address for the whole internet, with HTTPS, without a change to your router. Everybody who comes through it has to log in.",
+        "A tunnel gives this server an address for the whole internet, with HTTPS, without a change to your router. Who comes through it has to log in, but for what a camera opens to everybody.",
         running ? null : button("Start a tunnel", () => this.#start(), "button-main"),
         status.state === "online" ? button("Test it", () => this.#test()) : null,
         running ? button("Stop", () => this.#stop(), "button-bad") : null,
@@ -114,7 +114,7 @@ export class Tunnel {
   async #test() {
     try {
       const { words } = await request("POST", "api/v1/tunnel/selftest");
-      toast(words);
+      toast(sentence(words));
       this.show();
     } catch (error) {
       toast(`It could not be tested. ${apology(error)}`, { bad: true });
@@ -130,6 +130,10 @@ export class Tunnel {
       toast(`The tunnel is still open. ${apology(error)}`, { bad: true });
     }
   }
+}
+
+function sentence(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 // With the address in it, since the picture changes when that does.
