@@ -211,8 +211,7 @@ async def running(service: Service) -> AsyncIterator[Listeners]:
     finally:
         service.closing = True
         listeners.stop_listening()
-        await service.tunnel.stop()
-        await service.stop()
+        await asyncio.gather(service.tunnel.stop(), service.stop())
         await listeners.close()
         await service.supervisor.stop()
 

@@ -97,6 +97,12 @@ class Cloudflared:
             return "failed to unmarshal quick Tunnel: invalid character 'e' looking for beginning of value"
         if how == "bad-token" and "run" in self.given:
             return "Provided Tunnel token is not valid."
+        if how == "forgotten":
+            say(
+                "ERR",
+                'Register tunnel error from server side error="Unauthorized: Tunnel not found" connIndex=0 event=0',
+            )
+            return "Unauthorized: Tunnel not found"
         return ""
 
     def register(self) -> None:

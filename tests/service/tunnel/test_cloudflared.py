@@ -143,6 +143,12 @@ async def test_a_bad_token_is_not_tried_again(tmp_path: Path) -> None:
     assert error.final
 
 
+async def test_a_quick_tunnel_that_was_forgotten_is_made_anew(tmp_path: Path) -> None:
+    program = str(Standin(tmp_path, how="forgotten").program)
+    assert not (await failure(Cloudflared(program, **QUICK))).final
+    assert (await failure(Cloudflared(program, token="x", domain="cams.example.net", **QUICK))).final
+
+
 async def test_where_it_is_missing_one_is_told_what_to_do() -> None:
     error = await failure(Cloudflared("cloudflared-that-is-not-there", **QUICK))
     assert "install cloudflared" in str(error)

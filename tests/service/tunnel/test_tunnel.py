@@ -178,6 +178,12 @@ async def test_at_the_start_that_is_an_error_of_the_configuration(tmp_path: Path
             pass
 
 
+async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cameras\.cam\.url"):
+        async with serving(tmp_path, {"cam": "mock:?size=nonsense"}):
+            pass
+
+
 async def test_it_goes_with_the_last_token(tmp_path: Path) -> None:
     async with exposed(tmp_path) as here:
         await here.start()

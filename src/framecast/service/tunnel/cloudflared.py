@@ -30,6 +30,9 @@ LOOK_PERIOD_S = 10.0
 SILENT_LOOKS = 3
 """Questions in a row without an answer, after which it hangs."""
 STOP_TIMEOUT_S = 1.5
+FINAL = ("flag provided but not defined",)
+FINAL_WITH_TOKEN = (*FINAL, "token is not valid", "unauthorized")
+"""A quick tunnel is unauthorised, too, once Cloudflare has forgotten it: then the next one is made."""
 GRACE = "1s"
 """Its own patience with open requests; a camera's stream never ends by itself."""
 _KEPT = ("TUNNEL_TRANSPORT_PROTOCOL", "TUNNEL_EDGE_IP_VERSION", "TUNNEL_EDGE_BIND_ADDRESS", "TUNNEL_REGION")
@@ -74,8 +77,9 @@ class Cloudflared:
         process = await self._start(found, port)
         url = f"https://{self._domain}" if self._token else ""
         child = _Child(process, report, url, self._connect_timeout_s, self._look_period_s)
+        final = FINAL_WITH_TOKEN if self._token else FINAL
         try:
-            await child.watch()
+            await child.watch(final)
         finally:
             await _end(process)
 
@@ -119,8 +123,12 @@ class _Child:
         self._silent = 0
         self._trouble = ""
 
-    async def watch(self) -> None:
-        """Follow it until it ends or hangs; raises TunnelError."""
+    async def watch(self, final: tuple[str, ...]) -> None:
+        """Follow it until it ends or hangs; raises TunnelError.
+
+        Args:
+            final: Words, in small letters, after which it would end like this each time.
+        """
         assert self._process.stderr is not None
         rest = b""
         look_s = self._loop.time() + self._period_s
@@ -145,7 +153,8 @@ class _Child:
             self._take(rest.decode(errors="replace"))
         status = await self._process.wait()
         how = f"with status {status}" if status >= 0 else f"by signal {-status}"
-        raise TunnelError(self._because(f"cloudflared ended {how}"), final=self._is_final())
+        words = self._trouble.lower()
+        raise TunnelError(self._because(f"cloudflared ended {how}"), final=any(hint in words for hint in final))
 
     def _deadline_s(self) -> float:
         return float("inf") if self._was_online else self._connect_until_s
@@ -196,11 +205,6 @@ class _Child:
 
     def _because(self, what: str) -> str:
         return f"{what} ({self._trouble})" if self._trouble else what
-
-    def _is_final(self) -> bool:
-        """Whether it would end like this each time: it does not know an option, or the token is no good."""
-        words = self._trouble.lower()
-        return any(hint in words for hint in ("flag provided but not defined", "token is not valid", "unauthorized"))
 
 
 def environment(given: Mapping[str, str], token: str) -> dict[str, str]:

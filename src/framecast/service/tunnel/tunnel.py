@@ -10,6 +10,7 @@ last of them goes, so does the tunnel.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -120,10 +121,10 @@ class Tunnel:
     ) -> None:
         self.status = Status()
         self.on_change: list[Callable[[Status], None]] = []
-        self.open_entrance: Open
-        self.close_entrance: Callable[[], Awaitable[None]]
-        self.open_page: Callable[[], Awaitable[str | None]]
-        self.close_page: Callable[[], Awaitable[None]]
+        self.open_entrance: Open = _closed
+        self.close_entrance: Callable[[], Awaitable[None]] = _nothing
+        self.open_page: Callable[[], Awaitable[str | None]] = _nothing
+        self.close_page: Callable[[], Awaitable[None]] = _nothing
         self.providers: dict[ProviderName, Callable[[Wish], Provider]] = {
             "ngrok": lambda wish: ngrok.Ngrok(wish.authtoken, domain=wish.domain),
             "cloudflare": lambda wish: Cloudflared(
@@ -302,7 +303,7 @@ class Tunnel:
 
     def _broke(self, error: Exception) -> None:
         self._fail(f"something went wrong here ({type(error).__name__}); the log says what")
-        self._supervisor.spawn("tunnel's way in", _closed(self.close_entrance))
+        self._supervisor.spawn("tunnel's way in", _awaited(self.close_entrance))
 
     def _fail(self, reason: str) -> None:
         log.error("there is no tunnel: %s", reason)
@@ -350,5 +351,13 @@ def _now() -> float:
     return round(time.time(), 1)
 
 
-async def _closed(close: Callable[[], Awaitable[None]]) -> None:
+async def _awaited(close: Callable[[], Awaitable[None]]) -> None:
     await close()
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _closed(port: int) -> int:
+    raise OSError(errno.ENOTCONN, "the server doesn't listen yet")
