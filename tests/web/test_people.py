@@ -303,7 +303,7 @@ def test_everything_fits_and_has_a_name(server: Process, open_page: Open) -> Non
         page.locator("h1").first.wait_for(state="attached")
         for size in (PHONE, TABLET, DESK):
             page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            assert page.evaluate(FITS), (path, size)
+            page.wait_for_function(FITS)
             assert page.evaluate(UNNAMED) == [], (path, size)
     page.goto(f"{server.url}/access")
     page.get_by_role("tab").first.wait_for()
@@ -311,5 +311,5 @@ def test_everything_fits_and_has_a_name(server: Process, open_page: Open) -> Non
         tab.click()
         for size in (PHONE, TABLET, DESK):
             page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            assert page.evaluate(FITS), (tab.inner_text(), size)
+            page.wait_for_function(FITS)
             assert page.evaluate(UNNAMED) == [], (tab.inner_text(), size)
