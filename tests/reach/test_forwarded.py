@@ -148,6 +148,17 @@ async def test_an_unknown_proxy_that_hides_the_name_is_told_of(tmp_path: Path) -
         assert "proxy" not in message
 
 
+async def test_a_proxy_that_nobody_named_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for options, times in (({}, 1), (BEHIND, 0)):
+        caplog.clear()
+        async with behind(tmp_path / str(times), options) as (server, key):
+            for _ in range(3):
+                await server.json("GET", "/api/v1/cameras", headers={**key, **TOLD, "Connection": "close"})
+        said = [record.getMessage() for record in caplog.records if "passes on requests" in record.getMessage()]
+        assert len(said) == times
+        assert all(text.startswith("127.0.0.1 passes on") for text in said)
+
+
 async def test_the_session_cookie_is_kept_below_the_prefix(tmp_path: Path) -> None:
     async with behind(tmp_path) as (server, key):
         body = {"key": key["Authorization"].split()[1]}

@@ -37,6 +37,7 @@ from framecast.service.access.sites import host_allowed
 from framecast.service.errors import ApiError, not_found
 from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
+from framecast.service.front.client import FOR as FORWARDED_FOR
 from framecast.service.front.client import Client, Proxies, gives_itself_away
 from framecast.service.front.connection import Connection, Request
 from framecast.service.front.defence import Defence, is_counted
@@ -227,11 +228,14 @@ class Front:
         else:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, client)
-            self._defence.check_name(client, grant)
+            if route.right is not Right.PUBLIC:
+                self._defence.check_name(client, grant)
             if grant.name != connection.grant.name and not self.places.held(connection, grant.name):
                 words = "Too many connections are open with this token or account (limits.max_connections_per_token)"
                 raise ApiError(429, "too_many_connections", words, close=True, headers={"Retry-After": "10"})
             connection.grant = grant
+            if grant.until_s or connection.ends:
+                connection.end_at(grant.until_s)
             reads = method == "GET" or route.right is Right.PUBLISH
             connection.changing = None if reads else asyncio.current_task()
             if (method != "GET" or route.websocket) and not self._defence.check_page(client, request, grant):
@@ -240,8 +244,8 @@ class Front:
                 self._defence.count_bytes(client, grant.name)
             elif grant.name:
                 self._defence.count(client, grant.name)
+        connection.brings = route.websocket
         if route.right is Right.PUBLISH:
-            connection.brings = route.websocket
             connection.acknowledge_at_once(request.content, endless=route.websocket)
         call = Call(request, route, parameter, grant, client, path)
         if method == "GET" or self._answer_call is None or route.right is Right.PUBLISH:
@@ -251,10 +255,18 @@ class Front:
     def _client(self, connection: Connection, request: web.BaseRequest) -> Client:
         """Who is asking; the same as before, mostly, where no proxy is in between."""
         known = connection.client
+        is_new = known is None
         if known is None or self.proxies.any or known.host != request.headers.get("Host", ""):
             known = connection.client = self.proxies.client(
                 connection.peer, request.headers, request.path, secure=request.secure
             )
+            if is_new and not known.forwarded and FORWARDED_FOR in request.headers and self._proxy_quietly.due():
+                log.warning(
+                    "%s passes on requests of others (%s), and server.trusted_proxies does not name it: "
+                    "all behind it count as one",
+                    known.peer,
+                    FORWARDED_FOR,
+                )
         return known
 
     def _see_that_it_is_near(self, client: Client, request: web.BaseRequest) -> None:
@@ -284,8 +296,6 @@ class Front:
         words = "Pages of other sites may not do this (server.allowed_origins)"
         if telltale:
             words += f". If it was our own page: a proxy hid its name, so put {client.peer} in server.trusted_proxies"
-            if self._proxy_quietly.due():
-                log.warning("a proxy at %s is not in server.trusted_proxies: pages can't be told apart", client.peer)
         return ApiError(403, "wrong_origin", words)
 
     def _authorise(
