@@ -66,6 +66,11 @@ class ServiceCollector(Collector):
         for part, count in service.supervisor.failures.items():
             failures.add_metric([part], count)
         yield failures
+        tunnel = service.tunnel.status
+        yield GaugeMetricFamily("framecast_tunnel_up", "1 while the tunnel is online.", value=tunnel.state == "online")
+        yield CounterMetricFamily(
+            "framecast_tunnel_reconnects", "Times the tunnel came back after an interruption.", value=tunnel.reconnects
+        )
         yield from self._cameras()
 
     def _cameras(self) -> Iterator[Metric]:
