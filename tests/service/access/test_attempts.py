@@ -72,6 +72,14 @@ def test_what_is_remembered_is_bounded() -> None:
     assert max(len(desk._addresses), len(desk._accounts), len(desk._known)) == 10
 
 
+def test_names_that_are_made_up_don_t_push_out_the_one_that_is_guessed_at() -> None:
+    desk = attempts(most=100)
+    assert sum(tried(desk, 1, f"192.0.2.{number}") for number in range(50)) == 5
+    for number in range(5000):
+        desk.charge(f"2001:db8:{number % 65536:x}::1", f"made-up-{number}", 0.0)
+    assert tried(desk, 10, "203.0.113.8") == 0
+
+
 def test_a_customer_of_ipv6_is_one_address() -> None:
     assert network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9%eth0") == "2001:db8:1:2::"
     assert network_of("2001:db8:1:3::1") != network_of("2001:db8:1:2::1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -149,6 +150,18 @@ async def test_ends_with_its_maker_s_token_and_so_do_streams_that_it_opened(serv
     assert await status(server, link["url"]) == 401
     await token(server)
     assert await status(server, link["url"]) == 401, "another one of this name is another one"
+
+
+async def test_ends_in_time_with_what_was_opened_by_it(server: Server) -> None:
+    link = await made(server, await token(server), "/api/v1/cameras/cam/stream.mjpeg", ttl_s=1)
+    async with server.client.get(link["url"]) as response:
+        assert response.status == 200
+        await response.content.readuntil(b"--frame\r\n")
+        with pytest.raises(aiohttp.ClientError):
+            async with asyncio.timeout(5):
+                while await response.content.readany():
+                    pass
+    assert await status(server, link["url"]) == 401
 
 
 async def test_outlives_a_restart(tmp_path: Path) -> None:

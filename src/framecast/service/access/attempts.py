@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 
 LOCAL = "local"
 """Address of the control socket's callers, who are the operator."""
@@ -32,6 +33,7 @@ ADDRESS = Pace(10, 30.0)
 ACCOUNT = Pace(20, 60.0)
 MOST_KNOWN = 4096
 """Addresses and accounts that are remembered; the one asked for longest ago is forgotten first."""
+_LOOKED_AT = 64
 _HAIR_S = 1e-6
 """What sums of a clock's fractions may be off."""
 
@@ -72,7 +74,9 @@ class Buckets:
         self._full_s[name] = max(self._full_s.get(name, 0.0), now_s) + use_s
         self._full_s.move_to_end(name)
         if len(self._full_s) > self._most:
-            self._full_s.popitem(last=False)
+            # Of those that were asked for longest ago the one that holds least: names made up for the purpose push
+            # out each other, not the one that is guessed at.
+            del self._full_s[min(islice(self._full_s, _LOOKED_AT), key=self._full_s.__getitem__)]
 
     def give_back(self, name: str) -> None:
         """Put back one that was taken."""

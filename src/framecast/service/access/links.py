@@ -75,8 +75,8 @@ class Links:
         grant = self._grant_of(Maker(name, session, stamp))
         if grant is None or not grant.allows(Right.WATCH, camera_id):
             return None
-        cameras = frozenset({camera_id})
-        return replace(grant, rights=frozenset({Right.WATCH}), cameras=cameras, kind="link", in_address=True)
+        watch, cameras = frozenset({Right.WATCH}), frozenset({camera_id})
+        return replace(grant, rights=watch, cameras=cameras, kind="link", in_address=True, until_s=expires_s)
 
     def _serializer(self, path: str) -> URLSafeSerializer:
         folder, hls, _ = path.partition(_HLS)

@@ -62,6 +62,7 @@ class Grant:
         kind: By what it was had.
         session: Public id of the browser's session it came by; empty for none.
         in_address: Whether the secret stood in the address (``?key=``).
+        until_s: When it ends, and what was opened by it, in Unix seconds; 0 for no time of its own.
     """
 
     rights: frozenset[Right]
@@ -71,6 +72,7 @@ class Grant:
     kind: Kind = "none"
     session: str = ""
     in_address: bool = False
+    until_s: float = 0.0
 
     @property
     def user(self) -> str:

@@ -260,7 +260,11 @@ class Cameras:
             LimitReached: The camera has as many as the operator allows.
         """
         viewer = new_viewer(kind, address, self._clock, fps_limit=fps_limit, rendition=rendition, holder=holder)
-        camera.stream.admit(viewer)
+        try:
+            camera.stream.admit(viewer)
+        except LimitReached as error:
+            words = f"{error} (limits.max_viewers_per_camera); try again when one has gone"
+            raise LimitReached(words, error.limit) from None
         log.log(
             logging.DEBUG if kind == "snapshot" else logging.INFO,
             "%s: subscriber added (total: %d). Client %d connected. Total active clients: %d",

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import StreamReader, web
@@ -38,7 +39,8 @@ class Connection(RequestHandler):
         client: Who sent it.
         precursor: What was counted among the places for it during its handshake.
         received: Bytes that came since they were counted last.
-        brings: Whether messages without an answer come over it, a device's.
+        brings: Whether messages come over it, a device's say.
+        ends: The timer of what let it in, where that is for a time.
         changing: The task that handles its latest request that may change something.
     """
 
@@ -51,6 +53,7 @@ class Connection(RequestHandler):
         "brings",
         "changing",
         "client",
+        "ends",
         "grant",
         "local",
         "peer",
@@ -66,6 +69,7 @@ class Connection(RequestHandler):
         self.grant = NOTHING
         self.received = 0
         self.brings = False
+        self.ends: asyncio.TimerHandle | None = None
         self.client: Client | None = None
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
@@ -89,6 +93,7 @@ class Connection(RequestHandler):
         if self._first_timer is not None:
             self._first_timer.cancel()
             self._first_timer = None
+        self.end_at(0.0)
         if self._eager is not None:
             self._eager.detach()
             self._eager = None
@@ -104,6 +109,14 @@ class Connection(RequestHandler):
         """Close it, since others need the room."""
         if self.transport is not None:
             self.transport.abort()
+
+    def end_at(self, until_s: float) -> None:
+        """Cut it at this time (Unix seconds), whatever goes on over it then; 0 for never."""
+        if self.ends is not None:
+            self.ends.cancel()
+            self.ends = None
+        if until_s:
+            self.ends = self._loop.call_later(max(0.0, until_s - time.time()), self.evict)
 
     def acknowledge_at_once(self, body: StreamReader, *, endless: bool) -> None:
         """Have the kernel acknowledge what comes over this connection as it comes.

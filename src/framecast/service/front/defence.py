@@ -80,10 +80,11 @@ class Defence:
             return
         if not is_near(client.host) and host_name(client.host) not in self._hosts:
             raise ApiError(
-                421,
+                401,
                 "wrong_host",
-                "Without a token this server answers to its address and to names of this network only; "
-                "put the name into server.allowed_hosts, or show a token",
+                "By this name nothing is shown without a token or account; to have what is open to everybody shown, "
+                "put it into server.allowed_hosts",
+                headers={"WWW-Authenticate": 'Basic realm="Framecast"'},
             )
 
     def check_page(self, client: Client, request: web.BaseRequest, grant: Grant) -> bool:
