@@ -159,6 +159,33 @@ async def test_a_proxy_that_nobody_named_is_logged_once(tmp_path: Path, caplog: 
         assert all(text.startswith("127.0.0.1 passes on") for text in said)
 
 
+async def test_guessing_is_counted_by_who_guesses(tmp_path: Path) -> None:
+    async with behind(tmp_path) as (server, _):
+
+        async def guess(number: int, address: str) -> int:
+            headers = {**TOLD, "X-Forwarded-For": address}
+            body = {"key": f"fc_{number}"}
+            async with server.client.post(f"{server.url}/api/v1/session", json=body, headers=headers) as response:
+                return response.status
+
+        tried = [await guess(number, "203.0.113.9") for number in range(30)]
+        assert tried[0] == 401
+        assert tried[-1] == 429
+        assert await guess(30, "203.0.113.10") == 401, "a neighbour behind the same proxy"
+        assert await guess(31, "198.51.100.7, 203.0.113.9") == 429, "who adds an address of his own stays himself"
+
+
+async def test_who_makes_up_addresses_guesses_no_longer(tmp_path: Path) -> None:
+    async with behind(tmp_path, {}) as (server, _):
+        tried = []
+        for number in range(30):
+            headers = {**TOLD, "X-Forwarded-For": f"203.0.113.{number}"}
+            body = {"key": f"fc_{number}"}
+            async with server.client.post(f"{server.url}/api/v1/session", json=body, headers=headers) as response:
+                tried.append(response.status)
+        assert tried[-1] == 429
+
+
 async def test_the_session_cookie_is_kept_below_the_prefix(tmp_path: Path) -> None:
     async with behind(tmp_path) as (server, key):
         body = {"key": key["Authorization"].split()[1]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import re
@@ -202,6 +203,19 @@ async def test_what_a_client_claims_of_itself_is_not_believed(through: Behind) -
         await response.content.readany()
         assert SEEN_FROM in {viewer.address for viewer in through.server.camera().stream.viewers.values()}
         assert "203.0.113.66" not in {viewer.address for viewer in through.server.camera().stream.viewers.values()}
+
+
+async def test_a_revoked_token_ends_its_stream(through: Behind) -> None:
+    desk = through.server.service.desk
+    made = await desk.create_token({"name": "guest", "rights": ["watch"]})
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+    async with through.client.get(through.at("/api/v1/cameras/cam/stream.mjpeg"), headers=headers) as response:
+        await response.content.readany()
+        await desk.revoke_token("guest", forget=True)
+        async with asyncio.timeout(2):
+            with contextlib.suppress(aiohttp.ClientError):
+                while await response.content.readany():
+                    pass
 
 
 async def test_http2(through: Behind) -> None:
