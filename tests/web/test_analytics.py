@@ -157,6 +157,27 @@ def test_it_says_that_the_server_is_gone_and_comes_back(start: Start, open_page:
     expect(page.locator("#gone")).to_be_hidden()
 
 
+def test_opened_without_a_server_it_says_so_and_comes_back(server: Process, open_page: Open) -> None:
+    watched = open_page(server.url + "/docs", expected=("Failed to load", "ERR_CONNECTION"))
+    page = watched.page
+    page.route("**/api/v1/**", lambda route: route.abort("connectionrefused"))
+    page.goto(server.url + "/analytics")
+    page.get_by_role("heading", name="The server does not answer").wait_for()
+    page.unroute("**/api/v1/**")
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#course-name")).to_have_text("door")
+
+
+def test_a_name_that_is_markup_is_text(start: Start, open_page: Open, tmp_path: Path) -> None:
+    name = "<img src=x onerror=document.title=1><b>&amp;"
+    config = tmp_path / "framecast.toml"
+    config.write_text(f"[cameras.door]\nurl = 'push:'\nname = '{name}'\n")
+    page = open_page(start("serve", "--config", str(config)).url + "/analytics").page
+    expect(page.locator("#course-name")).to_have_text(name)
+    expect(page.locator("#cameras button")).to_have_text(name)
+    assert page.locator("main img, main b").count() == 0
+
+
 @pytest.mark.parametrize(
     ("value", "top"), [(0, 1), (0.3, 0.5), (1, 1), (3, 5), (24.9, 25), (25, 25), (26, 50), (19_300_000, 20_000_000)]
 )

@@ -15,7 +15,7 @@ from framecast.cli.control import CommandError, Server
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from framecast.service.operations.checkup import Finding
+    from framecast.service.operations.machine import Finding
 
 _MARKS = {"ok": "ok", "note": "note", "warning": "warn", "error": "ERROR"}
 _DOWN = ("offline", "failed")
@@ -48,29 +48,29 @@ def _report(findings: list[Finding]) -> None:
 
 
 def _findings(config: Path | None, data: Path | None) -> Iterator[Finding]:
-    from framecast.service.operations import checkup
+    from framecast.service.operations import checkup, machine
 
     try:
         configuration = options.load(config, data)
     except ConfigError as error:
-        yield from checkup.version()
-        yield checkup.Finding("configuration", "error", str(error), "change it there; the rest was not looked at")
+        yield from machine.version()
+        yield machine.Finding("configuration", "error", str(error), "change it there; the rest was not looked at")
         return
     try:
         server = Server.find(configuration.settings.server.data)
     except CommandError as error:
-        yield checkup.Finding("server", "error", str(error), "run this as that user")
+        yield machine.Finding("server", "error", str(error), "run this as that user")
         return
     yield from checkup.look(configuration, runs=server is not None)
     if server is None:
-        yield checkup.Finding("server", "note", "does not run with this data folder", "framecast serve")
+        yield machine.Finding("server", "note", "does not run with this data folder", "framecast serve")
         return
     yield from _running(server)
 
 
 def _running(server: Server) -> Iterator[Finding]:
     """What the running server says."""
-    from framecast.service.operations.checkup import Finding
+    from framecast.service.operations.machine import Finding
 
     try:
         system, numbers = server.call("GET", "/api/v1/system"), server.call("GET", "/api/v1/stats")
@@ -100,7 +100,7 @@ def _running(server: Server) -> Iterator[Finding]:
 
 
 def _tunnel(tunnel: dict[str, Any]) -> Finding:
-    from framecast.service.operations.checkup import Finding
+    from framecast.service.operations.machine import Finding
 
     if tunnel["state"] == "online":
         return Finding("tunnel", "ok", f"online at {tunnel.get('url')}")
@@ -109,7 +109,7 @@ def _tunnel(tunnel: dict[str, Any]) -> Finding:
 
 
 def _camera(camera: dict[str, Any]) -> Finding:
-    from framecast.service.operations.checkup import Finding
+    from framecast.service.operations.machine import Finding
 
     name, state, reason = camera["id"], camera["state"], camera["reason"]
     if state in _DOWN:

@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
+from framecast.service.access.rights import Right
 from framecast.service.config import defaults, load
 from framecast.service.front import authority
-from framecast.service.operations import checkup
-from framecast.service.operations.checkup import Finding
+from framecast.service.operations import checkup, machine
+from framecast.service.operations.machine import Finding
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.state import State
@@ -82,17 +83,17 @@ def test_a_state_that_is_damaged_or_newer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("free", "level"), [(1 << 20, "error"), (100 << 20, "warning"), (1 << 34, "ok")])
 def test_a_disk_that_is_full(tmp_path: Path, free: int, level: str) -> None:
-    (found,) = checkup.disk(tmp_path / "not" / "yet", lambda _: Usage(1 << 40, 0, free))
+    (found,) = machine.disk(tmp_path / "not" / "yet", lambda _: Usage(1 << 40, 0, free))
     assert found.level == level
     assert str(tmp_path) in found.text
 
 
 def test_a_clock_that_went_back(tmp_path: Path) -> None:
     State.open(tmp_path).close()
-    assert levels(checkup.clock(tmp_path)) <= {"ok", "note"}
-    assert "which can't be" in only(checkup.clock(tmp_path, lambda: 3600.0), "error").text
+    assert levels(machine.clock(tmp_path)) <= {"ok", "note"}
+    assert "which can't be" in only(machine.clock(tmp_path, lambda: 3600.0), "error").text
     written = (tmp_path / FILE_NAME).stat().st_mtime
-    assert "gone back" in only(checkup.clock(tmp_path, lambda: written - 600), "error").text
+    assert "gone back" in only(machine.clock(tmp_path, lambda: written - 600), "error").text
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -109,21 +110,21 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 def test_too_few_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert levels(checkup.descriptors(16)) == {"ok"}
-    assert hard == resource.RLIM_INFINITY or levels(checkup.descriptors(hard)) == {"warning"}
+    assert levels(machine.descriptors(16)) == {"ok"}
+    assert hard == resource.RLIM_INFINITY or levels(machine.descriptors(hard)) == {"warning"}
 
 
 def test_too_little_memory(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "meminfo").write_text("MemTotal: 262144 kB\nMemAvailable:   200000 kB\n")
-    assert only(checkup.memory(tmp_path), "ok").text == "205 MB available"
+    assert only(machine.memory(tmp_path), "ok").text == "205 MB available"
     group = tmp_path / "sys" / "fs" / "cgroup"
     group.mkdir(parents=True)
     (group / "memory.max").write_text("max\n")
     (group / "memory.current").write_text("1000\n")
-    assert levels(checkup.memory(tmp_path)) == {"ok"}, "the group has no limit"
+    assert levels(machine.memory(tmp_path)) == {"ok"}, "the group has no limit"
     (group / "memory.max").write_text("30000000\n")
-    assert only(checkup.memory(tmp_path), "warning").text.startswith("30.0 MB available")
+    assert only(machine.memory(tmp_path), "warning").text.startswith("30.0 MB available")
 
 
 def test_a_certificate_that_ends(tmp_path: Path) -> None:
@@ -166,9 +167,13 @@ def test_what_is_open_to_whom(tmp_path: Path) -> None:
     file.chmod(0o644)
     configuration = load(file=file, options={"server.data": tmp_path / "data"}, environ={}, folder=tmp_path)
     notes = [each.text for each in checkup.access(configuration) if each.level == "note"]
-    assert len(notes) == 4
-    assert "read on the way" in notes[0]
-    assert notes[1].startswith("door: anybody")
+    assert len(notes) == 5
+    assert "nobody can log in" in notes[0]
+    assert "read on the way" in notes[1]
+    assert notes[2].startswith("door: anybody")
+    with State.open(tmp_path / "data") as state:
+        state.credentials.create_token("k", frozenset({Right.WATCH}))
+    assert not [each for each in checkup.access(configuration) if "log in" in each.text]
     assert only(checkup.config_file(configuration), "warning").advice == f"chmod 600 {file}"
 
 

@@ -109,6 +109,18 @@ async def test_old_minutes_go(server: Server) -> None:
         (count,) = connection.execute("SELECT count(*) FROM history WHERE camera = 'cam'").fetchone()
     assert count <= 61
     assert len(points(await show(server, "?camera=cam&hours=24"))) <= MOST_POINTS
+    assert await forgotten(server, history, wall), "cameras that are gone are forgotten, too"
+
+
+async def forgotten(server: Server, history: History, wall: Wall) -> bool:
+    """Whether the minutes of a camera that was removed are gone once they are old enough."""
+    await server.json("DELETE", "/api/v1/cameras/cam", status=204)
+    for _ in range(3):
+        wall.now_s += 3600
+        history.look()
+        await history.keep()
+    with closing(sqlite3.connect(server.folder / "data" / FILE_NAME)) as connection:
+        return connection.execute("SELECT count(*) FROM history").fetchone() == (0,)
 
 
 async def test_without_a_file_an_hour_stays_in_memory(server: Server) -> None:

@@ -21,8 +21,11 @@ def test_minutes_are_kept_and_old_ones_forgotten(tmp_path: Path) -> None:
         store.keep([MINUTE, WORSE, replace(MINUTE, camera="yard")], oldest_minute=0)
         assert store.read(["door"], first_minute=0, step=1) == [MINUTE, WORSE]
         assert store.read(["door"], first_minute=101, step=1) == [WORSE]
-        store.keep([], oldest_minute=101)
-        assert store.read(["door", "yard"], first_minute=0, step=1) == [WORSE]
+        store.keep([WORSE], oldest_minute=101)
+        assert len(store.read(["door", "yard"], first_minute=0, step=1)) == 2, "only of the cameras that are told of"
+        store.keep([], oldest_minute=101, sweep=True)
+        (row,) = store.read(["door", "yard"], first_minute=0, step=1)
+        assert (row.camera, row.minute, row.frames) == ("door", 101, 1800)
 
 
 def test_a_minute_with_a_restart_in_it_is_added_up(tmp_path: Path) -> None:

@@ -7,55 +7,36 @@ that can't be made keeps no other from being made.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import importlib.util
 import os
-import platform
 import shutil
 import socket
 import sqlite3
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from framecast import __version__
 from framecast.core.errors import ConfigError
 from framecast.service.config import Address, Configuration
 from framecast.service.front.tls import Files, Pair, expires_s
+from framecast.service.operations.machine import (
+    Finding,
+    Level,
+    clock,
+    codecs,
+    descriptors,
+    disk,
+    install_command,
+    memory,
+    size_text,
+    version,
+)
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 
-Level = Literal["ok", "note", "warning", "error"]
-
-LEAST_FREE_BYTES, FEW_FREE_BYTES = 64 << 20, 512 << 20
-LEAST_MEMORY_BYTES = 64 << 20
 SOON_S = 30 * 86_400.0
-OLDEST_CLOCK_S = 1_735_689_600.0
-"""2025: a machine that believes to be before it has not been told the time."""
-_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
-_TIMEX_BYTES = 512  # more than struct timex has anywhere
-_SPARE_DESCRIPTORS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        area: Short name of what it is about: ``disk``, ``clock``.
-        text: What was found, in a sentence without an end.
-        advice: What to do; empty where all is well.
-    """
-
-    area: str
-    level: Level
-    text: str
-    advice: str = ""
 
 
 def look(configuration: Configuration, *, runs: bool) -> Iterator[Finding]:
@@ -80,21 +61,6 @@ def look(configuration: Configuration, *, runs: bool) -> Iterator[Finding]:
     yield from certificate(configuration)
     yield from tunnel(configuration)
     yield from access(configuration)
-
-
-def version() -> Iterator[Finding]:
-    """What runs here, and which extras are missing."""
-    python = platform.python_version()
-    yield Finding(
-        "version", "ok", f"Framecast {__version__}, Python {python}, {platform.system()} {platform.machine()}"
-    )
-    for module, extra, lacks in (
-        ("av", "media", "no RTSP, files or local cameras, and no H.264"),
-        ("aiortc", "webrtc", "no WebRTC"),
-        ("cryptography", "tls", "framecast tls can't make certificates"),
-    ):
-        if importlib.util.find_spec(module) is None:
-            yield Finding("version", "note", f"the extra {extra} is not installed: {lacks}", _install(extra))
 
 
 def config_file(configuration: Configuration) -> Iterator[Finding]:
@@ -161,40 +127,7 @@ def state(data: Path) -> Iterator[Finding]:
         yield Finding("state", "error", text, "update Framecast, or restore a backup from before")
     else:
         older = "" if known == len(MIGRATIONS) else f"; it becomes {len(MIGRATIONS)} at the next start"
-        yield Finding("state", "ok", f"whole, layout {known}{older}, {_size(file.stat().st_size)}")
-
-
-def disk(data: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> Iterator[Finding]:
-    """Room where the data folder is."""
-    where = next((each for each in (data, *data.parents) if each.exists()), data)
-    try:
-        _, _, free = usage(where)
-    except OSError as error:
-        yield Finding("disk", "warning", f"how much is free can't be told: {error.strerror}")
-        return
-    if free < LEAST_FREE_BYTES:
-        yield Finding("disk", "error", f"{_size(free)} free at {where}: changes can't be kept", "make room")
-    elif free < FEW_FREE_BYTES:
-        yield Finding("disk", "warning", f"{_size(free)} free at {where}", "make room")
-    else:
-        yield Finding("disk", "ok", f"{_size(free)} free at {where}")
-
-
-def clock(data: Path, now_s: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """Whether this machine knows the time: sessions, certificates and stamps go by it."""
-    now = now_s()
-    shown = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(now))
-    file = data / FILE_NAME
-    written = file.stat().st_mtime if file.exists() else 0.0
-    if now < OLDEST_CLOCK_S:
-        yield Finding("clock", "error", f"it is {shown}, which can't be", "set the clock, or switch on NTP")
-    elif written > now + 60:
-        text = f"it is {shown}, and the state was written later than that: the clock has gone back"
-        yield Finding("clock", "error", text, "set the clock, or switch on NTP")
-    elif _is_unsynchronised():
-        yield Finding("clock", "note", f"{shown}; nothing keeps this clock right", "switch on NTP")
-    else:
-        yield Finding("clock", "ok", shown)
+        yield Finding("state", "ok", f"whole, layout {known}{older}, {size_text(file.stat().st_size)}")
 
 
 def ports(configuration: Configuration) -> Iterator[Finding]:
@@ -218,63 +151,6 @@ def ports(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("ports", "error", f"{address} can't be had: {reason}", f"change {key}")
         else:
             yield Finding("ports", "ok", f"{address} is free ({key})")
-
-
-def descriptors(max_connections: int) -> Iterator[Finding]:
-    """How many connections the system lets us have."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < max_connections + _SPARE_DESCRIPTORS:
-        text = f"{hard} open files at most, and limits.max_connections is {max_connections}"
-        yield Finding("descriptors", "warning", text, "LimitNOFILE=65536 in the unit, or ulimit -n")
-    else:
-        yield Finding(
-            "descriptors", "ok", "as many as one likes" if hard == resource.RLIM_INFINITY else f"up to {hard}"
-        )
-
-
-def memory(root: Path = Path("/")) -> Iterator[Finding]:
-    """What is left of it, for the machine and for this group of processes."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    with contextlib.suppress(OSError, ValueError):
-        most, used = ((root / "sys/fs/cgroup" / name).read_text() for name in ("memory.max", "memory.current"))
-        found.append(int(most) - int(used))
-    if not found:
-        return
-    free = max(0, min(found))
-    if free < LEAST_MEMORY_BYTES:
-        yield Finding("memory", "warning", f"{_size(free)} available; a server takes some 60 MB", "end other programs")
-    else:
-        yield Finding("memory", "ok", f"{_size(free)} available")
-
-
-def codecs() -> Iterator[Finding]:
-    """What pictures and sound can be coded with."""
-    if importlib.util.find_spec("av") is None:
-        yield Finding("codecs", "note", "JPEG only: H.264, AAC and Opus need the extra media", _install("media"))
-        return
-    try:
-        from av.codec import Codec
-        from av.codec.codec import UnknownCodecError
-    except ImportError as error:
-        yield Finding("codecs", "error", f"FFmpeg's libraries can't be loaded: {error}", _install("media"))
-        return
-    missing = []
-    for name in ("libx264", "aac", "libopus", "mjpeg"):
-        try:
-            Codec(name, "w")
-        except UnknownCodecError:
-            missing.append(name)
-    if missing:
-        yield Finding("codecs", "warning", f"this PyAV has no {', '.join(missing)}", "install PyAV's own wheel")
-    else:
-        yield Finding("codecs", "ok", "JPEG, H.264 (x264), AAC, Opus; framecast doctor --encoders tries hardware")
 
 
 def certificate(configuration: Configuration, now_s: Callable[[], float] = time.time) -> Iterator[Finding]:
@@ -311,7 +187,7 @@ def tunnel(configuration: Configuration) -> Iterator[Finding]:
     if not wanted.provider:
         yield Finding("tunnel", "ok", "none configured")
     elif wanted.provider == "ngrok" and importlib.util.find_spec("ngrok") is None:
-        yield Finding("tunnel", "error", "ngrok's SDK is not installed", _install("tunnel"))
+        yield Finding("tunnel", "error", "ngrok's SDK is not installed", install_command("tunnel"))
     elif wanted.provider == "ngrok" and not wanted.authtoken:
         yield Finding("tunnel", "error", "ngrok wants the token of an account", "set NGROK_AUTHTOKEN")
     elif wanted.provider == "cloudflare" and shutil.which(wanted.cloudflared) is None:
@@ -329,6 +205,9 @@ def access(configuration: Configuration) -> Iterator[Finding]:
     else:
         hosts = ", ".join(dict.fromkeys(address.host for address in settings.server.addresses))
         yield Finding("access", "ok", f"listens for others at {hosts}")
+        if not _has_holders(settings.server.data):
+            text = "there is no account and no token, so nobody can log in"
+            yield Finding("access", "note", text, "open the owner link that the server prints when it starts")
         if Pair.of(configuration) is None:
             text = "others reach it by HTTP: passwords, tokens and pictures can be read on the way"
             yield Finding("access", "note", text, "framecast tls init, or a proxy with HTTPS before it")
@@ -340,6 +219,18 @@ def access(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("access", "note", f"{camera_id}: devices in {networks} may push without a token")
         if camera.allow_query_key:
             yield Finding("access", "note", f"{camera_id}: tokens are taken from addresses, which end up in logs")
+
+
+def _has_holders(data: Path) -> bool:
+    """Whether there is an account or a token; False where that can't be told."""
+    file = data / FILE_NAME
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        asked = "SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM tokens)"
+        return bool(connection.execute(asked).fetchone()[0])
+    return False
 
 
 def _is_shared(path: Path) -> bool:
@@ -365,28 +256,5 @@ def _why_not(address: Address) -> str:
     return ""
 
 
-def _is_unsynchronised() -> bool:
-    """Whether the kernel says that nothing keeps its clock right; False where it can't be asked."""
-    if not sys.platform.startswith("linux"):
-        return False
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    if adjtimex is None:
-        return False
-    return bool(adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) == _UNSYNCHRONISED)
-
-
-def _install(extra: str) -> str:
-    return f"pip install 'framecast[{extra}]'"
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -31,6 +31,8 @@ log = logging.getLogger("framecast.service.operations.history")
 SAMPLE_S = 5.0
 WAITING_MINUTES = 60
 """Minutes that may wait in memory for the disk; the oldest go."""
+SWEEP_MINUTES = 60
+"""How often cameras that are there no more are forgotten, too."""
 MOST_SAMPLES = 4096
 """Of a camera's latency in one minute; beyond, every other one goes."""
 MOST_POINTS = 360
@@ -199,6 +201,7 @@ class History:
         self._blocking = blocking
         self._now_s = now_s
         self._minute = int(now_s() // 60)
+        self._swept_minute = 0
         self._accounts: dict[str, Account] = {}
         self._waiting: deque[list[Row]] = deque(maxlen=WAITING_MINUTES)
         self._gone: list[Row] = []
@@ -236,12 +239,16 @@ class History:
         async with self._keeping:
             minutes = list(self._waiting)
             rows = [row for minute in minutes for row in minute]
+            oldest = self._minute - self.hours * 60
+            sweep = self._minute - self._swept_minute >= SWEEP_MINUTES
             try:
-                await self._blocking(partial(self._store.keep, rows, oldest_minute=self._minute - self.hours * 60))
+                await self._blocking(partial(self._store.keep, rows, oldest_minute=oldest, sweep=sweep))
             except StateError as error:
                 if self._said.due():
                     log.warning("the history of the last minutes waits in memory: %s", error)
                 return
+            if sweep:
+                self._swept_minute = self._minute
             # A minute that ended meanwhile may have pushed the oldest out.
             self._waiting = deque(
                 (each for each in self._waiting if not any(each is kept for kept in minutes)), maxlen=WAITING_MINUTES

@@ -80,17 +80,26 @@ class HistoryStore:
         self._database = database
         self._path = folder / FILE_NAME
 
-    def keep(self, rows: Iterable[Row], *, oldest_minute: int) -> None:
-        """Keep these, and forget what is older.
+    def keep(self, rows: Sequence[Row], *, oldest_minute: int, sweep: bool = False) -> None:
+        """Keep these, and forget what is older of their cameras.
 
         A minute that is there already (the server was started again within it) is added to.
+
+        Args:
+            sweep: Forget what is older of all others, too, those that were removed long ago; looks at every row.
 
         Raises:
             StateError: They can't be kept.
         """
         with self._database.write() as connection:
             connection.executemany(_INSERT, [astuple(row) for row in rows])
-            connection.execute("DELETE FROM history WHERE minute < ?", (oldest_minute,))
+            if sweep:
+                connection.execute("DELETE FROM history WHERE minute < ?", (oldest_minute,))
+            else:
+                cameras = sorted({row.camera for row in rows})
+                connection.executemany(
+                    "DELETE FROM history WHERE camera = ? AND minute < ?", [(each, oldest_minute) for each in cameras]
+                )
 
     def read(self, cameras: Sequence[str], *, first_minute: int, step: int) -> list[Row]:
         """All there is of these cameras since ``first_minute``, in steps of so many minutes.

@@ -244,8 +244,21 @@ async function load(announce = false) {
 }
 
 function gone(yes) {
-  find("gone").hidden = !yes;
-  if (yes) setText(find("gone-text"), "Server gone. What is shown is older.");
+  const older = !find("page").hidden;
+  find("gone").hidden = !yes || !older;
+  if (!yes) return;
+  setText(find("gone-text"), "Server gone. What is shown is older.");
+  if (!older) instead(away());
+}
+
+function away() {
+  return h(
+    "div",
+    { class: "panel" },
+    h("h2", {}, "The server does not answer"),
+    h("p", {}, "Either this device has no network, or the server is off or out of reach. This page returns by itself."),
+    h("p", {}, h("button", { class: "button", type: "button", click: () => load() }, "Try now")),
+  );
 }
 
 function look() {
