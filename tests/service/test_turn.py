@@ -13,6 +13,7 @@ import pytest
 from framecast.core.rendition import H264
 from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
+from framecast.service.access.rights import NOTHING
 from framecast.service.errors import ApiError
 from tests.service.serving import Server, serving, until
 from tests.service.test_whip import MediaServer
@@ -155,7 +156,7 @@ async def test_a_camera_that_is_replaced_while_a_path_is_looked_for_has_no_viewe
         turn.deaf = True
         camera, peering = server.camera(), server.service.peering
         coming = asyncio.ensure_future(
-            peering.open(camera, await viewer.offer("video"), H264, address="", token="")  # not held by any route
+            peering.open(camera, await viewer.offer("video"), H264, address="", grant=NOTHING)  # not held by any route
         )
         await until(lambda: camera.stream.viewers)
         await server.json("DELETE", "/api/v1/cameras/cam", status=204)
