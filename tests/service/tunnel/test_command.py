@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from framecast.cli import main
 from framecast.service.accounts import tokenapi
 from framecast.service.front import control
 from framecast.service.store.state import State
@@ -123,22 +125,27 @@ async def test_without_a_server_one_is_started_with_it(shell: Shell) -> None:
 
 
 async def test_none_is_started_that_nobody_has_protected(shell: Shell) -> None:
-    for words in (("tunnel", "start", "--provider", "cloudflare"), ("serve", "--port", "0", "--tunnel", "cloudflare")):
-        status, out, err = await shell.run(*words)
-        assert (status, out) == (2, "")
-        assert "neither accounts nor tokens" in err
-        assert "Traceback" not in err
+    status, out, err = await shell.run("tunnel", "start", "--provider", "cloudflare")
+    assert (status, out) == (2, "")
+    assert "--tunnel: tunnel.provider = 'cloudflare' can't be used: This server has neither accounts nor tokens" in err
+    assert "Traceback" not in err
 
 
-async def test_without_a_server_there_is_nothing_to_tell(shell: Shell) -> None:
+def test_without_a_server_there_is_nothing_to_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("status", "stop"):
-        status, _, err = await shell.run("tunnel", word)
-        assert (status, "no server runs" in err) == (1, True)
+        assert main(["tunnel", word, "--data", str(tmp_path)]) == 1
+        assert "no server runs" in capsys.readouterr().err
 
 
-async def test_tokens_of_tunnels_are_shown_to_nobody(shell: Shell) -> None:
-    shell.environment |= {"NGROK_AUTHTOKEN": "2abc_secret", "TUNNEL_TOKEN": "eyJ_secret"}
-    status, out, err = await shell.run("config", "show")
-    assert status == 0
-    assert "NGROK_AUTHTOKEN" in out
-    assert "_secret" not in out + err
+def test_tokens_of_tunnels_are_shown_to_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NGROK_AUTHTOKEN", "2abc_secret")
+    monkeypatch.setenv("FRAMECAST_TUNNEL_CLOUDFLARE_TOKEN", "eyJ_secret\x7f" * 1000)  # too long: it is named
+    assert main(["config", "show", "--data", str(tmp_path)]) == 2
+    monkeypatch.setenv("FRAMECAST_TUNNEL_CLOUDFLARE_TOKEN", "")
+    assert main(["config", "show", "--data", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert re.search(r'tunnel\.authtoken +"\*\*\*" +NGROK_AUTHTOKEN', told.out)
+    assert re.search(r'tunnel\.cloudflare_token +"" +default', told.out)
+    assert "_secret" not in told.out + told.err

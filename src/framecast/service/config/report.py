@@ -39,7 +39,7 @@ def effective(configuration: Configuration) -> list[Effective]:
             continue
         name = key.rpartition(".")[2]
         if name in _SECRETS:
-            value = "***"
+            value = "***" if value else value
         elif name in ("url", "audio_url"):
             value = mask_url(value)
         elif name == "restream":

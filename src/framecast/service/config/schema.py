@@ -82,9 +82,9 @@ def unknown(key: str) -> str:
             return 'there is no such setting; a camera is a table: [cameras.door] with url = "…"'
         return f"there is no such setting; did you mean cameras.{parts[1]}?"
     names = [name for name in table if "*" not in name]
-    hint = did_you_mean(key, names)
+    by_last = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of each word
+    hint = f"; did you mean {by_last[key]}?" if key in by_last else did_you_mean(key, names)
     if not hint:
-        by_last = {name.rpartition(".")[2]: name for name in names}
         close = difflib.get_close_matches(parts[-1], list(by_last), n=1, cutoff=0.75)
         hint = f"; did you mean {by_last[close[0]]}?" if close else ""
     return f"there is no such setting{hint}"
