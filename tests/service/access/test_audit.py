@@ -14,7 +14,7 @@ from framecast.core.errors import StateError
 from framecast.service.access.rights import Right
 from framecast.service.api.table import make_table
 from framecast.service.operations.trail import ACTIONS, is_kept
-from framecast.service.store.audit import AuditLog
+from framecast.service.store.audit import AuditLog, Kind
 from framecast.service.store.state import State
 from tests.service.serving import Server, serving
 
@@ -32,14 +32,16 @@ async def entries(server: Server, query: str = "", **options: Any) -> list[dict[
     return list(answer["entries"])
 
 
-def test_the_oldest_go_first_and_failures_push_out_failures_only(state: State) -> None:
-    kept = AuditLog(state.database, most_done=5, most_failed=3)
+def test_the_oldest_go_first_and_each_kind_pushes_out_its_own_only(state: State) -> None:
+    kept = AuditLog(state.database, {Kind.CHANGE: 5, Kind.COMMON: 4, Kind.FAILED: 3})
     for number in range(10):
         kept.add("ann", "192.0.2.1", "changed a camera", str(number))
         for _ in range(10):
-            kept.add("somebody", "192.0.2.2", "tried: logged in", str(number), done=False)
+            kept.add("bob", "192.0.2.2", "made a link", str(number), kind=Kind.COMMON)
+            kept.add("somebody", "192.0.2.2", "tried: logged in", str(number), kind=Kind.FAILED)
     rows = kept.page()
-    assert [row.target for row in rows if row.done] == ["9", "8", "7", "6", "5"]
+    assert [row.target for row in rows if row.who == "ann"] == ["9", "8", "7", "6", "5"]
+    assert [row.target for row in rows if row.who == "bob"] == ["9", "9", "9", "9"]
     assert [row.target for row in rows if not row.done] == ["9", "9", "9"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from framecast.service.front.places import Places
 from tests.service.serving import Server, jpeg, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +115,23 @@ async def test_viewers_of_one_camera(tmp_path: Path) -> None:
             assert "limits.max_viewers_per_camera" in error["message"]
         for each in streams:
             each.close()
+
+
+class Held:
+    """A connection over which something was asked."""
+
+    idle = False
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+
+    def evict(self) -> None:
+        raise AssertionError
+
+
+def test_a_customer_of_ipv6_is_one_address() -> None:
+    places = Places(100, 3)
+    assert [places.opened(Held(f"2001:db8:1:2::{number:x}")) for number in range(5)] == [True] * 3 + [False] * 2
+    assert places.opened(Held("2001:db8:1:3::1"))
+    shared = Places(100, 3, shared=lambda address: address == "2001:db8:1:2::7")
+    assert all(shared.opened(Held("2001:db8:1:2::7")) for _ in range(5)), "many are behind a trusted proxy"

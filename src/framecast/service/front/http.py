@@ -339,6 +339,8 @@ class Front:
             if size and connection.client is not None and not connection.local:
                 received[connection.client.address, connection.grant.name] += size
         self.rates.sweep(received, time.monotonic())
+        if not self.rates.any_over:
+            return
         for connection in self._connections():
             client, transport = connection.client, connection.transport
             if not connection.brings or client is None or transport is None:

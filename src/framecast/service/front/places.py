@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from framecast.core.limits import Quietly
+from framecast.service.access.attempts import network_of
 
 log = logging.getLogger("framecast.service.front.places")
+
+_network_of = lru_cache(maxsize=4096)(network_of)
 
 LOCAL = "local"
 """Peer of the control socket's connections, which count and are never turned away."""
@@ -33,7 +37,7 @@ class Places:
 
     Args:
         most: Most connections at a time.
-        most_per_address: Most of them from one address.
+        most_per_address: Most of them from one address, of IPv6 from one /64.
         most_per_holder: Most of them of one token or account.
         shared: Whether many are behind an address, as behind a trusted proxy: it may then have all there are.
 
@@ -64,11 +68,11 @@ class Places:
 
     def opened(self, connection: Connection) -> bool:
         """Count a connection in; False when there are too many, and none that is idle could make room."""
-        peer = connection.peer
+        peer = _network_of(connection.peer)
         self.taken += 1
         self._open.setdefault(peer, {})[connection] = None
         self._fresh.setdefault(peer, {})[connection] = None
-        if self._has_room(peer) or self._make_room(connection):
+        if self._has_room(connection) or self._make_room(connection):
             return True
         self.refused += 1
         if self._quietly.due():
@@ -77,7 +81,7 @@ class Places:
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out. Safe to call twice."""
-        peer = connection.peer
+        peer = _network_of(connection.peer)
         if connection not in self._open.get(peer, ()):
             return
         self.taken -= 1
@@ -95,7 +99,7 @@ class Places:
             holder: `Grant.name`; empty for those without a credential, of whom there may be any number.
         """
         self._let_go(connection)
-        if not holder or connection not in self._open.get(connection.peer, ()):
+        if not holder or connection not in self._open.get(_network_of(connection.peer), ()):
             return True
         if self._held[holder] >= self._most_per_holder:
             self.refused += 1
@@ -111,17 +115,20 @@ class Places:
             if not self._held[holder]:
                 del self._held[holder]
 
-    def _has_room(self, peer: str) -> bool:
-        if peer == LOCAL:
+    def _has_room(self, connection: Connection) -> bool:
+        if connection.peer == LOCAL:
             return True
-        return self.taken <= self._most and (len(self._open[peer]) <= self._most_per_address or self._shared(peer))
+        if self.taken > self._most:
+            return False
+        count = len(self._open[_network_of(connection.peer)])
+        return count <= self._most_per_address or self._shared(connection.peer)
 
     def _make_room(self, newcomer: Connection) -> bool:
         """Close the oldest connection over which nothing was asked yet: who only holds places keeps nobody out.
 
         It is one from the same address, or, when the server is full, from the address that has most of them.
         """
-        peer = newcomer.peer
+        peer = _network_of(newcomer.peer)
         if len(self._open[peer]) <= self._most_per_address:
             peer = max(self._fresh, key=lambda each: len(self._fresh[each]))
         fresh = self._fresh.get(peer, {})

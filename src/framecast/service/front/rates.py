@@ -64,6 +64,11 @@ class Rates:
         self._requests.take(name, now_s)
         return 0.0
 
+    @property
+    def any_over(self) -> bool:
+        """Whether more bytes came from anywhere than may."""
+        return bool(self._over)
+
     def is_over(self, address: str, holder: str) -> bool:
         """Whether more bytes came from there than may."""
         if not self._over:

@@ -20,7 +20,7 @@ from framecast.service.config import mask_url
 from framecast.service.errors import ApiError
 from framecast.service.front.bodies import FIELDS
 from framecast.service.front.routing import Call, Route
-from framecast.service.store.audit import AuditLog
+from framecast.service.store.audit import AuditLog, Kind
 
 log = logging.getLogger("framecast.service.operations.trail")
 
@@ -105,25 +105,22 @@ class Trail:
             response = await call.route.handler(call)
         except ApiError as error:
             if error.status in (401, 403) and call.route.right is Right.PUBLIC:
-                await self._keep(call, error.code, done=False)
+                await self._keep(call, error.code, Kind.FAILED)
             raise
         if response.status < 400 and (call.request.get(WHO) or call.grant.name or call.grant.kind == "open"):
             # Who is nobody and logs out, with a cookie of old or of no worth, has done nothing.
-            await self._keep(call, _detail(call.request.get(FIELDS, {}), call.query), done=True)
+            kind = Kind.CHANGE if call.route.right in _CHANGING else Kind.COMMON
+            await self._keep(call, _detail(call.request.get(FIELDS, {}), call.query), kind)
         return response
 
-    async def _keep(self, call: Call, detail: str, *, done: bool) -> None:
+    async def _keep(self, call: Call, detail: str, kind: Kind) -> None:
         route, fields = call.route, call.request.get(FIELDS, {})
         key = f"{route.method} {route.path}"
-        action = ACTIONS.get(key, key)
+        action = ("tried: " if kind is Kind.FAILED else "") + ACTIONS.get(key, key)
         target = call.parameter or next((_text(name, fields[name]) for name in _TARGETS if fields.get(name)), "")
         who = call.request.get(WHO) or _who(call.grant)
         try:
-            await self._blocking(
-                lambda: self.kept.add(
-                    who, call.client.address, action if done else f"tried: {action}", target, detail, done=done
-                )
-            )
+            await self._blocking(lambda: self.kept.add(who, call.client.address, action, target, detail, kind=kind))
         except StateError as error:
             if self._quietly.due():
                 log.error("the audit log can't be written (%s): %s %s %s", error, who, action, target)

@@ -1,21 +1,32 @@
 """Who changed what: one row a change, the latest of them.
 
-What was done and what was tried in vain are kept in numbers of their own, so that nobody can push a change out of the
-list by failing often.
+Changes, what everybody may do for themselves (log in, make a link), and what was tried in vain are kept in numbers of
+their own, so that nobody who may not change anything can push a change out of the list.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 
 from framecast.service.store.database import Database
 
-MOST_DONE = 10_000
+MOST_CHANGES = 10_000
+MOST_COMMON = 2_000
 MOST_FAILED = 2_000
 MOST_AT_A_TIME = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class Kind(IntEnum):
+    """What an entry is about; the number is kept."""
+
+    FAILED = 0
+    CHANGE = 1
+    COMMON = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +54,23 @@ class Entry:
     done: bool
 
 
+MOST = {Kind.CHANGE: MOST_CHANGES, Kind.COMMON: MOST_COMMON, Kind.FAILED: MOST_FAILED}
+
+
 class AuditLog:
     """The rows. Blocking, like all that is kept in the state file.
 
     Args:
         database: The state file.
-        most_done, most_failed: Rows kept of either kind.
+        most: Rows kept of each kind.
     """
 
-    def __init__(self, database: Database, *, most_done: int = MOST_DONE, most_failed: int = MOST_FAILED) -> None:
+    def __init__(self, database: Database, most: Mapping[Kind, int] = MOST) -> None:
         self._database = database
-        self._most = {True: most_done, False: most_failed}
+        self._most = most
 
     def add(
-        self, who: str, address: str, action: str, target: str = "", detail: str = "", *, done: bool = True
+        self, who: str, address: str, action: str, target: str = "", detail: str = "", *, kind: Kind = Kind.CHANGE
     ) -> None:
         """Keep a row.
 
@@ -65,7 +79,7 @@ class AuditLog:
         """
         row = (
             time.time(), _plain(who, 80), _plain(address, 64), _plain(action, 60), _plain(target, 200),
-            _plain(detail, 1000), done,
+            _plain(detail, 1000), kind,
         )  # fmt: skip
         with self._database.write() as connection:
             connection.execute(
@@ -75,7 +89,7 @@ class AuditLog:
             connection.execute(
                 "DELETE FROM audit WHERE done = ?1 AND id <="
                 " (SELECT id FROM audit WHERE done = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (done, self._most[done]),
+                (kind, self._most[kind]),
             )
 
     def page(self, before: int | None = None, limit: int = 100) -> list[Entry]:
