@@ -159,6 +159,23 @@ async def test_a_proxy_that_nobody_named_is_logged_once(tmp_path: Path, caplog: 
         assert all(text.startswith("127.0.0.1 passes on") for text in said)
 
 
+@pytest.mark.parametrize("left_on", [False, True], ids=["taken-off", "left-on"])
+async def test_links_lead_through_the_proxy(tmp_path: Path, left_on: bool) -> None:
+    async with behind(tmp_path) as (server, key):
+        pushed = {**key, "Content-Type": "image/jpeg"}
+        await server.json("POST", "/api/v1/cameras/cam/frames", data=jpeg(), headers=pushed)
+        inner = server.url + ("/cams" if left_on else "")
+        headers = {**TOLD, "Origin": "https://cams.example", **key}
+        body = {"path": "/api/v1/cameras/cam/snapshot.jpg", "ttl_s": 60}
+        async with server.client.post(f"{inner}/api/v1/links", json=body, headers=headers) as response:
+            assert response.status == 201, await response.text()
+            url = (await response.json())["url"]
+        assert url.startswith("https://cams.example/cams/api/v1/cameras/cam/snapshot.jpg?")
+        path = url.removeprefix("https://cams.example/cams")
+        async with server.client.get(inner + path, headers=TOLD) as response:
+            assert (response.status, response.content_type) == (200, "image/jpeg"), await response.read()
+
+
 async def test_guessing_is_counted_by_who_guesses(tmp_path: Path) -> None:
     async with behind(tmp_path) as (server, _):
 
