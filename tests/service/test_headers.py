@@ -37,7 +37,7 @@ async def test_every_route_answers_with_a_policy_and_is_kept_by_nobody_unless_it
                 if not found.get("Content-Type", "").startswith(("image/", "multipart/")):
                     assert "unsafe" not in found["Content-Security-Policy"], path
                     assert found["Cross-Origin-Resource-Policy"] == "same-origin", path
-                assert found["Cache-Control"] in ("no-store", "no-cache"), path
+                assert found["Cache-Control"] in ("no-store", "no-store, no-transform", "no-cache"), path
                 assert found["Server"] == "Framecast", path
                 assert ("Permissions-Policy" in found) == found.get("Content-Type", "").startswith("text/html"), path
 
