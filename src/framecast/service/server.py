@@ -31,6 +31,7 @@ from framecast.service.front.http import Front, Rules
 from framecast.service.front.rates import SWEEP_S
 from framecast.service.front.routing import Table
 from framecast.service.front.tls import Files, Https, Tls
+from framecast.service.operations import openings
 from framecast.service.service import Service
 from framecast.service.tunnel import qr, statuspage
 from framecast.service.tunnel.door import Door
@@ -275,11 +276,8 @@ def announce(service: Service, listeners: Listeners) -> None:
             f"Nobody owns it yet. Make yourself its owner, once: {first[:-1]}{service.desk.owner_link.make()}",
             flush=True,
         )
-    for camera_id, config in settings.cameras.items():
-        if config.public and not service.access.open:
-            log.warning("%s: anybody who can connect may watch (public)", camera_id)
-        if config.publish_from and not service.access.open:
-            log.warning("%s: devices in %s may push without a token", camera_id, ", ".join(config.publish_from))
+    for text in () if service.access.open else openings.of_all(settings):
+        log.warning("%s", text)
     for text in (*service.configuration.warnings, *filter(None, [exposed(service.configuration)])):
         log.warning("%s", text)
     told = ""

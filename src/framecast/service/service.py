@@ -35,10 +35,11 @@ from framecast.service.cameras.changes import PINS, check_changes, checked, free
 from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
-from framecast.service.config import CAMERA_ID, Configuration, check_camera
+from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
+from framecast.service.operations import openings
 from framecast.service.operations.history import History
 from framecast.service.operations.readiness import Readiness
 from framecast.service.operations.trail import Trail
@@ -247,6 +248,7 @@ class Service:
                 await self.cameras.remove(camera_id)
                 raise
             await self._reload()
+        self._tell_of_openings(camera, None)
         return camera
 
     async def change_camera(self, camera_id: str, changes: dict[str, Any], grant: Grant) -> Camera:
@@ -278,12 +280,20 @@ class Service:
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             await self._reload()
             camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
+        self._tell_of_openings(camera, before)
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self.cut(Cut(NOBODY))
         if before.allow_query_key and not config.allow_query_key:
             for token in await self.blocking(self._state.credentials.tokens):
                 self.cut(Cut(token.name, in_address=True))
         return camera
+
+    def _tell_of_openings(self, camera: Camera, before: CameraConfig | None) -> None:
+        """Say in the log what a change opens to others."""
+        known = openings.of_camera(camera.camera_id, before) if before is not None else []
+        for text in openings.of_camera(camera.camera_id, camera.config):
+            if text not in known and not self.access.open:
+                log.warning("%s", text)
 
     async def remove_camera(self, camera_id: str) -> None:
         """Remove a camera for the API, for good.

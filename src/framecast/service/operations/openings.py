@@ -1,0 +1,37 @@
+"""What is open to whom without a credential of their own: lines for the log."""
+
+from __future__ import annotations
+
+from framecast.service.config import CameraConfig, Settings
+
+
+def of_camera(camera_id: str, config: CameraConfig) -> list[str]:
+    """What a camera opens, one line for each kind of people."""
+    lines = []
+    if config.public:
+        lines.append(f"{camera_id}: anybody who can connect may watch and listen (public)")
+    if config.publish_from:
+        lines.append(
+            f"{camera_id}: devices in {', '.join(config.publish_from)} may push without a token (publish_from)"
+        )
+    if config.allow_query_key:
+        lines.append(
+            f"{camera_id}: tokens may stand in addresses, so whoever reads a log or history of these may use them "
+            "(allow_query_key)"
+        )
+    return lines
+
+
+def of_server(settings: Settings) -> list[str]:
+    """What the server opens to pages of other sites."""
+    origins = settings.server.allowed_origins
+    if not origins:
+        return []
+    words = "pages of {} may show the player, and do what whoever looks at them is logged in for (allowed_origins)"
+    return [words.format(", ".join(origins))]
+
+
+def of_all(settings: Settings) -> list[str]:
+    """All of it."""
+    cameras = settings.cameras.items()
+    return [*of_server(settings), *(line for camera_id, config in cameras for line in of_camera(camera_id, config))]
