@@ -27,7 +27,7 @@ def of_server(settings: Settings) -> list[str]:
     origins = settings.server.allowed_origins
     if not origins:
         return []
-    words = "pages of {} may show the player, and do what whoever looks at them is logged in for (allowed_origins)"
+    words = "pages of {} may show the player and use the API as whoever looks at them (allowed_origins)"
     return [words.format(", ".join(origins))]
 
 
