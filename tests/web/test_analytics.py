@@ -201,3 +201,22 @@ def test_marks_stand_at_the_local_clocks_round_times(server: Process, chromium: 
     )
     assert found == [6 * 3600, [0] * found[2], 4, [[0, 1], [2], [4]], 1]
     page.close()
+
+
+def test_a_cameras_page_says_who_watches_it(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    watch, operate = make_token(data, "kitchen", "watch"), make_token(data, "desk", "operate")
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240", data=data)
+
+    def enter(key: str) -> Page:
+        page = open_page(server.url + "/docs").page
+        page.request.post(server.url + "/api/v1/session", data={"key": key}, headers={"Origin": server.url})
+        page.goto(server.url + "/cameras/door")
+        return page
+
+    readers = enter(operate).locator("#readers")
+    expect(readers).to_contain_text(re.compile(r"desk127\.0\.0\.1.*\d B"))
+    numbered = enter(watch).locator("#readers")
+    expect(numbered).to_contain_text(re.compile(r"no\. \d+"))
+    expect(numbered).not_to_contain_text("desk")
+    expect(numbered).not_to_contain_text("127.0.0.1")

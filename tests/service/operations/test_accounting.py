@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,36 @@ async def test_a_viewer_is_known_by_its_credential_to_those_who_may_operate(tmp_
             assert (seen["holder"], seen["address"]) == ("kitchen", "127.0.0.1")
             (seen,) = await readers(server, headers={"X-API-Key": watch})
             assert (seen["holder"], seen["address"]) == (None, None), "where others sit is no viewer's business"
+
+
+async def test_sound_is_counted_to_the_byte(server: Server) -> None:
+    pcm = bytes(range(256)) * 4
+    path = "/api/v1/cameras/cam/audio"
+    async with server.client.get(server.url + "/api/v1/cameras/cam/audio.pcm") as response:
+        heard = 0
+        await until(lambda: server.camera().stream.viewers)
+        for sequence in range(3):
+            headers = {"Content-Type": "application/octet-stream", "X-Sequence": str(sequence)}
+            await server.json("POST", path, data=pcm, headers=headers)
+            heard += len(await response.content.readexactly(len(pcm)))
+        (reader,) = await readers(server)
+        assert reader["kind"] == "audio"
+        assert heard <= reader["bytes"] <= heard + 64, "the framing of chunks besides"
+
+
+@pytest.mark.parametrize("form", ["stream.mp4", "hls"])
+async def test_coded_forms_are_counted(tmp_path: Path, form: str) -> None:
+    async with serving(tmp_path, {"cam": "mock:?fps=20&size=64x64"}) as server:
+        base = "/api/v1/cameras/cam/"
+        if form == "hls":
+            async with server.client.get(server.url + base + "hls/stream.m3u8") as response:
+                (piece, *_) = re.findall(r'PART:.*URI="([^"]+)"', await response.text())
+            async with server.client.get(f"{server.url}{base}hls/{piece}") as response:
+                size = len(await response.read())
+            (reader,) = await readers(server)
+            assert reader["bytes"] == size
+            return
+        async with server.client.get(server.url + base + form) as response:
+            size = len(await response.content.readexactly(5000))
+            (reader,) = await readers(server)
+            assert size <= reader["bytes"] < size + 500_000

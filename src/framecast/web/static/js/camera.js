@@ -15,7 +15,7 @@ import { missingText } from "./player/features.js";
 import { HELD } from "./player/held.js";
 import { serverAt } from "./player/server.js";
 import { removeLater } from "./removing.js";
-import { keyPanel, markRights } from "./session.js";
+import { keyPanel, markRights, nameOf } from "./session.js";
 import { Settings } from "./settings.js";
 import { setUpTabs } from "./tabs.js";
 import { toast } from "./toast.js";
@@ -203,6 +203,12 @@ function showNoSocket() {
   );
 }
 
+/** Who it is, and where: told to those who may operate the camera, a number to others. */
+function viewerOf({ id, holder, address }) {
+  if (!holder) return [address || `no. ${id}`];
+  return [h("b", {}, nameOf({ name: holder })), h("br"), address];
+}
+
 async function showReaders() {
   const wanted = tab === "numbers" || tab === "faults";
   if (!wanted || document.hidden || dashboard.status !== "open" || !camera) return;
@@ -216,7 +222,7 @@ async function showReaders() {
         h(
           "tr",
           {},
-          h("td", {}, reader.address || "–"),
+          h("td", {}, ...viewerOf(reader)),
           h(
             "td",
             {},
@@ -229,7 +235,7 @@ async function showReaders() {
               .join(", "),
           ),
           h("td", {}, ago(Date.now() - reader.since * 1000).replace(" ago", "")),
-          h("td", {}, count(reader.sent)),
+          h("td", {}, bytes(reader.bytes)),
           h("td", {}, count(reader.drops)),
         ),
       );
