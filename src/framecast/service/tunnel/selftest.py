@@ -13,6 +13,8 @@ import ssl
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -76,14 +78,24 @@ class SelfTest:
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
-                aiohttp.ClientSession(connector=connector, trust_env=self._resolver is None) as client,
-                client.get(url + PATH, headers=headers, allow_redirects=False) as response,
+                aiohttp.ClientSession(connector=connector) as client,
+                client.get(url + PATH, headers=headers, allow_redirects=False, proxy=self._proxy(url)) as response,
             ):
                 return await _judge(response, began_s)
         except TimeoutError:
             return _result("unreachable", f"nothing came through the public address within {TIMEOUT_S:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return _result("unreachable", f"the public address can't be reached: {_plain(error)}")
+
+    def _proxy(self, url: str) -> str | None:
+        """The proxy by which this machine gets out.
+
+        aiohttp would find it, too (``trust_env``), and with it send along what ~/.netrc has for this name.
+        """
+        host = urlsplit(url).hostname or ""
+        if self._resolver is not None or proxy_bypass(host):
+            return None
+        return getproxies().get("https")
 
 
 async def _judge(response: aiohttp.ClientResponse, began_s: float) -> Result:
