@@ -92,6 +92,18 @@ def test_comes_back_by_itself(server: Process, phone: Page, start: Start) -> Non
     wait_live(phone, 1)
 
 
+def test_below_a_path_it_answers_for_that_path_alone(start: Start, open_page: Open, tmp_path: Path) -> None:
+    file = tmp_path / "framecast.toml"
+    file.write_text('[server]\nbase_path = "/cams"\n')
+    server = start("serve", "--config", str(file), "--camera", "door=mock:?fps=5&size=320x240")
+    page = open_page(server.url + "/cams/", workers=True).page
+    wait_live(page, 1)
+    wait_kept(page)
+    assert page.evaluate("async () => (await navigator.serviceWorker.ready).scope") == server.url + "/cams/"
+    kept = page.evaluate(KEPT)
+    assert kept and all(path.startswith("/cams/") for path in kept)
+
+
 def test_keeps_nothing_that_needs_a_right(server: Process, phone: Page) -> None:
     phone.goto(server.url + "/cameras/door")
     phone.locator("#state", has_text="Live").wait_for()

@@ -77,7 +77,10 @@ export async function fill(title, fields, verb, work) {
     }
     button.disabled = false;
   };
-  const { dialog, closed } = showDialog(title, h("form", { class: "stack", submit }, fields, said, h("div", { class: "row-end" }, button)));
+  const { dialog, closed } = showDialog(
+    title,
+    h("form", { class: "stack", submit }, fields, said, h("div", { class: "row-end" }, button)),
+  );
   dialog.querySelector("input, select")?.focus();
   await closed;
   return result;

@@ -2,6 +2,7 @@
 
 import { cameraApi, cameraPage, url } from "./api.js";
 import { h } from "./dom.js";
+import { linkMaker } from "./links.js";
 import { HELD } from "./player/held.js";
 import { bearer, pushHelp, tokenNote } from "./add.js";
 
@@ -109,5 +110,12 @@ export function embedPanel(camera, open, held) {
   const push = camera.kind === "push" ? [h("h3", {}, "Sending to this camera"), ...pushHelp(camera.id, open)] : [];
   const words = [h("b", {}, HELD.title), h("span", {}, HELD.advice)];
   const late = held ? h("div", { class: "problem problem-warning" }, words) : null;
-  return h("div", { class: "stack" }, late, push, open ? null : [push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")], parts);
+  return h(
+    "div",
+    { class: "stack" },
+    late,
+    push,
+    open ? null : [linkMaker(camera), push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")],
+    parts,
+  );
 }

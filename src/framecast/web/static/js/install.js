@@ -31,5 +31,8 @@ export async function install() {
 
 // Only a secure page has workers. One whose certificate was waved through gets none, and works as well without.
 if (navigator.serviceWorker) {
-  setTimeout(() => navigator.serviceWorker.register(url("sw.js"), { scope: url("") }).catch(() => {}), REGISTER_AFTER_MS);
+  setTimeout(
+    () => navigator.serviceWorker.register(url("sw.js"), { scope: url("") }).catch(() => {}),
+    REGISTER_AFTER_MS,
+  );
 }

@@ -33,14 +33,8 @@ class Menu extends HTMLElement {
   connectedCallback() {
     if (!this.childElementCount) {
       this.append(this.#button, this.#box);
-      this.#button.popoverTargetElement = this.#box;
-      this.#box.addEventListener("beforetoggle", (event) => event.newState === "open" && this.#place());
-      this.#box.addEventListener("toggle", (event) => {
-        const open = event.newState === "open";
-        this.#button.setAttribute("aria-expanded", String(open));
-        // For keys.js: Esc is to close the menu, and nothing else.
-        this.#box.classList.toggle("menu-open", open);
-      });
+      if (HTMLElement.prototype.hidePopover) this.#float();
+      else this.#unfold();
       this.#build();
     }
     addEventListener("framecast-installable", this.#offered);
@@ -57,6 +51,39 @@ class Menu extends HTMLElement {
     this.#state = whoAmI();
     this.#build();
   };
+
+  /** As browsers do it by themselves: over everything, closed by Esc and by a click beside it. */
+  #float() {
+    this.#button.popoverTargetElement = this.#box;
+    this.#box.addEventListener("beforetoggle", (event) => event.newState === "open" && this.#place());
+    this.#box.addEventListener("toggle", (event) => this.#shown(event.newState === "open"));
+  }
+
+  /** Where they don't yet: old tablets hang on walls for long. */
+  #unfold() {
+    this.#box.removeAttribute("popover");
+    const show = (open) => {
+      this.#box.hidden = !open;
+      if (open) this.#place();
+      this.#shown(open);
+    };
+    show(false);
+    this.#box.hidePopover = () => show(false);
+    this.#button.addEventListener("click", () => show(this.#box.hidden));
+    document.addEventListener("click", (event) => this.contains(event.target) || show(false));
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || this.#box.hidden) return;
+      event.preventDefault();
+      show(false);
+      this.#button.focus();
+    });
+  }
+
+  #shown(open) {
+    this.#button.setAttribute("aria-expanded", String(open));
+    // For keys.js: Esc is to close the menu, and nothing else.
+    this.#box.classList.toggle("menu-open", open);
+  }
 
   #place() {
     const { bottom, right } = this.#button.getBoundingClientRect();

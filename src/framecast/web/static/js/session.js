@@ -96,7 +96,13 @@ class Entrance {
     if (kind === this.#kind) return;
     this.#kind = kind;
     const build = kind === "password" ? byPassword : byToken;
-    this.element.replaceChildren(...build(this.#titled, (other) => this.#choose(other, state), (fields, said) => this.#try(fields, said)));
+    this.element.replaceChildren(
+      ...build(
+        this.#titled,
+        (other) => this.#choose(other, state),
+        (fields, said) => this.#try(fields, said),
+      ),
+    );
     if (this.element.isConnected) this.element.querySelector("input")?.focus();
   }
 
@@ -181,7 +187,11 @@ function byToken(titled, choose, attempt) {
     titled ? h("p", {}, "This server shows its cameras only to those who hold a token.") : null,
     entry(attempt, [token], () => ({ key: token.input.value.trim() }), "Open"),
     people ? other("Use a name and password instead", () => choose("password")) : null,
-    h("p", { class: "quiet" }, people ? "An owner makes one on the page “Access”." : "Where the server runs one is made with"),
+    h(
+      "p",
+      { class: "quiet" },
+      people ? "An owner makes one on the page “Access”." : "Where the server runs one is made with",
+    ),
     people ? null : h("fc-copy", { text: "framecast token create NAME --right watch" }),
     people ? null : h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
     known?.setup ? ownerless() : null,

@@ -25,9 +25,18 @@ function say(title, ...text) {
 
 function form(first) {
   const said = h("p", { class: "field-error", role: "alert", id: "said" });
-  const name = field("Your name", "name", { autocomplete: "username", required: true, maxLength: 64, "aria-describedby": "said" });
+  const name = field("Your name", "name", {
+    autocomplete: "username",
+    required: true,
+    maxLength: 64,
+    "aria-describedby": "said",
+  });
   const password = passwordField("Password", "password", { autocomplete: "new-password" }, PASSWORD_HINT);
-  const button = h("button", { class: "button button-main", type: "submit" }, first ? "Become the owner" : "Set the password");
+  const button = h(
+    "button",
+    { class: "button button-main", type: "submit" },
+    first ? "Become the owner" : "Set the password",
+  );
   const submit = async (event) => {
     event.preventDefault();
     button.disabled = true;
@@ -39,7 +48,8 @@ function form(first) {
       return;
     } catch (error) {
       if (error.code === "wrong_code") return used();
-      if (error.status === 409) return say("This server has an owner already", "Log in, or ask the owner to invite you.");
+      if (error.status === 409)
+        return say("This server has an owner already", "Log in, or ask the owner to invite you.");
       setText(said, error.status === 0 ? "The server does not answer. Try again in a moment." : error.message);
     }
     button.disabled = false;
@@ -50,7 +60,11 @@ function form(first) {
       { class: "panel", submit },
       first ? h("h1", {}, "Become the owner") : h("h1", {}, "Choose your password"),
       first
-        ? h("p", {}, "Nobody owns this server yet. Whoever has this link can, once: choose a name and a password to log in with.")
+        ? h(
+            "p",
+            {},
+            "Nobody owns this server yet. Whoever has this link can, once: choose a name and a password to log in with.",
+          )
         : h("p", {}, "You were invited to this server. With your name and this password you log in from anywhere."),
       first ? name.element : null,
       password.element,

@@ -58,8 +58,7 @@ function arrange() {
   const width = grid.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   const top = grid.getBoundingClientRect().top + window.scrollY;
   const height = window.innerHeight - top - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-  const aspect =
-    sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(localStorage.getItem(ASPECT_KEY)) || 4 / 3);
+  const aspect = sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(localStorage.getItem(ASPECT_KEY)) || 4 / 3);
   const chosen = plan(shown.length, width, height, aspect, Math.min(wished, MOST_COLUMNS));
   columns = chosen.columns;
   grid.style.setProperty("--columns", columns);
@@ -156,7 +155,11 @@ function awayPanel() {
     "div",
     { class: "panel" },
     h("h1", {}, "The server does not answer"),
-    h("p", {}, "Either this device has no network, or the server is off or out of reach. Cameras appear as soon as it answers."),
+    h(
+      "p",
+      {},
+      "Either this device has no network, or the server is off or out of reach. Cameras appear as soon as it answers.",
+    ),
     h("p", { class: "quiet" }, `Tried at ${url("").host}.`),
   );
 }
@@ -176,11 +179,7 @@ function emptyPanel() {
     "div",
     { class: "panel" },
     h("h1", {}, "No camera yet"),
-    h(
-      "p",
-      { "data-needs": "operate" },
-      "Add one by its address. Framecast looks at it first and says what it found.",
-    ),
+    h("p", { "data-needs": "operate" }, "Add one by its address. Framecast looks at it first and says what it found."),
     h(
       "p",
       { "data-needs": "operate" },

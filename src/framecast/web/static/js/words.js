@@ -90,10 +90,7 @@ const CODES = {
     "Time stamps count from the device's start",
     "Harmless: Framecast maps them to the time of day and follows their drift.",
   ],
-  timestamp_jumped: [
-    "Time stamps jumped",
-    "The device's clock was set, or it restarted. Framecast began a new epoch.",
-  ],
+  timestamp_jumped: ["Time stamps jumped", "The device's clock was set, or it restarted. Framecast began a new epoch."],
   http10: ["Speaks HTTP/1.0", "Harmless: the stream ends when the connection does."],
   no_length_no_chunking: [
     "Neither length nor chunks",
@@ -178,10 +175,7 @@ const CODES = {
     "The connection stayed open and nothing came, so Framecast reconnected. The firmware's server task is stuck: update it, or let it restart by a watchdog.",
   ],
   reboot: ["Restarts", "The device started anew. If it happens often, look at the power supply first."],
-  refused: [
-    "Turned away",
-    "The camera refused the request. Check user name and password; many serve one viewer only.",
-  ],
+  refused: ["Turned away", "The camera refused the request. Check user name and password; many serve one viewer only."],
   unreachable: ["Out of reach", "No connection could be made. Check power, Wi-Fi and the address."],
   bad_status: [
     "An error instead of a stream",

@@ -2,7 +2,7 @@
 
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { button, failed, head, moment } from "./rows.js";
+import { button, failed, head, moment, tag } from "./rows.js";
 
 const PAGE = 50;
 const COLUMNS = ["When", "Who", "What", "From"];
@@ -20,14 +20,25 @@ export class Log {
     this.#last = null;
     this.#rows.replaceChildren();
     this.element.replaceChildren(
-      head("Who logged in, and who changed what. Passwords and tokens are never in it.", button("Reload", () => this.show())),
+      head(
+        "Who logged in, and who changed what. Passwords and tokens are never in it.",
+        button("Reload", () => this.show()),
+      ),
       h(
         "div",
         { class: "table-box", tabindex: "0", role: "region", "aria-label": "Log" },
         h(
           "table",
           { class: "table log" },
-          h("thead", {}, h("tr", {}, COLUMNS.map((text) => h("th", { scope: "col" }, text)))),
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              COLUMNS.map((text) => h("th", { scope: "col" }, text)),
+            ),
+          ),
           this.#rows,
         ),
       ),
@@ -44,7 +55,8 @@ export class Log {
       this.#rows.append(...entries.map(entryRow));
       this.#last = entries.at(-1)?.id ?? this.#last;
       this.#older.hidden = entries.length < PAGE;
-      if (!this.#rows.childElementCount) this.element.lastChild.replaceWith(h("p", { class: "quiet access-empty" }, "Nothing happened yet."));
+      if (!this.#rows.childElementCount)
+        this.element.lastChild.replaceWith(h("p", { class: "quiet access-empty" }, "Nothing happened yet."));
     } catch (error) {
       this.element.replaceChildren(failed(error, () => this.show()));
     }
@@ -59,7 +71,16 @@ function entryRow(entry) {
     {},
     h("td", {}, moment(entry.time)),
     h("td", {}, (entry.who ?? "").replace(/^user:/, "") || "–"),
-    h("td", {}, h("b", {}, entry.action.replaceAll("_", " ")), " ", entry.target ?? "", detail ? h("span", { class: "quiet log-detail" }, detail) : null),
+    h(
+      "td",
+      {},
+      h("b", {}, entry.action),
+      " ",
+      entry.target ?? "",
+      " ",
+      tag(entry.done === false ? "in vain" : "", "offline"),
+      detail ? h("span", { class: "quiet log-detail" }, detail) : null,
+    ),
     h("td", {}, entry.address || "–"),
   );
 }

@@ -7,7 +7,7 @@ import { PASSWORD_HINT } from "../password.js";
 import { hasEntered, nameOf, whoAmI } from "../session.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, cameraChoice, camerasText, failed, head, row, rowButton, tag, when } from "./rows.js";
+import { button, cameraChoice, camerasText, failed, head, renew, row, rowButton, tag, when } from "./rows.js";
 
 const ROLES = { owner: "Owner", viewer: "Viewer" };
 
@@ -19,10 +19,18 @@ export class People {
   async show() {
     try {
       const { users } = await request("GET", "api/v1/users");
-      if (users.length === 0) return this.element.replaceChildren(...this.#nobody());
-      this.element.replaceChildren(
-        head("People log in with a name and a password. Owners may do everything; viewers watch.", button("Invite somebody", () => this.#invite(), "button-main")),
-        h("ul", { class: "entries" }, users.map((user) => this.#row(user))),
+      if (users.length === 0) return renew(this.element, ...this.#nobody());
+      renew(
+        this.element,
+        head(
+          "People log in with a name and a password. Owners may do everything; viewers watch.",
+          button("Invite somebody", () => this.#invite(), "button-main"),
+        ),
+        h(
+          "ul",
+          { class: "entries" },
+          users.map((user) => this.#row(user)),
+        ),
       );
     } catch (error) {
       this.element.replaceChildren(failed(error, () => this.show()));
@@ -30,14 +38,20 @@ export class People {
   }
 
   #row(user) {
-    const mark = user.disabled !== null ? tag("Disabled", "offline") : user.invited !== null ? tag("Invited", "stalled") : null;
+    const mark =
+      user.disabled !== null ? tag("Disabled", "offline") : user.invited !== null ? tag("Invited", "stalled") : null;
     const details = [
       ROLES[user.role] ?? user.role,
       user.role === "owner" ? "" : camerasText(user.cameras),
       user.last_used === null ? "never logged in" : `last seen ${when(user.last_used)}`,
       this.#isSelf(user) ? "this is you" : "",
     ];
-    return row(user.name, mark, details, rowButton("Change", user.name, () => this.#change(user)));
+    return row(
+      user.name,
+      mark,
+      details,
+      rowButton("Change", user.name, () => this.#change(user)),
+    );
   }
 
   #isSelf(user) {
@@ -60,7 +74,11 @@ export class People {
             ? "Everybody at this computer may do everything without logging in. Before others are to reach the server, make yourself its owner: from then on it asks who one is."
             : "Make an owner, who may do everything and invites others.",
         ),
-        h("div", {}, button("Make the owner", () => this.#makeOwner(), "button-main")),
+        h(
+          "div",
+          {},
+          button("Make the owner", () => this.#makeOwner(), "button-main"),
+        ),
       ),
     ];
   }
@@ -78,16 +96,26 @@ export class People {
 
   async #invite() {
     const { cameras } = await request("GET", "api/v1/cameras");
-    const name = field("Name", "invite-name", { autocomplete: "off", required: true, maxLength: 64 }, "They log in with it.");
+    const name = field(
+      "Name",
+      "invite-name",
+      { autocomplete: "off", required: true, maxLength: 64 },
+      "They log in with it.",
+    );
     const role = roleChoice("viewer");
     const choice = cameraChoice(cameras, null);
     role.input.addEventListener("change", () => (choice.element.hidden = role.input.value === "owner"));
-    const made = await fill("Invite somebody", [name.element, role.element, choice.element], "Make the invitation", () => {
-      const limit = role.input.value === "owner" ? {} : { cameras: choice.value() };
-      return request("POST", "api/v1/users", { name: name.input.value.trim(), role: role.input.value, ...limit });
-    });
+    const made = await fill(
+      "Invite somebody",
+      [name.element, role.element, choice.element],
+      "Make the invitation",
+      () => {
+        const limit = role.input.value === "owner" ? {} : { cameras: choice.value() };
+        return request("POST", "api/v1/users", { name: name.input.value.trim(), role: role.input.value, ...limit });
+      },
+    );
     if (made === null) return;
-    this.show();
+    await this.show();
     showInvitation(made);
   }
 
@@ -113,8 +141,15 @@ export class People {
         h(
           "div",
           { class: "row" },
-          button(user.invited !== null ? "New invitation" : "Link for a new password", close(() => this.#anew(user))),
-          button("Remove", close(() => this.#remove(user, self)), "button-bad"),
+          button(
+            user.invited !== null ? "New invitation" : "Link for a new password",
+            close(() => this.#anew(user)),
+          ),
+          button(
+            "Remove",
+            close(() => this.#remove(user, self)),
+            "button-bad",
+          ),
         ),
       ],
       "Save",
@@ -133,7 +168,7 @@ export class People {
   async #anew(user) {
     try {
       const made = await request("PATCH", path(user), { invite: true });
-      this.show();
+      await this.show();
       showInvitation(made);
     } catch (error) {
       toast(`No link was made. ${apology(error)}`, { bad: true });
@@ -176,7 +211,11 @@ function showInvitation({ name, invite }) {
     h(
       "div",
       { class: "stack" },
-      h("p", {}, "Give it to them, and to nobody else: whoever opens it chooses the password and is logged in. It works once, for 72 hours, and is not shown again."),
+      h(
+        "p",
+        {},
+        "Give it to them, and to nobody else: whoever opens it chooses the password and is logged in. It works once, for 72 hours, and is not shown again.",
+      ),
       h("fc-copy", { label: "the link", text: url(invite.replace(/^\//, "")).href }),
     ),
   );

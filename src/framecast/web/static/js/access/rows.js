@@ -17,7 +17,11 @@ export function until(unixS) {
 /** A moment as this browser writes it, to be read and sorted by. */
 export function moment(unixS) {
   const date = new Date(unixS * 1000);
-  return h("time", { dateTime: date.toISOString() }, date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }));
+  return h(
+    "time",
+    { dateTime: date.toISOString() },
+    date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }),
+  );
 }
 
 /** "all cameras", "door, yard", "12 cameras" */
@@ -57,6 +61,14 @@ export function rowButton(text, whom, click, look = "") {
   return h("button", { class: `button ${look}`, type: "button", click, "aria-label": `${text}: ${whom}` }, text);
 }
 
+/** Puts new content into a panel; what had the focus has it still, if it is among it again. */
+export function renew(panel, ...content) {
+  const held = panel.contains(document.activeElement) ? document.activeElement : null;
+  const named = (element) => element?.getAttribute("aria-label") ?? element?.textContent;
+  panel.replaceChildren(...content);
+  if (held) [...panel.querySelectorAll("button")].find((each) => named(each) === named(held))?.focus();
+}
+
 /** In place of a list that could not be had, with a way to try again. */
 export function failed(error, again) {
   // The session ended meanwhile, perhaps in another browser: the page anew is the form to log in.
@@ -71,7 +83,9 @@ export function failed(error, again) {
 
 /** Whether the same person is asked: boxes for the cameras, or none for all of them. Returns {element, value()}. */
 export function cameraChoice(cameras, chosen, legend = "Cameras") {
-  const boxes = new Map(cameras.map(({ id }) => [id, h("input", { type: "checkbox", checked: chosen?.includes(id) ?? false })]));
+  const boxes = new Map(
+    cameras.map(({ id }) => [id, h("input", { type: "checkbox", checked: chosen?.includes(id) ?? false })]),
+  );
   // A camera that is gone stays in a limit until somebody takes it out.
   for (const id of chosen ?? []) if (!boxes.has(id)) boxes.set(id, h("input", { type: "checkbox", checked: true }));
   const names = new Map(cameras.map(({ id, name }) => [id, name]));

@@ -7,7 +7,7 @@ import { hasEntered, logOut, whoAmI } from "../session.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
 import { browserName } from "./agent.js";
-import { button, failed, head, row, rowButton, tag, until, when } from "./rows.js";
+import { button, failed, head, renew, row, rowButton, tag, until, when } from "./rows.js";
 
 export class Sessions {
   #all = false;
@@ -24,9 +24,11 @@ export class Sessions {
     this.#all ||= owner && !entered;
     try {
       const { sessions } = await request("GET", `api/v1/sessions${this.#all ? "?all=1" : ""}`);
-      const both = owner && entered ? button(this.#all ? "Show mine only" : "Show everybody's", () => this.#toggle()) : null;
+      const both =
+        owner && entered ? button(this.#all ? "Show mine only" : "Show everybody's", () => this.#toggle()) : null;
       const every = entered ? button("Log out everywhere", () => this.#everywhere(), "button-bad") : null;
-      this.element.replaceChildren(
+      renew(
+        this.element,
         head(
           this.#all
             ? "Browsers that are logged in, of everybody. Whoever is logged out here loses the picture at once."
@@ -35,7 +37,11 @@ export class Sessions {
           every,
         ),
         sessions.length
-          ? h("ul", { class: "entries" }, sessions.map((session) => this.#row(session)))
+          ? h(
+              "ul",
+              { class: "entries" },
+              sessions.map((session) => this.#row(session)),
+            )
           : h("p", { class: "quiet access-empty" }, "Nobody is logged in."),
       );
     } catch (error) {
@@ -55,7 +61,12 @@ export class Sessions {
     ];
     const title = this.#all ? holder : browser;
     const mark = session.current ? tag("This one", "live") : null;
-    return row(title, mark, details, rowButton("Log out", `${title}, ${session.address}`, () => this.#end(session)));
+    return row(
+      title,
+      mark,
+      details,
+      rowButton("Log out", `${title}, ${session.address}`, () => this.#end(session)),
+    );
   }
 
   #toggle() {
@@ -75,7 +86,15 @@ export class Sessions {
   }
 
   async #everywhere() {
-    if (!(await ask("Log out everywhere?", "All of your browsers are logged out, this one too.", "Log out", "button-danger"))) return;
+    if (
+      !(await ask(
+        "Log out everywhere?",
+        "All of your browsers are logged out, this one too.",
+        "Log out",
+        "button-danger",
+      ))
+    )
+      return;
     try {
       await logOut("?everywhere=1");
     } catch (error) {

@@ -5,7 +5,7 @@ import { request } from "../api.js";
 import { h } from "../dom.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, cameraChoice, camerasText, failed, head, row, rowButton, tag, when } from "./rows.js";
+import { button, cameraChoice, camerasText, failed, head, renew, row, rowButton, tag, when } from "./rows.js";
 
 const RIGHTS = [
   ["publish", "Send", "A device sends pictures and sound, and can't see anything."],
@@ -23,10 +23,18 @@ export class Tokens {
     try {
       const { tokens } = await request("GET", "api/v1/tokens");
       const create = button("Create a token", () => this.#create(), "button-main");
-      this.element.replaceChildren(
-        head("Devices and programs show a token instead of a password. Give each its own: then one can be revoked alone.", create),
+      renew(
+        this.element,
+        head(
+          "Devices and programs show a token instead of a password. Give each its own: then one can be revoked alone.",
+          create,
+        ),
         tokens.length
-          ? h("ul", { class: "entries" }, tokens.map((token) => this.#row(token)))
+          ? h(
+              "ul",
+              { class: "entries" },
+              tokens.map((token) => this.#row(token)),
+            )
           : h("p", { class: "quiet access-empty" }, "No tokens yet."),
       );
     } catch (error) {
@@ -50,15 +58,37 @@ export class Tokens {
 
   async #create() {
     const { cameras } = await request("GET", "api/v1/cameras");
-    const name = field("Name", "token-name", { autocomplete: "off", required: true, maxLength: 64 }, "Of the device or program that gets it.");
+    const name = field(
+      "Name",
+      "token-name",
+      { autocomplete: "off", required: true, maxLength: 64 },
+      "Of the device or program that gets it.",
+    );
     const rights = RIGHTS.map(([right, title, text], index) => {
       const input = h("input", { type: "radio", name: "token-right", value: right, checked: index === 0 });
-      return { input, element: h("label", { class: "check" }, input, h("span", {}, h("b", {}, title), " ", h("span", { class: "quiet" }, text))) };
+      return {
+        input,
+        element: h(
+          "label",
+          { class: "check" },
+          input,
+          h("span", {}, h("b", {}, title), " ", h("span", { class: "quiet" }, text)),
+        ),
+      };
     });
     const choice = cameraChoice(cameras, null);
     const made = await fill(
       "Create a token",
-      [name.element, h("fieldset", { class: "fieldset" }, h("legend", {}, "What for"), rights.map(({ element }) => element)), choice.element],
+      [
+        name.element,
+        h(
+          "fieldset",
+          { class: "fieldset" },
+          h("legend", {}, "What for"),
+          rights.map(({ element }) => element),
+        ),
+        choice.element,
+      ],
       "Create",
       () => {
         const limit = choice.value();
@@ -70,15 +100,23 @@ export class Tokens {
       },
     );
     if (made === null) return;
-    this.show();
+    await this.show();
     showDialog(
       `The token ${made.name}`,
       h(
         "div",
         { class: "stack" },
-        h("p", {}, "Copy it now: it is shown this once, and the server keeps nothing from which it could be told again."),
+        h(
+          "p",
+          {},
+          "Copy it now: it is shown this once, and the server keeps nothing from which it could be told again.",
+        ),
         h("fc-copy", { label: "the token", text: made.secret }),
-        h("p", { class: "quiet" }, "It goes into the header Authorization: Bearer TOKEN; each camera's page shows it in use."),
+        h(
+          "p",
+          { class: "quiet" },
+          "It goes into the header Authorization: Bearer TOKEN; each camera's page shows it in use.",
+        ),
       ),
     );
   }

@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, failed, head, moment } from "./rows.js";
+import { button, failed, head, moment, renew } from "./rows.js";
 
 const LOOK_MS = 2_000;
 const PROVIDERS = { ngrok: "ngrok", cloudflare: "Cloudflare" };
@@ -41,7 +41,7 @@ export class Tunnel {
     try {
       const status = await request("GET", "api/v1/tunnel");
       const key = JSON.stringify(status);
-      if (key !== this.#key) this.element.replaceChildren(...this.#panel(status));
+      if (key !== this.#key) renew(this.element, ...this.#panel(status));
       this.#key = key;
     } catch (error) {
       this.#key = "";
@@ -64,7 +64,16 @@ export class Tunnel {
       status.since ? ["Since", moment(status.since)] : null,
       running ? ["Reconnected", plural(status.reconnects, "time")] : null,
       status.error ? ["Error", h("span", { class: "field-error" }, sentence(status.error))] : null,
-      status.selftest ? ["Seen from outside", h("span", { class: status.selftest.verdict === "good" ? "" : "field-error" }, sentence(status.selftest.words))] : null,
+      status.selftest
+        ? [
+            "Seen from outside",
+            h(
+              "span",
+              { class: status.selftest.verdict === "good" ? "" : "field-error" },
+              sentence(status.selftest.words),
+            ),
+          ]
+        : null,
       status.status_page ? ["On the server itself", status.status_page] : null,
     ].filter(Boolean);
     return [
@@ -77,12 +86,24 @@ export class Tunnel {
       h(
         "div",
         { class: "tunnel" },
-        status.url ? h("img", { class: "tunnel-code", src: qrAddress(status.url), width: 200, height: 200, alt: `QR code of ${status.url}` }) : null,
+        status.url
+          ? h("img", {
+              class: "tunnel-code",
+              src: qrAddress(status.url),
+              width: 200,
+              height: 200,
+              alt: `QR code of ${status.url}`,
+            })
+          : null,
         h(
           "div",
           { class: "stack" },
           status.url ? h("fc-copy", { label: "the address", text: status.url }) : null,
-          h("dl", { class: "facts" }, facts.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])),
+          h(
+            "dl",
+            { class: "facts" },
+            facts.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]),
+          ),
         ),
       ),
     ];
@@ -94,11 +115,25 @@ export class Tunnel {
       { class: "input", id: "tunnel-provider" },
       Object.entries(PROVIDERS).map(([value, text]) => h("option", { value }, text)),
     );
-    const token = field("Token of your account there", "tunnel-token", { type: "password", autocomplete: "off" }, "Left empty: the one in the configuration.");
-    const domain = field("Domain", "tunnel-domain", { autocomplete: "off", placeholder: "cameras.example.org" }, "Left empty: the provider chooses one.");
+    const token = field(
+      "Token of your account there",
+      "tunnel-token",
+      { type: "password", autocomplete: "off" },
+      "Left empty: the one in the configuration.",
+    );
+    const domain = field(
+      "Domain",
+      "tunnel-domain",
+      { autocomplete: "off", placeholder: "cameras.example.org" },
+      "Left empty: the provider chooses one.",
+    );
     const started = await fill(
       "Start a tunnel",
-      [h("div", { class: "field" }, h("label", { for: "tunnel-provider" }, "Provider"), provider), token.element, domain.element],
+      [
+        h("div", { class: "field" }, h("label", { for: "tunnel-provider" }, "Provider"), provider),
+        token.element,
+        domain.element,
+      ],
       "Start",
       () => {
         const fields = { provider: provider.value };
