@@ -122,7 +122,8 @@ class Product(Server):
             command += ["--camera", f"{camera}={url}"]
         started = time.monotonic()
         # What one core can take is asked here, not what one camera may send.
-        env = {"FRAMECAST_LIMITS_MAX_FPS_PER_CAMERA": "0", "FRAMECAST_LIMITS_RECEIVED_BYTES_PER_S": "0"}
+        limits = ("MAX_FPS_PER_CAMERA", "RECEIVED_BYTES_PER_S", "REQUESTS_PER_S")
+        env = {f"FRAMECAST_LIMITS_{name}": "0" for name in limits}
         super().__init__([*command, *arguments], core=cores()[1], log=LOGS / "framecast.log", env=env)
         match = READY.search(self.line_with("Framecast is ready", 20))
         assert match is not None

@@ -60,7 +60,8 @@ class Server:
             command += ["--camera", f"{camera}={url}"]
         self.log = folder / "log"
         with self.log.open("wb") as log:
-            self.process = Popen(command, stdout=PIPE, stderr=log, stdin=DEVNULL, cwd=folder)
+            unlimited = {**os.environ, "FRAMECAST_LIMITS_REQUESTS_PER_S": "0"}
+            self.process = Popen(command, stdout=PIPE, stderr=log, stdin=DEVNULL, cwd=folder, env=unlimited)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         if not line:
