@@ -13,6 +13,7 @@ import pytest
 
 from framecast.service.access.rights import Cut
 from tests.service.serving import PASSWORD, Server, jpeg, serving, until
+from tests.service.test_m5 import m5
 from tests.service.watching import Page
 from tests.support.whep import local_address, watcher
 
@@ -263,3 +264,20 @@ async def test_a_cut_is_made_before_the_change_is_answered(tmp_path: Path) -> No
             await server.json("PATCH", "/api/v1/users/ben", json={"disabled": True}, headers=owner)
             assert cuts == [Cut("user:ben")]
             await ended()
+
+
+async def test_the_m5stack_ports_end_too(tmp_path: Path) -> None:
+    async with m5(tmp_path) as (server, device_url, viewer_url):
+        owner = await server.owner()
+        key = (await server.service.desk.create_token({"name": "m5", "rights": ["watch", "publish"]}))["secret"]
+        headers = {"X-API-Key": key}
+        async with (
+            server.client.ws_connect(device_url, headers=headers) as device,
+            server.client.ws_connect(viewer_url + "?format=jpeg", headers=headers) as viewer,
+        ):
+            await device.send_bytes(jpeg(1))
+            assert (await viewer.receive(timeout=END_S)).type is aiohttp.WSMsgType.BINARY
+            await server.json("DELETE", "/api/v1/tokens/m5", status=204, headers=owner)
+            for socket in (device, viewer):
+                while not socket.closed:
+                    await socket.receive(timeout=END_S)

@@ -144,3 +144,4 @@ def test_sessions_of_one_holder_are_bounded() -> None:
     assert keyring.session("other", 0) and keyring.session("anna", 0), "those of others stay"
     assert len(keyring.sessions("t1")) == MOST_SESSIONS
     assert len(keyring.sessions()) == MOST_SESSIONS + 2
+    assert len(keyring._session_uses) == MOST_SESSIONS + 2, "what has ended leaves nothing"

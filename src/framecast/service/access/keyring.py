@@ -52,6 +52,13 @@ class _Times(Generic[K]):
         self._last_s = {key: self._last_s[key] for key in keys if key in self._last_s}
         self._fresh &= self._last_s.keys()
 
+    def forget(self, key: K) -> None:
+        self._last_s.pop(key, None)
+        self._fresh.discard(key)
+
+    def __len__(self) -> int:
+        return len(self._last_s)
+
     def take(self) -> dict[K, float]:
         taken = {key: self._last_s[key] for key in self._fresh}
         self._fresh.clear()
@@ -215,6 +222,7 @@ class Keyring:
     def drop_session(self, session: Session) -> Cut:
         """Forget a session; whom that cuts."""
         del self._sessions[session.digest]
+        self._session_uses.forget(session.digest)
         return Cut(self._grants.pop(session.digest).name, session=session.id)
 
     def expired(self, now_s: float) -> list[Session]:
