@@ -5,7 +5,9 @@ Only what differs from machine to machine is replaced: names, ports and certific
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import os
 import shutil
 import socket
@@ -19,6 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = "localhost"
@@ -62,6 +67,13 @@ class Certificate:
 
     chain: Path
     key: Path
+
+    def pin(self) -> str:
+        """By what Chromium can be told to trust it: the hash of its public key."""
+        loaded = x509.load_pem_x509_certificate(self.chain.read_bytes())
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        der = loaded.public_key().public_bytes(serialization.Encoding.DER, form)
+        return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
     def trusted(self) -> ssl.SSLContext:
         """What trusts it, and nothing else."""
