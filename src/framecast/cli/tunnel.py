@@ -82,6 +82,8 @@ def start(
             why += "; the server goes on trying (framecast tunnel status)"
         raise CommandError(f"there is no tunnel: {why}")
     show(answer["url"])
+    if answer["public"]:
+        console.note(f"warning: anybody who finds this address may watch {', '.join(answer['public'])} (public)")
     if answer["status_page"]:
         console.note(f"How it goes: {answer['status_page']}")
 

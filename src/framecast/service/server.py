@@ -289,6 +289,9 @@ def announce(service: Service, listeners: Listeners) -> None:
             print(f"and from the internet at {told}/", flush=True)
             if sys.stdout.isatty():
                 print(qr.terminal(told), flush=True)
+            for camera_id, config in service.settings.cameras.items():
+                if config.public:
+                    log.warning("%s: anybody who finds the public address may watch (public)", camera_id)
 
     tell(service.tunnel.status)
     service.tunnel.on_change.append(tell)

@@ -90,9 +90,11 @@ async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
 async def test_a_running_server_is_put_on_the_internet_and_taken_off(shell: Shell) -> None:
     shell.make_token()
     port = free_port()
+    (shell.folder / "framecast.toml").write_text('[cameras.yard]\nurl = "push:"\npublic = ["watch"]\n')
     async with shell.running("serve", "--port", str(port)) as server:
         await line_with(server, "Framecast is ready")
         status, out, err = await shell.run("tunnel", "start", str(port))
+        assert "anybody who finds this address may watch yard" in err
         assert (status, out.splitlines()[0]) == (0, f"https://{NAME}")
         assert "▄" in out  # the code
         assert "http://localhost:" in err

@@ -19,7 +19,8 @@ def routes(service: Service) -> list[Route]:
     timeout_s = service.settings.limits.body_timeout_s
 
     def described() -> dict[str, Any]:
-        return {**tunnel.status.as_json(), "ports": service.ports}
+        shown = sorted(each for each, config in service.settings.cameras.items() if config.public)
+        return {**tunnel.status.as_json(), "ports": service.ports, "public": shown}
 
     async def show(call: Call) -> web.StreamResponse:
         return json_response(described())
