@@ -164,6 +164,12 @@ async def test_rights(tmp_path: Path) -> None:
         ):
             await one.send_bytes(words(1))
             assert (await told(two, state="busy"))["who"] == "operate"
+        async with (
+            page(server, headers=await server.owner("anna")) as one,
+            page(server, headers=await server.owner("ben")) as two,
+        ):
+            await one.send_bytes(words(1))
+            assert (await told(two, state="busy"))["who"] == "anna"
 
 
 async def test_a_camera_that_is_not_talked_to(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def routes(service: Service) -> list[Route]:
         if not camera.config.talk:
             raise ApiError(409, "no_talk", "Nobody may talk to this camera (talk = false)")
         socket = await open_socket(service, call.request, max_message_bytes=MAX_MESSAGE_BYTES)
-        await _Talker(socket, service, camera, call.grant.name or call.peer).run()
+        await _Talker(socket, service, camera, call.grant.user or call.grant.name or call.peer).run()
         return socket
 
     return [
