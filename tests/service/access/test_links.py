@@ -164,6 +164,19 @@ async def test_ends_in_time_with_what_was_opened_by_it(server: Server) -> None:
     assert await status(server, link["url"]) == 401
 
 
+async def test_what_another_credential_opens_on_the_same_connection_goes_on(server: Server) -> None:
+    wall = await token(server)
+    link = await made(server, wall, ttl_s=1)
+    async with server.client.get(link["url"]) as response:
+        assert response.status == 200
+        await response.read()
+    async with server.client.get(server.url + "/api/v1/cameras/cam/stream.mjpeg", headers=wall) as response:
+        await response.content.readuntil(b"--frame\r\n")
+        (front, *_) = server.listeners.fronts
+        (connection,) = [each for each in front._connections() if each.grant.name == "wall"]
+        assert connection.ends is None
+
+
 async def test_outlives_a_restart(tmp_path: Path) -> None:
     async with serving(tmp_path, CAMERAS, tokens=True) as server:
         link = await made(server, await token(server, "cam"))
