@@ -21,6 +21,7 @@ const RETRY_MS = 5_000;
 
 const find = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
+let asIs = asked.has("hours");
 let hours = RANGES.some(([each]) => each === Number(asked.get("hours"))) ? Number(asked.get("hours")) : 24;
 let chosen = asked.get("camera");
 let loading = null;
@@ -227,6 +228,8 @@ async function load(announce = false) {
     } else {
       const query = new URLSearchParams({ camera: chosen, hours });
       const course = await request("GET", `api/v1/history?${query}`, undefined, signal);
+      if (!asIs && isYoung(course)) return setRange(1);
+      asIs = true;
       instead();
       showTable(sums);
       showCourse(course);
@@ -241,6 +244,12 @@ async function load(announce = false) {
     else if (error.status !== 404) instead(refused(error.message));
     timer = setTimeout(look, RETRY_MS);
   }
+}
+
+/** Whether all that is known fits into an hour: over a day it would be a speck. */
+function isYoung({ columns, cameras }) {
+  const [first] = cameras[chosen].points;
+  return hours > 1 && (!first || first[columns.indexOf("time")] > Date.now() / 1000 - 3600);
 }
 
 function gone(yes) {
@@ -270,6 +279,7 @@ const rangeName = () => RANGES.find(([each]) => each === hours)[1];
 
 function setRange(value) {
   hours = value;
+  asIs = true;
   for (const input of find("ranges").querySelectorAll("input")) input.checked = Number(input.value) === value;
   load(true);
 }

@@ -12,6 +12,8 @@ const LEFT_PX = 76;
 const RIGHT_PX = 12;
 const TICK_PX = 84;
 const EDGE_PX = 24;
+// A camera that took a moment to connect was not down.
+const LEAST_DOWN = 0.02;
 
 function svg(name, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -95,6 +97,12 @@ class Chart extends HTMLElement {
     return LEFT_PX + ((timeS - fromS) / (toS - fromS)) * (this.#width - LEFT_PX - RIGHT_PX);
   }
 
+  /** Where a point stands: in the middle of its time, as far as that has passed. */
+  #middle(timeS) {
+    const { stepS, toS } = this.#data;
+    return this.#x(Math.min(timeS + stepS / 2, toS));
+  }
+
   #values() {
     return this.#series.map(({ column }) => this.#data.values[column]);
   }
@@ -123,7 +131,7 @@ class Chart extends HTMLElement {
     const { times, stepS, down, toS } = this.#data;
     return times
       .map((time, index) => [time, down[index]])
-      .filter(([, share]) => share)
+      .filter(([, share]) => share >= LEAST_DOWN)
       .map(([time, share]) => {
         const left = this.#x(time);
         const width = Math.max(1, this.#x(Math.min(time + stepS, toS)) - left);
@@ -135,7 +143,8 @@ class Chart extends HTMLElement {
   /** None, half and all of it; half only where it is written otherwise than the others. */
   #levels(top) {
     const texts = new Set([this.#format(0), this.#format(top)]);
-    return texts.has(this.#format(top / 2)) ? [0, top] : [0, top / 2, top];
+    const isCount = this.#bars && !Number.isInteger(top / 2);
+    return isCount || texts.has(this.#format(top / 2)) ? [0, top] : [0, top / 2, top];
   }
 
   #level(value, y) {
@@ -161,7 +170,7 @@ class Chart extends HTMLElement {
     const { times, values, stepS } = this.#data;
     const path = stretches(times, values[column], stepS)
       .map((indices) => {
-        const points = indices.map((i) => `${this.#x(times[i] + stepS / 2).toFixed(1)} ${y(values[column][i]).toFixed(1)}`);
+        const points = indices.map((i) => `${this.#middle(times[i]).toFixed(1)} ${y(values[column][i]).toFixed(1)}`);
         // A point alone is a dot: the ends of lines are round.
         return `M${points.join("L")}${points.length === 1 ? "h0.01" : ""}`;
       })
@@ -215,7 +224,7 @@ class Chart extends HTMLElement {
   }
 
   #say() {
-    const { times, stepS, nowS } = this.#data;
+    const { times, nowS } = this.#data;
     const index = this.#at;
     const known = index >= 0;
     this.#cursor.setAttribute("visibility", known ? "visible" : "hidden");
@@ -228,7 +237,7 @@ class Chart extends HTMLElement {
       this.setAttribute("aria-valuetext", text);
       return;
     }
-    const x = this.#x(times[index] + stepS / 2);
+    const x = this.#middle(times[index]);
     this.#cursor.setAttribute("x1", x);
     this.#cursor.setAttribute("x2", x);
     const values = this.#values().map((values) => values[index]);
@@ -236,7 +245,7 @@ class Chart extends HTMLElement {
       this.#series.length > 1 ? `${label} ${this.#format(values[at])}` : this.#format(values[at]),
     );
     const share = this.#data.down[index];
-    const down = share ? [`not live for ${Math.max(1, Math.round(share * 100))} %`] : [];
+    const down = share >= LEAST_DOWN ? [`not live for ${Math.max(1, Math.round(share * 100))} %`] : [];
     const text = `${momentText(times[index], nowS)}: ${[...named, ...down].join(", ")}`;
     setText(this.#now, text);
     this.setAttribute("aria-valuetext", text);
