@@ -38,6 +38,7 @@ CLIENT = "203.0.113.7"
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new name is known at once here."""
     monkeypatch.setattr(tunnels, "LOOK_AGAIN_S", (0.0, 0.1, 0.2, 0.5))
+    monkeypatch.setattr(tunnels, "ANSWER_S", 0.1)
 
 
 class Exposed:
@@ -247,6 +248,26 @@ async def test_stopping_disconnects_who_came_through_it_and_nobody_else(tmp_path
             await until(lambda: len(here.server.camera().stream.viewers) == 1)
             await here.push(jpeg(2), headers)
             await near.content.readuntil(b"--frame\r\n")
+
+
+async def test_who_closes_it_from_far_away_is_told_so(tmp_path: Path) -> None:
+    async with exposed(tmp_path) as here:
+        await here.start()
+        code = here.server.service.desk.owner_link.make().partition("#")[2]
+        body = {"code": code, "name": "anna", "password": "correct horse battery staple"}
+        async with here.client.post(URL + "/api/v1/setup", json=body, headers={"Origin": URL}) as answer:
+            assert answer.status == 200
+            cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-")
+        assert "Secure" in cookie
+        headers = {"Cookie": cookie.partition(";")[0], "Origin": URL}
+        async with here.client.get(URL + "/api/v1/tunnel", headers=headers) as answer:
+            assert (await answer.json())["url"] == URL
+        async with here.client.delete(URL + "/api/v1/tunnel", headers={**headers, "Origin": "https://x.y"}) as answer:
+            assert answer.status == 403
+        async with here.client.delete(URL + "/api/v1/tunnel", headers=headers) as answer:
+            assert answer.status == 204
+        await until(lambda: here.tunnel.status.state is Phase.OFF)
 
 
 async def test_one_that_crashes_is_started_again_under_its_new_name(tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def routes(service: Service) -> list[Route]:
         return json_response(described())
 
     async def stop(call: Call) -> web.StreamResponse:
-        await tunnel.stop()
+        if tunnel.leads(call.client.host):
+            tunnel.stop_after_answer()
+        else:
+            await tunnel.stop()
         return web.Response(status=204)
 
     async def look(call: Call) -> web.StreamResponse:

@@ -32,6 +32,8 @@ log = logging.getLogger("framecast.service.tunnel")
 
 STEADY_S = 60.0
 """A tunnel that held this long begins again with the first pause."""
+ANSWER_S = 0.5
+"""Time for an answer to get through a tunnel that is closed next."""
 LOOK_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Pauses in front of each try of the self-test: a new name takes a while until everybody knows it."""
 
@@ -149,8 +151,8 @@ class Tunnel:
 
     def is_buffered_for(self, host: str) -> bool:
         """Whether answers to somebody who calls this server ``host`` are held back on the way, as far as is known."""
-        url, result = self.status.url, self.status.selftest
-        return url == f"https://{host}" and result is not None and result.verdict == "buffered"
+        result = self.status.selftest
+        return self.leads(host) and result is not None and result.verdict == "buffered"
 
     def configured(self) -> Wish | None:
         """The tunnel that is to be opened at the start; None for none."""
@@ -211,6 +213,19 @@ class Tunnel:
         """Close the tunnel, and every connection that came through it."""
         async with self._changing:
             await self._stop()
+
+    def stop_after_answer(self) -> None:
+        """Close it when somebody who came through it has had the time to be told so."""
+        self._supervisor.spawn("tunnel's end", self._stop_later(self._task))
+
+    async def _stop_later(self, task: asyncio.Task[None] | None) -> None:
+        await asyncio.sleep(ANSWER_S)
+        if self._task is task:
+            await self.stop()
+
+    def leads(self, host: str) -> bool:
+        """Whether whoever calls this server ``host`` came through it."""
+        return self.status.url == f"https://{host}"
 
     async def look(self) -> Result:
         """Look at this server from outside, now.
