@@ -16,6 +16,48 @@ FINGERPRINT = """
 }
 """
 LIVE = "count => document.querySelectorAll('fc-tile[data-state=live]:not([hidden])').length === count"
+UNNAMED = """
+() => [...document.querySelectorAll("button, input, select, a[href]")]
+  .filter((each) => each.checkVisibility())
+  .filter((each) => !(each.getAttribute("aria-label") || each.innerText?.trim() || each.labels?.length))
+  .map((each) => each.outerHTML)
+"""
+"""What has no name for those who hear the page."""
+SMALL = """
+() => [...document.querySelectorAll("button, select, a[href], input:not([type=checkbox], [type=radio])")]
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
+  .map((each) => each.outerHTML)
+"""
+"""What a finger may miss."""
+FAINT = """
+() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => {
+    const [red, green, blue] = color.map((part) => {
+      const value = part / 255;
+      return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const ground = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const [red, green, blue, solid = 1] = numbers(getComputedStyle(each).backgroundColor);
+      if (solid === 1) return [red, green, blue];
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const each of document.querySelectorAll("body *")) {
+    const written = [...each.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+    if (!written || !each.checkVisibility() || each.closest("option, :disabled, framecast-player, .stage")) continue;
+    const [one, other] = [light(numbers(getComputedStyle(each).color).slice(0, 3)), light(ground(each))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.5) faint.push(`${each.textContent.trim().slice(0, 40)}: ${contrast.toFixed(2)}`);
+  }
+  return faint;
+}
+"""
+"""What is hard to read on its ground: WCAG 2, AA."""
 FITS = "() => document.documentElement.scrollWidth <= innerWidth"
 
 

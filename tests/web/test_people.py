@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.service.tunnel.edge import Standin
 from tests.web.conftest import DESK, PHONE, TABLET, Open, Process, Start
-from tests.web.looking import FITS, wait_live
+from tests.web.looking import FAINT, FITS, SMALL, UNNAMED, wait_live
 
 CAMERAS = ("--camera", "door=mock:?fps=5&size=320x240", "--camera", "yard=mock:?fps=5&size=320x240")
 PASSWORD = "nine lives of a cat"
@@ -21,12 +21,6 @@ REFUSED = (
     "ERR_INCOMPLETE_CHUNKED_ENCODING",
     *("HTTP Authentication failed", "Unexpected response code", "WebSocket connection"),
 )
-UNNAMED = """
-() => [...document.querySelectorAll("button, input, select, a[href]")]
-  .filter((each) => each.checkVisibility())
-  .filter((each) => !(each.getAttribute("aria-label") || each.innerText?.trim() || each.labels?.length))
-  .map((each) => each.outerHTML)
-"""
 
 
 @pytest.fixture
@@ -349,20 +343,31 @@ def test_the_keyboard_stays_where_it_was_when_a_list_changes(server: Process, op
     expect(page.get_by_role("button", name="Create a token")).to_be_focused()
 
 
-def test_everything_fits_and_has_a_name(server: Process, open_page: Open) -> None:
+def look_over(page: Page) -> None:
+    """At three sizes, by day and by night: everything fits, has a name, can be hit and can be read."""
+    for size in (PHONE, TABLET, DESK):
+        page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        page.wait_for_function(FITS)
+        assert page.evaluate(UNNAMED) == [], size
+        assert size is not PHONE or page.evaluate(SMALL) == []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert page.evaluate(FAINT) == [], scheme
+
+
+def test_everything_can_be_read_and_hit_at_every_size(server: Process, open_page: Open) -> None:
     page = owned(server, open_page, name="somebody with a very long name of 48 characters")
-    for path in ("", "access", "docs", "mjpeg", "cameras/door", "setup#code"):
+    for path in ("", "docs", "mjpeg", "cameras/door", "setup#code", "access"):
         page.goto(f"{server.url}/{path}")
         page.locator("h1").first.wait_for(state="attached")
-        for size in (PHONE, TABLET, DESK):
-            page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            page.wait_for_function(FITS)
-            assert page.evaluate(UNNAMED) == [], (path, size)
-    page.goto(f"{server.url}/access")
+        look_over(page)
     page.get_by_role("tab").first.wait_for()
     for tab in page.get_by_role("tab").all():
         tab.click()
-        for size in (PHONE, TABLET, DESK):
-            page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            page.wait_for_function(FITS)
-            assert page.evaluate(UNNAMED) == [], (tab.inner_text(), size)
+        look_over(page)
+    page.get_by_role("tab", name="People").click()
+    page.get_by_role("button", name="Invite somebody").click()
+    look_over(page)
+    # And that is seen where it is not so.
+    page.evaluate("() => { document.querySelector('dialog label').style.color = '#d0d0d0'; }")
+    assert len(page.evaluate(FAINT)) == 1

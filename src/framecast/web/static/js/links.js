@@ -5,8 +5,8 @@ import { h, setText } from "./dom.js";
 import { apology } from "./words.js";
 
 const FORMS = [
-  ["/stream.mjpeg", "Live picture (MJPEG)"],
-  ["/stream.mp4", "Video with sound (MP4)"],
+  ["/stream.mjpeg", "Live picture"],
+  ["/stream.mp4", "Video and sound"],
   ["/snapshot.jpg", "One picture"],
 ];
 const HOURS = [1, 8, 24];
