@@ -11,7 +11,7 @@ import typer
 
 from framecast import __version__
 from framecast.cli import console, options
-from framecast.cli.control import CommandError, Server
+from framecast.cli.control import CommandError, Server, elsewhere
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _findings(config: Path | None, data: Path | None) -> Iterator[Finding]:
         return
     yield from checkup.look(configuration, runs=server is not None)
     if server is None:
-        yield machine.Finding("server", "note", "does not run with this data folder", "framecast serve")
+        advice = elsewhere(configuration.settings.server.data).strip() or "framecast serve"
+        yield machine.Finding("server", "note", "does not run with this data folder", advice)
         return
     yield from _running(server)
 

@@ -33,7 +33,7 @@ def _show_encoders(wanted: bool) -> None:
 def doctor(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[URL|ID]", help="A URL, a bare address or the id of a camera. [the server itself]"),
+        typer.Argument(metavar="URL|ID", help="A URL, a bare address or the id of a camera. Without one: the server."),
     ] = None,
     config: options.ConfigFile = None,
     data: options.DataFolder = None,
