@@ -227,4 +227,5 @@ def main() -> None:
     asyncio.run(Cloudflared(plan, given).run())
 
 
-main()
+if __name__ == "__main__":
+    main()

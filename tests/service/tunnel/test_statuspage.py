@@ -15,7 +15,7 @@ from framecast.service.tunnel.statuspage import render
 from framecast.service.tunnel.tunnel import Phase, Status
 from tests.service.serving import until
 from tests.service.tunnel.edge import NAME
-from tests.service.tunnel.test_tunnel import URL, exposed
+from tests.service.tunnel.exposed import URL, exposed
 
 pytestmark = pytest.mark.anyio
 

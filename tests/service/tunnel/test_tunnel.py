@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,74 +13,19 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from framecast.core.errors import ConfigError
-from framecast.core.supervise import Backoff
 from framecast.service.access.rights import CONTROL
 from framecast.service.accounts import tokenapi
 from framecast.service.api.metrics import exposition
 from framecast.service.errors import ApiError
 from framecast.service.store.state import State
-from framecast.service.tunnel import tunnel as tunnels
 from framecast.service.tunnel.entrance import Entrance, ProviderName
 from framecast.service.tunnel.selftest import SelfTest
-from framecast.service.tunnel.tunnel import Phase, Tunnel, Wish
-from tests.service.serving import Server, jpeg, serving, until
-from tests.service.tunnel.edge import NAME, Resolver, Standin, certificate, free_port
+from framecast.service.tunnel.tunnel import Phase, Wish
+from tests.service.serving import jpeg, serving, until
+from tests.service.tunnel.edge import NAME, Resolver, free_port
+from tests.service.tunnel.exposed import CLIENT, URL, exposed
 
 pytestmark = pytest.mark.anyio
-URL = f"https://{NAME}"
-CLIENT = "203.0.113.7"
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new name is known at once here."""
-    monkeypatch.setattr(tunnels, "LOOK_AGAIN_S", (0.0, 0.1, 0.2, 0.5))
-    monkeypatch.setattr(tunnels, "ANSWER_S", 0.1)
-
-
-class Exposed:
-    """A server with a token, a tunnel that can be opened, and a client on the internet."""
-
-    def __init__(self, server: Server, standin: Standin, client: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.standin = standin
-        self.client = client
-
-    @property
-    def tunnel(self) -> Tunnel:
-        return self.server.service.tunnel
-
-    async def start(self, **body: Any) -> None:
-        """Open the tunnel, and wait until it is online."""
-        await self.tunnel.start(self.tunnel.wish({"provider": "cloudflare", **body}))
-        await until(lambda: self.tunnel.status.state is Phase.ONLINE)
-
-    async def push(self, picture: bytes, headers: dict[str, str]) -> None:
-        """Push a picture from near."""
-        headers = {**headers, "Content-Type": "image/jpeg"}
-        await self.server.json("POST", "/api/v1/cameras/cam/frames", data=picture, headers=headers)
-
-
-@asynccontextmanager
-async def exposed(
-    folder: Path, *, options: dict[str, Any] | None = None, tokens: bool = True, **plan: Any
-) -> AsyncIterator[Exposed]:
-    """All of that."""
-    port = free_port()
-    files, authority = certificate(folder)
-    trust = ssl.create_default_context(cadata=authority.decode())
-    plan = {"edge": {**files, "port": port}, **plan}
-    standin = Standin(folder, **plan)
-    settings = {"tunnel.cloudflared": str(standin.program), "tunnel.status_port": 0, **(options or {})}
-    connector = aiohttp.TCPConnector(resolver=Resolver(port), ssl=trust)
-    async with (
-        serving(folder, options=settings, tokens=tokens) as server,
-        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client,
-    ):
-        tunnel = server.service.tunnel
-        tunnel.selftest = SelfTest(resolver=Resolver(port), trust=trust)
-        tunnel._backoff = Backoff(first_s=0.02, cap_s=0.05)
-        yield Exposed(server, standin, client)
 
 
 async def test_somebody_on_the_internet_gets_in_with_a_token_only(tmp_path: Path) -> None:
