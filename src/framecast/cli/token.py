@@ -59,10 +59,12 @@ def create(
         is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
         is_first = is_first and not server.call("GET", "/api/v1/users")["users"]
     else:
+        from framecast.service.store.audit import keep_command
         from framecast.service.store.state import State
 
         with State.open(folder) as state:
             made = tokenapi.create(state.credentials, body)
+            keep_command(state.database, "made a token", name)
             known = list(configuration.with_changes(state.changes()).settings.cameras)
             is_first = len(state.credentials.tokens()) == 1 and not state.credentials.accounts()
     if as_json:
@@ -124,7 +126,12 @@ def revoke(
     if server := Server.find(folder):
         server.call("DELETE", f"/api/v1/tokens/{quote(name, safe='')}" + ("?forget=1" if forget else ""))
     else:
-        _stored(folder, lambda credentials: tokenapi.revoke(credentials, name, forget=forget))
+        from framecast.service.store.audit import keep_command
+        from framecast.service.store.state import State
+
+        with State.open(folder) as state:
+            tokenapi.revoke(state.credentials, name, forget=forget)
+            keep_command(state.database, "revoked a token", name)
     print(f"{name} {'forgotten' if forget else 'revoked'}")
 
 

@@ -146,15 +146,23 @@ class _People:
             return self.server.call(method, path, body)
         from framecast.service.access.passwords import Passwords
         from framecast.service.accounts.people import People
+        from framecast.service.store.audit import keep_command
         from framecast.service.store.state import State
 
         with State.open(self.configuration.settings.server.data) as state:
             people = People(state.credentials, Passwords())
+            answer: Any
+            if method == "GET":
+                return people.listing()
             if method == "POST":
-                return people.create(body or {})
-            if method == "PATCH":
-                return people.change(name, body or {})
-            return people.remove(name) if method == "DELETE" else people.listing()
+                answer, done = people.create(body or {}), "added a person"
+                name = str((body or {}).get("name", ""))
+            elif method == "PATCH":
+                answer, done = people.change(name, body or {}), "changed a person"
+            else:
+                answer, done = people.remove(name), "removed a person"
+            keep_command(state.database, done, name)
+            return answer
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from framecast.cli import main
 from framecast.core.errors import StateError
 from framecast.service.access.rights import Right
 from framecast.service.api.table import make_table
@@ -133,3 +134,30 @@ async def test_a_change_holds_where_the_log_can_t_be_written(
         with caplog.at_level(logging.ERROR):
             await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "x"})
         assert "the audit log can't be written" in caplog.text
+
+
+def test_what_commands_change_while_no_server_runs_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRAMECAST_DATA", str(tmp_path / "data"))
+    for command in (
+        ["user", "create", "anna", "--role", "owner"],
+        ["token", "create", "wall", "--right", "watch"],
+        ["token", "create", "wall", "--right", "watch"],
+        ["user", "invite", "anna"],
+        ["token", "revoke", "wall"],
+        ["token", "list"],
+        ["user", "list"],
+    ):
+        main(command)
+    told = capsys.readouterr().out
+    with State.open(tmp_path / "data") as state:
+        rows = AuditLog(state.database).page()
+    assert [(row.who, row.action, row.target) for row in reversed(rows)] == [
+        ("command line", "added a person", "anna"),
+        ("command line", "made a token", "wall"),
+        ("command line", "changed a person", "anna"),
+        ("command line", "revoked a token", "wall"),
+    ]
+    assert "fc_" in told and not any("fc_" in row.detail + row.target for row in rows)

@@ -111,6 +111,11 @@ class AuditLog:
         ]
 
 
+def keep_command(database: Database, action: str, target: str) -> None:
+    """Keep what a command changed in the state file while no server ran."""
+    AuditLog(database).add("command line", "local", action, target)
+
+
 def _plain(text: str, most: int) -> str:
     """Text that is one line, reads in one direction and fits."""
     return _CONTROL.sub(" ", text).encode("utf-8", "replace").decode()[:most]
