@@ -258,6 +258,10 @@ async def test_a_session_over_https_is_kept_by_a_cookie_of_its_own(tmp_path: Pat
         async with server.client.post(f"{server.url}/api/v1/session", json=body) as answer:
             assert [each.key for each in answer.cookies.values()] == [COOKIE]
             assert "Secure" not in answer.headers["Set-Cookie"]
+            planted = {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
+        await server.json("GET", "/api/v1/cameras", headers=planted)
+        async with server.client.get(f"{url}/api/v1/cameras", headers=planted, ssl=trusted) as answer:
+            assert answer.status == 401, "whoever is on the way by http can set this one"
 
 
 async def test_pages_of_http_are_another_origin(tmp_path: Path) -> None:

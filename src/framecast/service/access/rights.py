@@ -141,7 +141,12 @@ class Credential:
 
 
 def credential(
-    headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str], path: str = ""
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    cookies: Mapping[str, str],
+    path: str = "",
+    *,
+    secure: bool = False,
 ) -> Credential | None:
     """What a request shows: the first of ``Authorization: Bearer``, ``X-API-Key``, ``token:`` (PrusaConnect),
     Basic (the password is the token), ``?key=``, ``?link=`` and the session cookie.
@@ -149,6 +154,7 @@ def credential(
     Args:
         headers: With names that are found in any case (aiohttp's).
         path: What is asked for.
+        secure: Whether it came by HTTPS: a cookie that a page by http can set, too, is then nobody's.
     """
     scheme, _, rest = headers.get("Authorization", "").partition(" ")
     rest = rest.strip()
@@ -167,7 +173,7 @@ def credential(
         return Credential(query["key"], "query")
     if query.get("link"):
         return Credential(query["link"], "link", path)
-    session = cookies.get(PREFIXED_COOKIE) or cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
+    session = cookies.get(PREFIXED_COOKIE) or cookies.get(SECURE_COOKIE) or (not secure and cookies.get(COOKIE))
     if session:
         return Credential(session, "cookie")
     return None

@@ -302,7 +302,7 @@ class Front:
         self, access: Access, request: web.BaseRequest, need: Right, camera_id: str | None, client: Client
     ) -> Grant:
         peer = client.address
-        decision = self.decide(access, request, self.proxies.ours(request.path), need, camera_id, peer)
+        decision = self.decide(access, request, self.proxies.ours(request.path), need, camera_id, client)
         if (
             not decision.allow
             and camera_id is None
@@ -325,11 +325,13 @@ class Front:
 
     @staticmethod
     def decide(
-        access: Access, request: web.BaseRequest, path: str, need: Right, camera_id: str | None, peer: str
+        access: Access, request: web.BaseRequest, path: str, need: Right, camera_id: str | None, client: Client
     ) -> Decision:
         """What the rules say about a request."""
-        shown = None if access.open else credential(request.headers, request.query, request.cookies, path)
-        return access.decide(need, camera_id, shown, peer, time.time())
+        if access.open:
+            return access.decide(need, camera_id, None, client.address, time.time())
+        shown = credential(request.headers, request.query, request.cookies, path, secure=client.secure)
+        return access.decide(need, camera_id, shown, client.address, time.time())
 
     def sweep(self) -> None:
         """Count what came over all connections since the last time, and cut those that bring too much."""
