@@ -110,3 +110,16 @@ async def test_coded_forms_are_counted(tmp_path: Path, form: str) -> None:
             size = len(await response.content.readexactly(5000))
             (reader,) = await readers(server)
             assert size <= reader["bytes"] < size + 500_000
+
+
+async def test_a_failure_names_no_camera_outside_ones_scope(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": "push:", "bath": "push:"}) as server:
+        made = await server.service.desk.create_token({"name": "k", "rights": ["watch"], "cameras": ["cam"]})
+        failures = server.service.supervisor.failures
+        failures.update({"camera:cam": 1, "webrtc:bath": 1, "worker:video/320": 1, "history": 1})
+        async with server.client.get(server.url + "/metrics", headers={"X-API-Key": made["secret"]}) as response:
+            text = await response.text()
+        failures.clear()
+    assert "bath" not in text
+    for part in ("camera:cam", "worker:video/320", "history"):
+        assert f'framecast_failures_total{{part="{part}"}} 1.0' in text

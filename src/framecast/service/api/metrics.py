@@ -63,8 +63,12 @@ class ServiceCollector(Collector):
         failures = CounterMetricFamily(
             "framecast_failures", "Unexpected errors, by the part that failed and was started again.", labels=["part"]
         )
+        shown = {camera.camera_id for camera in self._shown}
         for part, count in service.supervisor.failures.items():
-            failures.add_metric([part], count)
+            kind, _, camera_id = part.partition(":")
+            # Others' ids are nobody's business; workers are called by what they make.
+            if not camera_id or kind == "worker" or camera_id in shown:
+                failures.add_metric([part], count)
         yield failures
         tunnel = service.tunnel.status
         yield GaugeMetricFamily("framecast_tunnel_up", "1 while the tunnel is online.", value=tunnel.state == "online")
