@@ -9,6 +9,7 @@ page        what a browser adds by itself, a cookie, counts only together with t
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import time
 from collections.abc import Collection
@@ -16,12 +17,15 @@ from functools import lru_cache
 
 from aiohttp import web
 
+from framecast.core.limits import Quietly
 from framecast.service.access.rights import Grant, Right
 from framecast.service.access.sites import host_name, origin_allowed
 from framecast.service.errors import ApiError
 from framecast.service.front.client import Client
 from framecast.service.front.rates import Rates
 from framecast.service.front.routing import Route
+
+log = logging.getLogger("framecast.service.front.defence")
 
 PRIVATE_SUFFIXES = (".localhost", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
 """Names that nobody can register, and that lead nowhere but into one's own network."""
@@ -45,6 +49,7 @@ class Defence:
         self.rates = rates
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = allowed_origins
+        self._quietly = Quietly(60.0)
 
     def count(self, client: Client, holder: str = "") -> None:
         """Count a request of an address, or of a holder once that is known.
@@ -79,6 +84,13 @@ class Defence:
         if grant.kind != "none" or client.secure or not client.host:
             return
         if not is_near(client.host) and host_name(client.host) not in self._hosts:
+            if self._quietly.due():
+                log.warning(
+                    "%s asks by the name %.100s for what is open to everybody; if that is this server's name, "
+                    "put it into server.allowed_hosts",
+                    client.address,
+                    client.host,
+                )
             raise ApiError(
                 401,
                 "wrong_host",
