@@ -90,6 +90,8 @@ def test_comes_back_by_itself(server: Process, phone: Page, start: Start) -> Non
     port = server.url.rsplit(":", 1)[1]
     start("serve", "--port", port, "--camera", "door=mock:?fps=5&size=320x240")
     wait_live(phone, 1)
+    # What one may do was not known before.
+    expect(phone.get_by_role("button", name="Add camera")).to_be_visible()
 
 
 def test_below_a_path_it_answers_for_that_path_alone(start: Start, open_page: Open, tmp_path: Path) -> None:

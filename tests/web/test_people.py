@@ -177,6 +177,19 @@ def test_logs_in_and_out_by_name(server: Process, open_page: Open) -> None:
     wait_live(page, 2)
 
 
+def test_who_guesses_is_told_how_long_to_wait(server: Process, open_page: Open) -> None:
+    owned(server, open_page)
+    page = open_page(server.url, expected=REFUSED).page
+    page.get_by_role("heading", name="Log in").wait_for()
+    guess = {"name": "nobody", "password": "not the password"}
+    for _ in range(100):
+        answer = page.request.post(f"{server.url}/api/v1/session", data=guess)
+        if answer.status == 429:
+            break
+    log_in(page, "nobody", "not the password")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Too many wrong attempts. Wait \d+ (s|min), then"))
+
+
 def test_a_token_is_shown_once_and_can_be_revoked(server: Process, open_page: Open) -> None:
     page = owned(server, open_page)
     page.get_by_role("tab", name="Tokens").click()

@@ -8,7 +8,7 @@ import { duration, bitrate, count, fps } from "./format.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { Picture } from "./picture.js";
-import { keyPanel, markRights } from "./session.js";
+import { keyPanel, markRights, whoAmI } from "./session.js";
 import { Dashboard } from "./socket.js";
 import { explain, lastPicture, NO_SOCKET, stateName, stateOf } from "./words.js";
 
@@ -72,6 +72,7 @@ function say(title, text = "", state = null) {
 
 function show() {
   const { status } = dashboard;
+  if (status === "open" && whoAmI() === null) markRights();
   setText(find("connect"), status === "off" ? "Connect" : "Disconnect");
   choice.disabled = status !== "open";
   stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");

@@ -10,7 +10,7 @@ import { bindKeys } from "./keys.js";
 import { plan, sharedAspect } from "./layout.js";
 import { serverAt } from "./player/server.js";
 import { finishRemoval } from "./removing.js";
-import { keyPanel, markRights } from "./session.js";
+import { keyPanel, markRights, whoAmI } from "./session.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toast.js";
 import { apology, NO_SOCKET, stateName, stateOf, STATE_NAMES } from "./words.js";
@@ -116,6 +116,8 @@ function announce(now) {
 function showStatus() {
   const { status } = dashboard;
   setAttribute(document.documentElement, "data-server", status);
+  // Opened without the server, the page has not asked with success yet.
+  if (status === "open" && whoAmI() === null) markRights();
   const gone = status === "gone";
   if (gone && find("gone").hidden) for (const tile of tiles.values()) tile.lost();
   find("gone").hidden = !gone;
