@@ -7,6 +7,7 @@ the maker's token is revoked, the account disabled or the session ended.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ PARAMETER = "link"
 LONGEST_S = 86_400
 _HLS = "/hls/"
 MAX_CHARS = 1000
+_SIGNER = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Links:
 
     def _serializer(self, path: str) -> URLSafeSerializer:
         folder, hls, _ = path.partition(_HLS)
-        return URLSafeSerializer(self._secret, salt=f"link {folder}{hls}")
+        return URLSafeSerializer(self._secret, salt=f"link {folder}{hls}", signer_kwargs=_SIGNER)
 
 
 def camera_of(path: str) -> str:
