@@ -20,7 +20,7 @@ def run(pace: Pace) -> Result:
     with Product(cameras) as product, sync_playwright() as playwright:
         base = product.viewer_url().partition("/api/")[0]
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        page = browser.new_page()
+        page = browser.new_page(bypass_csp=True)  # our own policy keeps made-up modules out
         page.goto(base + "/healthz")
         for fps in RATES:
             milliseconds = (4_000 if pace.quick else 10_000) if fps > 2 else 10_000

@@ -50,7 +50,7 @@ def run(pace: Pace) -> Result:
     camera = f"mock:?fps={FPS}&size={SIZE}"
     with Product({"cam": camera}) as product, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        page = browser.new_page()
+        page = browser.new_page(bypass_csp=True)  # our own policy keeps made-up modules out
         page.goto(product.base + "/healthz")
         for path, over_ms in OVER_MS.items():
             result.measures.append(_measure(page, result, path, over_ms, 5_000 if pace.quick else 15_000))
