@@ -8,17 +8,19 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from framecast.service.cameras.cameras import Camera
 from framecast.service.front.control import SOCKET_NAME
+from framecast.service.store.names import FILE_NAME
 from tests.service.serving import jpeg, serving, until
 from tests.service.watching import mjpeg
 
@@ -122,6 +124,17 @@ def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> N
         assert " ERROR " not in log
         assert "Server is ready!\n" in log
         assert not (tmp_path / "data" / SOCKET_NAME).exists()
+
+
+def test_it_stops_in_time_while_somebody_else_has_the_state_file(tmp_path: Path) -> None:
+    with serve(tmp_path, "--camera", "cam=mock:?fps=5") as server, server.connect(STREAM) as viewer:
+        assert viewer.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+        with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            status, took_s = server.stop()
+        assert status == 0
+        assert took_s < 5
+        assert "the history of the last minutes waits in memory" in server.log.read_text()
 
 
 @pytest.mark.anyio

@@ -181,11 +181,15 @@ class Service:
         """End all cameras and keep what is to be kept."""
         self.ready = False
         self.closing = True
-        await self.history.close()
-        await self.cameras.close()
-        await self._close_sockets()
+        # Nobody waits for the disk, which may be slow, or for somebody else who has the state file to himself. The
+        # history looks at the cameras before any of them ends.
+        await asyncio.gather(self.blocking(self._state.database.hurry), self.history.close(), self._end_streams())
         await self.desk.tidy(time.time())
         self.desk.close()
+
+    async def _end_streams(self) -> None:
+        await self.cameras.close()
+        await self._close_sockets()
 
     async def _close_sockets(self) -> None:
         """Tell pages and devices that the server goes, so that they needn't find out by silence."""

@@ -29,6 +29,7 @@ __all__ = ["FILE_NAME", "Database"]
 log = logging.getLogger("framecast.service.store.database")
 
 _BUSY_TIMEOUT_S = 5.0
+_HURRIED_TIMEOUT_S = 0.5
 
 
 class Database:
@@ -108,6 +109,11 @@ class Database:
                 if not isinstance(error, sqlite3.IntegrityError):
                     self._failure = str(error)
                 raise StateError(f"the state can't be written: {error}") from error
+
+    def hurry(self) -> None:
+        """Wait less for others who write from now on: the server stops, and has not much time."""
+        with self.read() as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_HURRIED_TIMEOUT_S * 1000:.0f}")
 
     def trouble(self) -> str:
         """Why nothing can be kept at the moment; empty when it can.
