@@ -9,6 +9,7 @@ import pytest
 
 from framecast.core.errors import ConfigError
 from framecast.service.front import control
+from tests.service.serving import serving
 
 
 @pytest.mark.parametrize("depth", [0, 4])
@@ -40,3 +41,13 @@ def test_only_one_server_and_only_its_owner(tmp_path: Path, depth: int) -> None:
 def test_folder_that_cannot_hold_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be made there"):
         control.listen(tmp_path / "missing")
+
+
+@pytest.mark.anyio
+async def test_who_comes_second_leaves_the_first_ones_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        with pytest.raises(ConfigError, match="another Framecast is running"):
+            async with serving(tmp_path):
+                pass
+        control.connect(tmp_path / "data").close()
+    assert not (tmp_path / "data" / control.SOCKET_NAME).exists()

@@ -81,6 +81,7 @@ class Listeners:
         self._servers: list[asyncio.Server | TlsListener] = []
         self._serving: list[tuple[int, asyncio.Server | TlsListener]] = []
         self._handlers: list[Callable[[float], Coroutine[Any, Any, None]]] = []
+        self._has_control = False
 
     async def open(self) -> None:
         """Open all that is configured.
@@ -110,6 +111,7 @@ class Listeners:
                     log.warning("the M5Stack port %d can't be opened and stays closed: %s", port, error.strerror)
         listener = control.listen(settings.server.data)
         if listener is not None:
+            self._has_control = True
             self._servers.append(
                 await asyncio.get_running_loop().create_unix_server(self._handler(main, local=True), sock=listener)
             )
@@ -147,7 +149,8 @@ class Listeners:
     async def close(self) -> None:
         """Close sockets and connections."""
         self.stop_listening()
-        control.unlink(self._service.settings.server.data)
+        if self._has_control:  # else it is another server's, which runs with this folder
+            control.unlink(self._service.settings.server.data)
         await asyncio.gather(*(shutdown(SHUTDOWN_S) for shutdown in self._handlers))
 
     def _front(self, table: Table, proxies: Proxies | None = None) -> Front:
