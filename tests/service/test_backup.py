@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import socket
@@ -11,8 +12,10 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,6 +264,38 @@ def test_links_and_sockets_are_left_out(tmp_path: Path) -> None:
         listener.bind(str(data / "other.sock"))
         written = backup.write(data, tmp_path / "a.zip")
     assert not any("link" in name or "folder" in name or "sock" in name for name in written.files)
+
+
+def test_a_folder_that_can_not_be_read_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    fill(data)
+    real = os.scandir
+
+    def scandir(path: str) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("tls"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StateError, match=r"the backup can't be made: .*Permission denied: .*tls"):
+        backup.write(data, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_what_goes_away_meanwhile_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    fill(data)
+    (data / "tls" / "passing").write_text("")
+    real = os.walk
+
+    def walk(folder: Path, **options: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        for found in real(folder, **options):
+            if "passing" in found[2]:
+                (data / "tls" / "passing").unlink()
+            yield found
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert {"tls/ca.crt", "tls/ca.key"} < set(backup.write(data, tmp_path / "a.zip").files)
 
 
 def test_a_damaged_state_file_is_no_backup(tmp_path: Path) -> None:

@@ -131,15 +131,25 @@ def copy_state(source: Path, target: Path) -> int:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Regular files of the data folder with their names in a backup, but for the state file; links are not followed."""
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_not_read):
         at_top = Path(place) == folder
         folders[:] = sorted(name for name in folders if not (at_top and name in NOT_OURS))
         for name in sorted(names):
             if at_top and (name in NOT_OURS or name in SIDE_FILES or name == FILE_NAME):
                 continue
             path = Path(place) / name
-            if stat.S_ISREG(path.lstat().st_mode):
+            try:
+                is_file = stat.S_ISREG(path.lstat().st_mode)
+            except FileNotFoundError:
+                continue
+            if is_file:
                 yield path, path.relative_to(folder).as_posix()
+
+
+def _not_read(error: OSError) -> None:
+    """A folder that can't be read is no empty one: a backup without what is in it would pass for a whole one."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _add(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, Any]:
