@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -194,6 +195,27 @@ def test_who_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert "old" in state.changes().cameras
     else:
         raise AssertionError("it never came to its end")
+
+
+def test_who_is_interrupted_while_tidying_up_is_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Power fails when the empty folder is gone, and what told of it may not be: files go in any order."""
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    wanted = held(data)
+    backup.write(data, file)
+
+    def cut_short(path: Path, ignore_errors: bool = False) -> None:
+        if (path / "new").exists():
+            (path / "new").rmdir()
+            raise OSError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", cut_short)
+        with pytest.raises(StateError, match="power cut"):
+            restore.restore(file, data)
+    State.open(data).close()
+    restore.restore(file, data)
+    assert held(data) == wanted
 
 
 def test_what_is_mounted_is_found_before_anything_moves() -> None:

@@ -186,6 +186,8 @@ def _finish(folder: Path) -> Path | None:
         kept.rmdir()
         with contextlib.suppress(OSError):
             kept.parent.rmdir()
+    (stage / READY).unlink()  # before the rest: without what it tells of, nobody could go on by it
+    _sync(stage)
     shutil.rmtree(stage)
     return None if was_empty else kept
 
