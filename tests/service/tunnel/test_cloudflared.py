@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -161,6 +162,19 @@ async def test_what_can_not_be_run(tmp_path: Path) -> None:
     program.chmod(0o700)
     error = await failure(Cloudflared(str(program), **QUICK))
     assert "cloudflared" in str(error)
+
+
+async def test_what_the_system_refuses_at_the_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    program = str(Standin(tmp_path).program)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+    error = await failure(Cloudflared(program, **QUICK))
+    assert "can't be started: Resource temporarily unavailable" in str(error)
+    assert not error.final
 
 
 def test_what_the_child_gets_to_know() -> None:

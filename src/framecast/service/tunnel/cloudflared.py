@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -35,6 +36,8 @@ FINAL_WITH_TOKEN = (*FINAL, "token is not valid", "unauthorized")
 """A quick tunnel is unauthorised, too, once Cloudflare has forgotten it: then the next one is made."""
 GRACE = "1s"
 """Its own patience with open requests; a camera's stream never ends by itself."""
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+"""Why the system starts no program at one moment and does at the next."""
 _KEPT = ("TUNNEL_TRANSPORT_PROTOCOL", "TUNNEL_EDGE_IP_VERSION", "TUNNEL_EDGE_BIND_ADDRESS", "TUNNEL_REGION")
 _OURS = ("FRAMECAST_", "NGROK_", "TUNNEL_")
 
@@ -100,7 +103,8 @@ class Cloudflared:
                 start_new_session=True,  # Ctrl-C is for us; we end it in our own time
             )
         except OSError as error:
-            raise TunnelError(f"{program} can't be started: {error.strerror or error}", final=True) from None
+            passes = error.errno in _PASSING
+            raise TunnelError(f"{program} can't be started: {error.strerror or error}", final=not passes) from None
 
 
 class _Child:
