@@ -161,3 +161,15 @@ def test_what_commands_change_while_no_server_runs_is_kept(
         ("command line", "revoked a token", "wall"),
     ]
     assert "fc_" in told and not any("fc_" in row.detail + row.target for row in rows)
+
+
+def test_a_command_that_can_not_be_logged_says_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StateError("database or disk is full")
+
+    monkeypatch.setattr(AuditLog, "add", full)
+    assert main(["token", "create", "wall", "--right", "watch", "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("fc_")

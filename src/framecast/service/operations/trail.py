@@ -64,7 +64,6 @@ SHOWN = frozenset(
         "preset",
     }
     | {"rotate", "mirror", "public", "publish_from", "allow_query_key", "talk", "grace_s", "stall_timeout_s", "camera"}
-    | {"preset"}
 )
 """Fields of requests whose values are kept."""
 URLS = frozenset({"url", "audio_url"})

@@ -6,13 +6,17 @@ their own, so that nobody who may not change anything can push a change out of t
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+from framecast.core.errors import StateError
 from framecast.service.store.database import Database
+
+log = logging.getLogger("framecast.service.store.audit")
 
 MOST_CHANGES = 10_000
 MOST_COMMON = 2_000
@@ -112,8 +116,11 @@ class AuditLog:
 
 
 def keep_command(database: Database, action: str, target: str) -> None:
-    """Keep what a command changed in the state file while no server ran."""
-    AuditLog(database).add("command line", "local", action, target)
+    """Keep what a command changed in the state file while no server ran; the change holds when that can't be kept."""
+    try:
+        AuditLog(database).add("command line", "local", action, target)
+    except StateError as error:  # what was made is yet to be shown: a token is so only once
+        log.warning("the audit log can't be written (%s): %s %s", error, action, target)
 
 
 def _plain(text: str, most: int) -> str:
