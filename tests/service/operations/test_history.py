@@ -37,6 +37,7 @@ class Wall:
 def watch_over(server: Server, wall: Wall, *, hours: int = 24) -> History:
     """A history of this server's cameras by another clock, in place of its own."""
     service = server.service
+    service.history.hours = 0  # it looks at the clock on the wall, and would keep a minute of that among ours
     made = History(
         service.cameras,
         HistoryStore(service._state.database, server.folder / "data"),
