@@ -128,3 +128,11 @@ async def test_too_many_who_log_in_at_once_are_turned_away(tmp_path: Path, monke
             assert response.status == 429
             assert response.headers["Retry-After"] == "2"
             assert (await response.json())["error"]["code"] == "busy"
+        monkeypatch.undo()
+        anna = await server.owner("anna")
+        monkeypatch.setattr(desk_module, "MOST_WAITING", 0)
+        change = {"old": PASSWORD, "new": "some other good words"}
+        await server.error("POST", "/api/v1/password", 429, "busy", json=change, headers=anna)
+        change = {"password": "some other good words"}
+        await server.json("POST", "/api/v1/users", status=201, json={"name": "ben", "role": "viewer"}, headers=anna)
+        await server.json("PATCH", "/api/v1/users/ben", json=change, headers=anna)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from framecast.core.errors import Misuse
 from framecast.service.access.passwords import MEMORY_KIB, TIME_COST, Passwords, checked_password
-from tests.service.serving import CHEAP
+from framecast.service.accounts.people import People
+from framecast.service.store.state import State
+from tests.service.serving import CHEAP, PASSWORD
 
 
 def test_what_is_kept_is_argon2id_with_its_costs() -> None:
@@ -48,3 +52,19 @@ def test_passwords_that_are_taken(password: str) -> None:
 def test_passwords_that_are_guessed_first(password: object) -> None:
     with pytest.raises(Misuse, match=r"password"):
         checked_password(password, "anna.anna" if password == "anna.anna1" else "anna maria")
+
+
+def test_the_old_password_is_the_one_of_this_moment(tmp_path: Path) -> None:
+    """Who changes a password may have waited while an owner set another one."""
+    with State.open(tmp_path) as state:
+        people = People(state.credentials, CHEAP)
+        people.create({"name": "anna", "role": "owner", "password": PASSWORD})
+        people.create({"name": "ben", "role": "owner", "password": PASSWORD})
+        before = people.find("ben")
+        people.change("ben", {"password": "some other good words"})
+        assert not people.change_password(before, PASSWORD, "words of my own", "")
+        assert people.enter("ben", "some other good words")
+        people.change("ben", {"disabled": True})
+        assert not people.change_password(before, "some other good words", "words of my own", "")
+        people.remove("ben")
+        assert not people.change_password(before, PASSWORD, "words of my own", "")

@@ -186,7 +186,7 @@ class Desk:
         if not isinstance(old, str) or not isinstance(new, str):
             raise ApiError(400, "bad_value", 'Send {"old": "…", "new": "…"}')
         self._charge(visit, account.name)
-        if not await self._of_people(self._people.change_password, account, old, new, grant.session):
+        if not await self._in_turn(self._people.change_password, account, old, new, grant.session):
             raise ApiError(403, "wrong_password", "The old password is wrong")
         self.attempts.succeeded(visit.address, account.name)
         await self._reload_accounts()
@@ -294,18 +294,12 @@ class Desk:
         self, visit: Visit, before: str, find: Callable[..., Account | None], *args: Any
     ) -> Entered | None:
         """A session for the account that ``find`` gives in the passwords' thread."""
-        if self._waiting >= MOST_WAITING:
-            raise ApiError(429, "busy", "Too many log in just now; try again", headers={"Retry-After": "2"})
 
         def enter() -> tuple[Account, Session, str] | None:
             account = find(*args)
             return None if account is None else (account, *self._credentials.create_session(account, visit))
 
-        self._waiting += 1
-        try:
-            made = await self._of_people(enter)
-        finally:
-            self._waiting -= 1
+        made = await self._in_turn(enter)
         if made is None:
             return None
         account, session, cookie = made
@@ -364,6 +358,16 @@ class Desk:
     def _end_of_open(self, was_open: bool) -> None:
         if was_open:
             self._cut(Cut(NOBODY))
+
+    async def _in_turn(self, call: Callable[..., Any], *args: Any) -> Any:
+        """The same for what needs no right of an owner's: only so many wait."""
+        if self._waiting >= MOST_WAITING:
+            raise ApiError(429, "busy", "Too many log in just now; try again", headers={"Retry-After": "2"})
+        self._waiting += 1
+        try:
+            return await self._of_people(call, *args)
+        finally:
+            self._waiting -= 1
 
     async def _of_people(self, call: Callable[..., Any], *args: Any) -> Any:
         try:
