@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -180,6 +180,9 @@ def _show_invitation(people: _People, user: dict[str, Any]) -> None:
     print(people.url + user["invite"])
     later = "" if people.server is not None else " once the server runs"
     console.note(f"{user['name']} opens this link{later}, within 72 hours, and chooses a password. It works once.")
+    here = urlsplit(people.url)
+    if here.hostname in ("127.0.0.1", "::1", "localhost"):
+        console.note(f"On another machine, put the address by which that reaches the server in place of {here.netloc}.")
 
 
 def _state(user: dict[str, Any]) -> str:

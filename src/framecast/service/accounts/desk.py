@@ -234,6 +234,7 @@ class Desk:
         if not isinstance(code, str) or not isinstance(password, str) or not body.keys() <= _SET_UP:
             raise ApiError(400, "bad_value", 'Send {"code": "…", "password": "…"}, and a name for the first owner')
         self._charge(visit, "")
+        code, _, _ = code.partition(".")  # and the name behind it, which is for people
         if not self.owner_link.is_for(code):
             return await self._entered(visit, before, self._people.accept, code, password)
         if not self.waits_for_owner:

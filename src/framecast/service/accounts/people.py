@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from framecast.core.errors import Misuse
 from framecast.service.access.accounts import INVITATION_LIFE_S, Account, Role, folded
@@ -20,7 +21,10 @@ from framecast.service.errors import Refused
 from framecast.service.store.credentials import Credentials
 
 SETUP_PATH = "/setup#"
-"""Where a browser shows a code; behind the ``#`` it is sent to nobody, and stands in no log."""
+"""Where a browser shows a code; behind the ``#`` it is sent to nobody, and stands in no log.
+
+An invitation's is followed by a dot and the account's name, for the page to show; an owner link's by nothing.
+"""
 _CREATING = {"name", "role", "cameras", "password"}
 _CHANGING = {"role", "cameras", "password", "disabled", "invite"}
 _ROLES = ", ".join(Role)
@@ -140,7 +144,8 @@ class People:
         code = new_code()
         fields = {"invitation": digest(code), "invited_until_s": self._clock() + INVITATION_LIFE_S}
         self._credentials.change_account(account.id, fields)
-        return {**self.describe(self.find(account.name)), "invite": SETUP_PATH + code}
+        whose = quote(account.name, safe="")
+        return {**self.describe(self.find(account.name)), "invite": f"{SETUP_PATH}{code}.{whose}"}
 
     # By those it concerns
 
@@ -185,7 +190,7 @@ class People:
 
 
 def new_code() -> str:
-    """A code for a link that is used once."""
+    """A code for a link that is used once; it has no dot."""
     return secrets.token_urlsafe(24)
 
 

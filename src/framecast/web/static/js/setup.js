@@ -7,8 +7,9 @@ import { h, setText } from "./dom.js";
 import { PASSWORD_HINT } from "./password.js";
 
 const place = document.getElementById("place");
-// Codes hold nothing that an address would have to escape.
+// CODE of an owner link, CODE.NAME of an invitation. Codes hold nothing that an address would have to escape.
 const code = location.hash.slice(1);
+const [, person = null] = code.split(/\.(.*)/s);
 history.replaceState(null, "", location.pathname + location.search);
 
 function say(title, ...text) {
@@ -23,12 +24,24 @@ function say(title, ...text) {
   );
 }
 
+/** What an address has escaped, as it was; as it is where somebody cut it off in between. */
+function plain(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function form(first) {
   const said = h("p", { class: "field-error", role: "alert", id: "said" });
+  // Of who is invited it is given, and shown: by it they log in from now on.
   const name = field("Your name", "name", {
     autocomplete: "username",
     required: true,
     maxLength: 64,
+    readOnly: !first,
+    value: first ? "" : plain(person ?? ""),
     "aria-describedby": "said",
   });
   const password = passwordField("Password", "password", { autocomplete: "new-password" }, PASSWORD_HINT);
@@ -48,7 +61,7 @@ function form(first) {
       return;
     } catch (error) {
       if (error.code === "wrong_code") return used();
-      if (error.status === 409)
+      if (error.code === "done")
         return say("This server has an owner already", "Log in, or ask the owner to invite you.");
       setText(said, error.status === 0 ? "The server does not answer. Try again in a moment." : error.message);
     }
@@ -66,13 +79,13 @@ function form(first) {
             "Nobody owns this server yet. Whoever has this link can, once: choose a name and a password to log in with.",
           )
         : h("p", {}, "You were invited to this server. With your name and this password you log in from anywhere."),
-      first ? name.element : null,
+      first || person ? name.element : null,
       password.element,
       said,
       h("div", {}, button),
     ),
   );
-  place.querySelector("input").focus();
+  place.querySelector("input:not([readonly])").focus();
 }
 
 function used() {
@@ -91,7 +104,7 @@ async function begin() {
   }
   try {
     const { setup } = await session();
-    form(setup);
+    form(setup && person === null);
   } catch {
     say("The server does not answer", "Open the link again in a moment; it is still good.");
   }

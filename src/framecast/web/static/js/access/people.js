@@ -7,8 +7,21 @@ import { PASSWORD_HINT } from "../password.js";
 import { hasEntered, nameOf, whoAmI } from "../session.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, cameraChoice, camerasText, failed, head, renew, row, rowButton, tag, when } from "./rows.js";
+import {
+  button,
+  cameraChoice,
+  camerasText,
+  camerasThere,
+  failed,
+  head,
+  renew,
+  row,
+  rowButton,
+  tag,
+  when,
+} from "./rows.js";
 
+const HERE_ONLY = /^(localhost|127\..*|\[::1\])$/;
 const ROLES = { owner: "Owner", viewer: "Viewer" };
 
 export class People {
@@ -95,7 +108,8 @@ export class People {
   }
 
   async #invite() {
-    const { cameras } = await request("GET", "api/v1/cameras");
+    const cameras = await camerasThere();
+    if (cameras === null) return;
     const name = field(
       "Name",
       "invite-name",
@@ -120,7 +134,8 @@ export class People {
   }
 
   async #change(user) {
-    const { cameras } = await request("GET", "api/v1/cameras");
+    const cameras = await camerasThere();
+    if (cameras === null) return;
     const self = this.#isSelf(user);
     const role = roleChoice(user.role);
     const choice = cameraChoice(cameras, user.cameras);
@@ -217,6 +232,13 @@ function showInvitation({ name, invite }) {
         "Give it to them, and to nobody else: whoever opens it chooses the password and is logged in. It works once, for 72 hours, and is not shown again.",
       ),
       h("fc-copy", { label: "the link", text: url(invite.replace(/^\//, "")).href }),
+      HERE_ONLY.test(location.hostname)
+        ? h(
+            "p",
+            { class: "quiet" },
+            `It begins with ${location.host}, which is this computer: on another one, put the address there by which that one reaches this server.`,
+          )
+        : null,
     ),
   );
 }

@@ -1,7 +1,9 @@
 // What the lists of the page "Access" are made of.
 
+import { request } from "../api.js";
 import { h } from "../dom.js";
 import { ago, duration, plural } from "../format.js";
+import { toast } from "../toast.js";
 import { apology } from "../words.js";
 
 /** "3 min ago" for Unix seconds; `never` for null. */
@@ -79,6 +81,16 @@ export function failed(error, again) {
     h("p", { class: "field-error", role: "alert" }, apology(error).replace(" Nothing was changed.", "")),
     h("div", {}, out ? button("Log in", () => location.reload()) : button("Try again", again)),
   );
+}
+
+/** The cameras that may be chosen from; null, and a word about it, where the list could not be had. */
+export async function camerasThere() {
+  try {
+    return (await request("GET", "api/v1/cameras")).cameras;
+  } catch (error) {
+    toast(apology(error), { bad: true });
+    return null;
+  }
 }
 
 /** Whether the same person is asked: boxes for the cameras, or none for all of them. Returns {element, value()}. */

@@ -5,7 +5,19 @@ import { request } from "../api.js";
 import { h } from "../dom.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
-import { button, cameraChoice, camerasText, failed, head, renew, row, rowButton, tag, when } from "./rows.js";
+import {
+  button,
+  cameraChoice,
+  camerasText,
+  camerasThere,
+  failed,
+  head,
+  renew,
+  row,
+  rowButton,
+  tag,
+  when,
+} from "./rows.js";
 
 const RIGHTS = [
   ["publish", "Send", "A device sends pictures and sound, and can't see anything."],
@@ -57,7 +69,8 @@ export class Tokens {
   }
 
   async #create() {
-    const { cameras } = await request("GET", "api/v1/cameras");
+    const cameras = await camerasThere();
+    if (cameras === null) return;
     const name = field(
       "Name",
       "token-name",

@@ -1,0 +1,69 @@
+"""Links by which people choose a password: what they are told on the way, by the page and by the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from playwright.sync_api import expect
+
+from tests.web.conftest import Open, Process, Start
+from tests.web.test_people import CAMERAS, PASSWORD, REFUSED, close, owned
+
+BUSY = {"error": {"code": "busy", "message": "Not just now"}}
+
+
+def invited(server: Process, *arguments: str) -> str:
+    """The code of a link that `framecast user create` prints."""
+    command = [sys.executable, "-m", "framecast", "user", "create", *arguments, "--data", str(server.data)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=server.data)
+    return made.stdout.strip().partition("#")[2]
+
+
+def test_who_is_invited_as_the_first_owner_keeps_the_name_that_was_given(start: Start, open_page: Open) -> None:
+    """Two links wait then: the server's own, and this."""
+    server = start("serve", "--host", "0.0.0.0", *CAMERAS)
+    url = f"http://127.0.0.1:{server.url.rsplit(':', 1)[1]}"
+    page = open_page(f"{url}/setup#{invited(server, 'Anna B. Größe', '--role', 'owner')}", expected=REFUSED).page
+    page.get_by_role("heading", name="Choose your password").wait_for()
+    expect(page.get_by_label("Your name")).to_have_value("Anna B. Größe")
+    expect(page.get_by_label("Your name")).not_to_be_editable()
+    expect(page.get_by_label("Password", exact=True)).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Menu, logged in as Anna B. Größe").wait_for()
+
+
+def test_a_name_that_is_taken_leaves_the_owner_link_good(start: Start, open_page: Open) -> None:
+    server = start("serve", "--host", "0.0.0.0", *CAMERAS)
+    code = server.line_with("/setup#").split("#")[1]
+    invited(server, "anna", "--role", "owner")
+    page = open_page(f"http://127.0.0.1:{server.url.rsplit(':', 1)[1]}/setup#{code}", expected=REFUSED).page
+    page.get_by_role("heading", name="Become the owner").wait_for()
+    page.get_by_label("Your name").fill("Anna")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("take another name")
+    page.get_by_label("Your name").fill("Ben")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Menu, logged in as Ben").wait_for()
+
+
+def test_a_link_made_at_the_server_itself_says_what_to_change_for_others(start: Start, open_page: Open) -> None:
+    server = start("serve", *CAMERAS)
+    owner = owned(server, open_page)
+    owner.get_by_role("button", name="Invite somebody").click()
+    owner.get_by_role("dialog").get_by_label("Name").fill("ben")
+    owner.get_by_role("button", name="Make the invitation").click()
+    expect(owner.get_by_role("dialog")).to_contain_text("which is this computer")
+    close(owner)
+
+
+def test_a_list_of_cameras_that_can_not_be_had_is_told_of(start: Start, open_page: Open) -> None:
+    owner = owned(start("serve", *CAMERAS), open_page)
+    owner.route("**/api/v1/cameras", lambda route: route.fulfill(status=409, json=BUSY))
+    for tab, button in (("People", "Invite somebody"), ("People", "Change: anna"), ("Tokens", "Create a token")):
+        owner.get_by_role("tab", name=tab).click()
+        owner.get_by_role("button", name=button).click()
+        expect(owner.get_by_role("status")).to_contain_text("Not just now")
+        owner.get_by_role("button", name="Dismiss").click()
