@@ -2,7 +2,8 @@
 #
 #   docker build -t framecast .
 #   docker run -d --name framecast -p 8080:8080 -v framecast:/data framecast
-#   docker logs framecast          # the first start prints a link by which you become its owner
+#   docker logs framecast          # the first start prints a link by which you become its owner; it names the
+#                                  # container's address: put this machine's in its place
 #
 # EXTRA is one of pyproject.toml: all, media (no WebRTC), or nothing (no H.264 and no RTSP, a third of the size).
 

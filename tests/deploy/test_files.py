@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from framecast.cli import main
 from framecast.service import config
 from framecast.service.config import schema
 from tests.service.serving import serving
@@ -21,7 +22,8 @@ from tests.service.serving import serving
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 COMPOSE = (ROOT / "compose.yaml").read_text()
-FLY = tomllib.loads((ROOT / "deploy" / "fly.toml").read_text())
+FLY_TEXT = (ROOT / "deploy" / "fly.toml").read_text()
+FLY = tomllib.loads(FLY_TEXT)
 UNIT = (ROOT / "deploy" / "framecast.service").read_text()
 MOST_EXPOSED = 20
 """Of 100, as `systemd-analyze security` counts; services without a sandbox have 96."""
@@ -113,6 +115,24 @@ def test_every_setting_that_they_give_exists() -> None:
 def test_every_value_that_they_give_is_accepted(tmp_path: Path) -> None:
     for given in (FLY["env"], dict(re.findall(r"(FRAMECAST_[A-Z_]+)=(\S+)", DOCKERFILE))):
         assert config.load(environ={**given, "FRAMECAST_DATA": str(tmp_path)}, folder=tmp_path).warnings == ()
+
+
+def test_the_first_start_prints_an_owner_link_where_they_say_so(tmp_path: Path) -> None:
+    image = dict(re.findall(r"(FRAMECAST_[A-Z_]+)=(\S+)", DOCKERFILE))
+    unit = dict(re.findall(r"^Environment=(FRAMECAST_[A-Z_]+)=(\S+)", UNIT, re.MULTILINE))
+    told = [(DOCKERFILE, image), (COMPOSE, image), (FLY_TEXT, image | FLY["env"]), (UNIT, unit)]
+    for text, given in told:
+        assert "the first start prints a link by which you become its owner" in text
+        environ = {**given, "FRAMECAST_DATA": str(tmp_path)}
+        assert not config.load(environ=environ, folder=tmp_path).settings.listens_on_loopback_only
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-subpath.conf", "Caddyfile"])
+def test_the_command_for_the_first_account_makes_it(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAMECAST_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    (command,) = re.findall(r"\((framecast user create [^)]+)\)", (ROOT / "deploy" / name).read_text())
+    assert main(shlex.split(command)[1:]) == 0
 
 
 def test_fly_has_what_it_is_told() -> None:
