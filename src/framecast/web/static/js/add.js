@@ -340,8 +340,13 @@ export function bearer(open) {
 }
 
 /** What to do about the word TOKEN in what follows. */
-export function tokenNote(right) {
-  return h("p", { class: "quiet" }, `Put a token in place of TOKEN: framecast token create NAME --right ${right}`);
+export function tokenNote(right, id) {
+  const command = `framecast token create NAME --right ${right} --camera ${id}`;
+  return h(
+    "p",
+    { class: "quiet" },
+    `Put a token in place of TOKEN. An owner makes one on the page “Access”, or with: ${command}`,
+  );
 }
 
 /**
@@ -354,7 +359,7 @@ export function pushHelp(id, open) {
   const publish = url(`api/v1/cameras/${id}/publish`).href.replace(/^http/, "ws");
   const header = open ? "" : ", with the header “Authorization: Bearer TOKEN”";
   return [
-    ...(open ? [] : [tokenNote("publish")]),
+    ...(open ? [] : [tokenNote("publish", id)]),
     h("p", { class: "quiet" }, "One picture by hand:"),
     h("fc-copy", {
       label: "the command",

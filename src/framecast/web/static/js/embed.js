@@ -115,7 +115,7 @@ export function embedPanel(camera, open, held) {
     { class: "stack" },
     late,
     push,
-    open ? null : [linkMaker(camera), push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch")],
+    open ? null : [linkMaker(camera), push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch", camera.id)],
     parts,
   );
 }

@@ -187,10 +187,13 @@ function emptyPanel() {
       { "data-needs": "operate" },
       h("button", { class: "button button-main", type: "button", click: () => openAdd() }, "Add a camera"),
     ),
-    h("p", { class: "quiet" }, "Or name cameras when the server starts:"),
-    h("fc-copy", { label: "the command", text: "framecast serve --camera door=http://192.168.1.20:81/stream" }),
-    h("p", { class: "quiet" }, "No camera at hand? This starts a server with synthetic ones:"),
-    h("fc-copy", { label: "the command", text: "framecast demo" }),
+    h("div", { class: "stack", "data-needs": "operate" }, [
+      h("p", { class: "quiet" }, "Or name cameras when the server starts:"),
+      h("fc-copy", { label: "the command", text: "framecast serve --camera door=http://192.168.1.20:81/stream" }),
+      h("p", { class: "quiet" }, "No camera at hand? This starts a server with synthetic ones:"),
+      h("fc-copy", { label: "the command", text: "framecast demo" }),
+    ]),
+    h("p", { class: "quiet" }, "Cameras that you may watch appear here by themselves."),
   );
 }
 
