@@ -35,6 +35,15 @@ def test_many_addresses_don_t_help_against_one_account() -> None:
     assert tried(desk, 1, "192.0.2.99", "bob") == 1
 
 
+def test_other_ways_to_write_a_name_don_t_help_against_its_account() -> None:
+    desk = attempts()
+    for number, name in enumerate(("ann", "\uff41nn", "a\uff4en", "an\uff4e", "\uff41\uff4e\uff4e")):
+        assert tried(desk, 1, f"192.0.2.{number}", name) == 1
+    assert tried(desk, 1, "203.0.113.7", "\uff21\uff2e\uff2e") == 0
+    desk.succeeded("203.0.113.8", "ann")
+    assert tried(desk, 1, "203.0.113.8", "\uff21nn") == 1, "and who was in before is known by all of them"
+
+
 def test_who_was_in_before_is_not_kept_out_by_others_who_guess() -> None:
     desk = attempts()
     assert desk.charge("203.0.113.7", "ann", 0.0) == 0

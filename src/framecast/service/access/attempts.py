@@ -17,6 +17,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import islice
 
+from framecast.service.access.accounts import folded
+
 LOCAL = "local"
 """Address of the control socket's callers, who are the operator."""
 
@@ -114,7 +116,7 @@ class Attempts:
         """
         if address == LOCAL:
             return 0.0
-        network, name = network_of(address), account.casefold()[:128]
+        network, name = network_of(address), _name_of(account)
         of_account = bool(name) and (network, name) not in self._known
         wait_s = self._addresses.wait_s(network, now_s)
         if of_account:
@@ -131,7 +133,7 @@ class Attempts:
         """An attempt that was charged was right: it is given back, and the address is known for this account."""
         if address == LOCAL:
             return
-        network, name = network_of(address), account.casefold()[:128]
+        network, name = network_of(address), _name_of(account)
         self._addresses.give_back(network)
         if not name:
             return
@@ -141,6 +143,11 @@ class Attempts:
         self._known.move_to_end((network, name))
         if len(self._known) > self._most:
             self._known.popitem(last=False)
+
+
+def _name_of(account: str) -> str:
+    """The same for all that lead to one account, or each way to write its name would be good for further guesses."""
+    return folded(account[:128])
 
 
 def network_of(address: str) -> str:
