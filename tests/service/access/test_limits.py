@@ -64,6 +64,39 @@ async def test_a_token_is_counted_wherever_it_is_used(tmp_path: Path) -> None:
         assert found == [200] * 10 + [429] * 5
 
 
+async def test_who_has_a_link_keeps_nobody_from_the_account_that_made_it(tmp_path: Path) -> None:
+    options = {
+        "limits.requests_per_s": 0.5,
+        "limits.requests_burst": 10,
+        "limits.max_connections_per_token": 3,
+        "server.trusted_proxies": ["127.0.0.1"],
+    }
+    async with serving(tmp_path, options=options, tokens=True) as server:
+        owner = await server.owner()
+        path = "/api/v1/cameras/cam/stream.mjpeg"
+        link = await server.json("POST", "/api/v1/links", status=201, json={"path": path}, headers=owner)
+        found = []
+        for number in range(12):
+            told = {"X-Forwarded-For": f"198.51.100.{number}"}
+            async with server.client.get(link["url"], headers=told) as response:
+                found.append(response.status)
+        assert found == [200] * 10 + [429] * 2, "all who have it count as one"
+        assert await asked(server, 1, "/api/v1/users", headers=owner) == [200]
+
+
+async def test_connections_by_a_link_are_not_those_of_its_maker(tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"limits.max_connections_per_token": 2}, tokens=True) as server:
+        owner = await server.owner()
+        path = "/api/v1/cameras/cam/stream.mjpeg"
+        link = await server.json("POST", "/api/v1/links", status=201, json={"path": path}, headers=owner)
+        streams = [await server.client.get(link["url"]) for _ in range(3)]
+        assert [each.status for each in streams] == [200, 200, 429]
+        async with server.client.get(server.url + path, headers=owner) as response:
+            assert response.status == 200
+        for each in streams:
+            each.close()
+
+
 async def test_who_sends_too_much_is_told_so_and_a_socket_is_cut(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"limits.received_bytes_per_s": 10_000}) as server:
         (front, *_) = server.listeners.fronts

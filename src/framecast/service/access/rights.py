@@ -79,6 +79,11 @@ class Grant:
         """The account's name; empty when it is none's. A link has its maker's."""
         return self.name.removeprefix(_USER) if self.name.startswith(_USER) else ""
 
+    @property
+    def counted_as(self) -> str:
+        """By what name limits count its use: that of links is not their maker's, whom anybody could keep out else."""
+        return f"link:{self.name}" if self.kind == "link" else self.name
+
     def has(self, need: Right) -> bool:
         """Whether ``need`` is among the rights, for some camera at least."""
         if need is Right.PUBLIC or need in self.rights:

@@ -230,7 +230,8 @@ class Front:
             grant = self._authorise(access, request, route.right, camera_id, client)
             if route.right is not Right.PUBLIC:
                 self._defence.check_name(client, grant)
-            if grant.name != connection.grant.name and not self.places.held(connection, grant.name):
+            counted_as = grant.counted_as
+            if counted_as != connection.grant.counted_as and not self.places.held(connection, counted_as):
                 words = "Too many connections are open with this token or account (limits.max_connections_per_token)"
                 raise ApiError(429, "too_many_connections", words, close=True, headers={"Retry-After": "10"})
             connection.grant = grant
@@ -241,9 +242,9 @@ class Front:
             if (method != "GET" or route.websocket) and not self._defence.check_page(client, request, grant):
                 raise self._wrong_origin(client, request)
             if route.right is Right.PUBLISH:
-                self._defence.count_bytes(client, grant.name)
-            elif grant.name:
-                self._defence.count(client, grant.name)
+                self._defence.count_bytes(client, counted_as)
+            elif counted_as:
+                self._defence.count(client, counted_as)
         connection.brings = route.websocket
         if route.right is Right.PUBLISH:
             connection.acknowledge_at_once(request.content, endless=route.websocket)
@@ -339,7 +340,7 @@ class Front:
         for connection in self._connections():
             size, connection.received = connection.received, 0
             if size and connection.client is not None and not connection.local:
-                received[connection.client.address, connection.grant.name] += size
+                received[connection.client.address, connection.grant.counted_as] += size
         self.rates.sweep(received, time.monotonic())
         if not self.rates.any_over:
             return
@@ -347,7 +348,7 @@ class Front:
             client, transport = connection.client, connection.transport
             if not connection.brings or client is None or transport is None:
                 continue
-            if self.rates.is_over(client.address, connection.grant.name):
+            if self.rates.is_over(client.address, connection.grant.counted_as):
                 self.rates.refuse_bytes(client.address)
                 transport.abort()
 
