@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from framecast.core.errors import ConfigError
-from framecast.service.access.rights import COOKIE, SECURE_COOKIE
+from framecast.service.access.rights import COOKIE, PREFIXED_COOKIE, SECURE_COOKIE
 from framecast.service.config.resolve import defaults
 from framecast.service.front import authority
 from framecast.service.front.authority import AuthorityError, Issued
@@ -262,6 +262,9 @@ async def test_a_session_over_https_is_kept_by_a_cookie_of_its_own(tmp_path: Pat
         await server.json("GET", "/api/v1/cameras", headers=planted)
         async with server.client.get(f"{url}/api/v1/cameras", headers=planted, ssl=trusted) as answer:
             assert answer.status == 401, "whoever is on the way by http can set this one"
+        made_by_others = {"Cookie": planted["Cookie"].replace(COOKIE, PREFIXED_COOKIE)}
+        async with server.client.get(f"{url}/api/v1/cameras", headers=made_by_others, ssl=trusted) as answer:
+            assert answer.status == 401, "a site beside ours, of the same domain, can set this one for all of it"
 
 
 async def test_pages_of_http_are_another_origin(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def credential(
     cookies: Mapping[str, str],
     path: str = "",
     *,
-    secure: bool = False,
+    cookie: str = "",
 ) -> Credential | None:
     """What a request shows: the first of ``Authorization: Bearer``, ``X-API-Key``, ``token:`` (PrusaConnect),
     Basic (the password is the token), ``?key=``, ``?link=`` and the session cookie.
@@ -159,7 +159,7 @@ def credential(
     Args:
         headers: With names that are found in any case (aiohttp's).
         path: What is asked for.
-        secure: Whether it came by HTTPS: a cookie that a page by http can set, too, is then nobody's.
+        cookie: Name of the one that counts, where others can be set by pages that are not ours; empty for any of ours.
     """
     scheme, _, rest = headers.get("Authorization", "").partition(" ")
     rest = rest.strip()
@@ -178,7 +178,8 @@ def credential(
         return Credential(query["key"], "query")
     if query.get("link"):
         return Credential(query["link"], "link", path)
-    session = cookies.get(PREFIXED_COOKIE) or cookies.get(SECURE_COOKIE) or (not secure and cookies.get(COOKIE))
+    names = (cookie,) if cookie else (PREFIXED_COOKIE, SECURE_COOKIE, COOKIE)
+    session = next(filter(None, map(cookies.get, names)), None)
     if session:
         return Credential(session, "cookie")
     return None

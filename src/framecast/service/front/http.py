@@ -331,7 +331,8 @@ class Front:
         """What the rules say about a request."""
         if access.open:
             return access.decide(need, camera_id, None, client.address, time.time())
-        shown = credential(request.headers, request.query, request.cookies, path, secure=client.secure)
+        cookie = client.cookie if client.secure else ""
+        shown = credential(request.headers, request.query, request.cookies, path, cookie=cookie)
         return access.decide(need, camera_id, shown, client.address, time.time())
 
     def sweep(self) -> None:
