@@ -10,6 +10,7 @@ import pytest
 
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page, mjpeg
+from tests.support.whep import local_address, watcher
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +78,21 @@ async def test_a_viewer_is_known_by_its_credential_to_those_who_may_operate(tmp_
             assert (seen["holder"], seen["address"]) == ("kitchen", "127.0.0.1")
             (seen,) = await readers(server, headers={"X-API-Key": watch})
             assert (seen["holder"], seen["address"]) == (None, None), "where others sit is no viewer's business"
+
+
+async def test_where_a_webrtc_viewer_sits_is_told_to_those_who_may_operate(tmp_path: Path) -> None:
+    assert local_address(), "WebRTC needs an address that is not loopback"
+    async with serving(tmp_path, {"cam": "mock:?fps=10&size=96x64"}) as server:
+        watch = (await server.service.desk.create_token({"name": "kitchen", "rights": ["watch"]}))["secret"]
+        operate = (await server.service.desk.create_token({"name": "desk", "rights": ["operate"]}))["secret"]
+        path = "/api/v1/cameras/cam"
+        async with watcher() as viewer:
+            await viewer.watch(server.client, server.url + path + "/whep", headers={"X-API-Key": watch})
+            await viewer.frame()
+            for key, told in ((operate, True), (watch, False)):
+                answer = await server.json("GET", path + "/stats", headers={"X-API-Key": key})
+                (peer,) = answer["webrtc"]["peers"]
+                assert (peer["address"] is not None) == told
 
 
 async def test_sound_is_counted_to_the_byte(server: Server) -> None:

@@ -67,7 +67,7 @@ def routes(service: Service) -> list[Route]:
         named = service.access.covers(call.grant, Right.OPERATE, camera.camera_id, call.peer)
         readers = [views.reader(viewer, named=named) for viewer in camera.stream.viewers.values()]
         pushed = [restreams.summary(each) for each in service.restreams.of(camera)]
-        webrtc = peering.summary(service.peering.known(camera))
+        webrtc = peering.summary(service.peering.known(camera), named=named)
         return json_response({**views.camera(camera), "readers": readers, "restream": pushed, "webrtc": webrtc})
 
     async def probe(call: Call) -> web.StreamResponse:

@@ -31,8 +31,12 @@ CONSENT_INTERVAL_S = 4.0
 """A peer that has disappeared is gone after five of these and the time its last answer may take."""
 
 
-def summary(output: webrtc.Output | None) -> dict[str, Any] | None:
-    """One camera's WebRTC viewers as the API shows them; None before the first."""
+def summary(output: webrtc.Output | None, *, named: bool) -> dict[str, Any] | None:
+    """One camera's WebRTC viewers as the API shows them; None before the first.
+
+    Args:
+        named: Whether to say where they are.
+    """
     if output is None:
         return None
     return {
@@ -46,7 +50,7 @@ def summary(output: webrtc.Output | None) -> dict[str, Any] | None:
             {
                 "id": peer.viewer.number,
                 "state": peer.state,
-                "address": peer.link.ice.peer or None,
+                "address": (peer.link.ice.peer or None) if named else None,
                 "lost": round(peer.lost, 3),
                 "rtt_ms": None if peer.rtt_s is None else round(peer.rtt_s * 1000, 1),
                 "bitrate_bps": peer.bitrate_bps,
