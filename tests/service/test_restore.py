@@ -218,6 +218,49 @@ def test_who_is_interrupted_while_tidying_up_is_through(tmp_path: Path, monkeypa
     assert held(data) == wanted
 
 
+@pytest.mark.parametrize("name", [RESTORING, KEPT])
+def test_no_link_leads_a_restore_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    data, file, elsewhere = tmp_path / "data", tmp_path / "backup.zip", tmp_path / "elsewhere"
+    fill(data)
+    backup.write(data, file)
+    elsewhere.mkdir()
+    (elsewhere / "theirs").write_text("x")
+    (data / name).symlink_to(elsewhere)
+    with pytest.raises(StateError, match=f"{name} is no folder"):
+        restore.restore(file, data)
+    assert [path.name for path in elsewhere.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("kept", ["../../elsewhere", "..", "", 5])
+def test_a_plan_that_no_restore_wrote_is_not_followed(tmp_path: Path, kept: object) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    backup.write(data, file)
+    (data / RESTORING / "new").mkdir(parents=True)
+    (data / RESTORING / READY).write_text(json.dumps({"names": [], "whole": True, "kept": kept}))
+    before = held(data)
+    with pytest.raises(StateError, match=f"{READY} was not written by a restore"):
+        restore.restore(file, data)
+    assert held(data) == before
+
+
+def test_who_restores_as_root_gives_away_what_is_in_the_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    backup.write(data, file)
+    (data / "link").symlink_to(tmp_path / "backup.zip")
+    if os.geteuid() == 0:
+        os.chown(data, 12345, 12345)
+    given: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, *_, follow_symlinks=True: given.append((Path(path), follow_symlinks)))
+    restore.restore(file, data)
+    assert any(path.name == "link" for path, _ in given)
+    assert not any(follows for _, follows in given)
+
+
 def test_what_is_mounted_is_found_before_anything_moves() -> None:
     assert Path("/proc") in restore.mounts_below(Path("/"))
     assert restore.mounts_below(Path("/proc/self")) == []

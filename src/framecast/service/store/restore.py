@@ -21,6 +21,7 @@ import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from framecast.core.errors import Misuse, StateError
 from framecast.service.store import backup
@@ -31,6 +32,7 @@ from framecast.service.store.names import FILE_NAME, KEPT, NOT_OURS, READY, REST
 IDS_PER_S = 1000
 """More than any camera's pictures a second."""
 _SPARE_BYTES = 16 << 20
+_KEPT_NAME = re.compile(r"restore-\d{8}-\d{6}(?:-\d{1,4})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def restore(file: Path, folder: Path, *, now_s: float | None = None) -> Restored
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _see_that_nothing_leads_away(folder)
         _finish(folder)
         with backup.opened(file) as (archive, contents):
             _see_that_it_fits(file, folder, contents)
@@ -114,6 +117,24 @@ def mounts_below(folder: Path) -> list[Path]:
     return [Path(place) for place in places if folder in Path(place).parents]
 
 
+def _see_that_nothing_leads_away(folder: Path) -> None:
+    """Root restores into a folder that others write to: nothing they put there may lead it out of it."""
+    for path in (folder / KEPT, folder / RESTORING, folder / RESTORING / "new"):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise StateError(f"{path} is no folder; take it away first")
+
+
+def _plan(file: Path) -> dict[str, Any]:
+    """What was decided; raises StateError where `_decide` has not written it."""
+    try:
+        plan = json.loads(file.read_text())
+        if set(plan) == {"names", "whole", "kept"} and _KEPT_NAME.fullmatch(plan["kept"]):
+            return dict(plan)
+    except (ValueError, TypeError):
+        pass
+    raise StateError(f"{file} was not written by a restore; take {file.parent} away first")
+
+
 def _prepare(stage: Path) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     (stage / "new").mkdir(mode=0o700, parents=True)
@@ -141,7 +162,7 @@ def _belongs_to_owner_of(folder: Path, stage: Path) -> None:
         return
     for place, folders, names in os.walk(stage):
         for path in (place, *(os.path.join(place, name) for name in (*folders, *names))):
-            os.chown(path, owner.st_uid, owner.st_gid)
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _decide(folder: Path, contents: Contents) -> None:
@@ -167,7 +188,7 @@ def _finish(folder: Path) -> Path | None:
     stage = folder / RESTORING
     if not (stage / READY).exists():
         return None
-    plan = json.loads((stage / READY).read_text())
+    plan = _plan(stage / READY)
     names, new, kept = set(plan["names"]), stage / "new", folder / KEPT / plan["kept"]
     for path in (kept.parent, kept):
         path.mkdir(mode=0o700, exist_ok=True)
