@@ -78,6 +78,27 @@ async def test_what_the_command_line_says_is_not_changed_in_vain(tmp_path: Path)
         await server.push(jpeg(1))
 
 
+async def test_a_camera_s_password_goes_to_no_other_address(tmp_path: Path) -> None:
+    """Who may change a camera needn't know its password, and could have it sent to a device of their own."""
+    known = {"url": "http://192.168.1.20/stream", "username": "admin", "password": "hush"}
+    async with serving(tmp_path, {"cam": known}) as server:
+        elsewhere = "http://192.168.1.66/stream"
+        for change in ({"url": elsewhere}, {"url": elsewhere, "password": None}):
+            message = await server.error("PATCH", CAMERA, 400, "bad_value", json=change)
+            assert "password" in message
+        assert server.camera().config.url == known["url"]
+        await server.json("PATCH", CAMERA, json={"url": "http://192.168.1.20:81/other"})
+        await server.json("PATCH", CAMERA, json={"url": "push:"})
+        await server.error("PATCH", CAMERA, 400, "bad_value", json={"url": elsewhere})
+        await server.json("PATCH", CAMERA, json={"url": None})
+        await server.json("PATCH", CAMERA, json={"url": elsewhere, "password": ""})
+        assert server.camera().config.password == ""
+        await server.error("PATCH", CAMERA, 400, "bad_value", json={"password": None})
+        await server.json("PATCH", CAMERA, json={"password": "theirs"})
+        await server.json("PATCH", CAMERA, json={"url": None, "password": None})
+        assert server.camera().config.password == "hush"
+
+
 @contextmanager
 def locked(folder: Path, server: Server) -> Iterator[None]:
     """While nothing can be written."""

@@ -31,7 +31,7 @@ from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import NOBODY, Access, Cut, Grant
 from framecast.service.accounts.desk import Desk
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
-from framecast.service.cameras.changes import PINS, check_changes, checked, free_id
+from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, see_that_password_stays
 from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
@@ -276,6 +276,8 @@ class Service:
             config = planned.settings.cameras.get(camera_id)
             if config is None:
                 raise ApiError(400, "bad_value", "url: a camera that stands in no configuration file needs one")
+            if not grant.local:
+                see_that_password_stays(config, changes, before, self._base.settings.cameras.get(camera_id))
             origin = planned.camera_origin(camera_id)
             try:
                 self.cameras.check(camera_id, config, origin)

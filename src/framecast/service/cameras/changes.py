@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from framecast.core.errors import ConfigError
 from framecast.service.access.rights import Grant
@@ -43,6 +44,38 @@ def check_changes(configuration: Configuration, camera: Camera, changes: Mapping
         changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
     fields = {**changes, **empty, "url": changes.get("url") or url}
     checked(fields, grant, configuration.settings.network, trusted_url=url)
+
+
+def see_that_password_stays(
+    config: CameraConfig, changes: Mapping[str, Any], before: CameraConfig, configured: CameraConfig | None
+) -> None:
+    """See that a password goes to no other device than the one it is for: who changes a camera needn't know it.
+
+    Args:
+        config: The camera with these changes.
+        before: Without them.
+        configured: As the files have it; None where they don't.
+
+    Raises:
+        ApiError: One that did not come with the changes would.
+    """
+    if not config.password or changes.get("password"):
+        return
+    good = {""}  # nothing is sent to those that come by themselves
+    if "password" not in changes:
+        good.add(_host(before.url))
+    if configured is not None and configured.password == config.password:
+        good.add(_host(configured.url))
+    if _host(config.url) not in good:
+        words = (
+            "password: the one that is kept is for another host; send one for this host (or an empty one), "
+            "or change the address where the password was given"
+        )
+        raise ApiError(400, "bad_value", words)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def checked(
