@@ -344,7 +344,20 @@ def test_a_scheme_with_a_typo_is_told_what_was_meant(url: str, meant: str) -> No
 def test_secrets_are_masked() -> None:
     assert mask_url("http://admin:pw@10.0.0.1:81/s?user=a&pwd=b#c") == "http://admin:***@10.0.0.1:81/s?user=a&pwd=***#c"
     assert mask_url("http://10.0.0.1/") == "http://10.0.0.1/"
-    assert mask_url("file:/a.mp4") == "file:/a.mp4"
+    assert mask_url("file:/a@b.mp4") == "file:/a@b.mp4"
+    assert mask_url("rtsp://10.0.0.1/user=admin_password=pw_channel=1.sdp") == "rtsp://10.0.0.1/user=admin_password=***"
+    assert mask_url("rtsp://10.0.0.1/user=admin&password=pw&channel=1") == (
+        "rtsp://10.0.0.1/user=admin&password=***&channel=1"
+    )
+    assert mask_url("http://10.0.0.1/live.cgi?loginuse=a&loginpas=pw&x=1") == (
+        "http://10.0.0.1/live.cgi?loginuse=a&loginpas=***&x=1"
+    )
+    assert mask_url("http://10.0.0.1/v?access_token=pw&passwd=pw") == "http://10.0.0.1/v?access_token=***&passwd=***"
+    for typed in ("admin:pw@10.0.0.1", "admin:pw@10.0.0.1:81/s", "//admin:pw@cam/", "http:/admin:pw@cam", "pw@cam"):
+        assert mask_url(typed).startswith("***@"), "an address as people type it"
+        assert "pw" not in mask_url(typed)
+    for typed in ("http://admin:p#pw@cam/", "http://admin:p/pw@cam/", "http://admin:p?pw@cam/"):
+        assert mask_url(typed) == "http:***", "what should have been percent-encoded"
     with pytest.raises(ConfigError) as caught:
         config.check_camera({"url": "http://admin:pw@h:99999/"})
     assert "pw" not in str(caught.value)

@@ -102,6 +102,17 @@ async def test_keeps_log_ins_and_those_that_failed_but_no_key(tmp_path: Path) ->
         await server.error("GET", "/api/v1/audit", 403, headers={"Authorization": f"Bearer {made['secret']}"})
 
 
+async def test_keeps_no_password_of_an_address_as_people_type_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for url in ("admin:hush@192.0.2.1", "http://admin:h#hush@192.0.2.1/"):
+            async with server.client.post(server.url + "/api/v1/probe", json={"url": url}) as response:
+                assert response.status == 200
+                await response.read()
+        found = await entries(server)
+        assert [each["action"] for each in found] == ["probed a camera"] * 2
+        assert "hush" not in str(found)
+
+
 async def test_is_asked_for_page_by_page(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for name in "abc":

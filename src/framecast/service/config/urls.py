@@ -27,7 +27,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ADDRESS = re.compile(
     r"(?i)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+|localhost|\[[0-9a-f:]+\])(?::\d+)?(?:/\S*)?"
 )
-_SECRET_QUERY = re.compile(r"(?i)((?:^|[?&])(?:pass(?:word)?|pwd|token|key|secret|auth)=)[^&]*")
+_NAMED_SO = r"[\w-]*(?:pass(?:word|wd)?|pas|pwd|token|key|secret|auth)="
+_SECRET_QUERY = re.compile(rf"(?i)((?:^|[?&]){_NAMED_SO})[^&]*")
+_SECRET_PATH = re.compile(rf"(?i)([/&;]{_NAMED_SO}|_pass(?:word|wd)?=)[^/&;]*")
+"""Some cameras take the query's fields for a path, between ``&`` or ``_``."""
+_OF_THIS_MACHINE = ("file:", "v4l2:", "mock:", "push:")
 
 
 def url_kind(url: str) -> str:
@@ -81,15 +85,20 @@ def check_sound_url(url: str) -> str:
 
 def mask_url(url: str) -> str:
     """``url`` with passwords and keys replaced by ``***``, for logs and pages."""
-    if "://" not in url:
+    if url.startswith(_OF_THIS_MACHINE):
         return url
+    if "://" not in url:  # none yet, but what somebody typed as an address
+        return f"***@{url.rpartition('@')[2]}" if "@" in url else url
     try:
         parts = urlsplit(url)
         netloc = parts.netloc
+        if "@" in url:
+            _ = parts.port  # raises when that is none: then it is some of a password that was not encoded
         if "@" in netloc:
             user, _, host = netloc.rpartition("@")
             netloc = f"{user.partition(':')[0]}:***@{host}" if ":" in user else f"***@{host}"
-        return urlunsplit(parts._replace(netloc=netloc, query=_SECRET_QUERY.sub(r"\1***", parts.query)))
+        path, query = _SECRET_PATH.sub(r"\1***", parts.path), _SECRET_QUERY.sub(r"\1***", parts.query)
+        return urlunsplit(parts._replace(netloc=netloc, path=path, query=query))
     except ValueError:
         return url.partition(":")[0] + ":***"
 
