@@ -183,6 +183,15 @@ async def test_passwords_are_guessed_slowly(tmp_path: Path) -> None:
         await server.json("GET", "/api/v1/cameras", headers=owner)
 
 
+async def test_an_owner_s_own_password_takes_the_old_one_whichever_way_it_is_changed(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        owner = await server.owner("anna")
+        for change in ({"password": OTHER}, {"invite": True}):
+            message = await server.error("PATCH", "/api/v1/users/Anna", 400, "bad_account", json=change, headers=owner)
+            assert "with the old one" in message
+        await server.json("PATCH", "/api/v1/users/anna", json={"role": "owner", "invite": False}, headers=owner)
+
+
 async def test_the_last_owner_stays(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         owner = await server.owner("anna")

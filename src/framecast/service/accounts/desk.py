@@ -151,7 +151,7 @@ class Desk:
             ApiError: The change makes no sense, there is no such account, or it is the last owner's.
         """
         account = self._keyring.account(name)
-        if account is not None and "password" in body and grant.user == account.name:
+        if account is not None and ("password" in body or body.get("invite")) and grant.user == account.name:
             raise ApiError(400, "bad_account", "Change your own password with the old one (POST /api/v1/password)")
         changed: dict[str, Any] = await self._of_people(self._people.change, name, body)
         await self._reload_accounts()

@@ -156,10 +156,12 @@ export class People {
         h(
           "div",
           { class: "row" },
-          button(
-            user.invited !== null ? "New invitation" : "Link for a new password",
-            close(() => this.#anew(user)),
-          ),
+          self
+            ? null
+            : button(
+                user.invited !== null ? "New invitation" : "Link for a new password",
+                close(() => this.#anew(user)),
+              ),
           button(
             "Remove",
             close(() => this.#remove(user, self)),
