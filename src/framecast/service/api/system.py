@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -45,8 +47,12 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
+    @cache
+    def document() -> bytes:  # some milliseconds, and everybody may ask
+        return json.dumps(openapi.document([*others, *table]), separators=(",", ":")).encode()
+
     async def reference(call: Call) -> web.StreamResponse:
-        return json_response(openapi.document([*others, *table]))
+        return web.Response(body=document(), content_type="application/json")
 
     public, watch = Right.PUBLIC, Right.WATCH
     table = [
