@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
 import os
-import resource
+import subprocess
+import sys
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.isolated import WANTED, packet, read, write
 from bench.parts import PICTURES, Pace
 from bench.pictures import pictures
 from bench.results import Measure, Result, middle, paired_ratio
-from framecast.core.packet import Format, Packet
-from framecast.core.rendition import Rendition
 from framecast.process.rendition import JpegRendition
 
-WANTED = Rendition(width_px=320, quality=70)
 FRAME_BYTES = 19_000
-MEMORY_BYTES = 1 << 30
-FILES = 16
 MIB = 1 << 20
 
 
@@ -54,36 +48,27 @@ def run(pace: Pace) -> Result:
     return result
 
 
-def _packet(jpeg: bytes) -> Packet:
-    return Packet(jpeg, Format("mjpeg", 640, 480), 1, 0, 1, 1, 1)
-
-
 def _in_thread(frames: list[bytes], count: int) -> float:
     maker = JpegRendition(WANTED)
-    maker.make(_packet(frames[0]))
+    maker.make(packet(frames[0]))
     began = time.process_time()
     for number in range(count):
-        maker.make(_packet(frames[number % len(frames)]))
+        maker.make(packet(frames[number % len(frames)]))
     return (time.process_time() - began) / count * 1000
 
 
 class _Child:
-    """A process that makes pictures, over a pipe, within limits."""
+    """A process that makes pictures, within limits; see `bench/isolated.py`."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
+        command = [sys.executable, "-m", "bench.isolated"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> _Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pipe.send_bytes(b"end")
-        self._process.join(5)
-        self._pipe.close()
+        self._process.communicate(timeout=10)
 
     def make(self, frames: list[bytes], count: int) -> tuple[float, float]:
         """CPU of both processes and time from request to answer, in ms a picture."""
@@ -98,7 +83,7 @@ class _Child:
 
     def load(self, module: str) -> None:
         """Import a library there."""
-        self._ask(b"load" + module.encode())
+        self._ask(b"load " + module.encode())
 
     def resident_bytes(self) -> int:
         """Memory that is there for it."""
@@ -109,19 +94,7 @@ class _Child:
         return float(self._ask(b"cpu"))
 
     def _ask(self, message: bytes) -> bytes:
-        self._pipe.send_bytes(message)
-        return self._pipe.recv_bytes()
-
-
-def _serve(pipe: Connection) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-    maker = JpegRendition(WANTED)
-    while (message := pipe.recv_bytes()) != b"end":
-        if message == b"cpu":
-            pipe.send_bytes(str(time.process_time()).encode())
-        elif message.startswith(b"load"):
-            importlib.import_module(message[4:].decode())
-            pipe.send_bytes(b"")
-        else:
-            pipe.send_bytes(maker.make(_packet(message)).payload)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        write(self._process.stdin, message)
+        return read(self._process.stdout)
