@@ -15,6 +15,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from framecast.core.errors import ConfigError
@@ -126,7 +127,7 @@ class Listeners:
         port = await self._listen_tls(front, server.host, server.tls_port, self.tls.context)
         self.tls_address = Address(server.host, port)
         service.https = Https(port, Files.of(server.data).authority if self.tls.pair.is_own else None, self.tls)
-        service.supervisor.spawn("certificate", self.tls.keep())
+        service.supervisor.keep("certificate", self.tls.keep)
 
     def _lead_tunnel_to(self, table: Table) -> None:
         """Give the tunnel its ways in, which are opened when there is one."""
@@ -209,8 +210,8 @@ async def running(service: Service) -> AsyncIterator[Listeners]:
         await service.start()
         await listeners.open()
         await _open_tunnel(service)
-        service.supervisor.spawn("reports", _report(service))
-        service.supervisor.spawn("what is received", _sweep(listeners.fronts))
+        service.supervisor.keep("reports", partial(_report, service))
+        service.supervisor.keep("what is received", partial(_sweep, listeners.fronts))
         yield listeners
     finally:
         service.closing = True

@@ -173,7 +173,7 @@ class Service:
             except Misuse as error:
                 where = self.configuration.origin(f"cameras.{camera_id}.url")
                 raise ConfigError(where, f"cameras.{camera_id}.url", config.url, str(error)) from None
-        self.supervisor.spawn("accounts", self.desk.keep())
+        self.supervisor.keep("accounts", self.desk.keep)
         self.supervisor.keep("history", self.history.run)
         self.ready = True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from framecast.service.accounts import desk as desk_module
-from tests.service.serving import PASSWORD, serving
+from tests.service.serving import PASSWORD, serving, until
 from tests.service.watching import mjpeg
 
 pytestmark = pytest.mark.anyio
@@ -136,3 +136,18 @@ async def test_too_many_who_log_in_at_once_are_turned_away(tmp_path: Path, monke
         change = {"password": "some other good words"}
         await server.json("POST", "/api/v1/users", status=201, json={"name": "ben", "role": "viewer"}, headers=anna)
         await server.json("PATCH", "/api/v1/users/ben", json=change, headers=anna)
+
+
+async def test_sessions_are_ended_after_a_failure_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "KEEP_PERIOD_S", 0.01)
+    looks = []
+
+    async def tidy(desk: desk_module.Desk, now_s: float) -> None:
+        looks.append(now_s)
+        if len(looks) == 1:
+            raise RuntimeError("once")
+
+    monkeypatch.setattr(desk_module.Desk, "tidy", tidy)
+    async with serving(tmp_path) as server:
+        await until(lambda: len(looks) > 1, 5)
+        assert server.service.supervisor.failures.pop("accounts") == 1
