@@ -70,7 +70,7 @@ def test_accounts_without_a_server(run: Run) -> None:
     [
         (["create", "anna", "--role", "onwer"], 2, "did you mean owner?"),
         (["create", "-x", "--role", "owner"], 2, "No such option"),
-        (["create", "a/b", "--role", "owner"], 1, "an account's name has 1 to 64 letters"),
+        (["create", "a/b", "--role", "owner"], 1, "An account's name has 1 to 64 letters"),
         (["create", "anna", "--role", "owner", "--camera", "door"], 1, "An owner has all cameras"),
         (["create", "anna", "--role", "owner", "--password"], 1, "no password came"),
         (["passwd", "nobody"], 1, "no password came"),

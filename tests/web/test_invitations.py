@@ -67,3 +67,21 @@ def test_a_list_of_cameras_that_can_not_be_had_is_told_of(start: Start, open_pag
         owner.get_by_role("button", name=button).click()
         expect(owner.get_by_role("status")).to_contain_text("Not just now")
         owner.get_by_role("button", name="Dismiss").click()
+
+
+def test_who_opens_a_server_that_nobody_owns_reads_first_how_to_own_it(start: Start, open_page: Open) -> None:
+    server = start("serve", "--host", "0.0.0.0", *CAMERAS)
+    page = open_page(f"http://127.0.0.1:{server.url.rsplit(':', 1)[1]}", expected=REFUSED).page
+    headings = page.locator("#panel").get_by_role("heading")
+    headings.first.wait_for()
+    assert headings.all_inner_texts() == ["Nobody owns this server yet", "A token is needed"]
+
+
+def test_a_limit_to_no_camera_is_asked_about(start: Start, open_page: Open) -> None:
+    owner = owned(start("serve", *CAMERAS), open_page)
+    owner.get_by_role("button", name="Invite somebody").click()
+    dialog = owner.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("ben")
+    dialog.get_by_label("Only these").check()
+    dialog.get_by_role("button", name="Make the invitation").click()
+    expect(dialog.get_by_role("alert")).to_have_text("Choose at least one camera, or all of them.")

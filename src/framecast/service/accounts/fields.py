@@ -16,7 +16,9 @@ def name_of(body: dict[str, Any], what: str) -> str:
     """The name in a request; raises Misuse, which says of ``what``."""
     name = body.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise Misuse(f"{what}'s name has 1 to 64 letters, digits, spaces and . _ @ + -, a letter or digit first")
+        raise Misuse(
+            f"{what.capitalize()}'s name has 1 to 64 letters, digits, spaces and . _ @ + -, a letter or digit first"
+        )
     return name
 
 
@@ -26,7 +28,7 @@ def cameras_of(body: dict[str, Any], what: str) -> frozenset[str] | None:
     if cameras is None:
         return None
     if not texts(cameras) or not cameras or len(cameras) > _MOST_CAMERAS or not all(map(CAMERA_ID.fullmatch, cameras)):
-        raise Misuse(f"{what} is limited to a list of camera ids, or to none when left out")
+        raise Misuse(f"{what.capitalize()} is limited to a list of camera ids, and has all when it is left out")
     return frozenset(cameras)
 
 

@@ -339,14 +339,12 @@ export function bearer(open) {
   return open ? "" : '-H "Authorization: Bearer TOKEN" ';
 }
 
-/** What to do about the word TOKEN in what follows. */
+/** What to do about the word TOKEN in what follows, as elements. */
 export function tokenNote(right, id) {
-  const command = `framecast token create NAME --right ${right} --camera ${id}`;
-  return h(
-    "p",
-    { class: "quiet" },
-    `Put a token in place of TOKEN. An owner makes one on the page “Access”, or with: ${command}`,
-  );
+  return [
+    h("p", { class: "quiet" }, "Put a token in place of TOKEN. An owner makes one on the page “Access”, or with"),
+    h("fc-copy", { label: "the command", text: `framecast token create NAME --right ${right} --camera ${id}` }),
+  ];
 }
 
 /**
@@ -359,7 +357,7 @@ export function pushHelp(id, open) {
   const publish = url(`api/v1/cameras/${id}/publish`).href.replace(/^http/, "ws");
   const header = open ? "" : ", with the header “Authorization: Bearer TOKEN”";
   return [
-    ...(open ? [] : [tokenNote("publish", id)]),
+    ...(open ? [] : tokenNote("publish", id)),
     h("p", { class: "quiet" }, "One picture by hand:"),
     h("fc-copy", {
       label: "the command",

@@ -183,6 +183,7 @@ function byToken(titled, choose, attempt) {
   const token = field("Token", "key", { type: "password", autocomplete: "current-password", required: true });
   const people = known?.accounts;
   return [
+    known?.setup ? ownerless() : null,
     titled ? h("h1", {}, "A token is needed") : null,
     titled ? h("p", {}, "This server shows its cameras only to those who hold a token.") : null,
     entry(attempt, [token], () => ({ key: token.input.value.trim() }), "Open"),
@@ -194,7 +195,6 @@ function byToken(titled, choose, attempt) {
     ),
     people ? null : h("fc-copy", { text: "framecast token create NAME --right watch" }),
     people ? null : h("p", { class: "quiet" }, "To add and change cameras as well, it needs --right operate instead."),
-    known?.setup ? ownerless() : null,
   ].filter(Boolean);
 }
 

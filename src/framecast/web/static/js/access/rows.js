@@ -121,6 +121,11 @@ export function cameraChoice(cameras, chosen, legend = "Cameras") {
   );
   return {
     element,
-    value: () => (all.checked ? null : [...boxes].filter(([, box]) => box.checked).map(([id]) => id)),
+    value: () => {
+      const some = [...boxes].filter(([, box]) => box.checked).map(([id]) => id);
+      if (all.checked) return null;
+      if (some.length === 0) throw new Error("Choose at least one camera, or all of them.");
+      return some;
+    },
   };
 }
