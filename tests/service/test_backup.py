@@ -194,7 +194,7 @@ async def test_the_commands(tmp_path: Path, anyio_backend: object, capsys: pytes
     async with serving(tmp_path, {}) as server:
         await server.json("POST", "/api/v1/cameras", status=201, json={"id": "yard", "url": "push:"})
         status, out, err = await run("backup", file, *where)
-        assert (status, out) == (0, f"1 file (0.1 MiB) of {tmp_path / 'data'} are in {file}\n")
+        assert (status, out) == (0, f"1 file (0.1 MiB) of {tmp_path / 'data'} is in {file}\n")
         assert "keep it where only you may read it" in err
         status, _, err = await run("restore", file, *where)
         assert status == 1
@@ -205,7 +205,7 @@ async def test_the_commands(tmp_path: Path, anyio_backend: object, capsys: pytes
         await server.json("DELETE", "/api/v1/cameras/yard", status=204)
     status, out, err = await run("restore", file, *where)
     assert status == 0
-    assert f"are back in {tmp_path / 'data'}" in out
+    assert f"is back in {tmp_path / 'data'}" in out
     assert f"What was there is kept in {tmp_path / 'data' / KEPT}" in err
     assert not (tmp_path / "data" / "control.sock").exists()
     async with serving(tmp_path, {}) as server:

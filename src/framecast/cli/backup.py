@@ -51,7 +51,7 @@ def backup(
             sys.stdout.buffer.flush()
     else:
         contents = store.write(folder, file, replace=force)
-        print(f"{_what(contents)} of {folder} are in {file}")
+        print(f"{_what(contents)} of {folder} {_is(contents)} in {file}")
     console.note("It holds keys, password hashes and the cameras' passwords: keep it where only you may read it.")
     if configuration.file is not None:
         console.note(f"The configuration file {configuration.file} is not in the data folder: keep it as well.")
@@ -98,7 +98,8 @@ def _restore(file: Path, name: str, check: bool, config: Path | None, data: Path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with control.held(folder):
         done = store.restore(file, folder)
-    print(f"{_what(done.contents)}, made {console.when(done.contents.made_s)}, are back in {folder}")
+    made = console.when(done.contents.made_s)
+    print(f"{_what(done.contents)}, made {made}, {_is(done.contents)} back in {folder}")
     if done.kept is not None:
         console.note(f"What was there is kept in {done.kept}; remove it when you need it no more.")
     if time.time() - done.contents.made_s > 60:
@@ -115,3 +116,7 @@ def _passing() -> Iterator[Path]:
 def _what(contents: Contents) -> str:
     count = len(contents.files)
     return f"{count} file{'' if count == 1 else 's'} ({contents.size_bytes / 2**20:.1f} MiB)"
+
+
+def _is(contents: Contents) -> str:
+    return "is" if len(contents.files) == 1 else "are"
