@@ -25,7 +25,7 @@ dev:
 	@./start.sh --install dev
 
 # What the tests run against: a browser, players, reverse proxies, and a compiler for the bench's own programs.
-# Debian starts nginx and Caddy once they are installed; the tests start their own: systemctl disable --now nginx caddy
+# Debian starts nginx and Caddy once they are installed; tools/apt.sh stops them again, since the tests start their own.
 system:
 	@command -v chromium >/dev/null || tools/apt.sh chromium
 	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg

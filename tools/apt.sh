@@ -21,3 +21,9 @@ $as_root apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 || {
     $as_root apt-get update -q >/dev/null
     $as_root apt-get install -y --no-install-recommends "$@" >/dev/null
 }
+# What is here for the tests must not take the machine's ports, now or after its next start.
+for unit in nginx caddy; do
+    case " $*" in
+    *" $unit"*) $as_root systemctl disable --now "$unit" >/dev/null 2>&1 || true ;;
+    esac
+done

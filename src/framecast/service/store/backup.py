@@ -92,11 +92,23 @@ def write(folder: Path, file: Path, *, whole: bool = True, replace: bool = False
             target.flush()
             os.fsync(target.fileno())
         os.replace(part, file)
+        sync(file.parent)
     except (OSError, sqlite3.Error) as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise StateError(f"the backup can't be made: {error}") from error
     return contents
+
+
+def sync(folder: Path) -> None:
+    """Have on the disk what this folder holds by which names."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(folder: Path, target: IO[bytes], *, whole: bool) -> Contents:

@@ -178,9 +178,9 @@ def _decide(folder: Path, contents: Contents) -> None:
         json.dump({"names": names, "whole": contents.whole, "kept": kept}, file)
         file.flush()
         os.fsync(file.fileno())
-    _sync(stage / "new")
+    backup.sync(stage / "new")
     os.replace(part, stage / READY)
-    _sync(stage)
+    backup.sync(stage)
 
 
 def _finish(folder: Path) -> Path | None:
@@ -200,7 +200,7 @@ def _finish(folder: Path) -> Path | None:
             os.replace(entry, kept / entry.name)
     for entry in list(new.iterdir()):
         os.replace(entry, folder / entry.name)
-    _sync(folder)
+    backup.sync(folder)
     was_empty = not any(kept.iterdir())
     _belongs_to_owner_of(folder, kept.parent)
     if was_empty:
@@ -208,16 +208,6 @@ def _finish(folder: Path) -> Path | None:
         with contextlib.suppress(OSError):
             kept.parent.rmdir()
     (stage / READY).unlink()  # before the rest: without what it tells of, nobody could go on by it
-    _sync(stage)
+    backup.sync(stage)
     shutil.rmtree(stage)
     return None if was_empty else kept
-
-
-def _sync(folder: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
