@@ -99,7 +99,29 @@ def seeds() -> dict[str, list[bytes]]:
         **coded(),
         **sound(),
         **peers(),
+        **access(),
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
+    }
+
+
+def access() -> dict[str, list[bytes]]:
+    """Those of what comes before anybody is let in."""
+    return {
+        "forwarded": [
+            b"192.0.2.1, 10.0.0.2\nhttps\ncams.example:8443\n/cams\nlocalhost:8080",
+            b"[2001:db8::1]:8080\nhttp\n\n/a/b/",
+            b"unknown, 203.0.113.7:99\nwss, http\nx, y",
+        ],
+        "credential": [b"Bearer fc_x|fc_y", b"Basic YW5uOmZjX3g=|", b"|", b"basic !|key"],
+        "link": [b"WyJ1c2VyOmFubiIsIiIsIjEiLDFd.c2lnbmVk", b".", b"x" * 1001],
+        "backup": [b"", bytes(range(30)), b"\xff\xff\x00" * 20],
+        "cloudlog": [
+            b"2026-08-01T10:00:00Z INF |  https://quiet-word-here.trycloudflare.com  |",
+            b"2026-08-01T10:00:00Z INF Registered tunnel connection connIndex=0 connection=x ip=198.51.100.1",
+            b'2026-08-01T10:00:00Z ERR failed to serve tunnel connection error="timeout" connIndex=2',
+            b"2026-08-01T10:00:00Z INF Starting metrics server on 127.0.0.1:20241/metrics",
+            b"cloudflared has no such flag",
+        ],
     }
 
 

@@ -22,7 +22,7 @@ from framecast.wire.jpeg import EndFinder, Inspector, JpegError, verify_scan
 from framecast.wire.media import HEADER_BYTES, MediaError, pack_header, unpack
 from framecast.wire.multipart import MAX_LINE_BYTES, Parser, Part, boundary_of
 from framecast.wire.wsframe import close_payload, server_frame, server_header
-from fuzz import coded, peers, sound
+from fuzz import access, coded, peers, sound
 from fuzz.target import Broken, Target, pieces, require
 
 __all__ = ["TARGETS", "Broken", "Target"]
@@ -308,5 +308,6 @@ TARGETS = {
         *coded.TARGETS,
         *sound.TARGETS,
         *peers.TARGETS,
+        *access.TARGETS,
     )
 }

@@ -311,3 +311,15 @@ def test_a_damaged_state_file_is_no_backup(tmp_path: Path) -> None:
     assert done.kept is not None
     with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_name_that_is_no_text_is_told_as_damage(tmp_path: Path) -> None:
+    fill(tmp_path / "data")
+    backup.write(tmp_path / "data", tmp_path / "a.zip")
+    damaged = bytearray((tmp_path / "a.zip").read_bytes())
+    entry = damaged.rfind(b"PK\x01\x02")  # flags at 8 (0x800: the name is UTF-8), the name at 46
+    damaged[entry + 9] |= 0x08
+    damaged[entry + 46] = 0xFF
+    (tmp_path / "a.zip").write_bytes(damaged)
+    with pytest.raises(Misuse, match="is no backup, or was cut off"), backup.opened(tmp_path / "a.zip"):
+        pass

@@ -209,6 +209,7 @@ def test_carriers() -> None:
         ({"token": "fc_a"}, {}, {}, Credential("fc_a", "header")),
         ({"Authorization": basic}, {}, {}, Credential("fc_b:c", "basic")),
         ({"Authorization": "Basic !"}, {}, {}, Credential("", "basic")),
+        ({"Authorization": "Basic \u00e9"}, {}, {}, Credential("", "basic")),
         ({"Authorization": "Basic " + base64.b64encode(b"\xff").decode()}, {}, {}, Credential("", "basic")),
         ({}, {"key": "fc_a"}, {}, Credential("fc_a", "query")),
         ({}, {}, {"framecast_session": "s"}, Credential("s", "cookie")),

@@ -15,7 +15,6 @@ ignored. Then nothing but the name in the Host header keeps other sites' pages o
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -171,7 +170,7 @@ def credential(
     if scheme.lower() == "basic":
         try:
             _, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, letters that are none of it, or no text
             password = ""
         return Credential(password, "basic")
     if query.get("key"):

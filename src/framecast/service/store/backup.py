@@ -35,7 +35,7 @@ _MANIFEST_BYTES = 64 << 20
 _LATEST_S = 100 * 366 * 86_400 + 1_600_000_000
 _PACKED = frozenset({".jpg", ".jpeg", ".mp4", ".ts", ".zip", ".onnx", ".webp"})
 """Suffixes of files that nothing makes smaller."""
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, UnicodeDecodeError)
 """What reading a damaged file raises."""
 
 
