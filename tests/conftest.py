@@ -24,12 +24,15 @@ BOTH_LOOPS = [
 """For packages whose tests run on both: Windows has no uvloop."""
 
 ALONE = (
+    "bench/test_tools.py",
     "interop/test_players.py::test_chromium_paints",
     "service/test_adaptive.py",
+    "service/test_hls.py::test_ffmpeg_plays_it_live",
     "sync/test_sockets.py",
     "web/test_bad_link.py",
     "web/test_in_step.py",
     "web/test_lip_sync.py",
+    "web/test_wall.py::test_plays_cameras_in_step",
 )
 """Tests of how long something takes in real time: beside other work they would measure that."""
 

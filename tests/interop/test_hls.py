@@ -39,7 +39,7 @@ def test_chromium_plays_it_from_a_camera_that_slept(
     serve: type[Serving], chromium: Browser, container: str, plays: str
 ) -> None:
     server = serve("--camera", f"cam=mock:?fps={FPS}&size=320x240&audio=1")
-    page = chromium.new_page()
+    page = chromium.new_page(bypass_csp=True)
     page.goto(f"{server.url}/healthz")  # the same origin, or the canvas could not be read
     page.set_content("<body></body>")
     url = f"{server.url}/api/v1/cameras/cam/hls/index.m3u8?container={container}"

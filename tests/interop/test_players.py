@@ -155,7 +155,7 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
     wall_page.on("pageerror", lambda error: complaints.append(str(error)))
     wall_page.goto(server.url + "/")
     wall_page.evaluate(SAMPLE_WALL, [source])
-    page = chromium.new_page()
+    page = chromium.new_page(bypass_csp=True)
     page.goto(server.url + "/healthz")
     shown = page.evaluate(SHOWN_BY_IMG, [source, STREAM, MINUTE_S * 1000])
     check_ids([frame_id for frame_id, _ in shown], least=0.7)
@@ -176,7 +176,7 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
 def test_chromium_paints_a_frame_when_it_is_sent(serve: Any, chromium: Browser, fps: int) -> None:
     """A server that leaves it to the next part's headers to show a picture is a whole interval late."""
     server = serve("--camera", f"cam=mock:?fps={fps}")
-    page = chromium.new_page()
+    page = chromium.new_page(bypass_csp=True)
     page.goto(server.url + "/healthz")
     source = BLOCKCODE.read_text()
     shown = page.evaluate(SHOWN_BY_IMG, [source, STREAM, 8000 if fps == 1 else 4000])
