@@ -294,7 +294,7 @@ async def test_pictures_of_another_size_begin_a_new_part_of_the_list(tmp_path: P
         finally:
             stop.set()
             await pushing
-        assert "#EXT-X-DISCONTINUITY\n" in playlist  # and one more where a busy machine has missed pictures
+        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
         assert playlist.count("#EXT-X-MAP:") == 2
         inits = [uri for uri in uris(playlist) if uri.startswith("init-")]
         assert len(set(inits)) == 2
@@ -312,7 +312,7 @@ async def test_a_mask_takes_back_what_was_there(live: Server) -> None:
     for container in ("ts", "mp4"):
         playlist = await text(live, f"stream.m3u8?container={container}")
         assert not set(uris(playlist)) & set(before)
-        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
+        assert "#EXT-X-DISCONTINUITY\n" in playlist  # and one more where a busy machine has missed pictures
 
 
 @pytest.mark.slow
