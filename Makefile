@@ -41,12 +41,12 @@ check: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# First all that share the machine well, three at a time (most of them wait); then those that hold real time, alone.
+# First all that share the machine well, two at a time; then those that hold real time, alone.
 test: check system
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
 	$(BIN)/pytest -m alone
 endif
 
