@@ -27,6 +27,7 @@ ALONE = (
     "bench/test_tools.py",
     "interop/test_players.py::test_chromium_paints",
     "service/test_adaptive.py",
+    "service/test_hls.py::test_a_mask_takes_back",
     "service/test_hls.py::test_ff",
     "sync/test_sockets.py",
     "web/test_bad_link.py",

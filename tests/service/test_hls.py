@@ -312,7 +312,7 @@ async def test_a_mask_takes_back_what_was_there(live: Server) -> None:
     for container in ("ts", "mp4"):
         playlist = await text(live, f"stream.m3u8?container={container}")
         assert not set(uris(playlist)) & set(before)
-        assert "#EXT-X-DISCONTINUITY\n" in playlist  # and one more where a busy machine has missed pictures
+        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
 
 
 @pytest.mark.slow
