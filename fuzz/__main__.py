@@ -17,6 +17,8 @@ from fuzz.worker import Report, turn
 
 TURN_S = 2.0
 """So long a process stays with a target of share 1 before it goes on to the next."""
+SECONDS = " seconds"
+"""Follows a target's name where its CPU time over all runs is counted."""
 
 
 def main() -> int:
@@ -67,7 +69,7 @@ def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
                 del running[future]
                 result = future.result()
                 reports.append(result)
-                add_counts({result.target: result.inputs})
+                add_counts({result.target: result.inputs, result.target + SECONDS: result.seconds})
     except KeyboardInterrupt:
         return reports
     finally:
@@ -86,11 +88,13 @@ def report(reports: list[Report]) -> int:
         for kind, path in one.findings.items():
             findings.setdefault((one.target, kind), path)
     sums = add_counts({})
-    print(f"{'target':<12}{'inputs':>12}{'per second':>12}{'all runs':>14}")
+    print(f"{'target':<12}{'inputs':>12}{'per second':>12}{'all runs':>14}{'minutes':>10}")
     for name in sorted(inputs):
         rate = inputs[name] / max(seconds[name], 1e-9)
-        print(f"{name:<12}{inputs[name]:>12,}{rate:>12,.0f}{sums.get(name, 0):>14,}")
-    print(f"{'total':<12}{inputs.total():>12,}{'':>12}{sum(sums.values()):>14,}")
+        print(
+            f"{name:<12}{inputs[name]:>12,}{rate:>12,.0f}{sums.get(name, 0):>14,}{sums.get(name + SECONDS, 0) / 60:>10.1f}"
+        )
+    print(f"{'total':<12}{inputs.total():>12,}{'':>12}{sum(sums.get(name, 0) for name in TARGETS):>14,}")
     for (name, kind), path in findings.items():
         print(f"FOUND {name}: {kind}\n      {path}")
     print(f"{len(findings)} findings; inputs and counts are in {OUT}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.data import samples
@@ -46,13 +47,13 @@ def save_crash(target: str, data: bytes, report: str) -> Path:
     return path
 
 
-def add_counts(counts: dict[str, int]) -> dict[str, int]:
+def add_counts(counts: Mapping[str, float]) -> dict[str, float]:
     """Add to the counts of earlier runs, and return the sums."""
     OUT.mkdir(exist_ok=True)
     path = OUT / "counts.json"
-    sums: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    sums: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     for name, count in counts.items():
-        sums[name] = sums.get(name, 0) + count
+        sums[name] = round(sums.get(name, 0) + count, 1)
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_text(json.dumps(sums, indent=1, sort_keys=True) + "\n")
     scratch.replace(path)
