@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
@@ -80,20 +80,19 @@ def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
 def report(reports: list[Report]) -> int:
     """Prints what was done and found."""
     inputs: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     findings: dict[tuple[str, str], str] = {}
     for one in reports:
         inputs[one.target] += one.inputs
-        seconds[one.target] += one.seconds  # type: ignore[assignment]
+        seconds[one.target] += one.seconds
         for kind, path in one.findings.items():
             findings.setdefault((one.target, kind), path)
     sums = add_counts({})
     print(f"{'target':<12}{'inputs':>12}{'per second':>12}{'all runs':>14}{'minutes':>10}")
     for name in sorted(inputs):
         rate = inputs[name] / max(seconds[name], 1e-9)
-        print(
-            f"{name:<12}{inputs[name]:>12,}{rate:>12,.0f}{sums.get(name, 0):>14,}{sums.get(name + SECONDS, 0) / 60:>10.1f}"
-        )
+        minutes = sums.get(name + SECONDS, 0) / 60
+        print(f"{name:<12}{inputs[name]:>12,}{rate:>12,.0f}{sums.get(name, 0):>14,}{minutes:>10.1f}")
     print(f"{'total':<12}{inputs.total():>12,}{'':>12}{sum(sums.get(name, 0) for name in TARGETS):>14,}")
     for (name, kind), path in findings.items():
         print(f"FOUND {name}: {kind}\n      {path}")
