@@ -3,11 +3,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
+import ssl
+from typing import Any
 
 import pytest
 
 from framecast.core import supervise
 from framecast.core.supervise import Backoff, Supervisor
+from tests.conftest import BOTH_LOOPS
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +148,54 @@ async def test_what_is_kept_ends_when_cancelled() -> None:
         await asyncio.sleep(0)
     assert task.cancelled()
     assert supervisor.failures == {}
+
+
+class Quick(ssl.SSLContext):
+    """Whose handshake is through with the first bytes: as if the answer were there before anybody could look."""
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> Any:
+        class Object:
+            def do_handshake(self) -> None:
+                outgoing.write(b"finished")
+
+            def read(self, *_: object) -> bytes:
+                raise ssl.SSLWantReadError
+
+            def write(self, data: bytes) -> int:
+                return outgoing.write(data)
+
+            def pending(self) -> int:
+                return 0
+
+            def getpeercert(self, binary_form: bool = False) -> None:
+                return None
+
+            cipher = compression = getpeercert
+
+        return Object()
+
+
+@pytest.mark.parametrize("anyio_backend", BOTH_LOOPS[:1], scope="session")
+async def test_a_tls_connection_given_up_while_it_opens_is_no_error() -> None:
+    """In the one turn of the loop in which uvloop tells its exception handler of it."""
+    loop = asyncio.get_running_loop()
+    told: list[object] = []
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    context = Quick(ssl.PROTOCOL_TLS_CLIENT)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as near:
+        async with Supervisor():
+            opening = asyncio.ensure_future(
+                loop.create_connection(asyncio.Protocol, sock=near, ssl=context, server_hostname="x")
+            )
+            await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.wait({opening})
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert told == []
+            loop.call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0)
+            assert len(told) == 1, "any other is told"
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+        assert len(told) == 2, "as before it"

@@ -46,6 +46,10 @@ def deliver(sinks: Iterable[Sink], packet: Packet, on_broken: Callable[[Sink], N
             on_broken(sink)
 
 
+Told = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+"""Told by a loop what a callback raised."""
+
+
 class Backoff:
     """Pauses between attempts: doubling, capped, and spread so that fifty cameras don't come back as one.
 
@@ -88,6 +92,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_before: Told | None = None
         self.failures: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -150,10 +155,29 @@ class Supervisor:
                 await asyncio.sleep(backoff.next_s())
 
     async def __aenter__(self) -> Supervisor:
+        loop = asyncio.get_running_loop()
+        self._told_before = loop.get_exception_handler()
+        loop.set_exception_handler(self._nobody_caught)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
+        asyncio.get_running_loop().set_exception_handler(self._told_before)
+
+    def _nobody_caught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback of the loop raised.
+
+        uvloop closes a TLS connection at once whose opener was cancelled, and may then still write the last bytes of
+        its handshake. That is the end that was asked for.
+        """
+        error = context.get("exception")
+        is_tls = context.get("message") == "Fatal error on SSL protocol"
+        if is_tls and isinstance(error, RuntimeError) and str(error).endswith("the handler is closed"):
+            log.debug("a connection was closed while it was opened: %s", error)
+        elif self._told_before is not None:
+            self._told_before(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
     async def stop(self) -> None:
         """Cancel and await every task."""
