@@ -1,9 +1,10 @@
 """The API against its own reference: ``python -m fuzz.api [--seconds N]``.
 
 Requests are made by schemathesis from ``/api/openapi.json``, right ones and wrong ones, and sent to a real server on
-loopback. Looked for are: answers of 500 and above that are not the documented 503, 504 and 507; errors that are no
-JSON of the documented form; answers of a type that the reference does not name; a server that holds its loop for
-100 ms; and descriptors, tasks or memory that grow.
+loopback (``fuzz/house.py``), by its owner mostly, and now and then by a viewer, with a token, and by nobody. Looked for
+are: answers of 500 and above that are not the documented 503, 504 and 507; errors that are no JSON of the documented
+form; answers of a type that the reference does not name; what somebody did without the right; a server that holds its
+loop for 100 ms; and descriptors, tasks or memory that grow.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ import random
 import re
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import requests
@@ -33,71 +32,29 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 
 from fuzz.corpus import add_counts, save_crash
+from fuzz.house import BODIES, CALLERS, MEDIA, Canary, House, path_of, session_from, session_of_many
 
-CAMERAS = {"cam": "mock:?fps=10&size=160x120&audio=1", "push": "push:"}
 URLS = ("push:", "mock:?fps=5&size=64x64", "mock:", "127.0.0.1:9", "http://127.0.0.1:9/stream", "rtsp://localhost/")
 PER_TURN = 8
 """Requests to one operation in a row."""
 HOLD_S = 0.1
-LEFT = {"/api/v1/tokens"}
+LEFT: dict[str, str] = {}
+"""Operations that are left out, and why. WebSockets are no requests: tests/service/test_hostile_sockets.py has them."""
 ALLOWED = {503, 504, 507}
 GROWTH_BYTES = 24 << 20
-WARM_S = 10.0
+WARM_ROUNDS = 2
+"""So often all operations are asked for before what the server uses counts as its own: much is loaded at first use."""
+LOG_IN = {"/api/v1/session", "/api/v1/setup", "/api/v1/password"}
+"""Slowed down by address and account, whatever is configured."""
+READING = {"get", "head", "options"}
+NOT_THEIRS = {"operate", "own"}
+"""Rights that none but the owner has here."""
 
 
 @schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag")
 def as_text(context: schemathesis.SerializationContext, value: object) -> bytes:
     """What is sent as a description of a session."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
-
-
-class Server:
-    """``framecast serve`` with two cameras, on a free port of loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "framecast", "serve", "--port", "0", "--data", str(folder / "data")]
-        for camera, url in CAMERAS.items():
-            command += ["--camera", f"{camera}={url}"]
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            unlimited = {**os.environ, "FRAMECAST_LIMITS_REQUESTS_PER_S": "0"}
-            self.process = Popen(command, stdout=PIPE, stderr=log, stdin=DEVNULL, cwd=folder, env=unlimited)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().decode()
-        if not line:
-            raise RuntimeError(f"the server did not start: {self.log.read_text()}")
-        self.url = line.split()[-1].rstrip("/")
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
-
-class Canary(threading.Thread):
-    """Asks for the server's health again and again: the longest answer since the last look."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self._url = url
-        self._worst_s = 0.0
-        self.stopped = threading.Event()
-
-    def run(self) -> None:
-        with requests.Session() as session:
-            while not self.stopped.wait(0.01):
-                began = time.perf_counter()
-                session.get(self._url + "/healthz", timeout=30)
-                self._worst_s = max(self._worst_s, time.perf_counter() - began)
-
-    def take(self) -> float:
-        """In s."""
-        worst, self._worst_s = self._worst_s, 0.0
-        return worst
 
 
 @dataclass
@@ -107,6 +64,10 @@ class Findings:
     statuses: Counter[int] = field(default_factory=Counter)
     found: dict[str, str] = field(default_factory=dict)
     requests: int = 0
+    operations: Counter[str] = field(default_factory=Counter)
+    """Requests by operation."""
+    done: set[str] = field(default_factory=set)
+    """Operations that have said yes."""
 
     def add(self, what: str, request: str) -> None:
         """A finding, kept once a kind."""
@@ -118,12 +79,13 @@ class Findings:
 class Client:
     """Sends cases and judges the answers."""
 
-    def __init__(self, server: Server, findings: Findings, chance: random.Random) -> None:
-        self._server = server
+    def __init__(self, house: House, findings: Findings, chance: random.Random) -> None:
+        self._house = house
         self._findings = findings
         self._chance = chance
-        self._session = requests.Session()
-        self._canary = Canary(server.url)
+        self._session = session_from("127.0.0.1")
+        self._changed = False
+        self._canary = Canary(house.url, house.process.pid)
         self._canary.start()
 
     def close(self) -> None:
@@ -134,44 +96,89 @@ class Client:
 
     def send(self, case: Case) -> None:
         """Send one, and look at the answer's head and at what has come of its body by then."""
-        if "id" in (case.path_parameters or {}) and self._chance.random() < 0.7:
-            case.path_parameters["id"] = self._chance.choice(list(CAMERAS))
-        if isinstance(case.body, dict) and "url" in case.body and self._chance.random() < 0.5:
-            case.body["url"] = self._chance.choice(URLS)  # text made from a schema is hardly ever one
+        caller = self._chance.choices([*CALLERS], [*CALLERS.values()])[0]
+        self._make_real(case)
         try:
-            options = case.as_transport_kwargs(base_url=self._server.url)
+            options = case.as_transport_kwargs(base_url=self._house.url)
             prepared = self._session.prepare_request(
                 requests.Request(**{key: value for key, value in options.items() if key != "timeout"})
             )
         except (UnicodeError, ValueError, requests.RequestException):
             return  # nothing that HTTP can carry
+        self._house.dress(prepared, caller)
+        self._changed = False
         self._canary.take()
-        self._try(case, prepared)
-        if self._canary.take() > HOLD_S and all(self._holds(case, prepared) for _ in range(3)):
+        self._try(case, prepared, caller)
+        if self._canary.take() > HOLD_S and all(self._holds(case, prepared, caller) for _ in range(3)):
             self._findings.add(f"{case.operation.label} holds the loop", _text(prepared))
-        self._restore()
+        if self._changed:
+            self._house.restore()
 
-    def _holds(self, case: Case, prepared: requests.PreparedRequest) -> bool:
+    def _make_real(self, case: Case) -> None:
+        """Put what there is in place of what was made up, now and then."""
+        path, chance = case.operation.path, self._chance
+        for name in case.path_parameters or {}:
+            if chance.random() < 0.7 and (found := self._house.real(path, name)):
+                case.path_parameters[name] = chance.choice(found)
+        bodies = BODIES.get((case.operation.method.lower(), path))
+        if bodies is not None and chance.random() < 0.3:
+            case.body = dict(chance.choice(bodies(self._house)))
+        elif isinstance(case.body, dict) and path == "/api/v1/tunnel":
+            case.body.pop("authtoken", None)  # with one, ngrok would be asked what it is worth
+        elif isinstance(case.body, dict) and "url" in case.body and chance.random() < 0.5:
+            case.body["url"] = chance.choice(URLS)
+        elif case.media_type in MEDIA and chance.random() < 0.5:
+            case.body = MEDIA[case.media_type]
+
+    def _holds(self, case: Case, prepared: requests.PreparedRequest, caller: str) -> bool:
         self._canary.take()
-        self._try(case, prepared)
+        self._try(case, prepared, caller)
         return self._canary.take() > HOLD_S
 
-    def _try(self, case: Case, prepared: requests.PreparedRequest) -> None:
+    def _try(self, case: Case, prepared: requests.PreparedRequest, caller: str) -> None:
         self._findings.requests += 1
         label = case.operation.label
+        self._findings.operations[label] += 1
+        refused = False
         try:
-            with self._session.send(prepared, stream=True, timeout=(5, 15), allow_redirects=False) as answer:
+            with (
+                self._from(case.operation.path) as session,
+                session.send(prepared, stream=True, timeout=(5, 15), allow_redirects=False) as answer,
+            ):
                 self._judge(label, case, prepared, answer)
+                right = case.operation.definition.raw["x-right"]
+                if (
+                    caller != "boss"
+                    and right in NOT_THEIRS
+                    and answer.status_code < 300
+                    and prepared.method != "OPTIONS"
+                ):
+                    self._findings.add(f"{label} is done by {caller}, without the right", _text(prepared))
+                if case.operation.path.endswith("/whep") and answer.status_code == 201:
+                    self._house.viewers = [*self._house.viewers[-1:], path_of(answer.headers["Location"])]
         except requests.Timeout:
             self._findings.add(f"{label} says nothing for 15 s", _text(prepared))
         except requests.ConnectionError as error:
-            if self._server.process.poll() is not None:
+            if self._house.process.poll() is not None:
                 raise RuntimeError("the server has ended") from error
             self._findings.statuses[0] += 1
+        if not refused and case.operation.method.lower() not in READING:
+            self._changed = True
+
+    @contextlib.contextmanager
+    def _from(self, path: str) -> Iterator[requests.Session]:
+        """The session that this is to be asked in."""
+        if path not in LOG_IN:
+            yield self._session
+            return
+        with session_of_many(self._chance) as session:
+            yield session
 
     def _judge(self, label: str, case: Case, prepared: requests.PreparedRequest, answer: requests.Response) -> None:
         status = answer.status_code
         self._findings.statuses[status] += 1
+        if status < 300:
+            self._findings.done.add(label)
         if status >= 500 and status not in ALLOWED:
             self._findings.add(f"{label} answers {status}", _text(prepared))
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
@@ -186,22 +193,12 @@ class Client:
         elif status < 300 and kind:
             named = {
                 each
-                for one in case.operation.definition.raw.get("responses", {}).values()
+                for code, one in case.operation.definition.raw["responses"].items()
                 for each in one.get("content", {})
+                if code.startswith("2")
             }
-            if named and kind not in named:
+            if named and not named & {kind, "*/*"}:
                 self._findings.add(f"{label} answers {kind}, and not one of {sorted(named)}", _text(prepared))
-
-    def _restore(self) -> None:
-        """Bring back cameras that were removed or changed into others, and leave few that were added."""
-        have = {each["id"]: each for each in self._session.get(self._server.url + "/api/v1/cameras").json()["cameras"]}
-        for camera in set(have) - set(CAMERAS):
-            self._session.delete(f"{self._server.url}/api/v1/cameras/{camera}")
-        for camera, url in CAMERAS.items():
-            if camera not in have:
-                self._session.post(self._server.url + "/api/v1/cameras", json={"id": camera, "url": url})
-            elif have[camera]["kind"] != url.partition(":")[0]:
-                self._session.patch(f"{self._server.url}/api/v1/cameras/{camera}", json={"url": url})
 
 
 def _text(prepared: requests.PreparedRequest) -> str:
@@ -211,10 +208,14 @@ def _text(prepared: requests.PreparedRequest) -> str:
 
 
 def operations(document: dict[str, Any]) -> list[Any]:
-    """All operations but WebSockets, and those after which there is no server to ask."""
+    """All operations but WebSockets, and those that `LEFT` names."""
     paths: dict[str, Any] = {}
     for path, methods in document["paths"].items():
-        kept = {method: one for method, one in methods.items() if "101" not in one["responses"] and path not in LEFT}
+        kept = {
+            method: one
+            for method, one in methods.items()
+            if "101" not in one["responses"] and f"{method.upper()} {path}" not in LEFT
+        }
         if kept:
             paths[path] = kept
     schema = schemathesis.openapi.from_dict({**document, "paths": paths})
@@ -232,16 +233,10 @@ def strategies(every: list[Any], seed: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
+def server() -> Iterator[House]:
     """One in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as running:
+    with tempfile.TemporaryDirectory() as folder, House(Path(folder)) as running:
         yield running
-
-
-def process_of(url: str) -> dict[str, float]:
-    """What the server's process uses."""
-    found: dict[str, float] = requests.get(url + "/api/v1/stats", timeout=10).json()["process"]
-    return found
 
 
 def run(seconds: float, seed: int, rounds: int | None = None, per_turn: int = PER_TURN) -> Findings:
@@ -255,15 +250,15 @@ def run(seconds: float, seed: int, rounds: int | None = None, per_turn: int = PE
         try:
             every = operations(document)
             limit = None if rounds is None else rounds * len(every)
-            for strategy in itertools.islice(strategies(every, seed), limit):
+            for number, strategy in enumerate(itertools.islice(strategies(every, seed), limit)):
                 if time.monotonic() - began > seconds:
                     break
-                if before is None and time.monotonic() - began > min(WARM_S, seconds / 2):
-                    before = process_of(running.url)
+                if number == WARM_ROUNDS * len(every):
+                    before = running.figures()
                 turn(client, strategy, per_turn)
         finally:
             client.close()
-        after = process_of(running.url)
+        after = running.figures()
         for name, most in (("fds", 10), ("tasks", 10), ("rss_bytes", GROWTH_BYTES)):
             if before is not None and after[name] - before[name] > most:
                 findings.add(f"{name} grew from {before[name]} to {after[name]}", "the whole run")
@@ -306,6 +301,8 @@ def main() -> int:
     print(
         "answers:", ", ".join(f"{status or 'none'}: {count:,}" for status, count in sorted(findings.statuses.items()))
     )
+    refused = sorted(findings.operations.keys() - findings.done)
+    print(f"operations: {len(findings.operations)}; none but refusals from: {', '.join(refused) or 'none of them'}")
     for what, request in findings.found.items():
         print(f"\nFOUND {what}\n{json.dumps(request)[:1500]}")
     return 1 if findings.found else 0

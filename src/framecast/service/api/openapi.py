@@ -13,6 +13,8 @@ from framecast.service.api.sound import BODY as SOUND
 from framecast.service.config import CameraConfig
 from framecast.service.front.routing import Route
 
+_KIND = re.compile(r"[\w-]+/[\w.+-]+")
+"""A media type, without its parameters."""
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
 
@@ -85,15 +87,18 @@ def _operation(route: Route) -> dict[str, Any]:
 def _success(route: Route) -> str:
     if route.websocket:
         return "101"
-    if route.answer == "204":
-        return "204"
-    return "201" if route.method == "POST" and route.path in ("/api/v1/cameras", "/api/v1/tokens") else "200"
+    if route.answer[:3].isdigit():
+        return route.answer[:3]
+    return "201" if (route.method, route.path) in schemas.MAKING else "200"
 
 
 def _content(route: Route) -> dict[str, Any]:
-    if route.websocket or "/" not in route.answer:
+    if route.websocket:
         return {}
-    return {"content": {route.answer.partition(";")[0]: {"schema": {}}}}
+    if route.answer == "file":
+        return {"content": {"*/*": {"schema": {}}}}
+    kind = _KIND.search(route.answer)
+    return {"content": {kind[0]: {"schema": {}}}} if kind else {}
 
 
 def _body(route: Route) -> dict[str, Any]:

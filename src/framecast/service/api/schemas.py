@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framecast.core.ladder import AUTO, NAMED
+from framecast.service.access.links import LONGEST_S
 from framecast.service.api.query import MAX_BYTES, MOST_FPS, OVERLAYS, WIDTH_PX
 from framecast.service.config import CAMERA_ID, CameraConfig
 
@@ -71,6 +72,7 @@ BODIES: dict[tuple[str, str], Schema] = {
             **{name: _or_null(TEXT) for name in ("domain", "authtoken", "cloudflare_token")},
         }
     ),
+    ("POST", "/api/v1/setup/code"): _object({"code": TEXT}, required=("code",)),
     ("POST", "/api/v1/setup"): _object({"code": TEXT, "name": TEXT, "password": TEXT}, required=("code", "password")),
     ("POST", "/api/v1/password"): _object({"old": TEXT, "new": TEXT}, required=("old", "new")),
     ("POST", "/api/v1/users"): _object(
@@ -89,8 +91,12 @@ BODIES: dict[tuple[str, str], Schema] = {
         {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null(_SOME_CAMERAS)},
         required=("name", "rights"),
     ),
+    ("POST", "/api/v1/links"): _object({"path": TEXT, "ttl_s": _whole(1, LONGEST_S)}, required=("path",)),
 }
 """JSON bodies by method and path."""
+
+MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links"))
+"""Routes that answer 201."""
 
 
 def body(method: str, path: str) -> Schema:
