@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -144,6 +145,42 @@ async def test_who_is_invited_chooses_a_password(tmp_path: Path) -> None:
         await server.error("POST", "/api/v1/setup", 403, "wrong_code", json=use)
         (_, ben) = (await server.json("GET", "/api/v1/users", headers=owner))["users"]
         assert ben["invited"] is None
+
+
+async def test_a_code_is_asked_about_without_using_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "/api/v1/setup/code"
+    async with serving(tmp_path, options=ANYWHERE) as server:
+        announce(server.service, server.listeners)
+        first = link_of(capsys.readouterr().out)
+        for body in ({"code": 5}, {}, {"code": first, "password": PASSWORD}):
+            await server.error("POST", asked, 400, "bad_value", json=body)
+        await server.error("POST", asked, 403, "wrong_code", json={"code": first[:-2]})
+        for _ in range(20):  # a good one costs nothing
+            await server.json("POST", asked, status=204, json={"code": first})
+        owner = await server.owner()
+        await server.error("POST", asked, 409, "done", json={"code": first})
+        guest = {"name": "ben", "role": "viewer"}
+        made = await server.json("POST", "/api/v1/users", json=guest, headers=owner, status=201)
+        code = made["invite"].partition("#")[2]
+        await server.json("POST", asked, status=204, json={"code": code})
+        async with entered(server, "/api/v1/setup", {"code": code, "password": PASSWORD}):
+            await server.error("POST", asked, 403, "wrong_code", json={"code": code})
+        again = await server.json("PATCH", "/api/v1/users/ben", json={"invite": True}, headers=owner)
+        code = again["invite"].partition("#")[2]
+        await server.json("PATCH", "/api/v1/users/ben", json={"disabled": True}, headers=owner)
+        await server.error("POST", asked, 403, "wrong_code", json={"code": code})
+        log = json.dumps(await server.json("GET", "/api/v1/audit", headers=owner))
+        assert "tried: opened a link for a password" in log and code not in log
+
+
+async def test_codes_are_guessed_as_slowly_as_passwords(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.owner()
+        for _ in range(10):
+            await server.error("POST", "/api/v1/setup/code", 403, "wrong_code", json={"code": "a guess"})
+        await server.error("POST", "/api/v1/setup/code", 429, "too_many_attempts", json={"code": "a guess"})
+        log_in = {"name": "owner", "password": "wrong words, all of them"}
+        await server.error("POST", "/api/v1/session", 429, "too_many_attempts", json=log_in)
 
 
 async def test_a_name_that_nobody_has_is_answered_like_a_wrong_password(tmp_path: Path) -> None:

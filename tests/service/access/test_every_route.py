@@ -28,6 +28,7 @@ RULES = {
         GET /static/{path:path}  GET /sw.js  GET /favicon.ico  GET /ca.crt
         GET /healthz  GET /readyz  GET /api/openapi.json  GET /api/v1/system  GET /api/v1/selftest/stream
         GET /api/v1/session  POST /api/v1/session  DELETE /api/v1/session  POST /api/v1/setup
+        POST /api/v1/setup/code
     """,
     "watch": """
         GET /api/v1/cameras  GET /api/v1/cameras/{id}  GET /api/v1/cameras/{id}/stats

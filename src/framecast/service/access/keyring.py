@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -105,6 +106,12 @@ class Keyring:
     def has_owner(self) -> bool:
         """Whether somebody can log in as an owner."""
         return any(account.is_owner for account in self._accounts.values())
+
+    def is_invitation(self, code: str, now_s: float) -> bool:
+        """Whether a password may be chosen by this code."""
+        shown = digest(code)
+        waiting = [each.invitation for each in self._accounts.values() if each.invitation and each.invited(now_s)]
+        return any(hmac.compare_digest(shown, each) for each in waiting)
 
     def replace_tokens(self, tokens: Iterable[Token]) -> None:
         """Take these tokens for all there are; sessions of others end."""

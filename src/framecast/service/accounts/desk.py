@@ -10,17 +10,17 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from framecast.core.errors import Misuse, StateError
-from framecast.service.access.accounts import Account, Role
+from framecast.service.access.accounts import Account
 from framecast.service.access.attempts import Attempts
 from framecast.service.access.keyring import Keyring
 from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import NOBODY, Credential, Cut, Grant, Right, holder_of_user
 from framecast.service.access.sessions import Session
 from framecast.service.accounts import tokenapi
+from framecast.service.accounts.entered import Entered, holder_of, role_of
 from framecast.service.accounts.ownerlink import OwnerLink
 from framecast.service.accounts.people import People
 from framecast.service.errors import ApiError, Refused, not_found
@@ -32,19 +32,6 @@ KEEP_PERIOD_S = 30.0
 _SET_UP = {"code", "name", "password"}
 MOST_WAITING = 20
 """Log-ins by password that wait for each other: beyond, they are turned away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """Somebody who logged in.
-
-    Attributes:
-        cookie: Value of the session's cookie.
-        grant: What it grants.
-    """
-
-    cookie: str
-    grant: Grant
 
 
 class Desk:
@@ -221,6 +208,27 @@ class Desk:
         self._charge(visit, name)
         return await self._entered(visit, before, self._people.enter, name, password)
 
+    def is_good(self, body: dict[str, Any], visit: Visit) -> bool:
+        """Whether a code can be used: nothing more is told of it, and a wrong one costs as much as a wrong password.
+
+        Args:
+            body: ``{"code"}``.
+
+        Raises:
+            ApiError: The owner's link was used, or codes were tried too often.
+        """
+        code = body.get("code")
+        if not isinstance(code, str) or body.keys() != {"code"}:
+            raise ApiError(400, "bad_value", 'Send {"code": "…"}')
+        self._charge(visit, "")
+        code, _, _ = code.partition(".")
+        if self.owner_link.is_for(code):
+            self._check_owner_link()
+        elif not self._keyring.is_invitation(code, time.time()):
+            return False
+        self.attempts.succeeded(visit.address, "")
+        return True
+
     async def set_up(self, body: dict[str, Any], visit: Visit, before: str) -> Entered | None:
         """Use a code: the owner link's makes the first owner, an invitation's sets a password; None when it is none.
 
@@ -237,8 +245,7 @@ class Desk:
         code, _, _ = code.partition(".")  # and the name behind it, which is for people
         if not self.owner_link.is_for(code):
             return await self._entered(visit, before, self._people.accept, code, password)
-        if not self.waits_for_owner:
-            raise ApiError(409, "done", "This link was used; log in with your name and password")
+        self._check_owner_link()
         fields = {"name": body.get("name"), "role": "owner", "password": password}
         entered = await self._entered(visit, before, self._people.create_first, fields)
         self.owner_link.use()
@@ -254,7 +261,7 @@ class Desk:
 
     def sessions(self, grant: Grant, *, everybodys: bool = False) -> list[dict[str, Any]]:
         """The caller's sessions, or everybody's; the latest first."""
-        name = None if everybodys else _self(grant)
+        name = None if everybodys else holder_of(grant)
         return [] if name == NOBODY else [self._describe(each, grant) for each in self._keyring.sessions(name)]
 
     async def end_session(self, grant: Grant, session_id: str) -> None:
@@ -263,7 +270,7 @@ class Desk:
         Raises:
             ApiError: There is none of this id that the caller may end.
         """
-        name = None if grant.has(Right.OWN) else _self(grant)
+        name = None if grant.has(Right.OWN) else holder_of(grant)
         found = [each for each in self._keyring.sessions(name) if each.id == session_id] if name != NOBODY else []
         if not found:
             raise not_found(f"There is no session {session_id[:32]!r}")
@@ -290,6 +297,10 @@ class Desk:
             log.warning("when tokens and accounts were last used is not kept: %s", error)
 
     # Parts of these
+
+    def _check_owner_link(self) -> None:
+        if not self.waits_for_owner:
+            raise ApiError(409, "done", "This link was used; log in with your name and password")
 
     async def _entered(
         self, visit: Visit, before: str, find: Callable[..., Account | None], *args: Any
@@ -383,15 +394,3 @@ class Desk:
 
     async def _reload_accounts(self) -> None:
         self._keyring.replace_accounts(await self._blocking(self._credentials.accounts))
-
-
-def role_of(grant: Grant) -> str | None:
-    """``owner`` or ``viewer`` for who logged in by name."""
-    if grant.kind != "user":
-        return None
-    return (Role.OWNER if grant.has(Right.OWN) else Role.VIEWER).value
-
-
-def _self(grant: Grant) -> str:
-    """By what name somebody has sessions of its own; `NOBODY` for who can have none."""
-    return grant.name if grant.kind in ("token", "user") and not grant.in_address else NOBODY

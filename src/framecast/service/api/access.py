@@ -8,7 +8,7 @@ from aiohttp import web
 
 from framecast.service.access.rights import COOKIE, PREFIXED_COOKIE, SECURE_COOKIE, Grant, Right
 from framecast.service.access.sessions import SESSION_LIFE_S
-from framecast.service.accounts.desk import Entered, role_of
+from framecast.service.accounts.entered import Entered, role_of
 from framecast.service.errors import ApiError, bad_request, not_found
 from framecast.service.front.bodies import json_response, read_json
 from framecast.service.front.routing import Call, Route
@@ -50,8 +50,13 @@ def routes(service: Service) -> list[Route]:
     async def set_up(call: Call) -> web.StreamResponse:
         entered = await desk.set_up(await body_of(call), _visit(call), _cookie(call))
         if entered is None:
-            raise ApiError(403, "wrong_code", "This link is wrong, was used, or is too old; ask for another one")
+            raise _wrong_code()
         return _enter(service, call, entered)
+
+    async def ask_code(call: Call) -> web.StreamResponse:
+        if not desk.is_good(await body_of(call), _visit(call)):
+            raise _wrong_code()
+        return web.Response(status=204)
 
     async def log_out(call: Call) -> web.StreamResponse:
         response = web.Response(status=204)
@@ -104,7 +109,7 @@ def routes(service: Service) -> list[Route]:
         return web.Response(status=204)
 
     def route(method: str, path: str, right: Right, handler: Any, summary: str, **more: Any) -> Route:
-        if method == "DELETE" or path.endswith("/password"):
+        if method == "DELETE" or path.endswith(("/password", "/code")):
             more["answer"] = "204"
         return Route(method, path, right, handler, summary, tag="access", **more)
 
@@ -116,6 +121,7 @@ def routes(service: Service) -> list[Route]:
         route("POST", "/api/v1/session", public, log_in, "Log in: get a cookie.", body="name and password, or key"),
         route("DELETE", "/api/v1/session", public, log_out, "Log out.", query=everywhere),
         route("POST", "/api/v1/setup", public, set_up, "Use a link's code.", body="code, password, name?"),
+        route("POST", "/api/v1/setup/code", public, ask_code, "Whether a link's code is good still.", body="code"),
         route("GET", "/api/v1/sessions", watch, list_sessions, "One's sessions.", query={"all": "1: everybody's."}),
         route("DELETE", "/api/v1/sessions/{session}", watch, end_session, "End a session."),
         route("POST", "/api/v1/password", watch, change_password, "Change one's own password.", body="old, new"),
@@ -148,6 +154,10 @@ def routes(service: Service) -> list[Route]:
         ),
         route("DELETE", "/api/v1/tokens/{name}", own, revoke_token, "Revoke a token.", query=forget),
     ]
+
+
+def _wrong_code() -> ApiError:
+    return ApiError(403, "wrong_code", "This link is wrong, was used, or is too old; ask for another one")
 
 
 def _session(service: Service, grant: Grant) -> dict[str, Any]:

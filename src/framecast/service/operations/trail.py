@@ -35,6 +35,7 @@ ACTIONS = {
     "POST /api/v1/session": "logged in",
     "DELETE /api/v1/session": "logged out",
     "POST /api/v1/setup": "set a first password",
+    "POST /api/v1/setup/code": "opened a link for a password",
     "POST /api/v1/password": "changed the own password",
     "DELETE /api/v1/sessions/{session}": "ended a session",
     "POST /api/v1/users": "added a person",

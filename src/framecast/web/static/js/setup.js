@@ -60,9 +60,7 @@ function form(first) {
       location.replace(url("").href);
       return;
     } catch (error) {
-      if (error.code === "wrong_code") return used();
-      if (error.code === "done")
-        return say("This server has an owner already", "Log in, or ask the owner to invite you.");
+      if (refused(error)) return;
       setText(said, error.status === 0 ? "The server does not answer. Try again in a moment." : error.message);
     }
     button.disabled = false;
@@ -88,11 +86,18 @@ function form(first) {
   place.querySelector("input:not([readonly])").focus();
 }
 
-function used() {
-  say(
-    "This link is good no more",
-    "Each works once, and for some time only. An owner makes new ones on the page “Access”; the first owner's is printed when the server starts.",
-  );
+/** Says why a code is of no use, where that is what the error is about. */
+function refused({ code, message }) {
+  if (code === "wrong_code")
+    say(
+      "This link is good no more",
+      "Each works once, and for some time only. An owner makes new ones on the page “Access”; the first owner's is printed when the server starts.",
+      "If you chose a password by it already, log in with that.",
+    );
+  else if (code === "done") say("This server has an owner already", "Log in, or ask the owner to invite you.");
+  else if (code === "too_many_attempts") say("Too many attempts", `${message}, then open the link again.`);
+  else return false;
+  return true;
 }
 
 async function begin() {
@@ -104,9 +109,11 @@ async function begin() {
   }
   try {
     const { setup } = await session();
+    // Before anybody thinks of a password.
+    await request("POST", "api/v1/setup/code", { code });
     form(setup && person === null);
-  } catch {
-    say("The server does not answer", "Open the link again in a moment; it is still good.");
+  } catch (error) {
+    if (!refused(error)) say("The server does not answer", "Open the link again in a moment; it is still good.");
   }
 }
 
