@@ -93,12 +93,15 @@ class Cut:
 
 
 @asynccontextmanager
-async def cut_link(port: int, form: str, *, before_s: float = 2.0, after_s: float = 15.0) -> AsyncIterator[Cut]:
+async def cut_link(
+    port: int, form: str, *, before_s: float = 2.0, after_s: float = 15.0, together: asyncio.Barrier | None = None
+) -> AsyncIterator[Cut]:
     """Watch the camera ``cam`` of a server; the pages are still there when this is handed over.
 
     Args:
         before_s: How long before the link is cut for ten seconds.
         after_s: How long to wait, at most, until the one whose link was cut is whole again.
+        together: Where all are waited for before any stops to watch.
     """
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client,
@@ -122,6 +125,8 @@ async def cut_link(port: int, form: str, *, before_s: float = 2.0, after_s: floa
                 async with asyncio.timeout(after_s):
                     await until(lambda: slow.whole_after_s(back) < after_s, after_s + 1)
             await asyncio.sleep(0.5)
+            if together is not None:
+                await together.wait()
             for task in running:
                 task.cancel()
         yield Cut(slow, fast, cut, back, time.monotonic())
