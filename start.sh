@@ -44,6 +44,8 @@ fi
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "Installing Framecast and what it needs into $venv (about a minute)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+    # pip compiles what it copies, which leaves out what it only links to.
+    "$venv/bin/python" -m compileall -q src
     touch "$stamp"
 fi
 if [ -z "$install_only" ]; then

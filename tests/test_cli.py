@@ -537,13 +537,3 @@ def test_that_nobody_reaches_it_is_told_before_the_code(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "framecast", "tls", "init", "--data", str(tmp_path)]
     told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path).stdout
     assert told.index("for this machine only") < told.index("\u2588")
-
-
-def test_command_starts_quickly_enough_to_be_used_in_scripts() -> None:
-    """What a command doesn't need is not imported; seconds would depend on the machine, modules don't."""
-    program = (
-        "import sys; from framecast.cli import main; main(['token', '--help']);"
-        "print({'asyncio', 'aiohttp', 'numpy', 'av', 'PIL', 'simplejpeg', 'sqlite3'} & set(sys.modules))"
-    )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert out.splitlines()[-1] == "set()"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from framecast.cli.command import app
+from framecast.cli.command import make_app
 from framecast.service.config import report, schema
 from framecast.service.config.presets import PRESETS
 
@@ -28,7 +28,7 @@ def commands(command: Any, name: str = "framecast") -> Iterator[tuple[str, Any]]
         yield from commands(child, f"{name} {word}")
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(make_app())))
 
 
 def test_every_setting_is_in_the_reference() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from framecast.core.worker import Worker
 from framecast.ingest.http_client import Options
 from framecast.ingest.http_pull import HttpPull
 from framecast.mock.source import MockSource
-from framecast.process.factories import make_transform_worker, make_worker
+from framecast.process.factories import make_transform_worker, make_worker, warm_up
 from framecast.process.options import H264Options
 from framecast.process.transform import Transform
 from framecast.process.worker import codec_executor
@@ -183,10 +184,22 @@ async def _serve(configuration: Configuration, demonstration: Demonstration | No
 
             def ready(listeners: Listeners) -> None:
                 announce(service, listeners)
+                supervisor.spawn("warm-up", _warm_up(parts))
                 if demonstration is not None:
                     demonstration.start(listeners.addresses[0].port, supervisor)
 
             await run_until_signal(service, ready)
+
+
+async def _warm_up(parts: Parts) -> None:
+    """Do, now that it serves, what would hold the loop later."""
+    try:
+        await asyncio.get_running_loop().run_in_executor(parts.codecs, warm_up)
+    finally:
+        # What lives as long as the process is taken out of the collector's full passes: they would stop the loop for
+        # tens of milliseconds. The command has kept it from looking so far.
+        gc.freeze()
+        gc.enable()
 
 
 def _steady_malloc() -> None:

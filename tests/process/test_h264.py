@@ -19,12 +19,13 @@ from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.core.track import Track
 from framecast.process.coding import Coded
+from framecast.process.errors import Undecodable
 from framecast.process.factories import make_worker
 from framecast.process.h264 import H264Maker
 from framecast.process.h264units import open_rate
 from framecast.process.jpegframe import fitted_size
 from framecast.process.options import H264Options
-from framecast.process.pixels import Pixels, Undecodable
+from framecast.process.pixels import Pixels
 from framecast.process.worker import codec_executor
 from framecast.wire import h264
 

@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
 from framecast.process import h264encoder as module
-from framecast.process.coding import Unencodable
 from framecast.process.encoders import ENCODERS, RETRY_S, SOFTWARE, Encoder, Encoders, Job, open_encoder
+from framecast.process.errors import Unencodable
 from framecast.process.h264 import H264Maker
 from framecast.process.h264encoder import OpenEncoder
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from framecast.process.pixels import Decoder, Undecodable, block_px, encode
+from framecast.process.errors import Undecodable
+from framecast.process.pixels import Decoder, block_px, encode
 
 from .pictures import jpeg_of, scene
 

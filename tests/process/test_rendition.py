@@ -9,9 +9,9 @@ from PIL import Image
 from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
 from framecast.process import jpeginfo
-from framecast.process.pixels import Undecodable
+from framecast.process.errors import TooLarge, Undecodable
 from framecast.process.rendition import JpegRendition
-from framecast.process.worker import Made, TooLarge
+from framecast.process.worker import Made
 
 from .pictures import decoded, jpeg_of, packet_of, scene
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framecast.core.errors import Misuse
-from framecast.process.pixels import Undecodable
-from framecast.process.transform import Mask, Transform, transform
+from framecast.process.errors import Undecodable
+from framecast.process.transform import Mask, Transform
+from framecast.process.turning import transform
 
 from .pictures import decoded, jpeg_of, scene
 

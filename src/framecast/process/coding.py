@@ -16,7 +16,7 @@ from framecast.core.mailbox import Mailbox
 from framecast.core.pacer import Pacer
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
-from framecast.process.pixels import Undecodable
+from framecast.process.errors import Undecodable, Unencodable
 from framecast.process.worker import count_nowhere
 
 S_NS = 1_000_000_000
@@ -34,10 +34,6 @@ class Coded:
     key: bool
     width_px: int
     height_px: int
-
-
-class Unencodable(ValueError):
-    """The encoder won't take this picture; the message says why."""
 
 
 class PictureCoder(Protocol):

@@ -1,4 +1,8 @@
-"""What the composition root registers."""
+"""What the composition root registers.
+
+NumPy, Pillow and the JPEG codec take a tenth of a second to import, so what works with pixels is imported where it is
+made, and nowhere else here: a server is ready before. `warm_up` brings it in while nobody waits.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,14 @@ from framecast.core.rendition import SOUND_CODECS, Rendition
 from framecast.core.worker import Worker
 from framecast.process.coding import H264Worker, PictureCoder, SoundCoder, SoundWorker
 from framecast.process.options import DEFAULT, H264Options
-from framecast.process.rendition import JpegRendition
-from framecast.process.transform import JpegTransform, Transform
+from framecast.process.transform import Transform
 from framecast.process.worker import JpegWorker, count_nowhere
+
+
+def warm_up() -> None:
+    """Import what makes pictures; for a thread, as it takes a while, and would hold the loop when the first is made."""
+    import framecast.process.rendition
+    import framecast.process.turning  # noqa: F401
 
 
 def make_worker(
@@ -37,6 +46,8 @@ def make_worker(
         Misuse: Nothing here makes such a rendition, or the codec is not installed.
     """
     if rendition.codec == "mjpeg":
+        from framecast.process.rendition import JpegRendition
+
         return JpegWorker(JpegRendition(rendition), executor, on_encode, on_fault)
     if rendition.codec not in ("h264", *SOUND_CODECS):
         raise Misuse(f"codec {rendition.codec!r} can't be made here; mjpeg, h264, aac and opus can")
@@ -79,4 +90,6 @@ def make_transform_worker(
     on_fault: Callable[[str], object] = count_nowhere,
 ) -> JpegWorker:
     """A worker that turns, mirrors and masks. Don't use one when ``spec.is_identity``."""
+    from framecast.process.turning import JpegTransform
+
     return JpegWorker(JpegTransform(spec), executor, on_encode, on_fault)

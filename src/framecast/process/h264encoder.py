@@ -15,8 +15,8 @@ from typing import Any
 from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 
-from framecast.process.coding import Unencodable
 from framecast.process.encoders import SOFTWARE, TIME_BASE, Encoder, Encoders, Job, open_encoder
+from framecast.process.errors import Unencodable
 from framecast.process.h264units import TICKS_HZ, tidy
 
 log = logging.getLogger("framecast.process.encoders")

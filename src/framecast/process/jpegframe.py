@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from framecast.process.pixels import Undecodable
+from framecast.process.errors import Undecodable
 
 
 class JpegFrames:

@@ -14,14 +14,12 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from framecast.process.errors import Undecodable
+
 Pixels = NDArray[np.uint8]
 """``(H, W, 3) uint8, RGB``, or ``(H, W, 4) uint8``, RGB and a byte that means nothing."""
 
 _COLOURS = {3: "RGB", 4: "RGBX"}
-
-
-class Undecodable(ValueError):
-    """These bytes are not a picture that can be decoded whole."""
 
 
 class Decoder:

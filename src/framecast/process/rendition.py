@@ -6,10 +6,11 @@ from framecast.core.errors import Misuse
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
 from framecast.process import jpeginfo
+from framecast.process.errors import TooLarge, Undecodable
 from framecast.process.ladder import Fitter, rungs
 from framecast.process.overlay import draw_frame_id
-from framecast.process.pixels import Decoder, Pixels, Undecodable, encode
-from framecast.process.worker import Made, TooLarge
+from framecast.process.pixels import Decoder, Pixels, encode
+from framecast.process.worker import Made
 
 OVERLAYS = frozenset({"frame-id"})
 DEFAULT_QUALITY = 80

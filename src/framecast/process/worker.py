@@ -14,7 +14,7 @@ from typing import Protocol
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
-from framecast.process.pixels import Undecodable
+from framecast.process.errors import TooLarge, Undecodable
 
 NICENESS = 5
 """By so much the threads that make pictures are less urgent: a third of the loop's weight where both want a core. With
@@ -36,14 +36,6 @@ class Made:
     width_px: int
     height_px: int
     encodes: int
-
-
-class TooLarge(ValueError):
-    """The picture can't be made small enough; ``encodes`` tries were made."""
-
-    def __init__(self, max_bytes: int, encodes: int) -> None:
-        self.encodes = encodes
-        super().__init__(f"no picture of at most {max_bytes} bytes can be made of this")
 
 
 class Maker(Protocol):

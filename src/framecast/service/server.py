@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -246,10 +245,6 @@ async def run_until_signal(service: Service, on_ready: Callable[[Listeners], Non
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     async with running(service) as listeners:
-        # What lives as long as the process is taken out of the collector's full passes: they would stop the loop
-        # for tens of milliseconds.
-        gc.collect()
-        gc.freeze()
         log.info("Server is ready!")
         on_ready(listeners)
         await stop.wait()
