@@ -15,6 +15,7 @@ import pytest
 from framecast.service.access.links import LONGEST_S, Links, Maker, camera_of
 from framecast.service.access.rights import Grant, Right
 from framecast.service.api.table import make_table
+from framecast.service.operations.trail import MOST_HOLDERS, MOST_THINGS, WINDOW_S, Repeats
 from tests.service.serving import Server, jpeg, serving
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +135,54 @@ async def test_never_more_than_its_maker_may_watch(server: Server) -> None:
     device = await token(server, name="device", right="publish")
     await server.error("POST", "/api/v1/links", 403, "forbidden", json={"path": PATH}, headers=device)
     await server.error("POST", "/api/v1/links", 401, json={"path": PATH})
+
+
+async def test_a_key_in_an_address_makes_none(tmp_path: Path) -> None:
+    """They would outlive `allow_query_key`."""
+    cameras = {"cam": {"url": "push:", "publish_from": ["127.0.0.1"], "allow_query_key": True}}
+    async with serving(tmp_path, cameras, tokens=True) as server:
+        await server.push(jpeg(1))
+        wall = await token(server, "cam")
+        key = wall["Authorization"].split()[1]
+        assert await status(server, f"{server.url}{PATH}?key={key}") == 200
+        await server.error("POST", f"/api/v1/links?key={key}", 403, "forbidden", json={"path": PATH})
+        assert await status(server, (await made(server, wall))["url"]) == 200
+
+
+async def test_who_watches_by_one_is_listed_as_such(server: Server) -> None:
+    wall = await token(server)
+    link = await made(server, wall, "/api/v1/cameras/cam/stream.mjpeg")
+    async with server.client.get(link["url"]) as response:
+        await response.content.readuntil(b"--frame\r\n")
+        assert [viewer.holder for viewer in server.camera().stream.viewers.values()] == ["link:wall"]
+
+
+async def test_many_are_written_down_as_few(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may watch may make hundreds a second, and a row each would keep others from the disk."""
+    now_s = 1000.0
+    monkeypatch.setattr("framecast.service.operations.trail.time.monotonic", lambda: now_s)
+    wall = await token(server)
+    paths = [PATH, "/api/v1/cameras/other/snapshot.jpg", *(f"/api/v1/cameras/cam/hls/{n}.ts" for n in range(30))]
+    for path in [*paths, PATH + "?width=96"]:
+        await made(server, wall, path)
+
+    def rows() -> list[tuple[str, str]]:
+        return [(row.target, row.detail) for row in server.service.trail.kept.page() if row.action == "made a link"]
+
+    assert [target for target, _ in rows()] == [paths[2], paths[1], paths[0]]
+    now_s += 61
+    await made(server, wall)
+    assert rows()[0] == (PATH, f"path={PATH}, and 30 more before")
+
+
+def test_a_holder_has_so_many_rows_a_minute_whatever_they_are_about() -> None:
+    repeats = Repeats()
+    assert [repeats.more("ann", str(n), 0.0) for n in range(MOST_THINGS + 5)] == [0] * MOST_THINGS + [None] * 5
+    assert repeats.more("bob", "1", 0.0) == 0
+    assert repeats.more("ann", "1", WINDOW_S) == 5
+    for number in range(2 * MOST_HOLDERS):
+        repeats.more(str(number), "1", WINDOW_S)
+    assert len(repeats) == MOST_HOLDERS
 
 
 async def test_ends_with_its_maker_s_token_and_so_do_streams_that_it_opened(server: Server) -> None:

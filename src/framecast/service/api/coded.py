@@ -106,7 +106,7 @@ async def send_mp4(service: Service, call: Call) -> web.StreamResponse:
     else:
         response.force_close()
     with (
-        admitted(service, camera, "mp4", call.peer, rendition=rendition.name, holder=call.grant.name) as viewer,
+        admitted(service, camera, "mp4", call.peer, rendition=rendition.name, holder=call.grant.counted_as) as viewer,
         _begun(fragments) as first,
     ):
         if fragments.track.latest is None:

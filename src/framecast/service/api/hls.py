@@ -87,7 +87,7 @@ async def send_hls(service: Service, call: Call) -> web.StreamResponse:
         )
 
     running = service.hls.open(camera.camera_id, which, make)
-    running.touch(call.peer, call.grant.name)
+    running.touch(call.peer, call.grant.counted_as)
     try:
         return await _playlist(running, call, scope)
     except Gone:

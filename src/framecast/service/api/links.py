@@ -39,6 +39,9 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
         service.camera(camera_id)
         if grant.kind == "link":
             raise ApiError(403, "forbidden", "A link makes no links")
+        if grant.in_address:
+            # It would outlive allow_query_key, by which the camera's owner takes back what addresses may carry.
+            raise ApiError(403, "forbidden", "A key in an address makes no links; send it in a header, or log in")
         expires_s = int(time.time()) + ttl_s
         signed = []
         if grant.kind in ("token", "user"):

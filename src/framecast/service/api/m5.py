@@ -39,7 +39,7 @@ def viewer_table(service: Service) -> Table:
         camera = _camera(service, call, Right.WATCH)
         coded = _wants_coded(call)
         # Before the handshake: afterwards a refusal could not be told.
-        with admitted(service, camera, "relay", call.peer, holder=call.grant.name) as viewer:
+        with admitted(service, camera, "relay", call.peer, holder=call.grant.counted_as) as viewer:
             socket = await open_socket(service, call.request, max_message_bytes=4096)
             if not service.cameras.has(camera):  # its MPEG-TS would be that of the next camera of this id
                 await _close(service, socket)

@@ -166,7 +166,7 @@ async def send_sound(service: Service, call: Call, camera: Camera, *, is_wav: bo
     }
     if service.closing:
         raise closing()
-    with admitted(service, camera, KIND, call.peer, rendition="audio", holder=call.grant.name) as viewer:
+    with admitted(service, camera, KIND, call.peer, rendition="audio", holder=call.grant.counted_as) as viewer:
         async with while_here(service, camera):
             form = None if is_wav else await _form_of(camera, wait=request.method != "HEAD")
         if form is not None:

@@ -89,7 +89,7 @@ async def send_mjpeg(
         response.force_close()
     name = wish.rendition.name
     with admitted(
-        service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=name, holder=call.grant.name
+        service, camera, "mjpeg", call.peer, fps_limit=wish.fps, rendition=name, holder=call.grant.counted_as
     ) as viewer:
         if wish.quality:
             viewer.choice = wish.choice
@@ -118,7 +118,7 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
     wish = query.wish({key: value for key, value in call.query.items() if key != "fps"}, camera.options)
     max_age_s = query.number(call.query, "max_age", 0.0, MOST_MAX_AGE_S) if "max_age" in call.query else None
     name = wish.rendition.name
-    with admitted(service, camera, "snapshot", call.peer, rendition=name, holder=call.grant.name) as viewer:
+    with admitted(service, camera, "snapshot", call.peer, rendition=name, holder=call.grant.counted_as) as viewer:
         try:
             async with while_here(service, camera):
                 packet = await snapshot.take(camera.stream, wish.rendition, max_age_s=max_age_s, wait_s=SNAPSHOT_WAIT_S)
@@ -147,18 +147,18 @@ def allowed(service: Service, call: Call, camera: Camera, right: Right) -> Camer
     """The camera, when the caller's right covers it: these routes name no camera that could be checked before."""
     if service.access.covers(call.grant, right, camera.camera_id, call.peer):
         return camera
-    raise _forbidden(camera.camera_id, right)
+    raise _forbidden("the camera that this address stands for", right)  # and which that is, is not theirs to know
 
 
 def named(service: Service, call: Call, camera_id: str, right: Right) -> Camera:
     """The camera of this id; whether it exists is told only to those whose right would cover it."""
     if not service.access.covers(call.grant, right, camera_id, call.peer):
-        raise _forbidden(camera_id, right)
+        raise _forbidden(f"camera {camera_id[:63]}", right)
     return service.camera(camera_id)
 
 
-def _forbidden(camera_id: str, right: Right) -> ApiError:
-    words = f"This token doesn't have the right to {right.value} camera {camera_id[:63]}."
+def _forbidden(camera: str, right: Right) -> ApiError:
+    words = f"This token doesn't have the right to {right.value} {camera}."
     return ApiError(403, "forbidden", words)
 
 

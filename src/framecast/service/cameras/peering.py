@@ -172,7 +172,7 @@ class Peering:
         assert self._identity is not None and self._options is not None
         self._opened += 1
         async with AsyncExitStack() as undo:
-            viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name, holder=grant.name)
+            viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name, holder=grant.counted_as)
             undo.callback(self._cameras.dismiss, camera, viewer)
             link = library.Link(plan.transport, self._options, self._identity.certificate, first_port=self._opened)
             undo.push_async_callback(link.close)

@@ -8,7 +8,10 @@ of those that are no secret.
 from __future__ import annotations
 
 import logging
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +27,10 @@ from framecast.service.store.audit import AuditLog, Kind
 
 log = logging.getLogger("framecast.service.operations.trail")
 
+LINKS = "/api/v1/links"
+WINDOW_S = 60.0
+MOST_THINGS = 20
+MOST_HOLDERS = 1000
 WHO = web.RequestKey("who", str)
 """Key of a request under which a handler leaves the holder that it let in."""
 ACTIONS = {
@@ -92,6 +99,7 @@ class Trail:
         self.kept = kept
         self._blocking = blocking
         self._quietly = Quietly(60.0)
+        self._links = Repeats()
 
     async def answer(self, call: Call) -> web.StreamResponse:
         """Have a call answered, and keep what it did.
@@ -110,7 +118,13 @@ class Trail:
         if response.status < 400 and (call.request.get(WHO) or call.grant.name or call.grant.kind == "open"):
             # Who is nobody and logs out, with a cookie of old or of no worth, has done nothing.
             kind = Kind.CHANGE if call.route.right in _CHANGING else Kind.COMMON
-            await self._keep(call, _detail(call.request.get(FIELDS, {}), call.query), kind)
+            detail = _detail(call.request.get(FIELDS, {}), call.query)
+            if call.route.path == LINKS:
+                more = self._links.more(_who(call.grant), _folder(call), time.monotonic())
+                if more is None:
+                    return response
+                detail += f", and {more} more before" if more else ""
+            await self._keep(call, detail, kind)
         return response
 
     async def _keep(self, call: Call, detail: str, kind: Kind) -> None:
@@ -124,6 +138,48 @@ class Trail:
         except StateError as error:
             if self._quietly.due():
                 log.error("the audit log can't be written (%s): %s %s %s", error, who, action, target)
+
+
+class Repeats:
+    """What may be done many times a second, and costs nothing but its rows: who may write how many.
+
+    Within `WINDOW_S` a holder gets one row for each thing, and `MOST_THINGS` in all; the rest is counted.
+    """
+
+    def __init__(self) -> None:
+        self._holders: OrderedDict[str, _Window] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Holders that are remembered."""
+        return len(self._holders)
+
+    def more(self, who: str, what: str, now_s: float) -> int | None:
+        """How many times no row was written since the last one; None when none is to be written now either."""
+        window = self._holders.get(who)
+        if window is None or now_s - window.began_s >= WINDOW_S:
+            window = self._holders[who] = _Window(now_s, 0 if window is None else window.left_out)
+            self._holders.move_to_end(who)
+            while len(self._holders) > MOST_HOLDERS:
+                self._holders.popitem(last=False)
+        if what in window.things or len(window.things) >= MOST_THINGS:
+            window.left_out += 1
+            return None
+        window.things.add(what)
+        left_out, window.left_out = window.left_out, 0
+        return left_out
+
+
+@dataclass(slots=True)
+class _Window:
+    began_s: float
+    left_out: int
+    things: set[str] = field(default_factory=set)
+
+
+def _folder(call: Call) -> str:
+    """The path of a link, or the folder that one of HLS opens as a whole."""
+    path = str(call.request.get(FIELDS, {}).get("path", "")).partition("?")[0]
+    return path.partition("/hls/")[0]
 
 
 def _who(grant: Grant) -> str:

@@ -26,7 +26,7 @@ export function hasEntered(state) {
 
 /** What a holder is called: of an account its name alone. */
 export function nameOf({ name }) {
-  return name.replace(/^user:/, "");
+  return name.replace(/^link:/, "link of ").replace(/^(link of )?user:/, "$1");
 }
 
 /** Asks the server what is allowed and marks the page with it: CSS hides what needs a right that is missing. */
