@@ -102,10 +102,18 @@ async def test_what_is_listed_is_what_may_be_watched(tmp_path: Path) -> None:
         limited = bearer(secrets["watcher of other"])
         statistics = await server.json("GET", "/api/v1/stats", headers=limited)
         assert list(statistics["cameras"]) == ["other"]
+        assert [statistics[each] for each in ("process", "encodes", "scans")] == [None] * 3, "they tell of all cameras"
+        whole = bearer(secrets["watcher"])
+        assert (await server.json("GET", "/api/v1/stats", headers=whole))["process"]["rss_bytes"] > 0
         async with asked(server, "GET", "/metrics", headers=limited) as response:
             text = await response.text()
         assert 'camera="other"' in text
         assert 'camera="cam"' not in text
+        own = ("framecast_resident_bytes", "framecast_cpu_seconds", "framecast_encodes", "framecast_tunnel")
+        assert not any(each in text for each in own)
+        async with asked(server, "GET", "/metrics", headers=whole) as response:
+            text = await response.text()
+        assert all(each in text for each in own)
         async with Page.opened(server.client, server.url, headers=limited) as page:
             assert [camera["id"] for camera in (await page.hear("hello"))["cameras"]] == ["other"]
             await page.subscribe("cam")
@@ -295,6 +303,7 @@ async def test_a_browser_exchanges_a_key_for_a_cookie(tmp_path: Path) -> None:
             "role": None,
             "accounts": False,
             "setup": False,
+            "public_url": None,
         }
         await server.error("POST", "/api/v1/session", 401, "wrong_key", json={"key": "fc_wrong"})
         for body in ({}, {"key": ""}, {"key": 5}, {"key": None}):
@@ -311,6 +320,7 @@ async def test_a_browser_exchanges_a_key_for_a_cookie(tmp_path: Path) -> None:
             "role": None,
             "accounts": False,
             "setup": False,
+            "public_url": None,
         }
         assert cookie["httponly"]
         assert cookie["samesite"] == "Strict"
@@ -367,6 +377,7 @@ async def test_everything_is_open_on_loopback_and_credentials_are_ignored(server
         "role": None,
         "accounts": False,
         "setup": False,
+        "public_url": None,
     }
     for headers in ({}, bearer("fc_wrong"), {"X-API-Key": "x"}, {"Authorization": "Basic !!!"}):
         await server.json("GET", "/api/v1/cameras", headers=headers)

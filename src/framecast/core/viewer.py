@@ -95,6 +95,13 @@ class Viewer:
             self.settle()
         return self._bytes
 
+    @property
+    def drops_and_bytes(self) -> tuple[int, int]:
+        """Both, looked at once."""
+        if self.settle is not None:
+            self.settle()
+        return self._drops, self._bytes
+
     def count(self, sent: int = 0, drops: int = 0, size_bytes: int = 0) -> None:
         """Add to `sent`, `drops` and `bytes`."""
         self._sent += sent

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from framecast.service.api.metrics import exposition
+from framecast.service.cameras import views
+from framecast.service.operations.history import Counters
+from framecast.service.service import admitted
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page, mjpeg
 from tests.support.whep import local_address, watcher
@@ -126,6 +130,27 @@ async def test_coded_forms_are_counted(tmp_path: Path, form: str) -> None:
             size = len(await response.content.readexactly(5000))
             (reader,) = await readers(server)
             assert size <= reader["bytes"] < size + 500_000
+
+
+async def test_a_viewer_is_added_up_once_a_look(tmp_path: Path) -> None:
+    """Thousands are, on each page and each second."""
+    async with serving(tmp_path) as server:
+        camera = server.camera()
+        with admitted(server.service, camera, "mjpeg", "127.0.0.1") as viewer:
+            looks = 0
+
+            def settle() -> None:
+                nonlocal looks
+                looks += 1
+
+            viewer.settle = settle
+            for look in (views.numbers, views.camera, Counters.of):
+                looks = 0
+                look(camera)
+                assert looks == 1, look
+            looks = 0
+            exposition(server.service, [camera])
+            assert looks == 1
 
 
 async def test_a_failure_names_no_camera_outside_ones_scope(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ class ServiceCollector(Collector):
 
     Args:
         cameras: Those whose numbers may be told.
+        whole: Whether the server's own may be told, too: they say something of all cameras.
     """
 
-    def __init__(self, service: Service, cameras: Iterable[Camera]) -> None:
+    def __init__(self, service: Service, cameras: Iterable[Camera], *, whole: bool = True) -> None:
         self._service = service
+        self._whole = whole
         self._shown = tuple(cameras)
 
     def collect(self) -> Iterator[Metric]:
@@ -41,6 +43,22 @@ class ServiceCollector(Collector):
             "Time since start.",
             (service.clock.now_ns() - service.started_ns) / 1e9,
         )
+        if self._whole:
+            yield from self._server()
+        failures = CounterMetricFamily(
+            "framecast_failures", "Unexpected errors, by the part that failed and was started again.", labels=["part"]
+        )
+        shown = {camera.camera_id for camera in self._shown}
+        for part, count in service.supervisor.failures.items():
+            kind, _, camera_id = part.partition(":")
+            # Others' ids are nobody's business; workers are called by what they make.
+            if not camera_id or kind == "worker" or camera_id in shown:
+                failures.add_metric([part], count)
+        yield failures
+        yield from self._cameras()
+
+    def _server(self) -> Iterator[Metric]:
+        service = self._service
         used = process()
         yield CounterMetricFamily("framecast_cpu_seconds", "CPU time of the process.", used["cpu_s"])
         yield GaugeMetricFamily("framecast_resident_bytes", "Memory of the process.", used["rss_bytes"])
@@ -60,22 +78,11 @@ class ServiceCollector(Collector):
         scans.add_metric(["yes"], service.cameras.budget.covered)
         scans.add_metric(["no"], service.cameras.budget.passed)
         yield scans
-        failures = CounterMetricFamily(
-            "framecast_failures", "Unexpected errors, by the part that failed and was started again.", labels=["part"]
-        )
-        shown = {camera.camera_id for camera in self._shown}
-        for part, count in service.supervisor.failures.items():
-            kind, _, camera_id = part.partition(":")
-            # Others' ids are nobody's business; workers are called by what they make.
-            if not camera_id or kind == "worker" or camera_id in shown:
-                failures.add_metric([part], count)
-        yield failures
         tunnel = service.tunnel.status
         yield GaugeMetricFamily("framecast_tunnel_up", "1 while the tunnel is online.", value=tunnel.state == "online")
         yield CounterMetricFamily(
             "framecast_tunnel_reconnects", "Times the tunnel came back after an interruption.", value=tunnel.reconnects
         )
-        yield from self._cameras()
 
     def _cameras(self) -> Iterator[Metric]:
         frames = CounterMetricFamily("framecast_frames", "Pictures published.", labels=_CAMERA)
@@ -129,9 +136,10 @@ class ServiceCollector(Collector):
                 refused.add_metric([name, cause], count)
             for quirk, count in stream.quirks.items():
                 quirks.add_metric([name, quirk], count)
-            drops.add_metric([name], views.drops(camera))
+            missed, given = views.drops_and_bytes(camera)
+            drops.add_metric([name], missed)
             cut.add_metric([name], stream.viewers_cut)
-            sent.add_metric([name], views.sent_bytes(camera))
+            sent.add_metric([name], given)
             connects.add_metric([name], camera.reader.connects)
             microphone = camera.sound.microphone
             chunks.add_metric([name], microphone.published)
@@ -180,8 +188,8 @@ class ServiceCollector(Collector):
         )
 
 
-def exposition(service: Service, cameras: Iterable[Camera]) -> bytes:
-    """The metrics of the server and these cameras, in Prometheus' text format."""
+def exposition(service: Service, cameras: Iterable[Camera], *, whole: bool = True) -> bytes:
+    """The metrics of these cameras, and of the server where ``whole``, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServiceCollector(service, cameras))
+    registry.register(ServiceCollector(service, cameras, whole=whole))
     return generate_latest(registry)

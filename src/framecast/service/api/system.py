@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -43,7 +43,7 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
     async def metrics(call: Call) -> web.StreamResponse:
         exposition = await asyncio.get_running_loop().run_in_executor(None, _import_exposition)
         return web.Response(
-            body=exposition(service, watchable(service, call.grant, call.peer)),
+            body=exposition(service, watchable(service, call.grant, call.peer), whole=call.grant.cameras is None),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
@@ -71,16 +71,17 @@ def watchable(service: Service, grant: Grant, peer: str) -> list[Camera]:
 
 
 def overview(service: Service, grant: Grant, peer: str) -> dict[str, Any]:
-    """Numbers of the server and of the cameras that the caller may watch."""
-    cameras = watchable(service, grant, peer)
+    """Numbers of the cameras that the caller may watch, and of the server where these are all there are and will be."""
+    cameras, whole = watchable(service, grant, peer), grant.cameras is None
+    budget = service.cameras.budget
     return {
         "version": __version__,
         "uptime_s": round((service.clock.now_ns() - service.started_ns) / 1e9, 1),
         "active_broadcasters": sum(camera.stream.state in SENDING for camera in cameras),
         "clients": sum(len(camera.stream.viewers) for camera in cameras),
-        "encodes": service.encodes(),
-        "scans": {"covered": service.cameras.budget.covered, "passed": service.cameras.budget.passed},
-        "process": process(),
+        "encodes": service.encodes() if whole else None,
+        "scans": {"covered": budget.covered, "passed": budget.passed} if whole else None,
+        "process": process() if whole else None,
         "cameras": {camera.camera_id: views.numbers(camera) for camera in cameras},
     }
 
@@ -90,7 +91,7 @@ def process() -> dict[str, Any]:
     return {**usage.process(), "tasks": len(asyncio.all_tasks())}
 
 
-def _import_exposition() -> Callable[[Service, Iterable[Camera]], bytes]:
+def _import_exposition() -> Callable[..., bytes]:
     # Imported when first asked for, and not on the loop: it takes 60 ms.
     from framecast.service.api.metrics import exposition
 

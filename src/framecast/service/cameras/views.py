@@ -18,6 +18,7 @@ Json = dict[str, Any]
 def camera(item: Camera) -> Json:
     """A camera, whole; `docs/protocol.md` lists the fields."""
     stream, config, reader = item.stream, item.config, item.reader
+    missed, given = drops_and_bytes(item)
     return {
         "id": item.camera_id,
         "number": stream.number,
@@ -46,8 +47,8 @@ def camera(item: Camera) -> Json:
             "bytes": stream.meter.bytes,
             "refused": dict(stream.refused),
             "quirks": dict(stream.quirks),
-            "drops": drops(item),
-            "sent_bytes": sent_bytes(item),
+            "drops": missed,
+            "sent_bytes": given,
             "viewers_cut": stream.viewers_cut,
             "overruns": item.output.overruns,
         },
@@ -121,6 +122,7 @@ def numbers(item: Camera) -> Json:
     """What changes all the time, for dashboards once a second."""
     stream = item.stream
     shown = video(item) or {}
+    missed, given = drops_and_bytes(item)
     return {
         "state": stream.state.value,
         "reason": stream.reason,
@@ -134,8 +136,8 @@ def numbers(item: Camera) -> Json:
         "age_s": shown.get("age_s"),
         "frames": stream.published,
         "refused": sum(stream.refused.values()),
-        "drops": drops(item),
-        "sent_bytes": sent_bytes(item),
+        "drops": missed,
+        "sent_bytes": given,
         "overruns": item.output.overruns,
         "reconnects": max(0, item.reader.connects - 1),
         "latency_ms": latency_ms(item),
@@ -153,12 +155,17 @@ def latency_ms(item: Camera) -> Json:
 
 def drops(item: Camera) -> int:
     """Frames that viewers missed because they were behind, those of viewers long gone included."""
-    return item.stream.drops + sum(each.drops for each in item.stream.viewers.values())
+    return drops_and_bytes(item)[0]
 
 
-def sent_bytes(item: Camera) -> int:
-    """What viewers were given, those long gone included."""
-    return item.stream.sent_bytes + sum(each.bytes for each in item.stream.viewers.values())
+def drops_and_bytes(item: Camera) -> tuple[int, int]:
+    """The same, and what viewers were given: adding up what a viewer got is done once for both."""
+    missed, given = item.stream.drops, item.stream.sent_bytes
+    for viewer in item.stream.viewers.values():
+        viewer_drops, viewer_bytes = viewer.drops_and_bytes
+        missed += viewer_drops
+        given += viewer_bytes
+    return missed, given
 
 
 def reader(viewer: Viewer, *, named: bool = True) -> Json:
