@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,7 @@ from framecast.mock.device import FakeDevice
 from framecast.service.operations import history as module
 from framecast.service.operations.history import MOST_POINTS, STEPS_MINUTES, Account, History, step_for
 from framecast.service.store.database import FILE_NAME
-from framecast.service.store.history import HistoryStore
+from framecast.service.store.history import HistoryStore, Past, Row
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import mjpeg
 
@@ -136,6 +138,75 @@ async def test_without_a_file_an_hour_stays_in_memory(server: Server) -> None:
     assert len(points(answer)) == 61
     with closing(sqlite3.connect(server.folder / "data" / FILE_NAME)) as connection:
         assert connection.execute("SELECT count(*) FROM history").fetchone() == (0,)
+
+
+class SlowStore(HistoryStore):
+    """One on a slow disk, on which threads wait until they are let go."""
+
+    def __init__(self, like: HistoryStore) -> None:
+        super().__init__(like._database, like._path.parent)
+        self.reading, self.writing = threading.Event(), threading.Event()
+        self.go_on = threading.Event()
+
+    def look(self) -> Past:
+        return _SlowPast(super().look()._connection, self)
+
+    def keep(self, *args: Any, **options: Any) -> None:
+        self.writing.set()
+        super().keep(*args, **options)
+
+
+class _SlowPast(Past):
+    def __init__(self, connection: sqlite3.Connection, store: SlowStore) -> None:
+        super().__init__(connection)
+        self._store = store
+
+    def read(self, *args: Any, **options: Any) -> list[Row]:
+        self._store.reading.set()
+        assert self._store.go_on.wait(30)
+        return super().read(*args, **options)
+
+
+async def test_reading_holds_up_no_writing_and_sees_nothing_twice(server: Server) -> None:
+    wall = Wall()
+    history = watch_over(server, wall)
+    await server.push(jpeg(1))
+    wall.now_s += 60
+    assert history.look()
+    slow = history._store = SlowStore(history._store)
+    reading = asyncio.create_task(history.read(["cam"], hours=1))
+    await until(slow.reading.is_set)
+    await server.push(jpeg(2))
+    wall.now_s += 60
+    history.look()
+    await history.keep()
+    assert not history._waiting, "kept while somebody read"
+    slow.go_on.set()
+    _, rows = await reading
+    assert sum(row.frames for row in rows["cam"]) == 1
+    _, rows = await history.read(["cam"], hours=1)
+    assert sum(row.frames for row in rows["cam"]) == 2
+
+
+async def test_the_end_does_not_wait_for_a_slow_disk(
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_S", 0.05)
+    history = watch_over(server, Wall())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(30)
+
+    blocked = asyncio.create_task(server.service.blocking(hold))  # somebody else has the file
+    try:
+        await until(begun.is_set)
+        await history.close()
+        assert "is not kept" in caplog.text
+    finally:
+        go_on.set()
+        await blocked
 
 
 async def test_what_cannot_be_kept_waits(server: Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,8 @@ WAITING_MINUTES = 60
 """Minutes that may wait in memory for the disk; the oldest go."""
 SWEEP_MINUTES = 60
 """How often cameras that are there no more are forgotten, too."""
+CLOSE_S = 2.0
+"""What the disk may take at the end."""
 MOST_SAMPLES = 4096
 """Of a camera's latency in one minute; beyond, every other one goes."""
 MOST_POINTS = 360
@@ -55,13 +57,8 @@ class Counters:
     def of(cls, camera: Camera) -> Counters:
         """As they are now."""
         stream = camera.stream
-        return cls(
-            stream.published,
-            stream.meter.bytes,
-            views.sent_bytes(camera),
-            views.drops(camera),
-            stream.refused.total(),
-        )
+        drops, sent_bytes = views.drops_and_bytes(camera)
+        return cls(stream.published, stream.meter.bytes, sent_bytes, drops, stream.refused.total())
 
 
 class Account:
@@ -206,6 +203,8 @@ class History:
         self._waiting: deque[list[Row]] = deque(maxlen=WAITING_MINUTES)
         self._gone: list[Row] = []
         self._keeping = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        """One at a time: whoever watches may ask for months of all cameras."""
         self._said = Quietly(600.0)
         cameras.on_added.append(self._begin)
         cameras.on_removed.append(self._end)
@@ -259,7 +258,11 @@ class History:
         self.look()
         self._waiting.append([*self._gone, *(account.close(self._minute) for account in self._accounts.values())])
         self._gone = []
-        await self.keep()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.keep()
+        except TimeoutError:
+            log.warning("the history of the last minute is not kept: the disk took longer than %g s", CLOSE_S)
 
     async def read(self, cameras: Sequence[str], *, hours: float, step: int = 0) -> tuple[int, dict[str, list[Row]]]:
         """What is known of these cameras.
@@ -277,13 +280,15 @@ class History:
         first_minute = int(self._now_s() // 60 - hours * 60) + 1
         step = step or step_for(hours)
         first_minute = first_minute // step * step
-        # One at a time, and not while something is written: that would be seen twice, or not at all.
-        async with self._keeping:
-            memory = self._in_memory(cameras, first_minute)
+        # Memory and file are looked at while nothing is written, which would be seen twice, or not at all. Reading it
+        # takes as long as it takes: the file is seen as it was.
+        async with self._reading:
+            async with self._keeping:
+                memory = self._in_memory(cameras, first_minute)
+                past = await asyncio.to_thread(self._store.look) if self.hours else None
             kept: list[Row] = []
-            if self.hours:
-                read = partial(self._store.read, cameras, first_minute=first_minute, step=step)
-                kept = await asyncio.to_thread(read)
+            if past is not None:
+                kept = await asyncio.to_thread(past.read, cameras, first_minute=first_minute, step=step)
         found: dict[str, list[Row]] = {camera: [] for camera in cameras}
         for row in (*kept, *memory):
             found[row.camera].append(row)

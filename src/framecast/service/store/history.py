@@ -101,6 +101,46 @@ class HistoryStore:
                     "DELETE FROM history WHERE camera = ? AND minute < ?", [(each, oldest_minute) for each in cameras]
                 )
 
+    def look(self) -> Past:
+        """All there is at this moment, to be read later; it has to be read, or closed.
+
+        Raises:
+            StateError: It can't be read.
+        """
+        try:
+            connection = sqlite3.connect(
+                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise StateError(f"the history can't be read: {error}") from error
+        past = Past(connection)
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM history LIMIT 1").fetchone()  # only now it is that moment
+        except sqlite3.Error as error:
+            past.close()
+            raise StateError(f"the history can't be read: {error}") from error
+        return past
+
+    def read(self, cameras: Sequence[str], *, first_minute: int, step: int) -> list[Row]:
+        """All there is now; see `Past.read`."""
+        return self.look().read(cameras, first_minute=first_minute, step=step)
+
+
+class Past:
+    """The table as it was at some moment, whatever is written meanwhile. Any thread may use it, one at a time.
+
+    Args:
+        connection: In a transaction; closed in the end.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.close()
+
     def read(self, cameras: Sequence[str], *, first_minute: int, step: int) -> list[Row]:
         """All there is of these cameras since ``first_minute``, in steps of so many minutes.
 
@@ -110,7 +150,7 @@ class HistoryStore:
             StateError: It can't be read.
         """
         try:
-            with closing(sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(self._connection) as connection:
                 found = [
                     row
                     for camera in cameras
