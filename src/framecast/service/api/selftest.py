@@ -7,6 +7,7 @@ those of their coming tell the rest.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from aiohttp import HttpVersion10, web
 
@@ -18,27 +19,27 @@ from framecast.service.service import Service
 
 LINES = 5
 PERIOD_S = 0.2
-MOST_AT_ONCE = 32
-"""Everybody may ask for it, and it takes a second of a connection."""
+MOST_AT_ONCE = 128
+MOST_OF_ONE = 8
+"""Everybody may ask for it, and it takes a second of a connection; nobody is to have all places."""
 
 
 def routes(service: Service) -> list[Route]:
     """The routes of this module."""
-    running = 0
+    running: Counter[str] = Counter()
 
     async def stream(call: Call) -> web.StreamResponse:
-        nonlocal running
         chunked = call.request.version > HttpVersion10
         response = web.StreamResponse(headers=mjpeg.HEADERS)
         if call.request.method == "HEAD":
             return response
-        if running >= MOST_AT_ONCE:
+        if running.total() >= MOST_AT_ONCE or running[call.peer] >= MOST_OF_ONE:
             raise ApiError(503, "busy", "Too many look at this at once; try again", headers={"Retry-After": "2"})
         if chunked:
             response.enable_chunked_encoding()
         else:
             response.force_close()
-        running += 1
+        running[call.peer] += 1
         try:
             await response.prepare(call.request)
             for number in range(1, LINES + 1):
@@ -46,7 +47,9 @@ def routes(service: Service) -> list[Route]:
                 if number < LINES:
                     await asyncio.sleep(PERIOD_S)
         finally:
-            running -= 1
+            running[call.peer] -= 1
+            if not running[call.peer]:
+                del running[call.peer]
         return response
 
     return [

@@ -9,6 +9,7 @@ times of their coming tell.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import time
 from dataclasses import asdict, dataclass
@@ -99,6 +100,8 @@ class SelfTest:
 
 
 async def _judge(response: aiohttp.ClientResponse, began_s: float) -> Result:
+    if response.status == 503 and await _is_busy(response):
+        return _result("unreachable", "too many look at this server in this way just now; try again")
     if response.status != 200:
         return _result(
             "elsewhere", f"the public address is answered by somebody else: {response.status} {response.reason or ''}"
@@ -117,6 +120,15 @@ async def _judge(response: aiohttp.ClientResponse, began_s: float) -> Result:
         words = "answers are held back on the way: players use the WebSocket instead, and MJPEG may stand still"
         return _result("buffered", words, first_ms, spread_ms)
     return _result("good", "pictures come through as they are sent", first_ms, spread_ms)
+
+
+async def _is_busy(response: aiohttp.ClientResponse) -> bool:
+    """Whether this server says that it has no place for one more."""
+    try:
+        answer = json.loads(await response.content.read(1000))
+        return bool(answer["error"]["code"] == "busy")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _result(verdict: Verdict, words: str, first_ms: int | None = None, spread_ms: int | None = None) -> Result:
