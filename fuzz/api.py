@@ -44,7 +44,7 @@ ALLOWED = {503, 504, 507}
 GROWTH_BYTES = 24 << 20
 WARM_ROUNDS = 2
 """So often all operations are asked for before what the server uses counts as its own: much is loaded at first use."""
-LOG_IN = {"/api/v1/session", "/api/v1/setup", "/api/v1/password"}
+LOG_IN = {"/api/v1/session", "/api/v1/setup", "/api/v1/setup/code", "/api/v1/password"}
 """Slowed down by address and account, whatever is configured."""
 READING = {"get", "head", "options"}
 NOT_THEIRS = {"operate", "own"}

@@ -25,6 +25,8 @@ from framecast.cli.control import Server as Control
 from framecast.service.access.rights import COOKIE
 
 CAMERAS = {"cam": "mock:?fps=10&size=160x120&audio=1", "push": "push:"}
+PINNED = "cam"
+"""The one that the command line names: the API can't remove it."""
 PASSWORD = "a few good words"  # noqa: S105 (it protects nothing)
 PEOPLE: dict[str, dict[str, Any]] = {
     "boss": {"role": "owner", "cameras": None},
@@ -63,13 +65,13 @@ class House:
         program.write_text("#!/bin/sh\nexec sleep 600\n")
         program.chmod(0o700)
         command = [sys.executable, "-m", "framecast", "serve", "--port", "0", "--data", str(folder / "data")]
-        for camera, url in CAMERAS.items():
-            command += ["--camera", f"{camera}={url}"]
+        command += ["--camera", f"{PINNED}={CAMERAS[PINNED]}"]
         environment = {
             **os.environ,
             "FRAMECAST_LIMITS_REQUESTS_PER_S": "0",
             "FRAMECAST_TUNNEL_CLOUDFLARED": str(program),
             "FRAMECAST_TUNNEL_STATUS_PORT": "0",
+            "FRAMECAST_COMPAT_DOORBELL": "push",
         }
         self.log = folder / "log"
         with self.log.open("wb") as log:
