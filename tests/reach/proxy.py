@@ -25,6 +25,8 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.support.ports import free_port
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = "localhost"
 START_S = 20.0
@@ -115,14 +117,6 @@ def certificate() -> Certificate:
         capture_output=True,
     )
     return made
-
-
-def free_port() -> int:
-    """A port that nobody has just now; programs that can't tell which one they took need it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:

@@ -17,15 +17,9 @@ from framecast.service.api import m5 as service_m5
 from framecast.service.config import CameraConfig
 from framecast.service.service import Service
 from tests.service.serving import Server, jpeg, serving, until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @asynccontextmanager

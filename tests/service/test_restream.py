@@ -17,16 +17,11 @@ from framecast.output.restream.restream import Restream
 from framecast.wire import amf, blockcode, rtmp
 from tests.core.fakes import Collector
 from tests.service.serving import Server, serving, until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
 MOCK = "mock:?fps=25&size=320x240&audio=1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Listener:

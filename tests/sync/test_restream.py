@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.service.serving import serving
-from tests.service.test_restream import Listener, free_port
+from tests.service.test_restream import Listener
 from tests.support.claps import watch
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -102,11 +102,3 @@ def certificate(folder: Path, name: str = NAME) -> tuple[dict[str, str], bytes]:
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files, authority.public_bytes(pem)
-
-
-def free_port() -> int:
-    """A port that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,7 +14,8 @@ from framecast.core.supervise import Backoff
 from framecast.service.tunnel.selftest import SelfTest
 from framecast.service.tunnel.tunnel import Phase, Tunnel
 from tests.service.serving import Server, serving, until
-from tests.service.tunnel.edge import NAME, Resolver, Standin, certificate, free_port
+from tests.service.tunnel.edge import NAME, Resolver, Standin, certificate
+from tests.support.ports import free_port
 
 URL = f"https://{NAME}"
 CLIENT = "203.0.113.7"

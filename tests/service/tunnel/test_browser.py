@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.service.tunnel.edge import NAME, Standin, certificate, free_port
+from tests.service.tunnel.edge import NAME, Standin, certificate
+from tests.support.ports import free_port
 from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, Process
 from tests.web.playing import place, shown
 

@@ -17,7 +17,8 @@ from framecast.cli import main
 from framecast.service.accounts import tokenapi
 from framecast.service.front import control
 from framecast.service.store.state import State
-from tests.service.tunnel.edge import NAME, Standin, free_port
+from tests.service.tunnel.edge import NAME, Standin
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

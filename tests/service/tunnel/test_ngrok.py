@@ -14,8 +14,9 @@ import pytest
 from framecast.service.tunnel.ngrok import Ngrok
 from framecast.service.tunnel.provider import TunnelError
 from tests.service.serving import until
-from tests.service.tunnel.edge import Report, free_port
+from tests.service.tunnel.edge import Report
 from tests.service.tunnel.ngrokservice import AUTH, BIND, CLIENT, UNBIND, URL, NgrokService, ngrok_service
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

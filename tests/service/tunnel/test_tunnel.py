@@ -22,8 +22,9 @@ from framecast.service.tunnel.entrance import Entrance, ProviderName
 from framecast.service.tunnel.selftest import SelfTest
 from framecast.service.tunnel.tunnel import Phase, Wish
 from tests.service.serving import jpeg, serving, until
-from tests.service.tunnel.edge import NAME, Resolver, free_port
+from tests.service.tunnel.edge import NAME, Resolver
 from tests.service.tunnel.exposed import CLIENT, URL, exposed
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
