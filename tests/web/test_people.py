@@ -267,6 +267,15 @@ def test_starts_a_tunnel_and_shows_its_address(start: Start, open_page: Open, tm
     assert code.evaluate("(image) => image.naturalWidth") > 0
     page.reload()
     expect(page.get_by_role("tab", name="Tunnel")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="People").click()
+    page.get_by_role("button", name="Invite somebody").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("ben")
+    page.get_by_role("button", name="Make the invitation").click()
+    page.get_by_role("heading", name="A link for ben").wait_for()
+    away, here = page.get_by_role("dialog").locator("fc-copy code").all_inner_texts()
+    assert away == here.replace(here.partition("/setup")[0], "https://cameras.invalid")
+    close(page)
+    page.get_by_role("tab", name="Tunnel").click()
     page.get_by_role("button", name="Stop").click()
     expect(panel).to_contain_text("No tunnel")
 
@@ -328,6 +337,7 @@ def test_a_link_shows_one_camera_until_its_maker_logs_out(server: Process, open_
     made.wait_for()
     link = made.inner_text()
     assert link.startswith(f"{server.url}/api/v1/cameras/door/snapshot.jpg?")
+    expect(page.locator("#panel-embed")).to_contain_text("which is this computer")
     stranger = open_page(link).page
     assert stranger.request.get(link).status == 200
     assert stranger.request.get(link.replace("/door/", "/yard/")).status == 401
@@ -344,12 +354,25 @@ def test_the_keyboard_stays_where_it_was_when_a_list_changes(server: Process, op
     expect(page.get_by_role("tab", name="Tokens")).to_be_focused()
     page.get_by_role("button", name="Create a token").focus()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_be_focused()
     page.keyboard.type("kitchen")
+    # A device sends to one camera, so none is chosen for it.
+    assert page.get_by_label("Only these").is_checked()
+    page.get_by_role("radio", name="Watch A program").check()
+    assert page.get_by_label("All cameras, those").is_checked()
+    page.get_by_role("radio", name="Send A device").check()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one camera")
+    page.get_by_role("dialog").get_by_label("door", exact=True).check()
+    page.get_by_role("radio", name="Operate").check()
+    assert page.get_by_label("Only these").is_checked(), "what somebody chose stays"
+    page.get_by_role("radio", name="Send A device").check()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="The token kitchen").wait_for()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Revoke: kitchen")).to_be_visible()
     expect(page.get_by_role("button", name="Create a token")).to_be_focused()
+    assert re.search(r"sends\s*·\s*door", entry(page, "kitchen"))
 
 
 def look_over(page: Page) -> None:

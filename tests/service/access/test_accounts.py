@@ -68,6 +68,7 @@ async def test_the_first_owner_comes_by_a_link_that_is_printed_once(
                 "role": "owner",
                 "accounts": True,
                 "setup": False,
+                "public_url": None,
             }
             assert await server.json("GET", "/api/v1/session", headers=headers) == answer
             await server.json("GET", "/api/v1/users", headers=headers)

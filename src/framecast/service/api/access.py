@@ -170,6 +170,7 @@ def _session(service: Service, grant: Grant) -> dict[str, Any]:
         "role": role_of(grant),
         "accounts": service.keyring.has_accounts,
         "setup": service.desk.waits_for_owner,
+        "public_url": service.tunnel.public_url if grant.has(Right.WATCH) else None,
     }
 
 

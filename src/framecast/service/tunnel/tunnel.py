@@ -145,6 +145,11 @@ class Tunnel:
         self._changing = asyncio.Lock()
 
     @property
+    def public_url(self) -> str | None:
+        """Where the server is found from everywhere, without a path; None while that leads nowhere."""
+        return self.status.url if self.status.state is Phase.ONLINE else None
+
+    @property
     def runs(self) -> bool:
         """Whether there is a tunnel, or is about to be one."""
         return self.status.state not in (Phase.OFF, Phase.FAILED)

@@ -1,7 +1,8 @@
 // A link to one camera's picture for some hours, for somebody or something without an account and a token.
 
-import { cameraApi, request, url } from "./api.js";
+import { cameraApi, request } from "./api.js";
 import { h, setText } from "./dom.js";
+import { addresses } from "./reach.js";
 import { apology } from "./words.js";
 
 const FORMS = [
@@ -32,7 +33,7 @@ export function linkMaker(camera) {
       // The server knows its paths without what a proxy puts before them.
       const path = `/${cameraApi(camera.id, form.value)}`;
       const link = await request("POST", "api/v1/links", { path, ttl_s: Number(life.value) });
-      made.replaceChildren(h("fc-copy", { label: "the link", text: new URL(link.url, url("")).href }));
+      made.replaceChildren(await addresses("the link", link.url));
     } catch (error) {
       setText(said, apology(error).replace("Nothing was changed.", "No link was made."));
     }

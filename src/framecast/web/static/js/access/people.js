@@ -1,10 +1,11 @@
 // People: who may log in, as what, and to which cameras.
 
 import { ask, field, fill, passwordField, showDialog } from "../ask.js";
-import { request, url } from "../api.js";
+import { request } from "../api.js";
 import { h } from "../dom.js";
 import { PASSWORD_HINT } from "../password.js";
 import { hasEntered, nameOf, whoAmI } from "../session.js";
+import { addresses } from "../reach.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
 import {
@@ -21,7 +22,6 @@ import {
   when,
 } from "./rows.js";
 
-const HERE_ONLY = /^(localhost|127\..*|\[::1\])$/;
 const ROLES = { owner: "Owner", viewer: "Viewer" };
 
 export class People {
@@ -222,7 +222,7 @@ function roleChoice(chosen) {
   return { input, element: h("div", { class: "field" }, h("label", { for: "person-role" }, "Role"), input) };
 }
 
-function showInvitation({ name, invite }) {
+async function showInvitation({ name, invite }) {
   showDialog(
     `A link for ${name}`,
     h(
@@ -233,14 +233,7 @@ function showInvitation({ name, invite }) {
         {},
         "Give it to them, and to nobody else: whoever opens it chooses the password and is logged in. It works once, for 72 hours, and is not shown again.",
       ),
-      h("fc-copy", { label: "the link", text: url(invite.replace(/^\//, "")).href }),
-      HERE_ONLY.test(location.hostname)
-        ? h(
-            "p",
-            { class: "quiet" },
-            `It begins with ${location.host}, which is this computer: on another one, put the address there by which that one reaches this server.`,
-          )
-        : null,
+      await addresses("the link", invite.replace(/^\//, "")),
     ),
   );
 }

@@ -93,7 +93,10 @@ export async function camerasThere() {
   }
 }
 
-/** Whether the same person is asked: boxes for the cameras, or none for all of them. Returns {element, value()}. */
+/**
+ * Boxes for the cameras, or none for all of them. Returns {element, value(), suggest(all)}: the last one chooses for
+ * whoever has not chosen himself.
+ */
 export function cameraChoice(cameras, chosen, legend = "Cameras") {
   const boxes = new Map(
     cameras.map(({ id }) => [id, h("input", { type: "checkbox", checked: chosen?.includes(id) ?? false })]),
@@ -111,9 +114,10 @@ export function cameraChoice(cameras, chosen, legend = "Cameras") {
   );
   const show = () => (list.hidden = !some.checked);
   show();
+  let touched = false;
   const element = h(
     "fieldset",
-    { class: "fieldset" },
+    { class: "fieldset", change: () => (touched = true) },
     h("legend", {}, legend),
     h("label", { class: "check" }, all, "All cameras, those to come too"),
     h("label", { class: "check" }, some, "Only these"),
@@ -121,6 +125,11 @@ export function cameraChoice(cameras, chosen, legend = "Cameras") {
   );
   return {
     element,
+    suggest: (everything) => {
+      if (touched) return;
+      (everything ? all : some).checked = true;
+      show();
+    },
     value: () => {
       const some = [...boxes].filter(([, box]) => box.checked).map(([id]) => id);
       if (all.checked) return null;

@@ -78,7 +78,8 @@ export class Tokens {
       "Of the device or program that gets it.",
     );
     const rights = RIGHTS.map(([right, title, text], index) => {
-      const input = h("input", { type: "radio", name: "token-right", value: right, checked: index === 0 });
+      const change = () => choice.suggest(right !== "publish");
+      const input = h("input", { type: "radio", name: "token-right", value: right, checked: index === 0, change });
       return {
         input,
         element: h(
@@ -89,7 +90,8 @@ export class Tokens {
         ),
       };
     });
-    const choice = cameraChoice(cameras, null);
+    // A device is one camera: what it may not send to, nobody can send to who takes it down from the wall.
+    const choice = cameraChoice(cameras, []);
     const made = await fill(
       "Create a token",
       [
