@@ -185,6 +185,7 @@ def test_address_in_use_is_told_with_the_setting_to_change(run: Run, monkeypatch
         status, out, err = run("serve", "--port", str(port))
         assert (status, out) == (2, "")
         assert f"--port: server.port = {port} can't be used: the address is in use" in err
+        assert "Traceback" not in err
         monkeypatch.setenv("FRAMECAST_SERVER_LISTEN", f"127.0.0.1:{port}")
         status, out, err = run("serve", "--port", "0")
         assert (status, out) == (2, "")

@@ -203,7 +203,7 @@ SCENES = st.builds(
 
 
 @given(st.lists(SCENES, min_size=15, max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_happens_everything_can_be_decoded(scenes: list[Scene]) -> None:
     stage = CodedStage()
     stage.fanout.most_waiting = 2

@@ -26,8 +26,9 @@ pytestmark = pytest.mark.anyio
 class Shell:
     """Where commands are given: a folder, and an environment without secrets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
+        self._capture = capture
         self.data = folder / "data"
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith("FRAMECAST_")}
         self.environment |= {
@@ -37,6 +38,11 @@ class Shell:
             "COLUMNS": "200",
         }
         self.environment.pop("NGROK_AUTHTOKEN", None)
+        for name in set(os.environ) - set(self.environment):
+            patch.delenv(name)
+        for name, text in self.environment.items():
+            patch.setenv(name, text)
+        patch.chdir(folder)
 
     async def begin(self, *words: str) -> asyncio.subprocess.Process:
         """Begin a command."""
@@ -47,11 +53,10 @@ class Shell:
         )
 
     async def run(self, *words: str) -> tuple[int | None, str, str]:
-        """Its exit status, and what it printed."""
-        process = await self.begin(*words)
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        return process.returncode, out.decode(), err.decode()
+        """A command that ends; its exit status, and what it printed."""
+        status = await asyncio.to_thread(main, list(words))
+        told = self._capture.readouterr()
+        return status, told.out, told.err
 
     @asynccontextmanager
     async def running(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -73,9 +78,9 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     Standin(tmp_path)
-    return Shell(tmp_path)
+    return Shell(tmp_path, monkeypatch, capsys)
 
 
 async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
@@ -128,8 +133,11 @@ async def test_without_a_server_one_is_started_with_it(shell: Shell) -> None:
 
 
 async def test_none_is_started_that_nobody_has_protected(shell: Shell) -> None:
-    status, out, err = await shell.run("tunnel", "start", "--provider", "cloudflare")
-    assert (status, out) == (2, "")
+    process = await shell.begin("tunnel", "start", "--provider", "cloudflare")
+    async with asyncio.timeout(60):
+        out, error = await process.communicate()
+    err = error.decode()
+    assert (process.returncode, out) == (2, b"")
     assert "--tunnel: tunnel.provider = 'cloudflare' can't be used: This server has neither accounts nor tokens" in err
     assert "Traceback" not in err
 
