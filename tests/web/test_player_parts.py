@@ -104,6 +104,35 @@ def test_a_path_that_fails_rests_longer_each_time(page: Page) -> None:
     assert said == ["best", "next", None, "best", "broken", None, "best", None, 19, "next", True, "best"]
 
 
+@pytest.mark.parametrize(("name", "left_s"), [("jpeg", 3.25), ("webrtc", 3.25), ("hls", 8.25)])
+def test_a_path_may_stand_still_as_long_as_is_its_way(page: Page, name: str, left_s: float) -> None:
+    """HLS gets two seconds at once, so one late segment is no reason to leave it."""
+    left = run(
+        page,
+        "director.js",
+        """const { PATHS } = await import(new URL("static/js/player/paths.js", location.href));
+        const { Chooser } = await import(new URL("static/js/player/chooser.js", location.href));
+        const path = { start() {}, stop() {}, tells: true, wish: {}, follows: [] };
+        const usual = globalThis.setInterval;
+        let nowMs = 0;
+        let tick;
+        performance.now = () => nowMs;
+        globalThis.setInterval = (act) => { tick = act; };
+        const director = new all.Director({
+          chooser: new Chooser(given, 20), make: () => path, wish: () => ({}), alive: () => true, fps: () => 15,
+          changed() {}, patience: PATHS,
+        });
+        director.start();
+        globalThis.setInterval = usual;
+        path.onframe();
+        while (director.name) { nowMs += 250; tick(); }
+        delete performance.now;
+        return nowMs / 1000;""",
+        name,
+    )
+    assert left == left_s
+
+
 @pytest.mark.parametrize("offset", [0, 1, 2**31, 2**32 - 1])
 @pytest.mark.parametrize("age_ms", [0, 40, 5_000])
 def test_an_rtp_stamp_tells_when_a_picture_was_taken(page: Page, offset: int, age_ms: int) -> None:

@@ -2,7 +2,7 @@
 //
 // Theory of operation. At most two paths run: the `current`, whose picture is shown, and a `candidate`, which becomes
 // the current with its first picture; only then is the other stopped. A path fails when it says so, when no new
-// picture comes for 3 s, or when its first one is not there in time; the clock for that runs only while the camera
+// picture comes for 3 s (more where its rhythm is slower), or when its first one is not there in time; the clock for that runs only while the camera
 // is live and the server answers, since nothing else is the path's fault. Then the best path that did not fail lately
 // follows (chooser.js), and the last picture stays until it shows one. While a lesser path runs, a better one is
 // tried whenever its rest is over.
@@ -34,7 +34,8 @@ export class Director {
    * @param options `chooser` (which path is next; it remembers longer than a director lives), `make(name, wish)` (a
    *   Path), `wish()` (what is asked for now: {quality, width, fps, sound}), `alive()` (whether a picture can be
    *   expected), `fps()` (the camera's rate), `changed(path, before)` (the current path is another one; either may be
-   *   null), `patience` ({name: seconds until the first picture}).
+   *   null), `patience` ({name: {patienceS, silentS}}: seconds until the first picture, and for which a picture may
+   *   stand still).
    */
   constructor({ chooser, make, wish, alive, fps, changed, patience }) {
     this.#make = make;
@@ -165,7 +166,8 @@ export class Director {
       if (!run) continue;
       run.silentS += passedS;
       run.goodS += passedS;
-      const allowedS = run === this.#candidate ? Math.max(limitS, this.#patience[run.name] ?? 0) : limitS;
+      const { patienceS = 0, silentS = 0 } = this.#patience[run.name] ?? {};
+      const allowedS = Math.max(limitS, run === this.#candidate ? patienceS : silentS);
       // A path that can't tell an unchanging scene from silence is never silent; it says itself when it broke off.
       if (run.silentS > allowedS && (run === this.#candidate || run.path.tells)) {
         const what = run === this.#candidate ? "No picture came" : "The picture stood still";

@@ -2,12 +2,12 @@
 // picture, and shows what that finds. What a visitor can do with it is in actions.js.
 
 import { setAttribute } from "../dom.js";
-import { renditionWidth } from "../layout.js";
 import { Playout } from "../playout.js";
 import { Actions } from "./actions.js";
 import { Chooser } from "./chooser.js";
 import { Controls } from "./controls.js";
 import { Director } from "./director.js";
+import { Fit } from "./fit.js";
 import { HELD } from "./held.js";
 import { choose, PATHS } from "./paths.js";
 import { Rates, summary } from "./rates.js";
@@ -20,7 +20,6 @@ import { PictureWindow } from "./window.js";
 const RENDER_MS = 500;
 // The longest that a timer waits, 24 days.
 const WHILE_HELD_MS = 2 ** 31 - 1;
-const RESIZE_MS = 150;
 const HELD_SAID_MS = 12_000;
 const REST_S = 20;
 // Pictures just below the fold are fetched before they are scrolled into view.
@@ -49,9 +48,10 @@ export class FramecastPlayer extends Actions {
   #timer = 0;
   #seen = false;
   #paused = false;
-  #widthPx = 0;
-  #askedPx = 0;
-  #resizing = 0;
+  #fit = new Fit(this, {
+    sourcePx: () => this.#watch?.camera?.video?.width ?? 0,
+    changed: () => this.#director?.refresh(),
+  });
   #observers = [];
 
   /** What is shown: "off", "paused", "connecting", "gone", "denied", "missing", or the camera's own state. */
@@ -82,10 +82,13 @@ export class FramecastPlayer extends Actions {
   connectedCallback() {
     this.#timer = setInterval(() => this.render(), RENDER_MS);
     // What happened between two calls comes as several entries, the newest last.
-    const seen = (entries) => this.#see(entries.at(-1).isIntersecting);
+    const seen = (entries) => {
+      this.#seen = entries.at(-1).isIntersecting;
+      this.run();
+    };
     const inView = new IntersectionObserver(seen, { rootMargin: AHEAD });
     inView.observe(this);
-    const sizes = new ResizeObserver(() => this.#resized());
+    const sizes = new ResizeObserver(() => this.#fit.look());
     sizes.observe(this);
     this.#observers = [inView, sizes];
     this.#dress();
@@ -193,13 +196,8 @@ export class FramecastPlayer extends Actions {
     const { video } = this.#watch?.camera ?? {};
     if (video) this.view.shape(video.width, video.height);
     this.#name();
-    this.#resized();
+    this.#fit.look();
     this.render();
-  }
-
-  #see(seen) {
-    this.#seen = seen;
-    this.run();
   }
 
   // --- running -------------------------------------------------------------------------------------------------
@@ -222,7 +220,7 @@ export class FramecastPlayer extends Actions {
       alive: () => watch.state === "live" || watch.state === "idle",
       fps: () => this.#fps,
       changed: (path) => this.#led(path),
-      patience: Object.fromEntries(Object.entries(PATHS).map(([name, { patienceS }]) => [name, patienceS])),
+      patience: PATHS,
     });
     this.#director.start();
   }
@@ -247,7 +245,7 @@ export class FramecastPlayer extends Actions {
   }
 
   #wish() {
-    const width = this.quality === "auto" ? this.#askedPx : 0;
+    const width = this.quality === "auto" ? this.#fit.askedPx : 0;
     const fps = Number(this.getAttribute("fps")) || 0;
     return Object.freeze({ quality: this.quality, width, fps, sound: this.hearing.on });
   }
@@ -267,23 +265,6 @@ export class FramecastPlayer extends Actions {
   refresh() {
     this.#director?.refresh();
     this.render();
-  }
-
-  /** Notes how large the picture is drawn: a small one is asked for smaller. */
-  #resized() {
-    clearTimeout(this.#resizing);
-    const settle = () => {
-      this.#widthPx = this.clientWidth;
-      const sourcePx = this.#watch?.camera?.video?.width ?? 0;
-      const shownPx = Math.round(this.#widthPx * devicePixelRatio);
-      // While the size is not known yet (no picture ever came), what was asked before stays.
-      const askedPx = sourcePx && shownPx ? renditionWidth(shownPx, sourcePx) : this.#askedPx;
-      if (askedPx === this.#askedPx) return;
-      this.#askedPx = askedPx;
-      this.#director?.refresh();
-    };
-    if (this.#widthPx) this.#resizing = setTimeout(settle, RESIZE_MS);
-    else settle();
   }
 
   // --- showing -------------------------------------------------------------------------------------------------

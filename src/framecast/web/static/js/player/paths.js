@@ -12,7 +12,10 @@ const need = (there, secure = false) => {
   return secure && !isSecureContext ? "It needs a secure page (HTTPS or localhost)." : "This browser has none.";
 };
 
-/** Of each path: its title, the class, why this browser can't ("" if it can), seconds until its first picture. */
+/**
+ * Of each path: its title, the class, why this browser can't ("" if it can), seconds until its first picture, and
+ * those for which it may stand still, where that is more than for any other.
+ */
 export const PATHS = {
   webcodecs: {
     title: "WebCodecs",
@@ -28,7 +31,8 @@ export const PATHS = {
   },
   mse: { title: "MSE", make: MsePath, missing: () => need(hasMediaSource), patienceS: 6 },
   jpeg: { title: "JPEG over WebSocket", make: JpegPath, missing: () => "", patienceS: 4 },
-  hls: { title: "HLS", make: HlsPath, missing: () => need(hasHls), patienceS: 12 },
+  // It gets two seconds at once: a segment that comes one late has the picture stand still for as long.
+  hls: { title: "HLS", make: HlsPath, missing: () => need(hasHls), patienceS: 12, silentS: 8 },
   img: { title: "MJPEG", make: ImgPath, missing: () => "", patienceS: 5 },
 };
 
