@@ -9,7 +9,7 @@ soak: SECONDS ?= 600
 fuzz: SECONDS ?= 60
 small: MINUTES ?= 60
 
-.PHONY: help install run test check dev system bench soak small fuzz fuzz-api
+.PHONY: help install run test check dev system browser bench soak small fuzz fuzz-api
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -27,7 +27,7 @@ dev:
 # What the tests run against: a browser, players, reverse proxies, and a compiler for the bench's own programs.
 # Debian starts nginx and Caddy once they are installed; tools/apt.sh stops them again, since the tests start their own.
 system:
-	@command -v chromium >/dev/null || tools/apt.sh chromium
+	@command -v chromium-headless-shell >/dev/null || tools/apt.sh chromium-headless-shell
 	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg
 	@command -v curl >/dev/null || tools/apt.sh curl
 	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || tools/apt.sh nginx-light
@@ -41,16 +41,21 @@ check: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# First all that share the machine well, two at a time; then those that hold real time, alone.
+# First all that share the machine well, two at a time, each in a half of the tests until it can take from the other's;
+# then those that hold real time, alone.
 test: check system
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
 	$(BIN)/pytest -m alone
 endif
 
-bench: dev system
+# The whole of it, as people have it.
+browser:
+	@command -v chromium >/dev/null || tools/apt.sh chromium
+
+bench: dev system browser
 	$(BIN)/python -m bench $(ARGS)
 
 soak: dev system

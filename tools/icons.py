@@ -6,11 +6,13 @@ the present drawing.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 STATIC = Path(__file__).parent.parent / "src" / "framecast" / "web" / "static"
 GROUND = "#14161a"
 FULL = 1.0
@@ -44,7 +46,7 @@ def main() -> None:
     folder = STATIC / "icons"
     folder.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for name, (side_px, part) in ICONS.items():
             (folder / name).write_bytes(draw(browser, side_px, part))
         browser.close()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+from tests.web.conftest import CHROMIUM
+
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,7 +48,7 @@ class Serving:
     def stop(self) -> None:
         """Ask it to stop, and see that it does well."""
         self.process.terminate()
-        assert self.process.wait(timeout=10) == 0
+        assert self.process.wait(timeout=60) == 0
         assert self.process.stdout is not None
         self.process.stdout.close()
 

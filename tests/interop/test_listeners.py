@@ -37,7 +37,11 @@ def run(*command: str) -> subprocess.CompletedProcess[bytes]:
 @pytest.mark.timeout(120)
 def test_every_player_hears_the_samples(serve: Any, chromium: Browser) -> None:
     url = serve("--camera", "cam=mock:?fps=10&size=64x64&audio=1").url
-    raw = Watching(lambda: run("curl", "-sN", "--max-time", "9", url + PCM).stdout)
+    curl = subprocess.Popen(["curl", "-sN", url + PCM], stdout=subprocess.PIPE)
+    assert curl.stdout is not None
+    # Before ffmpeg is begun, so that what it hears is among this; and until it has heard it all.
+    first = curl.stdout.read(1)
+    raw = Watching(lambda: first + curl.communicate(timeout=100)[0])
     decode = ("ffmpeg", "-nostdin", "-loglevel", "error", "-i", url + WAV, "-t", "3", "-f", "s16le", "-")
     decoded = Watching(lambda: run(*decode))
     probed = Watching(lambda: run("ffprobe", "-v", "error", "-of", "json", "-show_streams", url + WAV))
@@ -51,6 +55,7 @@ def test_every_player_hears_the_samples(serve: Any, chromium: Browser) -> None:
     (stream,) = json.loads(probed.finish(60).stdout)["streams"]
     assert (stream["codec_name"], stream["sample_rate"], stream["channels"]) == ("pcm_s16le", "16000", 1)
     samples = decoded.finish(60)
+    curl.terminate()
     assert samples.stderr == b""
     assert len(samples.stdout) == 3 * 32_000
     assert samples.stdout in raw.finish(60), "the WAV's samples are the raw ones"

@@ -30,7 +30,9 @@ SAMPLE_WALL = """
 async ([source]) => {
   const code = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
   window.seen = new Map();
+  window.looks = 0;
   setInterval(() => {
+    window.looks += 1;
     for (const tile of document.querySelectorAll("fc-tile")) {
       const {camera, player: {surface}} = tile;
       if (!surface) continue;
@@ -167,8 +169,11 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
 
     seen = wall_page.evaluate("() => [...window.seen.values()].map((ids) => ids.size)")
     assert len(seen) == WALL_CAMERAS
-    # Sampled every 100 ms, so most of the frames: enough to tell a wall that plays from one that stutters.
-    assert min(seen) >= 0.5 * FPS * MINUTE_S, seen
+    # Looked at every 100 ms, or as often as a busy machine comes to it, and mostly another frame is seen: enough to
+    # tell a wall that plays from one that stutters.
+    looks = min(wall_page.evaluate("() => window.looks"), FPS * MINUTE_S)
+    assert looks >= 0.1 * FPS * MINUTE_S
+    assert min(seen) >= 0.5 * looks, (seen, looks)
     assert complaints == []
 
 

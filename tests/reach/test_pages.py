@@ -14,10 +14,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from framecast.web import PAGES
 from tests.reach.proxy import Buffering, Proxy, certificate, nginx
-from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, Process
+from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, PATIENCE_MS, Process
 from tests.web.playing import place, shown
 
-PATIENCE_MS = 15_000
 HELD = "A proxy holds pictures back"
 
 
@@ -94,7 +93,7 @@ def picture_moves(page: Page) -> None:
 
 def path_of(page: Page, path: str) -> None:
     """Wait until the player uses this path."""
-    page.wait_for_function("(path) => window.player.stats?.path === path", arg=path, timeout=30_000)
+    page.wait_for_function("(path) => window.player.stats?.path === path", arg=path)
 
 
 def held_back(page: Page, root: str) -> bool:

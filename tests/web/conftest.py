@@ -6,16 +6,28 @@ fails the test that caused it, whatever else it was about.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
+"""The engine without the window around it, which costs more than most tests; where there is none, with it."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,9 +41,12 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-DESK = {"width": 1440, "height": 900}
-TABLET = {"width": 820, "height": 1180}
-PHONE = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+TABLET: ViewportSize = {"width": 820, "height": 1180}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+# What comes at all may come late on a busy machine; only a test that fails waits for so long.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 Start = Callable[..., "Process"]
 Open = Callable[..., "Watched"]
@@ -76,10 +91,20 @@ class Process:
             self._process.terminate()
         else:
             self._process.kill()
-        status = self._process.wait(timeout=10)
+        status = self._process.wait(timeout=60)
         assert self._process.stdout is not None
         self._process.stdout.close()
         assert not self._serves or status == 0, self._log.read_text()
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Process]:
+    """`framecast serve` in this folder: for tests that share it, since they change nothing."""
+    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), *options)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 class Watched:
@@ -161,14 +186,14 @@ def open_page(chromium: Browser) -> Iterator[Open]:
     def show(
         url: str,
         *,
-        size: dict[str, int] = DESK,
+        size: ViewportSize = DESK,
         expected: tuple[str, ...] = (),
         dark: bool = False,
         scale: float = 1,
         workers: bool = False,
     ) -> Watched:
         context = chromium.new_context(
-            viewport={"width": size["width"], "height": size["height"]},
+            viewport=size,
             color_scheme="dark" if dark else "light",
             has_touch=size is PHONE,
             device_scale_factor=scale,
@@ -178,7 +203,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
         contexts.append(context)
         watched = Watched(context, url, expected)
         opened.append(watched)
-        watched.page.set_default_timeout(15_000)
+        watched.page.set_default_timeout(PATIENCE_MS)
         watched.page.goto(url)
         return watched
 

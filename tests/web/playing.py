@@ -7,8 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.web.conftest import PATIENCE_MS
+
 BLOCKCODE = (Path(__file__).parent.parent / "support" / "blockcode.js").read_text()
-PATIENCE_MS = 15_000
 
 PLACE = """
 async ([root, attributes]) => {
@@ -40,6 +41,12 @@ async ([count, milliseconds]) => {
   return [...seen.values()];
 }
 """
+HINDER_WEBRTC = """
+async (seconds) => {
+  RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});
+  (await import(new URL("static/js/player/paths.js", document.baseURI))).PATHS.webrtc.patienceS = seconds;
+}
+"""
 
 
 def place(page: Page, url: str, **attributes: str) -> None:
@@ -64,3 +71,8 @@ def stats(page: Page) -> dict[str, Any]:
 def wait_path(page: Page, path: str) -> None:
     """Until this path plays."""
     page.wait_for_function("(path) => window.player.stats?.path === path", arg=path)
+
+
+def hinder_webrtc(page: Page, *, given_up_s: float) -> None:
+    """Let no WebRTC come to a picture; it is given up after so long, and not before any path is."""
+    page.evaluate(HINDER_WEBRTC, given_up_s)

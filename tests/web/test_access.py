@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import expect
 
+from framecast.service.accounts import tokenapi
+from framecast.service.store.state import State
 from tests.web.conftest import Open, Start
 from tests.web.looking import wait_live
 
@@ -16,21 +17,9 @@ REFUSED = ("401", "HTTP Authentication failed", "Unexpected response code", "403
 
 
 def make_token(data: Path, name: str, right: str) -> str:
-    """A token for the server with this data folder."""
-    command = [
-        sys.executable,
-        "-m",
-        "framecast",
-        "token",
-        "create",
-        name,
-        "--right",
-        right,
-        "--data",
-        str(data),
-        "--json",
-    ]
-    secret: str = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["secret"]
+    """A token for the server with this data folder, which has not begun yet."""
+    with State.open(data) as state:
+        secret: str = tokenapi.create(state.credentials, {"name": name, "rights": [right]})["secret"]
     return secret
 
 

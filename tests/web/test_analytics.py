@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,6 +15,7 @@ from tests.web.looking import FITS
 from tests.web.seeding import seed
 from tests.web.test_access import make_token
 
+SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 CAMERAS = ("--camera", "door=mock:?fps=20", "--camera", "yard=push:")
 
 
@@ -26,6 +27,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), *CAMERAS)
     yield process
     process.stop()
+
+
+@pytest.fixture(scope="module")
+def docs(server: Process, chromium: Browser) -> Iterator[Page]:
+    """Any page of the server; modules are imported from there."""
+    page = chromium.new_page()
+    page.goto(server.url + "/docs")
+    yield page
+    page.close()
 
 
 def drawn(page: Page, title: str) -> Any:
@@ -100,16 +110,17 @@ def test_pointing_marks_the_moment_in_all_plots(server: Process, open_page: Open
         expect(drawn(page, title).locator(".chart-cursor")).to_have_attribute("visibility", "visible")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_on_a_phone_nothing_sticks_out(server: Process, open_page: Open, dark: bool) -> None:
-    page = open_page(server.url + "/analytics", size=PHONE, dark=dark).page
+def test_on_a_phone_nothing_sticks_out(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/analytics", size=PHONE, dark=True).page
     drawn(page, "Traffic")
-    assert page.evaluate(FITS)
-    small = page.evaluate(
-        """() => [...document.querySelectorAll("main button, main label, main a")]
-          .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 44).length"""
-    )
-    assert small == 0, "all can be hit with a thumb"
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(FITS), scheme
+        small = page.evaluate(
+            """() => [...document.querySelectorAll("main button, main label, main a")]
+              .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 44).length"""
+        )
+        assert small == 0, f"all can be hit with a thumb, {scheme}"
 
 
 def test_a_young_server_says_that_nothing_is_known_yet(start: Start, open_page: Open) -> None:
@@ -184,17 +195,12 @@ def test_a_name_that_is_markup_is_text(start: Start, open_page: Open, tmp_path: 
 @pytest.mark.parametrize(
     ("value", "top"), [(0, 1), (0.3, 0.5), (1, 1), (3, 5), (24.9, 25), (25, 25), (26, 50), (19_300_000, 20_000_000)]
 )
-def test_scales_end_at_round_numbers(server: Process, chromium: Browser, value: float, top: float) -> None:
-    page = chromium.new_page()
-    page.goto(server.url + "/docs")
-    assert page.evaluate("async (v) => (await import('./static/js/timeaxis.js')).niceTop(v)", value) == top
-    page.close()
+def test_scales_end_at_round_numbers(docs: Page, value: float, top: float) -> None:
+    assert docs.evaluate("async (v) => (await import('./static/js/timeaxis.js')).niceTop(v)", value) == top
 
 
-def test_marks_stand_at_the_local_clocks_round_times(server: Process, chromium: Browser) -> None:
-    page = chromium.new_page()
-    page.goto(server.url + "/docs")
-    found = page.evaluate(
+def test_marks_stand_at_the_local_clocks_round_times(docs: Page) -> None:
+    found = docs.evaluate(
         """async () => {
           const { ticks, stretches, nearest } = await import('./static/js/timeaxis.js');
           const day = ticks(1000_000, 1000_000 + 86_400, 6, 5.5 * 3600);
@@ -203,7 +209,6 @@ def test_marks_stand_at_the_local_clocks_round_times(server: Process, chromium: 
         }"""
     )
     assert found == [6 * 3600, [0] * found[2], 4, [[0, 1], [2], [4]], 1]
-    page.close()
 
 
 def test_a_cameras_page_says_who_watches_it(start: Start, open_page: Open, tmp_path: Path) -> None:

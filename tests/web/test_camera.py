@@ -5,23 +5,34 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import PHONE, Open, Process, Start
+from tests.web.conftest import PHONE, Open, Process, Start, serving
 from tests.web.looking import wait_live, wait_moving
 from tests.web.test_access import REFUSED, make_token
 
 SYNTHETIC = "mock:?fps=10&size=640x480"
 
 
+CAMERAS = ("--camera", f"door={SYNTHETIC}", "--camera", "yard=mock:?fps=5&size=320x240")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Two synthetic cameras, shared by the tests that change nothing."""
+    with serving(tmp_path_factory.mktemp("camera"), *CAMERAS) as process:
+        yield process
+
+
 @pytest.fixture
-def server(start: Start) -> Process:
-    """Two synthetic cameras that a test may change."""
-    return start("serve", "--camera", f"door={SYNTHETIC}", "--camera", "yard=mock:?fps=5&size=320x240")
+def own(start: Start) -> Process:
+    """The same, for a test that changes them."""
+    return start("serve", *CAMERAS)
 
 
 def camera(page: Page, server: Process, name: str = "door") -> dict[str, Any]:
@@ -63,8 +74,8 @@ def test_saves_a_snapshot(server: Process, open_page: Open) -> None:
     assert Path(download.value.path()).read_bytes()[:2] == b"\xff\xd8"
 
 
-def test_renames_and_turns(server: Process, open_page: Open) -> None:
-    page = open_page(server.url + "/cameras/door").page
+def test_renames_and_turns(own: Process, open_page: Open) -> None:
+    page = open_page(own.url + "/cameras/door").page
     wait_open(page)
     page.get_by_role("tab", name="Settings").click()
     page.get_by_label("Name", exact=True).fill("Front door")
@@ -72,13 +83,13 @@ def test_renames_and_turns(server: Process, open_page: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Front door")
     page.get_by_label("Turn the picture").select_option("90")
     page.wait_for_function("() => document.getElementById('player').surface.width === 480")
-    described = camera(page, server)
+    described = camera(page, own)
     assert described["name"] == "Front door"
     assert described["transform"]["rotate"] == 90
 
 
-def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(server: Process, open_page: Open) -> None:
-    page = open_page(server.url + "/cameras/door").page
+def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(own: Process, open_page: Open) -> None:
+    page = open_page(own.url + "/cameras/door").page
     wait_open(page)
     page.get_by_role("tab", name="Settings").click()
     page.get_by_role("button", name="Edit masks").click()
@@ -92,7 +103,7 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(server: Process, 
     page.get_by_label("Height").fill("40")
     page.get_by_role("button", name="Save masks").click()
     page.get_by_text("Masks saved.").wait_for()
-    (mask,) = camera(page, server)["transform"]["masks"]
+    (mask,) = camera(page, own)["transform"]["masks"]
     assert mask == pytest.approx([0.26, 0.25, 0.5, 0.4], abs=0.01)
     middle = """() => {
       const copy = document.createElement('canvas');
@@ -105,12 +116,12 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(server: Process, 
     # Turned, the same part of the scene stays hidden.
     page.get_by_label("Mirror the picture").select_option("horizontal")
     page.get_by_text("Saved.", exact=True).wait_for()
-    (mirrored,) = camera(page, server)["transform"]["masks"]
+    (mirrored,) = camera(page, own)["transform"]["masks"]
     assert mirrored == pytest.approx([0.24, 0.25, 0.5, 0.4], abs=0.01)
 
 
-def test_restarts_the_reader_when_confirmed(server: Process, open_page: Open) -> None:
-    page = open_page(server.url + "/cameras/door").page
+def test_restarts_the_reader_when_confirmed(own: Process, open_page: Open) -> None:
+    page = open_page(own.url + "/cameras/door").page
     wait_open(page)
     page.keyboard.press("r")
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()

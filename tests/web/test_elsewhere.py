@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.web.conftest import Open, Process, Start
+from tests.web.conftest import PATIENCE_MS, Open, Process, Start, serving
 from tests.web.playing import place, shown, stats
 from tests.web.test_access import make_token
 
 SYNTHETIC = "mock:?fps=15&size=640x480&audio=1"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site() -> Iterator[ThreadingHTTPServer]:
     """Somebody else's site: answers every path with its attribute ``page``."""
 
@@ -45,26 +45,41 @@ def site() -> Iterator[ThreadingHTTPServer]:
     server.server_close()
 
 
-def serve(start: Start, folder: Path, config: str) -> Process:
-    """A server with one camera and this configuration."""
+def configured(folder: Path, config: str) -> list[str]:
+    """Options for a server with one camera and this configuration."""
     file = folder / "framecast.toml"
     file.write_text(f'{config}\n[cameras.door]\nurl = "{SYNTHETIC}"\nallow_query_key = true\n')
-    return start("serve", "--config", str(file), data=folder / "state")
+    return ["--config", str(file)]
+
+
+@pytest.fixture(scope="module")
+def guarded(site: ThreadingHTTPServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, str]]:
+    """A server that lets that site's pages in, and a token to watch with; nothing changes it."""
+    folder = tmp_path_factory.mktemp("guarded")
+    token = make_token(folder / "data", "page", "watch")
+    options = configured(folder, f"[server]\nallowed_origins = {json.dumps([address(site)])}")
+    with serving(folder, *options) as process:
+        yield process, token
+
+
+def address(site: ThreadingHTTPServer) -> str:
+    """Where somebody else's site is."""
+    return f"http://127.0.0.1:{site.server_port}"
 
 
 @pytest.mark.parametrize("path", ["webcodecs", "webrtc", "mse", "jpeg", "img"])
 def test_a_page_of_another_site_plays_with_a_token(
-    start: Start, site: ThreadingHTTPServer, chromium: Browser, tmp_path: Path, path: str
+    guarded: tuple[Process, str], site: ThreadingHTTPServer, chromium: Browser, path: str
 ) -> None:
-    token = make_token(tmp_path / "state", "page", "watch")
-    origin = f"http://127.0.0.1:{site.server_port}"
-    server = serve(start, tmp_path, f"[server]\nallowed_origins = {json.dumps([origin])}")
+    server, token = guarded
+    origin = address(site)
     site.page = (  # type: ignore[attr-defined]
         f'<!doctype html><script type="module" src="{server.url}/static/js/player.js"></script>'
         f'<framecast-player src="{server.url}" camera="door" key="{token}" path="{path}"></framecast-player>'
         "<script>window.player = document.querySelector('framecast-player')</script>"
     )
     page = chromium.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
     page.goto(origin)
@@ -78,23 +93,22 @@ def test_a_page_of_another_site_plays_with_a_token(
 
 
 def test_says_that_a_token_is_missing(
-    start: Start, site: ThreadingHTTPServer, chromium: Browser, tmp_path: Path
+    guarded: tuple[Process, str], site: ThreadingHTTPServer, chromium: Browser
 ) -> None:
-    make_token(tmp_path / "state", "other", "watch")
-    origin = f"http://127.0.0.1:{site.server_port}"
-    server = serve(start, tmp_path, f"[server]\nallowed_origins = {json.dumps([origin])}")
+    server, _ = guarded
     site.page = (  # type: ignore[attr-defined]
         f'<!doctype html><script type="module" src="{server.url}/static/js/player.js"></script>'
         f'<framecast-player src="{server.url}" camera="door"></framecast-player>'
     )
     page = chromium.new_page()
-    page.goto(origin)
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address(site))
     page.get_by_text("No permission").wait_for()
     page.close()
 
 
 def test_a_page_that_is_not_secure_plays_and_says_what_is_off(start: Start, open_page: Open, tmp_path: Path) -> None:
-    server = serve(start, tmp_path, '[server]\nallowed_hosts = ["camera.test"]')
+    server = start("serve", *configured(tmp_path, '[server]\nallowed_hosts = ["camera.test"]'))
     url = server.url.replace("127.0.0.1", "camera.test")
     page = open_page(url + "/docs").page
     assert not page.evaluate("() => isSecureContext")

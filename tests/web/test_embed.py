@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.conftest import Open, Process, Start
+from tests.web.conftest import Open, Process, serving
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.fixture
-def server(start: Start) -> Process:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A camera that everybody may watch."""
-    return start("serve", "--camera", "door=mock:?fps=5&size=320x240")
+    with serving(tmp_path_factory.mktemp("embed"), "--camera", "door=mock:?fps=5&size=320x240") as process:
+        yield process
 
 
 def test_has_every_address_that_the_readme_names(server: Process, open_page: Open) -> None:

@@ -17,7 +17,7 @@ from tests.web.looking import wait_moving
 
 def secure_port(url: str) -> int:
     """Where a server serves HTTPS."""
-    with urlopen(f"{url}/api/v1/system", timeout=10) as answer:
+    with urlopen(f"{url}/api/v1/system", timeout=60) as answer:
         return int(json.load(answer)["https"]["port"])
 
 

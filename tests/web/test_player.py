@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.web.conftest import Open, Process, Start, Watched
+from tests.web.conftest import PATIENCE_MS, Open, Process, Start, Watched, serving
 from tests.web.playing import place, shown, stats, wait_path
 
 SYNTHETIC = "mock:?fps=15&size=640x480&audio=1"
@@ -19,16 +21,16 @@ PATHS = ("webcodecs", "webrtc", "mse", "jpeg", "hls", "img")
 TIMED = ("webcodecs", "webrtc", "mse", "jpeg")
 FRAMES = 20
 INTERVAL_MS = 1000 / 15
+# What stands on the console when a server goes, and of a WebRTC session when another one comes, which knows it not.
+GONE = ("ERR_", "WebSocket", "status of 404")
 SOCKET = re.compile(r"/api/v1/ws$")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One synthetic camera with sound, shared by the tests that change nothing."""
-    folder = tmp_path_factory.mktemp("player")
-    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
-    yield process
-    process.stop()
+    with serving(tmp_path_factory.mktemp("player"), "--camera", f"door={SYNTHETIC}") as process:
+        yield process
 
 
 @pytest.fixture
@@ -41,6 +43,12 @@ def watched(server: Process, open_page: Open) -> Watched:
 def page(watched: Watched) -> Page:
     """The same, as the test drives it."""
     return watched.page
+
+
+def mostly_near(seen: list[dict[str, Any]]) -> bool:
+    """Whether what the player said of most pictures is when they were drawn, or the one before was."""
+    near = [abs(each["capturedMs"] - each["timeMs"]) < 1.5 * INTERVAL_MS for each in seen]
+    return sum(near) > len(near) / 2
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -57,8 +65,11 @@ def test_each_path_shows_the_moving_picture(server: Process, page: Page, path: s
     if path in TIMED:
         # It says of a picture when it was taken, and that is what stands in the picture, or in the one before: a
         # <video> is told of a picture after it can be seen.
-        near = [abs(each["capturedMs"] - each["timeMs"]) < 1.5 * INTERVAL_MS for each in seen[5:]]
-        assert sum(near) > len(near) / 2, seen
+        ends = time.monotonic() + PATIENCE_MS / 2000
+        while not mostly_near(seen[5:]):
+            # A busy machine tells of it later still: it comes to rest, and what is wrong stays so.
+            assert time.monotonic() < ends, seen
+            seen = shown(page, FRAMES)
         assert numbers["latencyMs"] > 0
 
 
@@ -152,26 +163,29 @@ def test_plays_where_no_socket_gets_through(server: Process, watched: Watched, p
     shown(page, 10)
 
 
-@pytest.mark.parametrize("path", ["webcodecs", "webrtc", "mse", "img"])
-def test_returns_when_the_server_does(start: Start, open_page: Open, tmp_path: Path, path: str) -> None:
+def test_each_path_returns_when_the_server_does(start: Start, open_page: Open, tmp_path: Path) -> None:
     first = start("serve", "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
-    watched = open_page(first.url + "/docs", expected=("ERR_", "WebSocket"))
-    page = watched.page
-    place(page, first.url, camera="door", path=path)
-    wait_path(page, path)
-    shown(page, 5)
+    pages = {}
+    for path in ("webcodecs", "webrtc", "mse", "img"):
+        page = pages[path] = open_page(first.url + "/docs", expected=GONE).page
+        place(page, first.url, camera="door", path=path)
+        wait_path(page, path)
+        shown(page, 5)
     first.stop()
-    page.locator("framecast-player[state=gone]").get_by_text("Last picture").wait_for()
+    for page in pages.values():
+        page.locator("framecast-player[state=gone]").get_by_text("Last picture").wait_for()
     start("serve", "--port", first.url.rsplit(":", 1)[1], "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
-    page.locator("framecast-player[state=live]").wait_for()
-    shown(page, 10)
+    for path, page in pages.items():
+        page.locator("framecast-player[state=live]").wait_for()
+        wait_path(page, path)
+        shown(page, 10)
 
 
 def test_a_visitor_talks_to_the_camera(server: Process, page: Page) -> None:
     place(page, server.url, camera="door", path="jpeg")
     wait_path(page, "jpeg")
     talk = page.get_by_role("button", name="Hold to talk")
-    with urllib.request.urlopen(f"{server.url}/api/v1/cameras/door/speaker", timeout=20) as speaker:
+    with urllib.request.urlopen(f"{server.url}/api/v1/cameras/door/speaker", timeout=60) as speaker:
         talk.hover()
         page.mouse.down()
         page.get_by_text("You are heard").wait_for()

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import PHONE, Open, Process
+from tests.web.conftest import PHONE, Open, Process, serving
 from tests.web.playing import place, wait_path
 
 SYNTHETIC = "mock:?fps=15&size=640x480&audio=1"
+# A bit longer than after the last that was done a bar rests.
+REST_MS = 3_500
 LABEL = "() => window.player.shadowRoot.activeElement?.getAttribute('aria-label') ?? null"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One synthetic camera with sound and a name."""
-    folder = tmp_path_factory.mktemp("bar")
-    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
-    yield process
-    process.stop()
+    with serving(tmp_path_factory.mktemp("bar"), "--camera", f"door={SYNTHETIC}") as process:
+        yield process
 
 
 @pytest.fixture
@@ -33,12 +33,16 @@ def page(server: Process, open_page: Open) -> Page:
 
 
 def test_a_bar_that_rests_keeps_the_focus(page: Page) -> None:
+    page.clock.install()
     page.locator("framecast-player").focus()
     page.keyboard.press("f")
     page.wait_for_function("() => document.fullscreenElement === window.player")
     page.get_by_role("button", name="Save a snapshot").click()
     frame = page.locator("framecast-player .player")
+    page.clock.run_for(REST_MS)
     expect(frame).to_have_class("player resting")
+    # It would rest again.
+    page.clock.pause_at(page.evaluate("() => Date.now() / 1000 + 1"))
     assert page.evaluate(LABEL) == "Save a snapshot"
     expect(page.locator("framecast-player .bar")).to_have_css("opacity", "0")
     page.keyboard.press("i")
@@ -47,14 +51,13 @@ def test_a_bar_that_rests_keeps_the_focus(page: Page) -> None:
 
 
 def test_a_bar_that_the_keyboard_is_in_does_not_rest(page: Page) -> None:
+    page.clock.install()
     page.locator("framecast-player").focus()
     page.keyboard.press("f")
     page.wait_for_function("() => document.fullscreenElement === window.player")
-    page.evaluate("() => { window.rested = 0; window.usual = setTimeout; }")
     page.keyboard.press("Tab")
     assert page.evaluate(LABEL) == "Sound"
-    # The rest is due 3 s after the last key.
-    page.evaluate("() => new Promise((done) => setTimeout(done, 3500))")
+    page.clock.run_for(REST_MS)
     expect(page.locator("framecast-player .player")).to_have_class("player")
 
 

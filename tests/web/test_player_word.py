@@ -12,13 +12,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process
-from tests.web.playing import place, stats, wait_path
+from tests.web.playing import hinder_webrtc, place, stats, wait_path
 
 SYNTHETIC = "mock:?fps=15&size=640x480"
 SCENE_INTERVAL_S = 0.1
 # Longer than the silence after which any other path is left.
 LONG_S = 4
-NO_WEBRTC = "() => { RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {}); }"
+# Longer than a test takes, so that nothing that failed is tried again meanwhile.
+NEVER_S = "300"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def unchanging(server: Process) -> Iterator[None]:
             address = f"{server.url}/api/v1/cameras/still/frames"
             headers = {"Content-Type": "image/jpeg"}
             body = jpeg[:2] + comment + jpeg[2:]
-            urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10).close()
+            urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=60).close()
 
     thread = threading.Thread(target=post)
     thread.start()
@@ -63,7 +64,7 @@ def unchanging(server: Process) -> Iterator[None]:
 
 
 def test_a_picture_that_stands_still_is_greyed_and_says_why(server: Process, page: Page) -> None:
-    place(page, server.url, camera="door", path="webcodecs")
+    place(page, server.url, camera="door", path="webcodecs", retry=NEVER_S)
     wait_path(page, "webcodecs")
     picture = page.locator("framecast-player .picture")
     expect(picture).not_to_have_class("picture not-live")
@@ -77,11 +78,14 @@ def test_a_picture_that_stands_still_is_greyed_and_says_why(server: Process, pag
 
 
 def test_a_path_that_only_goes_silent_is_greyed_while_the_next_is_tried(server: Process, page: Page) -> None:
-    place(page, server.url, camera="door", path="jpeg")
+    hinder_webrtc(page, given_up_s=int(NEVER_S))
+    place(page, server.url, camera="door", path="jpeg webrtc", retry=NEVER_S)
     wait_path(page, "jpeg")
     page.evaluate("() => (window.createImageBitmap = () => new Promise(() => {}))")
-    page.get_by_text("No new picture").wait_for()
-    expect(page.locator("framecast-player .picture")).to_have_class("picture not-live")
+    page.get_by_text("Trying WebRTC.").wait_for()
+    picture = page.locator("framecast-player .picture")
+    expect(picture).to_contain_text("No new picture")
+    expect(picture).to_have_class("picture not-live")
 
 
 def test_what_was_stopped_says_so(server: Process, page: Page) -> None:
@@ -106,8 +110,8 @@ def test_an_unchanging_scene_ends_no_img(server: Process, page: Page) -> None:
 
 
 def test_a_path_that_fails_is_not_tried_again_at_each_return_to_view(server: Process, page: Page) -> None:
-    page.evaluate(NO_WEBRTC)
-    place(page, server.url, camera="door", path="webrtc jpeg")
+    hinder_webrtc(page, given_up_s=0)
+    place(page, server.url, camera="door", path="webrtc jpeg", retry=NEVER_S)
     page.evaluate("() => (window.player.style.marginBottom = '6000px')")
     wait_path(page, "jpeg")
     # A WebRTC that is being tried beside it would say so.

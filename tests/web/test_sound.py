@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.conftest import Open, Process, Watched
-from tests.web.playing import place, wait_path
+from tests.web.conftest import Open, Process, Watched, serving
+from tests.web.playing import hinder_webrtc, place, wait_path
 
 SYNTHETIC = "mock:?fps=15&size=320x240&audio=1"
 HEAR = "() => window.player.addEventListener('level', ({ detail }) => (window.level = detail.level))"
-NO_ANSWER = "() => { RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {}); }"
 # A player whose page unmutes it as soon as it shows pictures, and tells what came of it.
 BY_ITSELF = """
 addEventListener("load", async () => {
@@ -26,6 +25,9 @@ addEventListener("load", async () => {
   player.style.width = "640px";
   document.body.prepend(player);
   const heard = [];
+  const told = [];
+  const message = player.shadowRoot.querySelector(".said");
+  new MutationObserver(() => told.push(message.textContent)).observe(message, { childList: true });
   let quick = 0;
   player.addEventListener("pathchange", () => player.surface && setTimeout(() => (player.muted = false), 500),
     { once: true });
@@ -34,7 +36,7 @@ addEventListener("load", async () => {
     quick = heard.length > 1 && detail.fps > 5 ? quick + 1 : 0;
     if (quick !== 2) return;
     const { hasBeenActive: active } = navigator.userActivation;
-    const said = player.shadowRoot.querySelector(".said").textContent;
+    const said = told.filter(Boolean).join(" ");
     console.log(JSON.stringify({ active, heard, said, muted: player.muted, quiet: player.surface.muted ?? true }));
   });
 });
@@ -60,10 +62,8 @@ async () => {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One synthetic camera with sound."""
-    folder = tmp_path_factory.mktemp("sound")
-    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
-    yield process
-    process.stop()
+    with serving(tmp_path_factory.mktemp("sound"), "--camera", f"door={SYNTHETIC}") as process:
+        yield process
 
 
 @pytest.fixture
@@ -99,9 +99,11 @@ def test_sound_off_is_silent_at_once(server: Process, page: Page, path: str) -> 
 
 
 def test_sound_begins_while_a_better_path_is_tried(server: Process, page: Page) -> None:
-    page.evaluate(NO_ANSWER)
+    hinder_webrtc(page, given_up_s=0)
     place(page, server.url, camera="door", path="webrtc jpeg", retry="2")
     wait_path(page, "jpeg")
+    # It is tried for as long as this test takes.
+    hinder_webrtc(page, given_up_s=300)
     page.evaluate(HEAR)
     page.wait_for_function("() => window.player.stats.trying === 'WebRTC'")
     page.locator("[part~=sound]").click()

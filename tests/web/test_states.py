@@ -24,7 +24,7 @@ def test_a_camera_that_another_program_watches(start: Start, open_page: Open, bu
     for address in ("/cameras/door", "/"):
         page.goto(server.url + address)
         why = page.locator("framecast-player .note-why")
-        expect(why).to_contain_text("said nothing", timeout=20_000)
+        expect(why).to_contain_text("said nothing")
         expect(why).to_contain_text("Mostly another program is watching, and the camera serves one at a time")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import Open, Process
+from tests.web.conftest import Open, Process, serving
 from tests.web.playing import place, wait_path
 
 SYNTHETIC = "mock:?fps=10&size=320x240"
@@ -32,10 +32,8 @@ CLOSED = "() => window.tracks.length > 0 && window.tracks.every((track) => track
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One synthetic camera; no device listens to it."""
-    folder = tmp_path_factory.mktemp("talking")
-    process = Process(folder, "serve", "--port", "0", "--data", str(folder / "data"), "--camera", f"door={SYNTHETIC}")
-    yield process
-    process.stop()
+    with serving(tmp_path_factory.mktemp("talking"), "--camera", f"door={SYNTHETIC}") as process:
+        yield process
 
 
 @pytest.fixture
@@ -142,7 +140,7 @@ def test_says_whether_anybody_hears(server: Process, page: Page) -> None:
     page.evaluate("() => window.player.startTalking()")
     page.get_by_text("No device is listening.").wait_for()
     expect(talk).to_have_class(re.compile("unheard"))
-    with urllib.request.urlopen(f"{server.url}/api/v1/cameras/door/speaker", timeout=20):
+    with urllib.request.urlopen(f"{server.url}/api/v1/cameras/door/speaker", timeout=60):
         page.get_by_text("You are heard").wait_for()
         expect(talk).not_to_have_class(re.compile("unheard"))
     page.get_by_text("No device is listening.").wait_for()

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from framecast.wire import blockcode
 from framecast.wire.blockcode import Code
+from tests.web.conftest import CHROMIUM
 
 FRAME_ID = 123_456_789_012
 TIME_US = 1_790_000_000_123_456
@@ -122,7 +123,7 @@ def test_one_wrong_cell_is_noticed(bit: int) -> None:
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
         )
         yield browser

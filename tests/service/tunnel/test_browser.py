@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.service.tunnel.edge import NAME, Standin, certificate
 from tests.support.ports import free_port
-from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, Process
+from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, PATIENCE_MS, Process
 from tests.web.playing import place, shown
 
 URL = f"https://{NAME}"
@@ -68,7 +68,7 @@ def visiting(port: int, secret: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*arguments, names])
         page = browser.new_context(viewport=DESK, ignore_https_errors=True).new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(URL + "/docs")
         log_in = (
             """(key) => fetch("api/v1/session", {method: "POST", body: JSON.stringify({key})}).then((a) => a.status)"""
@@ -106,7 +106,7 @@ def test_what_holds_pictures_back_is_said_and_gone_around(tmp_path: Path, monkey
                 assert not any("selftest" in url for url in looked)
                 page.goto(URL + "/docs")
                 place(page, URL, camera="cam", path="img")
-                page.wait_for_function("() => window.player.stats?.path === 'jpeg'", timeout=30_000)
+                page.wait_for_function("() => window.player.stats?.path === 'jpeg'")
                 first, second = shown(page, 2)
                 assert first["frame"] != second["frame"]
         finally:
