@@ -181,10 +181,18 @@ async def _serve(configuration: Configuration, demonstration: Demonstration | No
                 assets=web.load(),
                 encodes=lambda: parts.encodes,
             )
+            budget = service.cameras.budget
+            budget.hold()
+
+            async def warm_up() -> None:
+                try:
+                    await _warm_up(parts)
+                finally:
+                    budget.release()
 
             def ready(listeners: Listeners) -> None:
                 announce(service, listeners)
-                supervisor.spawn("warm-up", _warm_up(parts))
+                supervisor.spawn("warm-up", warm_up())
                 if demonstration is not None:
                     demonstration.start(listeners.addresses[0].port, supervisor)
 

@@ -124,6 +124,17 @@ def test_whether_scans_are_decoded_is_a_choice(stream: Stream, verify: Verify, p
     assert (Gate(stream, verify=verify).check(frame("corrupt")) is not None) is passes
 
 
+def test_while_what_decodes_is_imported_pictures_pass_on_their_markers(stream: Stream) -> None:
+    budget = ScanBudget()
+    gate = Gate(stream, budget=budget)
+    broken = frame("corrupt")
+    budget.hold()
+    assert gate.check(broken) is not None
+    budget.release()
+    assert gate.check(broken) is None
+    assert (budget.covered, budget.passed) == (1, 1)
+
+
 def test_large_progressive_pictures_are_not_decoded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     budget = ScanBudget()
     gate = Gate(stream, budget=budget)

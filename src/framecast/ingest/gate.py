@@ -8,6 +8,7 @@ on its markers. Between the two stands the bound on pictures a second: what come
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class ScanBudget:
             self.passed += 1
             return None
         return now
+
+    def hold(self) -> None:
+        """Let pictures pass on their markers until `release`: the loop would wait for what decodes, which is imported."""
+        self._left_s = -math.inf
+
+    def release(self) -> None:
+        """Begin anew, with all that can be saved up."""
+        self._left_s, self._filled_at = self._burst_s, self._now()
 
     def end(self, began: float) -> None:
         """Charge what the scan took."""

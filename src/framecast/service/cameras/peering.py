@@ -212,13 +212,12 @@ class Peering:
         async with self._loading:
             if self._library is None:
                 try:
-                    library = await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
+                    library, self._identity = await asyncio.to_thread(_library)
                 except (ImportError, OSError) as error:
                     log.warning("WebRTC can't be had: %s", error)
                     raise ApiError(
                         501, "webrtc_missing", "WebRTC needs further packages here: pip install 'framecast[webrtc]'"
                     ) from None
-                self._identity = library.Identity()
                 self._options = self._ice_options(library)
                 self._library = library
         return self._library
@@ -239,3 +238,9 @@ class Peering:
             ports=settings.ports,
             consent_interval_s=self.consent_interval_s,
         )
+
+
+def _library() -> tuple[Any, Identity]:
+    """The libraries, and the certificate, whose making imports more of them and takes a while."""
+    library = importlib.import_module("framecast.output.webrtc.icedtls")
+    return library, library.Identity()
