@@ -13,7 +13,6 @@ from aiohttp import web
 from framecast import __version__
 from framecast.core.stream import State
 from framecast.service.access.rights import Grant, Right
-from framecast.service.api import openapi
 from framecast.service.cameras import views
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError
@@ -49,6 +48,8 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
 
     @cache
     def document() -> bytes:  # some milliseconds, and everybody may ask
+        from framecast.service.api import openapi  # seldom wanted, and some milliseconds to import
+
         return json.dumps(openapi.document([*others, *table]), separators=(",", ":")).encode()
 
     async def reference(call: Call) -> web.StreamResponse:
