@@ -59,7 +59,7 @@ class ScanBudget:
         return now
 
     def hold(self) -> None:
-        """Let pictures pass on their markers until `release`: the loop would wait for what decodes, which is imported."""
+        """Let pictures pass on their markers until `release`: what decodes is being imported, for long."""
         self._left_s = -math.inf
 
     def release(self) -> None:
