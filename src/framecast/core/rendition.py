@@ -69,6 +69,11 @@ class Rendition:
         return self == Rendition(self.codec)
 
     @property
+    def is_free(self) -> bool:
+        """Whether it does not count among those there may be: one of each is enough for any number of viewers."""
+        return self.is_sound or self == H264
+
+    @property
     def name(self) -> str:
         """Short name for logs, metrics and statistics: ``video``, ``video/320/q70``."""
         parts = ["video" if self.codec == "mjpeg" else self.codec]

@@ -261,11 +261,11 @@ class Stream:
         """
         if rendition.is_source or rendition in self._derived:
             return
-        if _is_free(rendition) and self._make_worker is not None:
+        if rendition.is_free and self._make_worker is not None:
             return
         if self._make_worker is None:
             raise LimitReached("this camera's pictures can't be changed here", 0)
-        watched = [each.name for each, worked in self._derived.items() if worked.out.wanted and not _is_free(each)]
+        watched = [each.name for each, worked in self._derived.items() if worked.out.wanted and not each.is_free]
         if len(watched) >= MOST_RENDITIONS:
             raise LimitReached(
                 f"{MOST_RENDITIONS} different sizes and qualities of this camera are being watched already; "
@@ -389,11 +389,6 @@ class Stream:
         worked = self._derived.pop(rendition, None)
         if worked is not None:
             worked.close()
-
-
-def _is_free(rendition: Rendition) -> bool:
-    """Whether it does not count among the renditions there may be: one of each is enough for any number of viewers."""
-    return rendition.is_sound or rendition == H264
 
 
 def _track_of(rendition: Rendition) -> Track:
