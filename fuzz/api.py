@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -165,6 +166,17 @@ class Client:
         if not refused and case.operation.method.lower() not in READING:
             self._changed = True
 
+    def _compare(self, label: str, case: Case, prepared: requests.PreparedRequest, said: Any) -> None:
+        """Hold an answer against its schema."""
+        for code, one in case.operation.definition.raw["responses"].items():
+            schema = one.get("content", {}).get("application/json", {}).get("schema", {})
+            if code.startswith("2"):
+                for error in jsonschema_rs.validator_for(schema).iter_errors(said):
+                    where = "/".join(str(each) for each in error.instance_path if isinstance(each, str))
+                    self._findings.add(
+                        f"{label} answers {where or 'something'} wrong: {error.message}"[:300], _text(prepared)
+                    )
+
     @contextlib.contextmanager
     def _from(self, path: str) -> Iterator[requests.Session]:
         """The session that this is to be asked in."""
@@ -199,6 +211,8 @@ class Client:
             }
             if named and not named & {kind, "*/*"}:
                 self._findings.add(f"{label} answers {kind}, and not one of {sorted(named)}", _text(prepared))
+            if kind == "application/json" and prepared.method != "HEAD":
+                self._compare(label, case, prepared, answer.json())
 
 
 def _text(prepared: requests.PreparedRequest) -> str:

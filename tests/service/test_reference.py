@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fuzz import api
 
-from framecast.service.api import openapi, schemas
+from framecast.service.api import answers, openapi, schemas
 from framecast.service.api.table import make_table
 from tests.service.serving import serving
 
@@ -47,6 +47,10 @@ async def test_says_what_each_request_holds_and_each_answer_is(tmp_path: Path) -
         assert bool(content) == bool(row.body)
         if "application/json" in content:
             assert (row.method, row.path) in schemas.BODIES, "a program that reads it can't make a request"
+        if "application/json" in answer.get("content", {}):
+            assert answer["content"]["application/json"]["schema"], row
+    every = {(row.method, row.path) for row in rows}
+    assert schemas.BODIES.keys() | answers.ANSWERS.keys() | schemas.MAKING <= every
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from typing import Any
 from framecast import __version__
 from framecast.service.access.rights import Right
 from framecast.service.api import schemas
+from framecast.service.api.answers import ANSWERS
 from framecast.service.api.sound import BODY as SOUND
 from framecast.service.config import CameraConfig
 from framecast.service.front.routing import Route
@@ -98,7 +99,7 @@ def _content(route: Route) -> dict[str, Any]:
     if route.answer == "file":
         return {"content": {"*/*": {"schema": {}}}}
     kind = _KIND.search(route.answer)
-    return {"content": {kind[0]: {"schema": {}}}} if kind else {}
+    return {"content": {kind[0]: {"schema": ANSWERS.get((route.method, route.path), {})}}} if kind else {}
 
 
 def _body(route: Route) -> dict[str, Any]:
