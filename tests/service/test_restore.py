@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -255,10 +257,42 @@ def test_who_restores_as_root_gives_away_what_is_in_the_folder_only(
         os.chown(data, 12345, 12345)
     given: list[tuple[Path, bool]] = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda path, *_, follow_symlinks=True: given.append((Path(path), follow_symlinks)))
+
+    def chown(path: str | int, *_: int, dir_fd: int | None = None, follow_symlinks: bool = True) -> None:
+        if isinstance(path, str):  # else it is open
+            given.append((Path(path), follow_symlinks))
+
+    monkeypatch.setattr(os, "chown", chown)
     restore.restore(file, data)
     assert any(path.name == "link" for path, _ in given)
     assert not any(follows for _, follows in given)
+
+
+@pytest.mark.parametrize("name", [RESTORING, f"{RESTORING}/new", KEPT])
+def test_a_link_put_there_after_the_look_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Somebody who may write to the folder exchanges what lies there in the moment before the moves."""
+    data, file, elsewhere = tmp_path / "data", tmp_path / "backup.zip", tmp_path / "elsewhere"
+    fill(data)
+    backup.write(data, file)
+    (elsewhere / "new").mkdir(parents=True)
+    (elsewhere / "new" / "theirs").write_text("x")
+    real = restore._plan
+
+    def exchange(plan: Path) -> dict[str, Any]:
+        found = real(plan)
+        if (data / name).exists():
+            (data / name).rename(tmp_path / "taken away")
+        (data / name).symlink_to(elsewhere / "new" if name.endswith("new") else elsewhere)
+        return found
+
+    monkeypatch.setattr(restore, "_plan", exchange)
+    with contextlib.suppress(StateError):
+        restore.restore(file, data)
+    assert [path.name for path in elsewhere.iterdir()] == ["new"]
+    assert [path.name for path in (elsewhere / "new").iterdir()] == ["theirs"]
+    assert not (data / "theirs").exists()
 
 
 def test_what_is_mounted_is_found_before_anything_moves() -> None:

@@ -8,6 +8,9 @@ where it was (``finish``). No state is opened between (``Database.open`` refuses
 
 Frame ids must not be given twice, and the backup does not know those given after it was made. So they go on at what a
 camera can have had since, at the most.
+
+Root restores into a folder that others write to. So folders on the way are opened once, through no link, and from then
+on spoken of by what is open: nothing put in their places meanwhile leads a move out of the folder.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import re
 import shutil
 import sqlite3
 import time
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +37,7 @@ from framecast.service.store.names import FILE_NAME, KEPT, NOT_OURS, READY, REST
 IDS_PER_S = 1000
 """More than any camera's pictures a second."""
 _SPARE_BYTES = 16 << 20
+_OPEN = Path("/proc/self/fd")
 _KEPT_NAME = re.compile(r"restore-\d{8}-\d{6}(?:-\d{1,4})?")
 
 
@@ -59,22 +65,22 @@ def restore(file: Path, folder: Path, *, now_s: float | None = None) -> Restored
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _see_that_nothing_leads_away(folder)
-        _finish(folder)
-        with backup.opened(file) as (archive, contents):
-            _see_that_it_fits(file, folder, contents)
-            stage = folder / RESTORING
-            try:
-                _prepare(stage)
-                backup.unpack(archive, contents, stage / "new")
-                _check_state(stage / "new" / FILE_NAME, contents, time.time() if now_s is None else now_s)
-                _belongs_to_owner_of(folder, stage)
-                _decide(folder, contents)
-            except BaseException:
-                if not (stage / READY).exists():
-                    shutil.rmtree(stage, ignore_errors=True)
-                raise
-        return Restored(contents, _finish(folder))
+        with _pinned(folder, follow=True) as here:
+            _see_that_nothing_leads_away(here, folder)
+            _finish(here, folder)
+            with backup.opened(file) as (archive, contents):
+                _see_that_it_fits(file, folder, contents)
+                is_ready = False
+                try:
+                    shutil.rmtree(here / RESTORING, ignore_errors=True)
+                    (here / RESTORING).mkdir(mode=0o700)
+                    with _pinned(here / RESTORING) as stage:
+                        is_ready = _prepare(here, stage, archive, contents, time.time() if now_s is None else now_s)
+                finally:
+                    if not is_ready:
+                        shutil.rmtree(here / RESTORING, ignore_errors=True)
+            kept = _finish(here, folder)
+        return Restored(contents, kept)
     except OSError as error:
         raise StateError(f"the backup can't be brought back: {error}") from error
 
@@ -117,11 +123,36 @@ def mounts_below(folder: Path) -> list[Path]:
     return [Path(place) for place in places if folder in Path(place).parents]
 
 
-def _see_that_nothing_leads_away(folder: Path) -> None:
-    """Root restores into a folder that others write to: nothing they put there may lead it out of it."""
-    for path in (folder / KEPT, folder / RESTORING, folder / RESTORING / "new"):
+@contextlib.contextmanager
+def _pinned(path: Path, shown: Path | None = None, *, follow: bool = False) -> Iterator[Path]:
+    """A folder by a way to it that stays, whatever takes its place; ``path`` itself where the system has none.
+
+    Args:
+        shown: What to call it in messages.
+        follow: Whether a link may lead to it.
+
+    Raises:
+        StateError: It is no folder.
+    """
+    if not hasattr(os, "O_DIRECTORY") or not _OPEN.is_dir():
+        yield path
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW))
+    except (NotADirectoryError, FileNotFoundError):  # a link is none, either
+        raise StateError(f"{shown or path} is no folder; take it away first") from None
+    try:
+        yield _OPEN / str(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _see_that_nothing_leads_away(here: Path, folder: Path) -> None:
+    """The plain look, before anything is begun."""
+    for name in (KEPT, RESTORING, f"{RESTORING}/new"):
+        path = here / name
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise StateError(f"{path} is no folder; take it away first")
+            raise StateError(f"{folder / name} is no folder; take it away first")
 
 
 def _plan(file: Path) -> dict[str, Any]:
@@ -135,10 +166,16 @@ def _plan(file: Path) -> dict[str, Any]:
     raise StateError(f"{file} was not written by a restore; take {file.parent} away first")
 
 
-def _prepare(stage: Path) -> None:
-    shutil.rmtree(stage, ignore_errors=True)
-    (stage / "new").mkdir(mode=0o700, parents=True)
-    stage.chmod(0o700)
+def _prepare(here: Path, stage: Path, archive: zipfile.ZipFile, contents: Contents, now_s: float) -> bool:
+    """Have all that is new beside the old, and decide for it; True, since there is no way back then."""
+    (stage / "new").mkdir(mode=0o700)
+    with _pinned(stage / "new") as new:
+        backup.unpack(archive, contents, new)
+        _check_state(new / FILE_NAME, contents, now_s)
+        backup.sync(new)
+    _belongs_to_owner_of(here, stage)
+    _decide(here, stage, contents)
+    return True
 
 
 def _check_state(path: Path, contents: Contents, now_s: float) -> None:
@@ -155,59 +192,74 @@ def _check_state(path: Path, contents: Contents, now_s: float) -> None:
         raise Misuse(f"the backup is damaged: its {FILE_NAME} is no good ({error}); nothing was changed") from None
 
 
-def _belongs_to_owner_of(folder: Path, stage: Path) -> None:
-    """Where root restores, what comes back belongs to whoever has the folder: that is who runs the server."""
+def _belongs_to_owner_of(folder: Path, place: Path) -> None:
+    """Where root restores, what comes back belongs to whoever has the folder: that is who runs the server.
+
+    What is inside first: as soon as a folder is theirs, they may put anything into it.
+    """
     owner = folder.stat()
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or owner.st_uid == 0:
         return
-    for place, folders, names in os.walk(stage):
-        for path in (place, *(os.path.join(place, name) for name in (*folders, *names))):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    top = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for _, folders, names, descriptor in os.fwalk(".", topdown=False, dir_fd=top):
+            for name in (*folders, *names):
+                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+        os.chown(top, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(top)
 
 
-def _decide(folder: Path, contents: Contents) -> None:
-    stage = folder / RESTORING
+def _decide(here: Path, stage: Path, contents: Contents) -> None:
     names = sorted({name.partition("/")[0] for name in contents.files})
     when = kept = time.strftime("restore-%Y%m%d-%H%M%S")
     number = 1
-    while (folder / KEPT / kept).exists():
+    while os.path.lexists(here / KEPT / kept):
         number += 1
         kept = f"{when}-{number}"
     part = stage / (READY + ".part")
-    with part.open("w") as file:
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"names": names, "whole": contents.whole, "kept": kept}, file)
         file.flush()
         os.fsync(file.fileno())
-    backup.sync(stage / "new")
     os.replace(part, stage / READY)
     backup.sync(stage)
 
 
-def _finish(folder: Path) -> Path | None:
+def _finish(here: Path, folder: Path) -> Path | None:
     """Make the moves that are left to make; where what was there lies, None when nothing was."""
-    stage = folder / RESTORING
-    if not (stage / READY).exists():
+    if not (here / RESTORING / READY).exists():
         return None
-    plan = _plan(stage / READY)
-    names, new, kept = set(plan["names"]), stage / "new", folder / KEPT / plan["kept"]
-    for path in (kept.parent, kept):
-        path.mkdir(mode=0o700, exist_ok=True)
-    for entry in list(folder.iterdir()):
+    with contextlib.ExitStack() as open_:
+        stage = open_.enter_context(_pinned(here / RESTORING, folder / RESTORING))
+        plan = _plan(stage / READY)
+        new = open_.enter_context(_pinned(stage / "new", folder / RESTORING / "new"))
+        (here / KEPT).mkdir(mode=0o700, exist_ok=True)
+        before = open_.enter_context(_pinned(here / KEPT, folder / KEPT))
+        (before / plan["kept"]).mkdir(mode=0o700, exist_ok=True)
+        kept = open_.enter_context(_pinned(before / plan["kept"], folder / KEPT / plan["kept"]))
+        _move(here, new, kept, plan)
+        backup.sync(here)
+        was_empty = not any(kept.iterdir())
+        _belongs_to_owner_of(here, before)
+        if was_empty:
+            (before / plan["kept"]).rmdir()
+            with contextlib.suppress(OSError):
+                (here / KEPT).rmdir()
+        (stage / READY).unlink()  # before the rest: without what it tells of, nobody could go on by it
+        backup.sync(stage)
+    shutil.rmtree(here / RESTORING)
+    return None if was_empty else folder / KEPT / plan["kept"]
+
+
+def _move(here: Path, new: Path, kept: Path, plan: dict[str, Any]) -> None:
+    """What is there out of the way, and what is new into its place."""
+    names = set(plan["names"])
+    for entry in list(here.iterdir()):
         # One of ours that is no longer among the new ones is in its place already.
-        is_old = entry.name not in names or (new / entry.name).exists()
+        is_old = entry.name not in names or os.path.lexists(new / entry.name)
         goes = plan["whole"] or entry.name in names or entry.name in SIDE_FILES
         if entry.name not in NOT_OURS and is_old and goes:
             os.replace(entry, kept / entry.name)
     for entry in list(new.iterdir()):
-        os.replace(entry, folder / entry.name)
-    backup.sync(folder)
-    was_empty = not any(kept.iterdir())
-    _belongs_to_owner_of(folder, kept.parent)
-    if was_empty:
-        kept.rmdir()
-        with contextlib.suppress(OSError):
-            kept.parent.rmdir()
-    (stage / READY).unlink()  # before the rest: without what it tells of, nobody could go on by it
-    backup.sync(stage)
-    shutil.rmtree(stage)
-    return None if was_empty else kept
+        os.replace(entry, here / entry.name)
