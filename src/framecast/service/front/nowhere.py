@@ -25,7 +25,7 @@ _PAGE = """\
   <div class="panel">
     <h1>Nothing here</h1>
     <p>{words}.</p>
-    <p><a href="{root}">All cameras</a></p>
+    <p><a class="button" href="{root}">All cameras</a></p>
   </div>
 </main>
 </body>

@@ -89,8 +89,8 @@ class AddDialog {
     "form",
     { class: "naming", hidden: true, submit: (event) => this.#submit(event) },
     h("div", { class: "field" }, h("label", { for: "add-name" }, "Name"), this.#name),
-    h("div", { class: "field" }, h("label", { for: "add-id" }, "Id, as it appears in addresses"), this.#id),
-    h("label", { class: "check" }, this.#always, h("span", {}, "Read it always, even when nobody watches")),
+    h("div", { class: "field" }, h("label", { for: "add-id" }, "Id, for its address"), this.#id),
+    h("label", { class: "check" }, this.#always, h("span", {}, "Stay connected when nobody watches: it opens at once, and the camera never rests")),
     h(
       "details",
       { class: "more" },
@@ -115,12 +115,12 @@ class AddDialog {
       h(
         "form",
         { class: "looking", submit: (event) => this.#probe(event) },
-        h("label", { for: "add-address" }, "Address of the camera or of its stream"),
+        h("label", { for: "add-address" }, "Address of the camera"),
         h("div", { class: "field-row" }, this.#address, this.#look),
         h(
           "p",
           { class: "quiet", id: "add-hint" },
-          "A bare address is enough: Framecast tries the usual ports and paths. With a password: http://user:password@192.168.1.20/",
+          "As the camera prints it when it starts, or as your router lists it: 192.168.1.20 is enough, and the usual ports and paths are tried. The whole address of a stream does, too. If it asks for a password: http://user:password@192.168.1.20/",
         ),
       ),
       this.#steps,
@@ -129,8 +129,8 @@ class AddDialog {
       h(
         "details",
         { class: "more" },
-        h("summary", {}, "The device sends by itself (push)"),
-        h("p", { class: "quiet" }, "For sketches that post pictures, doorbells, and devices behind a router."),
+        h("summary", {}, "The device sends by itself: it needs no address"),
+        h("p", { class: "quiet" }, "For sketches that post their pictures to a server, doorbells, and devices in another network. You get the address to put into the sketch."),
         h(
           "div",
           { class: "row" },

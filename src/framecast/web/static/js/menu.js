@@ -118,6 +118,7 @@ class Menu extends HTMLElement {
         entered ? item("Log out everywhere", () => this.#leave("?everywhere=1", "Logged out everywhere.")) : null,
         state && !entered && !state.open ? item("Log in", logIn) : null,
       ),
+      ...(insecure() ? [h("p", { class: "menu-note" }, insecure())] : []),
     );
     for (const list of this.#box.querySelectorAll("ul:empty")) list.remove();
     for (const each of this.#box.querySelectorAll("button")) {
@@ -140,6 +141,11 @@ function who(state, entered) {
   const role = { owner: "Owner", viewer: "Viewer" }[state.role] ?? "By a token";
   const cameras = state.cameras === null ? "all cameras" : `${state.cameras.length} of the cameras`;
   return [h("b", {}, nameOf(state)), ` ${role}, ${cameras}`];
+}
+
+/** Why there is no "Install as an app" here, where that is the server's doing. */
+function insecure() {
+  return isSecureContext ? "" : "Browsers install only what comes by HTTPS: through a tunnel, a proxy, or after framecast tls init.";
 }
 
 function place(path, text) {
