@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz import api
+import requests
+from fuzz import api, house
 
 from framecast.service.api import answers, openapi, schemas
 from framecast.service.api.table import make_table
@@ -19,6 +26,65 @@ def test_requests_made_from_the_reference_find_nothing() -> None:
     assert not findings.found
     assert {200, 400, 404} <= set(findings.statuses)
     assert findings.requests > 80
+
+
+LOOP = """
+import asyncio, time
+
+async def answer(reader, writer):
+    while line := await reader.readline():
+        if b"/hold" in line:
+            time.sleep(0.4)
+        if line == b"\\r\\n":
+            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def canary_at_a_loop() -> Iterator[tuple[house.Canary, str, int]]:
+    """A canary, and the address and number of the process whose loop it watches."""
+    with subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        url = f"http://127.0.0.1:{child.stdout.readline().strip()}"
+        canary = house.Canary(url, child.pid)
+        canary.start()
+        try:
+            yield canary, url, child.pid
+        finally:
+            canary.stopped.set()
+            canary.join()
+            child.terminate()
+
+
+def test_a_loop_that_is_held_is_noticed() -> None:
+    with canary_at_a_loop() as (canary, url, _):
+        requests.get(url + "/hold", timeout=30)
+        canary.stopped.set()
+        canary.join()  # it has its answer
+        assert canary.take() > api.HOLD_S
+
+
+def test_a_loop_that_waits_for_a_core_is_not_held() -> None:
+    """Other work of the machine is no fault of the server's."""
+    core = min(os.sched_getaffinity(0))
+    busy = [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    with canary_at_a_loop() as (canary, _, pid):
+        os.sched_setaffinity(pid, {core})
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+        with subprocess.Popen(busy) as other:
+            canary.take()
+            while max(house.waited_s(pid).values()) < 0.5:
+                time.sleep(0.05)
+            other.kill()
+        assert canary.take() < api.HOLD_S
 
 
 @pytest.mark.anyio
