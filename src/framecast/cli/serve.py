@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -69,28 +67,27 @@ def serve(
 
       framecast serve --host 0.0.0.0 --config framecast.toml
     """
-    with _starting():
-        configuration = options.load(
-            config,
-            data,
-            {
-                "server.host": host,
-                "server.port": port,
-                "server.tls_cert": tls_cert,
-                "server.tls_key": tls_key,
-                "server.tls_port": tls_port,
-                "tunnel.provider": tunnel,
-                "tunnel.domain": domain,
-                "stream.preset": preset,
-                "log.level": log_level,
-                "log.format": log_format,
-            },
-            camera,
-        )
-        from framecast import app
+    configuration = options.load(
+        config,
+        data,
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.tls_cert": tls_cert,
+            "server.tls_key": tls_key,
+            "server.tls_port": tls_port,
+            "tunnel.provider": tunnel,
+            "tunnel.domain": domain,
+            "stream.preset": preset,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        camera,
+    )
+    from framecast import app
 
-        _see_that_none_runs(configuration, "Framecast")
-        _listening(configuration, lambda: app.serve(configuration))
+    _see_that_none_runs(configuration, "Framecast")
+    _listening(configuration, lambda: app.serve(configuration))
 
 
 def demo(
@@ -111,35 +108,21 @@ def demo(
 
     Neither a configuration file nor the environment is read.
     """
-    with _starting():
-        from framecast.service.config import defaults
+    from framecast.service.config import defaults
 
-        configuration = defaults(
-            {
-                "server.host": host,
-                "server.port": port,
-                "server.data": data or demo_folder(),
-                "compat.m5_device_port": 8765 if m5_ports else 0,
-                "compat.m5_viewer_port": 8766 if m5_ports else 0,
-            }
-        )
-        from framecast import app
+    configuration = defaults(
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.data": data or demo_folder(),
+            "compat.m5_device_port": 8765 if m5_ports else 0,
+            "compat.m5_viewer_port": 8766 if m5_ports else 0,
+        }
+    )
+    from framecast import app
 
-        _see_that_none_runs(configuration, "The demo")
-        _listening(configuration, lambda: app.demo(configuration, video))
-
-
-@contextmanager
-def _starting() -> Iterator[None]:
-    """Keep the garbage collector from looking, until the server serves and turns it on again (`app`).
-
-    Hardly anything that a start makes is garbage, and looking for it took an eighth of the time to be ready.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    _see_that_none_runs(configuration, "The demo")
+    _listening(configuration, lambda: app.demo(configuration, video))
 
 
 def _see_that_none_runs(configuration: Configuration, what: str) -> None:
