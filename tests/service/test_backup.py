@@ -226,7 +226,7 @@ def test_through_a_pipe(tmp_path: Path) -> None:
 
 
 def test_no_server_starts_beside_a_restore(tmp_path: Path) -> None:
-    with control.held(tmp_path), pytest.raises(ConfigError, match="another Framecast is running"):
+    with control.held(tmp_path, "why"), pytest.raises(ConfigError, match="another Framecast is running"):
         control.see_that_none_runs(tmp_path)
     control.see_that_none_runs(tmp_path)
 

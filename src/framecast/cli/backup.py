@@ -96,7 +96,7 @@ def _restore(file: Path, name: str, check: bool, config: Path | None, data: Path
         where = f" at {server.url}" if server.url else ""
         raise CommandError(f"Framecast runs{where} with {folder}: stop it first, then restore")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with control.held(folder):
+    with control.held(folder, "A restore is under way in this data folder; try again when it is done"):
         done = store.restore(file, folder)
     made = console.when(done.contents.made_s)
     print(f"{_what(done.contents)}, made {made}, {_is(done.contents)} back in {folder}")

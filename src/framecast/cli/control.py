@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from framecast.cli import console
 from framecast.core.errors import FramecastError
 from framecast.service.front import control
 
 # A probe tries several addresses, some of which never answer.
 _TIMEOUT_S = 60.0
+_SILENT_S = 1.0
+"""Who has not answered so long is asked whether it is there at all."""
 
 
 def demo_folder() -> Path:
@@ -34,6 +39,10 @@ def elsewhere(folder: Path) -> str:
 
 class CommandError(FramecastError):
     """A command could not be done; the message says why."""
+
+
+class HeldError(CommandError):
+    """No server runs, and none may start just now; the message says why."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -71,6 +80,8 @@ class Server:
         """Where its pages are; empty when it does not say."""
         try:
             return str(self.call("GET", "/api/v1/system").get("url", ""))
+        except HeldError:
+            raise
         except CommandError:
             return ""
 
@@ -94,17 +105,33 @@ class Server:
         try:
             with closing(_Connection(self._folder)) as connection:
                 connection.request(method, path, payload, headers)
+                if not _answers(connection.sock, _SILENT_S) and not self._is_there():
+                    console.note(
+                        f"The server with {self._folder} does not answer; waiting for it up to {_TIMEOUT_S:.0f} s"
+                    )
                 response = connection.getresponse()
                 if response.status >= 400:
-                    raise CommandError(_message(response))
+                    raise _refusal(response)
                 yield response
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(f"the server doesn't answer: {error}") from None
 
+    def _is_there(self) -> bool:
+        """Whether it answers the least that can be asked."""
+        with closing(_Connection(self._folder)) as connection:
+            connection.request("GET", "/healthz")
+            return _answers(connection.sock, _SILENT_S)
 
-def _message(response: http.client.HTTPResponse) -> str:
+
+def _answers(connection: socket.socket, timeout_s: float) -> bool:
+    """Whether something can be read from it by then."""
+    return bool(select.select([connection], [], [], timeout_s)[0])
+
+
+def _refusal(response: http.client.HTTPResponse) -> CommandError:
     data = response.read()
     try:
-        return str(json.loads(data)["error"]["message"])
+        error = json.loads(data)["error"]
+        return (HeldError if error["code"] == control.HELD else CommandError)(str(error["message"]))
     except (ValueError, TypeError, KeyError):
-        return f"the server answers {response.status} {response.reason}"
+        return CommandError(f"the server answers {response.status} {response.reason}")

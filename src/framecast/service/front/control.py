@@ -7,14 +7,18 @@ HTTP API is spoken over it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from framecast.core.errors import ConfigError
 
 SOCKET_NAME = "control.sock"
+HELD = "held"
+"""Code of the error that whoever asks is answered while no server runs and none may start."""
 _BACKLOG = 16
 _CONNECT_TIMEOUT_S = 5.0
 # sun_path holds 108 bytes on Linux and 104 elsewhere, the final zero among them.
@@ -67,19 +71,49 @@ def see_that_none_runs(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, why: str) -> Iterator[None]:
     """Keep servers from starting with this data folder, for the length of the block.
+
+    Args:
+        why: What commands are told that would speak to a server, a sentence.
 
     Raises:
         ConfigError: One is running, or the folder can't be written.
     """
     listener = listen(folder)
+    if listener is None:
+        yield
+        return
+    body = json.dumps({"error": {"code": HELD, "message": why}}).encode()
+    head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    answer = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    done = threading.Event()
+    telling = threading.Thread(target=_tell_all, args=(listener, answer, done), daemon=True)
+    telling.start()
     try:
         yield
     finally:
-        if listener is not None:
-            listener.close()
-            unlink(folder)
+        done.set()
+        with contextlib.suppress(OSError):  # where that does not wake who waits, the timeout does
+            listener.shutdown(socket.SHUT_RDWR)
+        telling.join()
+        listener.close()
+        unlink(folder)
+
+
+def _tell_all(listener: socket.socket, answer: bytes, done: threading.Event) -> None:
+    """Answer whoever connects, until ``done``."""
+    listener.settimeout(0.5)
+    while not done.is_set():
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            continue
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(1.0)
+            connection.recv(1 << 16)  # else its end would be a reset, and the answer lost
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
 
 
 def unlink(folder: Path) -> None:
