@@ -21,12 +21,14 @@ from bench.scenarios import (
     restart,
     scaling,
     slow,
+    start,
     storm,
     sync,
     whep,
 )
 
 SCENARIOS: dict[str, Callable[[Pace], Result]] = {
+    "start": start.run,
     "fanout": fanout.run,
     "slow": slow.run,
     "ingest": ingest.run,
