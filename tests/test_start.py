@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,3 +77,19 @@ def test_a_command_starts_quickly_enough_to_be_used_in_scripts(
     program = f"import sys; from framecast.cli import main; main({arguments!r}); print({unneeded!r} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert told.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_sources_are_compiled_when_they_are_installed(tmp_path: Path) -> None:
+    """Where Python may write no ``__pycache__``, each start would compile all of them again."""
+    shutil.copy(Path(__file__).parent.parent / "start.sh", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "part.py").touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ "$2" = pip ] || exec {sys.executable} "$@"\n')  # all is installed already
+    python.chmod(0o700)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("PYTHONPYCACHEPREFIX", None)
+    subprocess.run(["./start.sh", "--install"], check=True, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    assert list((tmp_path / "src" / "__pycache__").glob("part.*.pyc"))
