@@ -180,6 +180,10 @@ def _show_invitation(people: _People, user: dict[str, Any]) -> None:
     print(people.url + user["invite"])
     later = "" if people.server is not None else " once the server runs"
     console.note(f"{user['name']} opens this link{later}, within 72 hours, and chooses a password. It works once.")
+    if people.server is not None:
+        tunnel = people.server.call("GET", "/api/v1/tunnel")
+        if tunnel["state"] == "online":
+            console.note(f"From everywhere, while the tunnel is open: {tunnel['url']}{user['invite']}")
     here = urlsplit(people.url)
     if here.hostname in ("127.0.0.1", "::1", "localhost"):
         console.note(f"On another machine, put the address by which that reaches the server in place of {here.netloc}.")

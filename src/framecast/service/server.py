@@ -13,8 +13,10 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from framecast.core.errors import ConfigError
@@ -261,6 +263,7 @@ def announce(service: Service, listeners: Listeners) -> None:
     """Tell on standard output where the pages are, and on the log who may see them."""
     print(f"Framecast is ready at {url_of(listeners.addresses[0])}", flush=True)
     settings = service.settings
+    link, invited = "", service.keyring.invited_owner(time.time())
     if listeners.tls_address is not None:
         print(f"and by HTTPS at {url_of(listeners.tls_address, 'https')}", flush=True)
     elif not settings.listens_on_loopback_only:
@@ -269,12 +272,14 @@ def announce(service: Service, listeners: Listeners) -> None:
         log.info("everything is open to this machine, and to nobody else")
     elif service.keyring.has_owner:
         log.info("an account or a token is needed (framecast user, framecast token)")
+    elif invited:
+        # A second link would be one more for others to find.
+        again = f"framecast user invite {quote(invited)}"
+        print(f"Nobody owns it yet. {invited} is invited to; a new link: {again}", flush=True)
     else:
         first = url_of(listeners.tls_address, "https") if listeners.tls_address else url_of(listeners.addresses[0])
-        print(
-            f"Nobody owns it yet. Make yourself its owner, once: {first[:-1]}{service.desk.owner_link.make()}",
-            flush=True,
-        )
+        link = service.desk.owner_link.make()
+        print(f"Nobody owns it yet. Make yourself its owner, once: {first[:-1]}{link}", flush=True)
     for text in () if service.access.open else openings.of_all(settings):
         log.warning("%s", text)
     for text in (*service.configuration.warnings, *filter(None, [exposed(service.configuration)])):
@@ -286,6 +291,8 @@ def announce(service: Service, listeners: Listeners) -> None:
         if status.url and status.url != told:
             told = status.url
             print(f"and from the internet at {told}/", flush=True)
+            if link and service.desk.waits_for_owner:
+                print(f"where the owner's link is {told}{link}", flush=True)
             if sys.stdout.isatty():
                 print(qr.terminal(told), flush=True)
             for camera_id, config in service.settings.cameras.items():

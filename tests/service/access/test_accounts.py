@@ -15,7 +15,8 @@ from framecast.service.access.rights import COOKIE
 from framecast.service.access.sessions import SESSION_LIFE_S
 from framecast.service.accounts import people
 from framecast.service.server import announce
-from tests.service.serving import PASSWORD, Server, serving
+from framecast.service.store.state import State
+from tests.service.serving import CHEAP, PASSWORD, Server, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +94,18 @@ async def test_a_link_is_worth_nothing_once_somebody_else_is_the_owner(
         assert (await server.json("GET", "/api/v1/session"))["setup"] is False
         body = {"code": code, "name": "eve", "password": PASSWORD}
         await server.error("POST", "/api/v1/setup", 409, "done", json=body)
+
+
+async def test_who_is_invited_to_own_it_is_waited_for_instead_of_printing_a_second_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with State.open(tmp_path / "data") as state:
+        people.People(state.credentials, CHEAP).create({"name": "Anna B", "role": "owner"})
+    async with serving(tmp_path, options=ANYWHERE) as server:
+        announce(server.service, server.listeners)
+        printed = capsys.readouterr().out
+        assert "#" not in printed
+        assert "Anna B is invited to; a new link: framecast user invite 'Anna B'" in printed
 
 
 async def test_an_open_server_prints_no_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from framecast.service.access.rights import Right
+from framecast.service.accounts.people import People
 from framecast.service.config import defaults, load
 from framecast.service.front import authority
 from framecast.service.operations import checkup, machine
@@ -27,7 +28,7 @@ from framecast.service.operations.machine import Finding
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.state import State
-from tests.service.serving import serving, until
+from tests.service.serving import CHEAP, PASSWORD, serving, until
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -51,6 +52,15 @@ def test_all_is_well_in_a_new_folder(tmp_path: Path) -> None:
     }  # fmt: skip
     assert not [each for each in findings if each.level in ("warning", "error")]
     assert not (tmp_path / "new").exists(), "looking makes nothing"
+
+
+def test_extras_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, extra in (("av", "media"), ("aiortc", "webrtc"), ("cryptography", "tls"), ("ngrok", "tunnel")):
+        with monkeypatch.context() as without:
+            without.setattr(machine.importlib.util, "find_spec", lambda name, gone=module: None if name == gone else "")
+            found = only(machine.version(), "note")
+        assert f"the extra {extra} is not installed" in found.text
+        assert found.advice == machine.install_command(extra)
 
 
 def test_a_folder_that_is_open_to_others(tmp_path: Path) -> None:
@@ -173,7 +183,16 @@ def test_what_is_open_to_whom(tmp_path: Path) -> None:
     assert notes[2].startswith("door: anybody")
     with State.open(tmp_path / "data") as state:
         state.credentials.create_token("k", frozenset({Right.WATCH}))
-    assert not [each for each in checkup.access(configuration) if "log in" in each.text]
+    (found,) = (each for each in checkup.access(configuration) if "log in" in each.text)
+    assert "nobody can log in as an owner" in found.text
+    assert "framecast user create NAME --role owner" in found.advice
+    with State.open(tmp_path / "data") as state:
+        people = People(state.credentials, CHEAP)
+        people.create({"name": "anna", "role": "owner"})
+        (found,) = (each for each in checkup.access(configuration) if "own" in each.text)
+        assert "is invited" in found.text
+        people.change("anna", {"password": PASSWORD})
+    assert not [each for each in checkup.access(configuration) if "own" in each.text or "log in" in each.text]
     assert only(checkup.config_file(configuration), "warning").advice == f"chmod 600 {file}"
 
 

@@ -107,6 +107,9 @@ async def test_a_running_server_is_put_on_the_internet_and_taken_off(shell: Shel
         assert f"https://{NAME}/" in await line_with(server, "from the internet")
         status, out, _ = await shell.run("tunnel", "status", "--json")
         assert (status, json.loads(out)["state"], json.loads(out)["ports"]) == (0, "online", [port])
+        status, out, err = await shell.run("user", "create", "anna", "--role", "owner")
+        assert (status, out.startswith("http://127.0.0.1:")) == (0, True)
+        assert f"https://{NAME}/setup#{out.strip().partition('#')[2]}" in err
         assert (await shell.run("tunnel", "stop"))[:2] == (0, "The tunnel is closed\n")
         assert (await shell.run("tunnel", "status"))[1].startswith("There is no tunnel")
 

@@ -17,6 +17,7 @@ from framecast.service.access.rights import CONTROL
 from framecast.service.accounts import tokenapi
 from framecast.service.api.metrics import exposition
 from framecast.service.errors import ApiError
+from framecast.service.server import announce
 from framecast.service.store.state import State
 from framecast.service.tunnel.entrance import Entrance, ProviderName
 from framecast.service.tunnel.selftest import SelfTest
@@ -191,6 +192,23 @@ async def test_stopping_disconnects_who_came_through_it_and_nobody_else(tmp_path
             await until(lambda: len(here.server.camera().stream.viewers) == 1)
             await here.push(jpeg(2), headers)
             await near.content.readuntil(b"--frame\r\n")
+
+
+async def test_the_owner_s_link_is_told_by_the_public_address_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with exposed(tmp_path) as here:
+        announce(here.server.service, here.server.listeners)
+        code = capsys.readouterr().out.partition("/setup#")[2].split()[0]
+        await here.start()
+        assert f"{URL}/setup#{code}" in capsys.readouterr().out
+    owned = tmp_path / "owned"
+    owned.mkdir()
+    async with exposed(owned) as here:
+        await here.server.owner()
+        announce(here.server.service, here.server.listeners)
+        await here.start()
+        assert "/setup#" not in capsys.readouterr().out
 
 
 async def test_who_closes_it_from_far_away_is_told_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from framecast.service.access.accounts import Account, folded
+from framecast.service.access.accounts import Account, Role, folded
 from framecast.service.access.rights import Credential, Cut, Grant
 from framecast.service.access.sessions import MOST_SESSIONS, Session
 from framecast.service.access.tokens import Token, digest
@@ -106,6 +106,11 @@ class Keyring:
     def has_owner(self) -> bool:
         """Whether somebody can log in as an owner."""
         return any(account.is_owner for account in self._accounts.values())
+
+    def invited_owner(self, now_s: float) -> str:
+        """Whose invitation waits that is to be an owner; empty for nobody's."""
+        waiting = (each for each in self._accounts.values() if each.role is Role.OWNER and each.invited(now_s))
+        return next((each.name for each in waiting), "")
 
     def is_invitation(self, code: str, now_s: float) -> bool:
         """Whether a password may be chosen by this code."""

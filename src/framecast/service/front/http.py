@@ -289,7 +289,8 @@ class Front:
                 403,
                 "behind_proxy",
                 f"This came through a proxy ({telltale}), and the server is open: everybody would get in. Make an "
-                "account (framecast user create) or a token first, and name the proxy in server.trusted_proxies",
+                "account (framecast user create NAME --role owner) or a token first, and name the proxy in "
+                "server.trusted_proxies",
             )
 
     def _wrong_origin(self, client: Client, request: web.BaseRequest) -> ApiError:

@@ -205,9 +205,7 @@ def access(configuration: Configuration) -> Iterator[Finding]:
     else:
         hosts = ", ".join(dict.fromkeys(address.host for address in settings.server.addresses))
         yield Finding("access", "ok", f"listens for others at {hosts}")
-        if not _has_holders(settings.server.data):
-            text = "there is no account and no token, so nobody can log in"
-            yield Finding("access", "note", text, "open the owner link that the server prints when it starts")
+        yield from owner(settings.server.data)
         if Pair.of(configuration) is None:
             text = "others reach it by HTTP: passwords, tokens and pictures can be read on the way"
             yield Finding("access", "note", text, "framecast tls init, or a proxy with HTTPS before it")
@@ -221,15 +219,29 @@ def access(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("access", "note", f"{camera_id}: tokens are taken from addresses, which end up in logs")
 
 
-def _has_holders(data: Path) -> bool:
-    """Whether there is an account or a token; False where that can't be told."""
+def owner(data: Path) -> Iterator[Finding]:
+    """Whether anybody can log in as the owner of a server that others reach."""
+    advice = "open the owner link that the server prints when it starts"
+    if _exists(data, "accounts WHERE role = 'owner' AND disabled_s IS NULL AND password IS NOT NULL"):
+        return
+    if _exists(data, f"accounts WHERE role = 'owner' AND disabled_s IS NULL AND invited_until_s > {time.time():.0f}"):
+        text, advice = "nobody owns it yet: an owner is invited", "framecast user invite NAME makes the link anew"
+    elif _exists(data, "accounts") or _exists(data, "tokens"):
+        text = "nobody can log in as an owner: people, tokens and the tunnel are managed by commands here only"
+        advice += ", or: framecast user create NAME --role owner"
+    else:
+        text = "there is no account and no token, so nobody can log in"
+    yield Finding("access", "note", text, advice)
+
+
+def _exists(data: Path, rows: str) -> bool:
+    """Whether there is such a row; False where that can't be told."""
     file = data / FILE_NAME
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection,
     ):
-        asked = "SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM tokens)"
-        return bool(connection.execute(asked).fetchone()[0])
+        return bool(connection.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})").fetchone()[0])
     return False
 
 

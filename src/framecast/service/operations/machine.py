@@ -54,6 +54,7 @@ def version() -> Iterator[Finding]:
         ("av", "media", "no RTSP, files or local cameras, and no H.264"),
         ("aiortc", "webrtc", "no WebRTC"),
         ("cryptography", "tls", "framecast tls can't make certificates"),
+        ("ngrok", "tunnel", "no tunnel through ngrok; Cloudflare's needs its program cloudflared instead"),
     ):
         if importlib.util.find_spec(module) is None:
             yield Finding("version", "note", f"the extra {extra} is not installed: {lacks}", install_command(extra))
