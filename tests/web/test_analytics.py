@@ -199,6 +199,14 @@ def test_scales_end_at_round_numbers(docs: Page, value: float, top: float) -> No
     assert docs.evaluate("async (v) => (await import('./static/js/timeaxis.js')).niceTop(v)", value) == top
 
 
+@pytest.mark.parametrize(
+    ("holder", "shown"),
+    [("desk", "desk"), ("user:anna", "anna"), ("link:desk", "link of desk"), ("link:user:anna", "link of anna")],
+)
+def test_holders_are_called_by_what_people_know(docs: Page, holder: str, shown: str) -> None:
+    assert docs.evaluate("async (name) => (await import('./static/js/session.js')).nameOf({ name })", holder) == shown
+
+
 def test_marks_stand_at_the_local_clocks_round_times(docs: Page) -> None:
     found = docs.evaluate(
         """async () => {
