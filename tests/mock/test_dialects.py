@@ -183,7 +183,7 @@ async def test_a_new_viewer_of_tasmota_replaces_the_old() -> None:
         async with raw.asked(device.port, "/cam.jpg") as new:
             await raw.until_pictures(new, 2)
             assert device.clients == 1
-            await asyncio.wait_for(old.read(), 2)  # to its end
+            await asyncio.wait_for(old.read(), 20)  # to its end
 
 
 async def test_s60sc_serves_two_and_refuses_the_third() -> None:

@@ -15,6 +15,8 @@ import aiohttp
 from framecast.wire import media
 
 STREAM = "/api/v1/cameras/cam/stream.mjpeg"
+PATIENCE_S = 20.0
+"""Matters only where something fails: a busy machine is waited for."""
 EARLY = b"Content-Type: image/jpeg\r\n\r\n"
 PART_HEADERS = re.compile(
     rb"Content-Type: image/jpeg\r\nX-Frame-Id: (\d+)\r\nX-Timestamp: (\d+\.\d{6})\r\nContent-Length: (\d+)\r\n\r\n"
@@ -43,7 +45,7 @@ class MjpegViewer:
 
     async def read_head(self) -> None:
         """Status and headers."""
-        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).decode()
         lines = head.split("\r\n")
         self.status = int(lines[0].split()[1])
         self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
@@ -57,9 +59,9 @@ class MjpegViewer:
         """What opens the body."""
         if self.chunked:
             return await self.chunk()
-        return await asyncio.wait_for(self._reader.readexactly(9), 5)
+        return await asyncio.wait_for(self._reader.readexactly(9), PATIENCE_S)
 
-    async def chunk(self, timeout_s: float = 5.0) -> bytes:
+    async def chunk(self, timeout_s: float = PATIENCE_S) -> bytes:
         """One chunk, whole."""
         async with asyncio.timeout(timeout_s):
             size = await self._reader.readuntil(b"\r\n")
@@ -68,7 +70,7 @@ class MjpegViewer:
         assert data.endswith(b"\r\n")
         return data[:-2]
 
-    async def part(self, timeout_s: float = 5.0) -> Part:
+    async def part(self, timeout_s: float = PATIENCE_S) -> Part:
         """The next part, with what follows it."""
         tail = b"\r\n--frame\r\n" + (EARLY if self._advance else b"")
         bare = self._advance and self.parts > 0
@@ -92,7 +94,7 @@ class MjpegViewer:
                 assert rest.endswith(tail)
         return Part(rest[: int(match[3])], int(match[1]), match[2].decode())
 
-    async def ended(self, timeout_s: float = 5.0) -> None:
+    async def ended(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the connection is closed, whatever comes before."""
         async with asyncio.timeout(timeout_s):
             try:
@@ -150,7 +152,7 @@ class Page:
         """Acknowledge a picture."""
         await self.say(type="ack", camera=message.camera, frame=message.frame_id)
 
-    async def hear(self, kind: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def hear(self, kind: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next text of this kind, those that were kept first."""
         async with asyncio.timeout(timeout_s):
             while True:
@@ -159,14 +161,14 @@ class Page:
                         return self.texts.pop(index)
                 await self._receive()
 
-    async def see(self, timeout_s: float = 5.0) -> media.Message:
+    async def see(self, timeout_s: float = PATIENCE_S) -> media.Message:
         """The next picture."""
         async with asyncio.timeout(timeout_s):
             while not self.media:
                 await self._receive()
         return self.media.pop(0)
 
-    async def state(self, camera_id: str, state: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def state(self, camera_id: str, state: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The camera object that first says that a camera is in this state."""
         async with asyncio.timeout(timeout_s):
             while True:

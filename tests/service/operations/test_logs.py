@@ -77,11 +77,11 @@ def test_a_server_writes_nothing_else(tmp_path: Path) -> None:
         while client.recv(4096):
             pass
     second = serve(tmp_path, "--port", str(port))
-    said = objects(second.communicate(timeout=20)[1])
+    said = objects(second.communicate(timeout=60)[1])
     assert second.returncode == 2
     assert "already runs" in said[-1]["message"]
     server.terminate()
-    lines = objects(server.communicate(timeout=20)[1])
+    lines = objects(server.communicate(timeout=60)[1])
     assert server.returncode == 0
     assert "Server is ready!" in [line["message"] for line in lines]
 
@@ -89,7 +89,7 @@ def test_a_server_writes_nothing_else(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_said_in_json(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = serve(tmp_path, "--port", str(taken.getsockname()[1]))
-        out, err = server.communicate(timeout=20)
+        out, err = server.communicate(timeout=60)
     assert (server.returncode, out) == (2, "")
     last = objects(err)[-1]
     assert last["level"] == "critical"
