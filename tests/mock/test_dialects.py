@@ -96,7 +96,8 @@ async def test_a_stream_is_byte_for_byte_its_firmwares(name: str) -> None:
         for jpeg, uptime in zip(jpegs[:3], uptimes, strict=False):
             expected += part(jpeg, uptime.decode())
         assert data[: len(expected)] == expected[: len(data)]
-        assert [stamp.read(jpeg).frame_id for jpeg in jpegs[:3]] == [1, 2, 3]
+        # A busy machine may have it skip one: what was sent counts.
+        assert [stamp.read(jpeg).frame_id for jpeg in jpegs[:3]] == device.ids()[:3]
         assert simplejpeg.decode_jpeg_header(jpegs[0])[:2] == (480, 640)
 
 
