@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from framecast.web import PAGES
 from tests.reach.proxy import Buffering, Proxy, certificate, nginx
 from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, PATIENCE_MS, Process
-from tests.web.playing import place, shown
+from tests.web.playing import place, shown, wait_said
+from tests.web.test_access import make_token
 
 HELD = "A proxy holds pictures back"
 
@@ -68,9 +67,7 @@ def visiting(
         f'[server]\nport = 0\ntrusted_proxies = ["127.0.0.1"]\nbase_path = "{prefix}"\n'
         '[cameras.cam]\nurl = "mock:?fps=15&size=320x240"\n[cameras.door]\nurl = "push:"\n'
     )
-    command = [sys.executable, "-m", "framecast", "token", "create", "all", "--right", "watch", "--right", "operate"]
-    made = subprocess.run([*command, "--data", options[1]], check=True, capture_output=True, text=True)
-    secret = next(word for word in made.stdout.split() if word.startswith("fc_"))
+    secret = make_token(folder / "data", "all", "watch", "operate")
     process = Process(folder, "serve", *options)
     try:
         port = int(process.url.rpartition(":")[2])
@@ -184,7 +181,7 @@ def test_buffering_is_noticed_said_and_gone_around(chromium: Browser, tmp_path: 
         page.goto(visit.proxy.url + "/docs")
         place(page, visit.proxy.url, camera="cam", path="img")
         path_of(page, "jpeg")
-        expect(page.locator("framecast-player")).to_contain_text("Using the WebSocket instead")
+        wait_said(page, "Using the WebSocket instead")
         picture_moves(page)
         why = page.evaluate("() => window.player.stats.failures.find(({ path }) => path === 'img').why")
         assert HELD in why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 FINGERPRINT = """
 (shown) => {
@@ -63,7 +63,11 @@ FITS = "() => document.documentElement.scrollWidth <= innerWidth"
 
 def wait_live(page: Page, count: int) -> None:
     """Until exactly ``count`` tiles are live."""
-    page.wait_for_function(LIVE, arg=count)
+    try:
+        page.wait_for_function(LIVE, arg=count)
+    except TimeoutError:
+        states = "() => [...document.querySelectorAll('fc-tile')].map(({ dataset }) => dataset.state)"
+        raise AssertionError(page.evaluate(states), page.locator("body").inner_text()) from None
 
 
 def wait_moving(page: Page, selector: str = "fc-tile framecast-player") -> None:

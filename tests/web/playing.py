@@ -21,6 +21,10 @@ async ([root, attributes]) => {
   document.body.prepend(player);
   window.player = player;
   window.paths = [];
+  window.said = [];
+  const message = player.shadowRoot.querySelector(".said");
+  const note = () => message.textContent && window.said.push(message.textContent);
+  new MutationObserver(note).observe(message, { childList: true });
   player.addEventListener("pathchange", ({ detail }) => detail.path && window.paths.push(detail.path));
 }
 """
@@ -71,6 +75,11 @@ def stats(page: Page) -> dict[str, Any]:
 def wait_path(page: Page, path: str) -> None:
     """Until this path plays."""
     page.wait_for_function("(path) => window.player.stats?.path === path", arg=path)
+
+
+def wait_said(page: Page, part: str) -> None:
+    """Until a short message of the player has had this in it; it may be gone again."""
+    page.wait_for_function("(part) => window.said.some((text) => text.includes(part))", arg=part)
 
 
 def hinder_webrtc(page: Page, *, given_up_s: float) -> None:

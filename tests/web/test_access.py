@@ -16,10 +16,10 @@ from tests.web.looking import wait_live
 REFUSED = ("401", "HTTP Authentication failed", "Unexpected response code", "403")
 
 
-def make_token(data: Path, name: str, right: str) -> str:
+def make_token(data: Path, name: str, *rights: str) -> str:
     """A token for the server with this data folder, which has not begun yet."""
     with State.open(data) as state:
-        secret: str = tokenapi.create(state.credentials, {"name": name, "rights": [right]})["secret"]
+        secret: str = tokenapi.create(state.credentials, {"name": name, "rights": list(rights)})["secret"]
     return secret
 
 

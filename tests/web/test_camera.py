@@ -141,20 +141,26 @@ def test_removing_can_be_undone(start: Start, open_page: Open) -> None:
         assert answer.status == 201, answer.text()
     wait_live(page, 2)
 
+    page.clock.install()
+
     def remove() -> None:
         page.goto(server.url + "/cameras/yard")
         page.get_by_role("tab", name="Settings").click()
         page.get_by_role("button", name="Remove this camera").click()
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         page.get_by_text("yard is removed.").wait_for()
+        # It goes by itself after 8 s.
+        page.clock.pause_at(page.evaluate("() => Date.now() / 1000 + 1"))
         wait_live(page, 1)
 
     remove()
     page.get_by_role("button", name="Undo").click()
+    page.clock.resume()
     wait_live(page, 2)
     assert camera(page, server, "yard")["state"] == "live"
     remove()
     page.get_by_role("button", name="Dismiss").click()
+    page.clock.resume()
     page.wait_for_function("async () => (await fetch('api/v1/cameras/yard')).status === 404", polling=100)
 
 

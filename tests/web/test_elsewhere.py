@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.web.conftest import PATIENCE_MS, Open, Process, Start, serving
-from tests.web.playing import place, shown, stats
+from tests.web.playing import place, shown, stats, wait_said
 from tests.web.test_access import make_token
 
 SYNTHETIC = "mock:?fps=15&size=640x480&audio=1"
@@ -126,4 +126,4 @@ def test_a_page_that_is_not_secure_plays_and_says_what_is_off(start: Start, open
     expect(player).to_contain_text("since this page came over plain HTTP: WebCodecs")
     expect(player).to_contain_text("framecast tls init")
     page.get_by_role("button", name="Talking needs a secure page").click(force=True)
-    expect(player.get_by_role("status").last).to_contain_text("Talking needs a secure page")
+    wait_said(page, "Talking needs a secure page")

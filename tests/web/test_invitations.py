@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Page, expect
 
-from tests.web.conftest import Open, Process, Start
-from tests.web.test_people import CAMERAS, PASSWORD, REFUSED, close, owned
+from tests.web.conftest import Open, Process, Start, serving
+from tests.web.test_people import CAMERAS, PASSWORD, REFUSED, close, log_in
 
 BUSY = {"error": {"code": "busy", "message": "Not just now"}}
+
+
+@pytest.fixture(scope="module")
+def annas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server that anna owns, shared by tests that do not mind whom the others invited."""
+    with serving(tmp_path_factory.mktemp("annas"), *CAMERAS) as server:
+        anna = {"name": "anna", "role": "owner", "password": PASSWORD}
+        request = Request(server.url + "/api/v1/users", json.dumps(anna).encode(), {"Origin": server.url})
+        urlopen(request, timeout=60).close()
+        yield server
+
+
+@pytest.fixture
+def owner(annas: Process, open_page: Open) -> Page:
+    """Her page of who may do what."""
+    page = open_page(annas.url + "/access", expected=REFUSED).page
+    log_in(page, "anna")
+    page.get_by_role("button", name="Invite somebody").wait_for()
+    return page
 
 
 def invited(server: Process, *arguments: str) -> str:
@@ -49,9 +72,7 @@ def test_a_name_that_is_taken_leaves_the_owner_link_good(start: Start, open_page
     page.get_by_role("button", name="Menu, logged in as Ben").wait_for()
 
 
-def test_a_link_made_at_the_server_itself_says_what_to_change_for_others(start: Start, open_page: Open) -> None:
-    server = start("serve", *CAMERAS)
-    owner = owned(server, open_page)
+def test_a_link_made_at_the_server_itself_says_what_to_change_for_others(owner: Page) -> None:
     owner.get_by_role("button", name="Invite somebody").click()
     owner.get_by_role("dialog").get_by_label("Name").fill("ben")
     owner.get_by_role("button", name="Make the invitation").click()
@@ -59,8 +80,7 @@ def test_a_link_made_at_the_server_itself_says_what_to_change_for_others(start: 
     close(owner)
 
 
-def test_a_list_of_cameras_that_can_not_be_had_is_told_of(start: Start, open_page: Open) -> None:
-    owner = owned(start("serve", *CAMERAS), open_page)
+def test_a_list_of_cameras_that_can_not_be_had_is_told_of(owner: Page) -> None:
     owner.route("**/api/v1/cameras", lambda route: route.fulfill(status=409, json=BUSY))
     for tab, button in (("People", "Invite somebody"), ("People", "Change: anna"), ("Tokens", "Create a token")):
         owner.get_by_role("tab", name=tab).click()
@@ -77,11 +97,10 @@ def test_who_opens_a_server_that_nobody_owns_reads_first_how_to_own_it(start: St
     assert headings.all_inner_texts() == ["Nobody owns this server yet", "A token is needed"]
 
 
-def test_a_limit_to_no_camera_is_asked_about(start: Start, open_page: Open) -> None:
-    owner = owned(start("serve", *CAMERAS), open_page)
+def test_a_limit_to_no_camera_is_asked_about(owner: Page) -> None:
     owner.get_by_role("button", name="Invite somebody").click()
     dialog = owner.get_by_role("dialog")
-    dialog.get_by_label("Name").fill("ben")
+    dialog.get_by_label("Name").fill("carl")
     dialog.get_by_label("Only these").check()
     dialog.get_by_role("button", name="Make the invitation").click()
     expect(dialog.get_by_role("alert")).to_have_text("Choose at least one camera, or all of them.")

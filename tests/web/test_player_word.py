@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process
-from tests.web.playing import hinder_webrtc, place, stats, wait_path
+from tests.web.playing import hinder_webrtc, place, stats, wait_path, wait_said
 
 SYNTHETIC = "mock:?fps=15&size=640x480"
 SCENE_INTERVAL_S = 0.1
@@ -192,7 +192,7 @@ def test_a_window_that_is_refused_ends_what_it_would_have_shown(server: Process,
     place(page, server.url, camera="door", path="jpeg")
     wait_path(page, "jpeg")
     page.evaluate("() => window.player.togglePictureInPicture()")
-    page.get_by_text("not now").wait_for()
+    wait_said(page, "not now")
     assert page.evaluate("() => window.tracks.map(({ readyState }) => readyState)") == ["ended"]
 
 
@@ -200,4 +200,4 @@ def test_full_screen_that_is_refused_is_told(server: Process, page: Page) -> Non
     place(page, server.url, camera="door", path="jpeg")
     page.evaluate("() => (Element.prototype.requestFullscreen = async () => { throw new TypeError('Permissions'); })")
     page.get_by_role("button", name="Full screen").click()
-    page.get_by_text("No full screen here.").wait_for()
+    wait_said(page, "No full screen here.")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process, serving
-from tests.web.playing import place, wait_path
+from tests.web.playing import place, wait_path, wait_said
 
 SYNTHETIC = "mock:?fps=10&size=320x240"
 # Keeps every track that a page was given; each waits until the page lets it in.
@@ -128,7 +128,7 @@ def test_the_microphone_closes_when_the_server_hangs_up_on_one_who_waits(page: P
         }"""
     )
     page.evaluate("() => window.player.startTalking()")
-    page.get_by_text("is talking.").wait_for()
+    wait_said(page, "is talking.")
     page.wait_for_function("() => window.tracks.length === 1")
     page.evaluate("() => window.talk.close()")
     wait_state(page, "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
-from tests.web.conftest import DESK, PHONE, Open, Process, Start
+from tests.web.conftest import DESK, PHONE, Open, Process, Start, serving
 from tests.web.looking import FITS, wait_live, wait_moving, wait_state
 
 SYNTHETIC = "mock:?fps=5&size=320x240"
@@ -35,17 +36,22 @@ def test_plays_cameras_in_step(demo: Process, open_page: Open) -> None:
     page.wait_for_function("() => /^3 in step, \\d+ ms$/.test(document.getElementById('step').textContent)")
 
 
-def test_twelve_cameras_fit_a_desk(start: Start, open_page: Open) -> None:
-    server = start("serve", *synthetic(12))
-    page = open_page(server.url).page
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Twelve cameras, the first with large pictures, shared by tests that change nothing."""
+    with serving(tmp_path_factory.mktemp("twelve"), "--camera", "big=mock:?fps=5&size=1280x960", *synthetic(11)) as own:
+        yield own
+
+
+def test_twelve_cameras_fit_a_desk(twelve: Process, open_page: Open) -> None:
+    page = open_page(twelve.url).page
     wait_live(page, 12)
     wait_moving(page)
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
-def test_a_small_tile_asks_for_a_small_picture(start: Start, open_page: Open) -> None:
-    server = start("serve", "--camera", "big=mock:?fps=5&size=1280x720", *synthetic(11))
-    watched = open_page(server.url)
+def test_a_small_tile_asks_for_a_small_picture(twelve: Process, open_page: Open) -> None:
+    watched = open_page(twelve.url)
     wait_live(watched.page, 12)
     watched.page.wait_for_function("() => document.querySelector('fc-tile').player.surface?.width === 320", polling=200)
     # The small cameras are as narrow as their tiles: the originals, which cost the server nothing.

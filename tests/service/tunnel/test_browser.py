@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import socketserver
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ from tests.service.tunnel.edge import NAME, Standin, certificate
 from tests.support.ports import free_port
 from tests.web.conftest import ARGUMENTS, CHROMIUM, DESK, PATIENCE_MS, Process
 from tests.web.playing import place, shown
+from tests.web.test_access import make_token
 
 URL = f"https://{NAME}"
 HELD = "A proxy holds pictures back"
@@ -83,8 +81,7 @@ def test_what_holds_pictures_back_is_said_and_gone_around(tmp_path: Path, monkey
     files, authority = certificate(tmp_path)
     (tmp_path / "authority.pem").write_bytes(authority)
     standin = Standin(tmp_path, edge={**files, "port": edge}, hold_bytes=4 << 20)
-    command = [sys.executable, "-m", "framecast", "token", "create", "eve", "--right", "watch", "--json"]
-    made = subprocess.run([*command, "--data", str(tmp_path / "data")], check=True, capture_output=True)
+    secret = make_token(tmp_path / "data", "eve", "watch")
     with way_out(edge) as proxy:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
@@ -94,7 +91,7 @@ def test_what_holds_pictures_back_is_said_and_gone_around(tmp_path: Path, monkey
         server = Process(tmp_path, "serve", *options, "--data", str(tmp_path / "data"))
         try:
             assert URL in server.line_with("from the internet")
-            with visiting(edge, json.loads(made.stdout)["secret"]) as page:
+            with visiting(edge, secret) as page:
                 # The self-test has found it out by then, and pages are told.
                 page.wait_for_function(
                     "async () => (await (await fetch('api/v1/system', {cache: 'no-store'})).json()).buffered"
