@@ -29,6 +29,7 @@ BOTH_LOOPS = [
 
 ALONE = (
     "bench/test_tools.py",
+    "interop/test_hls.py",
     "interop/test_players.py::test_chromium_paints",
     "service/test_adaptive.py",
     "service/test_hls.py::test_a_mask_takes_back",

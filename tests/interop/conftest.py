@@ -69,10 +69,18 @@ def serve(tmp_path: Path) -> Iterator[type[Serving]]:
         serving.stop()
 
 
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless; it ends with this package, since there can be one driver at a time."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def chromium(browser: Browser) -> Iterator[Browser]:
+    """The same, with no page left over for the next test."""
+    yield browser
+    for context in browser.contexts:
+        context.close()

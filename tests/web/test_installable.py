@@ -15,10 +15,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from framecast import web
-from tests.web.conftest import Open, Process, Start
+from tests.web.conftest import Open, Process, Start, serving
 from tests.web.looking import wait_live
 
 ICONS = runpy.run_path(str(Path(__file__).parent.parent.parent / "tools" / "icons.py"))
+CAMERA = ("--camera", "door=mock:?fps=5&size=320x240")
 GONE = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "Failed to load resource", "WebSocket connection")
 KEPT = """
 async () => {
@@ -37,19 +38,25 @@ def wait_kept(page: Page) -> None:
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")
 
 
-@pytest.fixture
-def server(start: Start) -> Process:
-    """One synthetic camera."""
-    return start("serve", "--camera", "door=mock:?fps=5&size=320x240")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One synthetic camera, shared by the tests that change nothing."""
+    with serving(tmp_path_factory.mktemp("installable"), *CAMERA) as process:
+        yield process
 
 
-@pytest.fixture
-def phone(server: Process, open_page: Open) -> Iterator[Page]:
+def phone_of(server: Process, open_page: Open) -> Page:
     """The wall, whose service worker has taken over."""
     page = open_page(server.url, expected=GONE, workers=True).page
     wait_live(page, 1)
     wait_kept(page)
-    yield page
+    return page
+
+
+@pytest.fixture
+def phone(server: Process, open_page: Open) -> Page:
+    """The same, of the server that is shared."""
+    return phone_of(server, open_page)
 
 
 def test_a_browser_would_install_it(phone: Page) -> None:
@@ -70,7 +77,9 @@ def test_a_browser_would_install_it(phone: Page) -> None:
     assert {icon.get("purpose", "any") for icon in said["icons"]} == {"any", "maskable"}
 
 
-def test_opens_without_the_server_and_returns_with_it(server: Process, phone: Page, start: Start) -> None:
+def test_opens_without_the_server_and_returns_with_it(start: Start, open_page: Open) -> None:
+    server = start("serve", *CAMERA)
+    phone = phone_of(server, open_page)
     server.stop()
     phone.reload()
     expect(phone.get_by_role("heading", name="The server does not answer")).to_be_visible()
@@ -79,16 +88,15 @@ def test_opens_without_the_server_and_returns_with_it(server: Process, phone: Pa
         phone.goto(server.url + path)
         expect(phone.locator("link[rel=manifest]")).to_have_count(1)
     # What is no page of ours is no page without the server either.
+    other = phone.context.new_page()
     with pytest.raises(Exception, match="ERR_"):
-        phone.goto(server.url + "/api/v1/cameras")
-
-
-def test_comes_back_by_itself(server: Process, phone: Page, start: Start) -> None:
-    server.stop()
-    phone.reload()
+        other.goto(server.url + "/api/v1/cameras")
+    other.close()
+    # It comes back by itself.
+    phone.goto(server.url)
     expect(phone.get_by_role("heading", name="The server does not answer")).to_be_visible()
     port = server.url.rsplit(":", 1)[1]
-    start("serve", "--port", port, "--camera", "door=mock:?fps=5&size=320x240")
+    start("serve", "--port", port, *CAMERA)
     wait_live(phone, 1)
     # What one may do was not known before.
     expect(phone.get_by_role("button", name="Add camera")).to_be_visible()
@@ -97,7 +105,7 @@ def test_comes_back_by_itself(server: Process, phone: Page, start: Start) -> Non
 def test_below_a_path_it_answers_for_that_path_alone(start: Start, open_page: Open, tmp_path: Path) -> None:
     file = tmp_path / "framecast.toml"
     file.write_text('[server]\nbase_path = "/cams"\n')
-    server = start("serve", "--config", str(file), "--camera", "door=mock:?fps=5&size=320x240")
+    server = start("serve", "--config", str(file), *CAMERA)
     page = open_page(server.url + "/cams/", workers=True).page
     wait_live(page, 1)
     wait_kept(page)
