@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.conftest import PHONE, Open, Process, serving
+from tests.web.conftest import PHONE, Open, Process, Start, serving
 from tests.web.looking import FITS, SMALL
 
 LONG = "North-east corner of the old greenhouse behind the second garage"
@@ -80,3 +80,17 @@ def test_the_menu_says_why_nothing_is_installed(server: Process, open_page: Open
     page = open_page(server.url.replace("127.0.0.1", "camera.test") + "/docs").page
     page.get_by_role("button", name="Menu").click()
     expect(page.get_by_role("region", name="Menu")).to_contain_text(menu)
+
+
+def test_where_there_is_no_camera_none_is_chosen(start: Start, open_page: Open) -> None:
+    page = open_page(start("serve").url + "/mjpeg").page
+    expect(page.locator("#note-title")).to_have_text("No camera yet")
+    expect(page.get_by_label("Camera")).to_be_hidden()
+
+
+def test_the_tunnel_s_dialog_says_what_each_provider_wants(start: Start, open_page: Open) -> None:
+    page = open_page(start("serve").url + "/access").page
+    page.get_by_role("tab", name="Tunnel").click()
+    page.get_by_role("button", name="Start a tunnel").click()
+    provider = page.get_by_label("Provider")
+    assert "asks for the token" in page.locator(f"#{provider.get_attribute('aria-describedby')}").inner_text()

@@ -129,8 +129,8 @@ class AddDialog {
       h(
         "details",
         { class: "more" },
-        h("summary", {}, "The device sends by itself: it needs no address"),
-        h("p", { class: "quiet" }, "For sketches that post their pictures to a server, doorbells, and devices in another network. You get the address to put into the sketch."),
+        h("summary", {}, "The device sends by itself"),
+        h("p", { class: "quiet" }, "It needs no address then. For sketches that post their pictures to a server, doorbells, and devices in another network. You get the address to put into the sketch."),
         h(
           "div",
           { class: "row" },

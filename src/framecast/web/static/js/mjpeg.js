@@ -75,6 +75,7 @@ function show() {
   if (status === "open" && whoAmI() === null) markRights();
   setText(find("connect"), status === "off" ? "Connect" : "Disconnect");
   choice.disabled = status !== "open";
+  choice.hidden = status === "open" && choice.length === 0;
   stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");
   if (status === "off") say("Disconnected", "Press Connect.");
   else if (status === "connecting") say("Connecting", "Waiting for the server.", "connecting");

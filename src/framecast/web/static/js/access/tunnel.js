@@ -112,7 +112,7 @@ export class Tunnel {
   async #start() {
     const provider = h(
       "select",
-      { class: "input", id: "tunnel-provider" },
+      { class: "input", id: "tunnel-provider", "aria-describedby": "tunnel-provider-hint" },
       Object.entries(PROVIDERS).map(([value, text]) => h("option", { value }, text)),
     );
     const token = field(
@@ -130,7 +130,17 @@ export class Tunnel {
     const started = await fill(
       "Start a tunnel",
       [
-        h("div", { class: "field" }, h("label", { for: "tunnel-provider" }, "Provider"), provider),
+        h(
+          "div",
+          { class: "field" },
+          h("label", { for: "tunnel-provider" }, "Provider"),
+          provider,
+          h(
+            "span",
+            { class: "quiet", id: "tunnel-provider-hint" },
+            "ngrok asks for the token of an account. Cloudflare needs none for a name of chance, and its program cloudflared on the server.",
+          ),
+        ),
         token.element,
         domain.element,
       ],
