@@ -267,6 +267,7 @@ BODIES: Bodies = {
         {"key": house.headers["wall"]["Authorization"].split()[1]},
     ],
     ("post", "/api/v1/setup"): lambda house: [{"code": house.invitation(), "password": PASSWORD}],
+    ("post", "/api/v1/setup/code"): lambda house: [{"code": house.invitation()}],
     ("post", "/api/v1/password"): lambda house: [
         {"old": PASSWORD, "new": "some other good words"},
         {"old": "no good words at all", "new": PASSWORD},
