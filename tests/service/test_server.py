@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,8 @@ def serve(folder: Path, *arguments: str) -> Iterator[Process]:
         server.process.stdout.close()
 
 
+STOPS_IN_S = 10.0
+"""What Docker waits before it kills. It takes 2 s at the most on a machine that does something else as well."""
 STREAM = "GET /api/v1/cameras/cam/stream.mjpeg HTTP/1.1\nHost: localhost\n\n"
 UPGRADE = (
     "GET {} HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade\n"
@@ -87,7 +89,7 @@ UPGRADE = (
 def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> None:
     """Viewers who read and who don't, pages, devices, half of a request, half of a body, and one who says nothing."""
     arguments = ("--camera", "cam=mock:?fps=60", "--camera", "door=push:")
-    with serve(tmp_path, *arguments) as server:
+    with ExitStack() as opened, serve(tmp_path, *arguments) as server:
         connections = [
             *(server.connect(STREAM) for _ in range(20)),
             *(server.connect(UPGRADE.format("/api/v1/ws")) for _ in range(5)),
@@ -97,13 +99,15 @@ def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> N
             server.connect("GET /api/v1/cameras/door/snapshot.jpg HTTP/1.1\nHost: localhost\n\n"),
             server.connect(),
         ]
+        for connection in connections:
+            opened.enter_context(connection)
         for connection in connections[:20]:
             assert connection.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
         for connection in connections[20:26]:
             assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
         status, took_s = server.stop(number)
         assert status == 0
-        assert took_s < 5
+        assert took_s < STOPS_IN_S
         for connection in connections[:26]:
             connection.settimeout(1)
             try:
@@ -111,9 +115,6 @@ def test_it_stops_cleanly_whoever_is_connected(tmp_path: Path, number: int) -> N
                     pass
             except ConnectionError:
                 pass
-            connection.close()
-        for connection in connections[26:]:
-            connection.close()
         log = server.log.read_text()
         assert "Traceback" not in log
         assert " ERROR " not in log
@@ -128,7 +129,7 @@ def test_it_stops_in_time_while_somebody_else_has_the_state_file(tmp_path: Path)
             other.execute("BEGIN IMMEDIATE")
             status, took_s = server.stop()
         assert status == 0
-        assert took_s < 5
+        assert took_s < STOPS_IN_S
         assert "the history of the last minutes waits in memory" in server.log.read_text()
 
 
