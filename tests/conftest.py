@@ -34,6 +34,7 @@ ALONE = (
     "service/test_adaptive.py",
     "service/test_hls.py::test_a_mask_takes_back",
     "service/test_hls.py::test_ff",
+    "service/test_server.py::test_it_stops",
     "sync/test_sockets.py",
     "web/test_bad_link.py",
     "web/test_in_step.py",
