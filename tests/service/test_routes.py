@@ -330,7 +330,7 @@ async def test_a_person_who_went_astray_gets_a_page(server: Server, path: str, r
         assert (answer.status, answer.content_type) == (404, "text/html")
         policy = answer.headers["Content-Security-Policy"]
         text = await answer.text()
-    assert f'<a href="{root}">' in text
+    assert f'href="{root}">All cameras</a>' in text
     assert "<b>" not in text
     async with server.client.get(server.url + "/") as wall:
         assert wall.headers["Content-Security-Policy"] == policy
