@@ -42,13 +42,13 @@ check: dev
 	$(BIN)/lint-imports
 
 # First all that share the machine well, two at a time, each in a half of the tests until it can take from the other's;
-# then those that hold real time, alone.
+# then those that hold real time and mostly wait, with nothing else beside them.
 test: check system
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest -n 2 --dist worksteal -m "not timed"
+	$(BIN)/pytest -n 2 --dist worksteal -m timed
 endif
 
 # The whole of it, as people have it.

@@ -27,7 +27,7 @@ BOTH_LOOPS = [
 ]
 """For packages whose tests run on both: Windows has no uvloop."""
 
-ALONE = (
+TIMED = (
     "bench/test_tools.py",
     "interop/test_hls.py",
     "interop/test_players.py::test_chromium_paints",
@@ -41,14 +41,14 @@ ALONE = (
     "web/test_lip_sync.py",
     "web/test_wall.py::test_plays_cameras_in_step",
 )
-"""Tests of how long something takes in real time: beside other work they would measure that."""
+"""Tests of how long something takes in real time: beside much other work they would measure that."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them, so that `make test` can run them after the others."""
     for item in items:
-        if item.nodeid.partition("tests/")[2].startswith(ALONE):
-            item.add_marker("alone")
+        if item.nodeid.partition("tests/")[2].startswith(TIMED):
+            item.add_marker("timed")
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def serve(folder: Path, *arguments: str) -> Iterator[Process]:
 
 
 STOPS_IN_S = 5.0
-"""As promised; of all the tests here those that ask for it run alone."""
+"""As promised; the tests here that ask for it are timed ones."""
 STREAM = "GET /api/v1/cameras/cam/stream.mjpeg HTTP/1.1\nHost: localhost\n\n"
 UPGRADE = (
     "GET {} HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade\n"
