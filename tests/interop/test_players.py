@@ -39,8 +39,10 @@ async ([source]) => {
       const [width, height] = [surface.videoWidth ?? surface.width, surface.videoHeight ?? surface.height];
       const shown = code.readBlockCodeFrom(surface, width, height);
       if (!shown) continue;
-      if (!window.seen.has(camera.id)) window.seen.set(camera.id, new Set());
-      window.seen.get(camera.id).add(shown.frameId);
+      if (!window.seen.has(camera.id)) window.seen.set(camera.id, {ids: new Set(), seconds: new Set()});
+      const {ids, seconds} = window.seen.get(camera.id);
+      if (!ids.has(shown.frameId)) seconds.add(Math.floor(performance.now() / 1000));
+      ids.add(shown.frameId);
     }
   }, 100);
 }
@@ -167,13 +169,14 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
     for name in ("opencv", "curl", "http.client"):
         check_ids(players[name].finish(MINUTE_S))
 
-    seen = wall_page.evaluate("() => [...window.seen.values()].map((ids) => ids.size)")
+    seen = wall_page.evaluate("() => [...window.seen.values()].map(({ids, seconds}) => [ids.size, seconds.size])")
     assert len(seen) == WALL_CAMERAS
-    # Looked at every 100 ms, or as often as a busy machine comes to it, and mostly another frame is seen: enough to
-    # tell a wall that plays from one that stutters.
+    # A wall that plays moves in every second; on a busy machine it may leave out more pictures than it shows, but none
+    # of its cameras.
+    assert min(seconds for _, seconds in seen) >= 0.9 * MINUTE_S, seen
     looks = min(wall_page.evaluate("() => window.looks"), FPS * MINUTE_S)
     assert looks >= 0.1 * FPS * MINUTE_S
-    assert min(seen) >= 0.5 * looks, (seen, looks)
+    assert min(ids for ids, _ in seen) >= 0.25 * looks, (seen, looks)
     assert complaints == []
 
 
