@@ -68,9 +68,13 @@ class Links:
         camera_id = camera_of(path)
         if not camera_id or len(text) > MAX_CHARS:
             return None
+        serializer = self._serializer(path)
         try:
-            name, session, stamp, expires_s = self._serializer(path).loads(text)
+            name, session, stamp, expires_s = content = serializer.loads(text)
         except (BadData, ValueError, TypeError):
+            return None
+        # Base 64 can be written in more than one way; a link can't.
+        if serializer.dumps(content) != text:
             return None
         if not now_s < expires_s <= now_s + LONGEST_S:
             return None
