@@ -171,12 +171,12 @@ def test_every_player_plays_for_a_minute(serve: Any, chromium: Browser) -> None:
 
     seen = wall_page.evaluate("() => [...window.seen.values()].map(({ids, seconds}) => [ids.size, seconds.size])")
     assert len(seen) == WALL_CAMERAS
-    # A wall that plays moves in every second; on a busy machine it may leave out more pictures than it shows, but none
-    # of its cameras.
+    # A wall that plays moves in every second. Looked at every 100 ms, or as often as a busy machine comes to it, and
+    # mostly another frame is seen.
     assert min(seconds for _, seconds in seen) >= 0.9 * MINUTE_S, seen
     looks = min(wall_page.evaluate("() => window.looks"), FPS * MINUTE_S)
     assert looks >= 0.1 * FPS * MINUTE_S
-    assert min(ids for ids, _ in seen) >= 0.25 * looks, (seen, looks)
+    assert min(ids for ids, _ in seen) >= 0.5 * looks, (seen, looks)
     assert complaints == []
 
 
