@@ -231,7 +231,7 @@ def test_a_cameras_page_says_who_watches_it(start: Start, open_page: Open, tmp_p
         return page
 
     readers = enter(operate).locator("#readers")
-    expect(readers).to_contain_text(re.compile(r"desk127\.0\.0\.1.*\d B"))
+    expect(readers).to_contain_text(re.compile(r"desk127\.0\.0\.1.*\d [kM]?B"))
     numbered = enter(watch).locator("#readers")
     expect(numbered).to_contain_text(re.compile(r"no\. \d+"))
     expect(numbered).not_to_contain_text("desk")

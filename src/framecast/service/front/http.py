@@ -51,6 +51,7 @@ log = logging.getLogger("framecast.service.front.http")
 LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
+UPLOADS = ("POST", "PUT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class Front:
                 response = error_response(error.status, error.code, error.message, error.headers)
             if error.close:
                 response.force_close()
+                if request.method in UPLOADS and request.content.is_eof():
+                    await cast(Connection, request.protocol).hear_out()
         except StateError as error:
             log.error("%s %s: %s", request.method, request.path, error)
             words = f"It could not be kept, so nothing is changed: {error}"

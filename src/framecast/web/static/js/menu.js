@@ -55,8 +55,10 @@ class Menu extends HTMLElement {
   /** As browsers do it by themselves: over everything, closed by Esc and by a click beside it. */
   #float() {
     this.#button.popoverTargetElement = this.#box;
-    this.#box.addEventListener("beforetoggle", (event) => event.newState === "open" && this.#place());
-    this.#box.addEventListener("toggle", (event) => this.#shown(event.newState === "open"));
+    this.#box.addEventListener("beforetoggle", ({ newState }) => {
+      if (newState === "open") this.#place();
+      this.#shown(newState === "open");
+    });
   }
 
   /** Where they don't yet: old tablets hang on walls for long. */
