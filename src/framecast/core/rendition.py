@@ -38,7 +38,8 @@ class Rendition:
     """What a viewer wants to be different from the source; zero and empty mean: as the source.
 
     Attributes:
-        codec: FFmpeg's name of the result: ``mjpeg``, ``h264``; of the camera's sound ``aac``, ``opus``.
+        codec: FFmpeg's name of the result: ``mjpeg``, ``h264``; of the camera's sound ``aac``, ``opus``; and
+            ``detections``, what is seen in the pictures (`framecast.wire.detections`).
         width_px: Width; the height follows, nothing is ever enlarged.
         quality: 1-100, as of a JPEG; encoders of other codecs map it.
         overlay: What is burnt in: ``frame-id``, ``detections``.
@@ -71,7 +72,7 @@ class Rendition:
     @property
     def is_free(self) -> bool:
         """Whether it does not count among those there may be: one of each is enough for any number of viewers."""
-        return self.is_sound or self == H264
+        return self.is_sound or self in (H264, DETECTIONS)
 
     @property
     def name(self) -> str:
@@ -93,3 +94,4 @@ SOURCE = Rendition()
 H264 = Rendition("h264")
 AAC = Rendition("aac")
 OPUS = Rendition("opus")
+DETECTIONS = Rendition("detections")

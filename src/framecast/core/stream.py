@@ -3,6 +3,7 @@
     publisher -> [inlet] -> (transform) -> video -> (workers) -> video/320, h264, …
               -> native --------------------------------------> h264
               -> audio ------------------------> (workers) ---> aac, opus
+                 video ------------------------> (worker) ----> detections
 
 Without a transform the inlet is the video track itself. A source that sends H.264 itself publishes its access units to
 `native`; they are handed on untouched, unless a transform has to see the pictures first. Viewers attach to tracks, so a
@@ -23,7 +24,7 @@ from framecast.core.mailbox import Mailbox, Policy
 from framecast.core.meter import Meter, Percentiles
 from framecast.core.packet import Format, Packet
 from framecast.core.publisher import Publisher
-from framecast.core.rendition import H264, Rendition
+from framecast.core.rendition import DETECTIONS, H264, Rendition
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
@@ -396,4 +397,6 @@ def _track_of(rendition: Rendition) -> Track:
         return Track(rendition.name, ring_packets=2)
     if rendition.is_sound:
         return Track(rendition.name, ring_packets=SOUND_CHUNKS)
+    if rendition == DETECTIONS:
+        return Track(rendition.name, ring_packets=2)
     return Track(rendition.name, ring_packets=CODED_PACKETS, ring_bytes=CODED_BYTES, since_key=True)

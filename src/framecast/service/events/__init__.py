@@ -1,0 +1,1 @@
+"""What happens before the cameras, and whom it is told: zones, rules, events, deliveries."""

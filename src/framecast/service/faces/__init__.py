@@ -1,0 +1,1 @@
+"""The people whose faces are known: kept, managed, handed to the detectors."""

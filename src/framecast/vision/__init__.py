@@ -1,0 +1,1 @@
+"""Track ``video`` -> track ``detections``: what moves, what it is, who it is."""

@@ -1,0 +1,91 @@
+"""Geometry of boxes, as arrays: overlap, suppression, and fitting a picture into a model's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.vision.detections import Boxes, Image
+
+PADDING = 114
+"""The grey that YOLO models were trained with round a picture that is not square."""
+
+
+def areas(boxes: Boxes) -> NDArray[np.float32]:
+    """``(N,) float32``, in px²; of a box that is turned inside out 0."""
+    sides: NDArray[np.float32] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
+    """Intersection over union of each pair: ``(N, M) float32``, 0 where both are empty."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    union = areas(one)[:, None] + areas(other)[None, :] - shared
+    result: NDArray[np.float32] = np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
+    return result
+
+
+def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int64], most: float) -> NDArray[np.int64]:
+    """Which to keep, the best first: of boxes of one class that overlap by more than ``most`` only the best."""
+    order = np.argsort(-scores, kind="stable")
+    # Classes are moved apart, so that one pass does for all of them.
+    span = float(np.abs(boxes).max(initial=0)) * 2 + 1
+    apart = boxes + (classes.astype(np.float32) * span)[:, None]
+    kept: list[int] = []
+    while order.size:
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        order = order[overlaps(apart[best : best + 1], apart[order])[0] <= most]
+    return np.array(kept, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a picture was put into a model's input: scaled, and moved by the padding.
+
+    Attributes:
+        scale: Input px per picture px.
+        x_px: Padding to the left, in px of the input.
+        y_px: Padding above.
+        width_px: The picture's.
+        height_px: The picture's.
+    """
+
+    scale: float
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+
+    def back(self, boxes: Boxes) -> Boxes:
+        """Boxes of the input as boxes of the picture, cut at its edges."""
+        boxes = (boxes - np.array([self.x_px, self.y_px] * 2, np.float32)) / np.float32(self.scale)
+        limits = np.array([self.width_px, self.height_px] * 2, np.float32)
+        result: Boxes = np.clip(boxes, 0, limits).astype(np.float32)
+        return result
+
+
+def letterbox(image: Image, width_px: int, height_px: int, *, centred: bool) -> tuple[Image, Fit]:
+    """The picture at the input's size ``(height_px, width_px, 3)``, whole and undistorted, with grey beside it.
+
+    Args:
+        image: ``(H, W, 3) uint8``, neither side 0.
+        width_px: The input's.
+        height_px: The input's.
+        centred: Whether the grey is on both sides (YOLOv5 and later) or right and below (YOLOX).
+    """
+    rows, columns = image.shape[:2]
+    scale = min(width_px / columns, height_px / rows)
+    wide, high = max(1, round(columns * scale)), max(1, round(rows * scale))
+    x, y = ((width_px - wide) // 2, (height_px - high) // 2) if centred else (0, 0)
+    result = np.full((height_px, width_px, 3), PADDING, np.uint8)
+    # Into the result's own rows: no copy afterwards.
+    into = result[y : y + high, x : x + wide]
+    into[...] = image if (high, wide) == (rows, columns) else cv2.resize(image, (wide, high))
+    return result, Fit(scale, x, y, columns, rows)

@@ -1,0 +1,128 @@
+"""What object models of this field put out, and how their boxes are read from it.
+
+The forms are told apart by the shapes of the output and the input alone, for ``C`` classes and an input of
+``(H, W)`` px:
+
+- **YOLOX**: ``(1, A, 5 + C)`` with ``A = Σ (H/s)(W/s)`` over the strides 8, 16, 32 (and 64, of the P6 models). Centres
+  and sides are relative to each cell: ``(xy + cell) · s``, ``exp(wh) · s``. Pixels go in as 0 to 255, BGR.
+- **YOLOX, decoded in the graph**: the same shape with boxes in px; told by sides that no logarithm has.
+- **YOLOv5** (and v7): ``(1, 3 A, 5 + C)``, three anchors a cell; centres and sides in px, scores times objectness. Pixels
+  0 to 1, RGB.
+- **YOLOv8, v9, v11**: ``(1, 4 + C, A)``; centres and sides in px, scores as they are. Pixels 0 to 1, RGB.
+- **End to end** (YOLOv10, v26 and exports with suppression inside): ``(1, N, 6)``; corners in px, score, class.
+
+Sources: the export code and documentation of YOLOX 0.3, YOLOv5 7.0 and Ultralytics 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.vision.detections import Boxes
+
+STRIDES = (8, 16, 32)
+P6_STRIDES = (8, 16, 32, 64)
+ANCHORS = 3
+END_COLUMNS = 6
+
+Raw = NDArray[np.float32]
+
+
+class UnknownHead(ValueError):
+    """No object model of a form that is known; the message says what was found and what would be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How to feed a model, and how to read what it says.
+
+    Attributes:
+        name: Of the form, for people.
+        classes: How many kinds of things it knows; 0 where its output doesn't tell.
+        unit: Pixels go in from 0 to 1, and not to 255.
+        rgb: Red goes in first, and not blue.
+        centred: Padding goes on both sides of a picture.
+        read: Boxes ``(N, 4)`` in px of the input and scores ``(N, C)`` of an output without its first axis.
+    """
+
+    name: str
+    classes: int
+    unit: bool
+    rgb: bool
+    centred: bool
+    read: Callable[[Raw], tuple[Boxes, Raw]]
+
+
+def cells(width_px: int, height_px: int, strides: tuple[int, ...] = STRIDES) -> int:
+    """How many places a model of these strides looks at."""
+    return sum((height_px // stride) * (width_px // stride) for stride in strides)
+
+
+def head_of(shape: tuple[int, ...], width_px: int, height_px: int) -> Head:
+    """The form of a model with an output of ``shape`` for an input of this size.
+
+    Raises:
+        UnknownHead: None that is known.
+    """
+    if len(shape) == 3 and shape[0] == 1:
+        _, first, second = shape
+        plain = cells(width_px, height_px)
+        for strides in (STRIDES, P6_STRIDES):
+            if first == cells(width_px, height_px, strides) and second > 5:
+                return Head("YOLOX", second - 5, False, False, False, _Grid(width_px, height_px, strides))
+            if first == ANCHORS * cells(width_px, height_px, strides) and second > 5:
+                return Head("YOLOv5", second - 5, True, True, True, _anchored)
+        if second == plain and first > 4:
+            return Head("YOLOv8", first - 4, True, True, True, _anchor_free)
+        if second == END_COLUMNS:
+            return Head("end to end", 0, True, True, True, _finished)
+    raise UnknownHead(
+        f"its output {'x'.join(map(str, shape))} for a picture of {width_px}x{height_px} is not that of an object model"
+        " known here: YOLOX, YOLOv5, YOLOv8, v9, v10 and v11 exports are"
+    )
+
+
+class _Grid:
+    """YOLOX: places and sides relative to cells."""
+
+    def __init__(self, width_px: int, height_px: int, strides: tuple[int, ...]) -> None:
+        corners, steps = [], []
+        for stride in strides:
+            rows, columns = np.mgrid[: height_px // stride, : width_px // stride]
+            corners.append(np.stack([columns, rows], -1).reshape(-1, 2))
+            steps.append(np.full((rows.size, 1), stride))
+        self._cells = np.concatenate(corners).astype(np.float32)
+        self._strides = np.concatenate(steps).astype(np.float32)
+
+    def __call__(self, raw: Raw) -> tuple[Boxes, Raw]:
+        if raw[:, 2:4].max(initial=0) > np.log(1e4):  # a logarithm of a side would be one of more than 10,000 cells
+            middle, half = raw[:, :2], raw[:, 2:4] / 2
+        else:
+            middle = (raw[:, :2] + self._cells) * self._strides
+            half = np.exp(raw[:, 2:4]) * self._strides / 2
+        return _boxes(middle, half), raw[:, 4:5] * raw[:, 5:]
+
+
+def _anchored(raw: Raw) -> tuple[Boxes, Raw]:
+    return _boxes(raw[:, :2], raw[:, 2:4] / 2), raw[:, 4:5] * raw[:, 5:]
+
+
+def _anchor_free(raw: Raw) -> tuple[Boxes, Raw]:
+    rows = raw.T
+    return _boxes(rows[:, :2], rows[:, 2:4] / 2), rows[:, 4:]
+
+
+def _finished(raw: Raw) -> tuple[Boxes, Raw]:
+    classes = raw[:, 5].astype(np.int64)
+    scores = np.zeros((len(raw), int(classes.max(initial=0)) + 1), np.float32)
+    scores[np.arange(len(raw)), np.maximum(classes, 0)] = raw[:, 4]
+    return raw[:, :4], scores
+
+
+def _boxes(middle: Raw, half: Raw) -> Boxes:
+    boxes: Boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
+    return boxes

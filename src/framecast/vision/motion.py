@@ -1,0 +1,107 @@
+"""Where something moves: cheap, and without a model.
+
+Theory of operation. A small grey picture (a quarter of the camera's sides, decoded at that size) is compared with what
+the scene looked like lately: a running mean that follows slowly, so that leaves and sensor noise sink into it. The
+noise is measured in each picture (the median difference), and only what differs by more than that is movement.
+Neighbouring spots become one box. When nearly everything differs at once, the light or the exposure changed, or the
+camera was turned: nothing is reported, and the scene is learned anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.vision.detections import Boxes
+
+Grey = NDArray[np.uint8]
+"""``(H, W) uint8``."""
+
+SCENE_S = 4.0
+"""A thing that stands still is part of the scene after about so long."""
+LEAST_DIFFERENCE = 10.0
+NOISES = 6.0
+"""A difference counts from so many times the picture's own noise on."""
+SMALLEST_SHARE = 0.0006
+"""Of the picture; smaller spots are no thing that anybody asks for."""
+WHOLE_SHARE = 0.6
+"""When more of the picture differs, it was not a thing that moved."""
+SETTLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What moved between the scene and a picture.
+
+    Attributes:
+        boxes: ``(N, 4) float32``: left, top, right, bottom, in px of the small picture; the largest first.
+        share: Of the picture that differs, 0 to 1.
+        turned: Nearly everything differs: the light or the view changed.
+    """
+
+    boxes: Boxes
+    share: float
+    turned: bool = False
+
+
+NOTHING = Movement(np.zeros((0, 4), np.float32), 0.0)
+
+
+class MotionFinder:
+    """Compares each small grey picture of one camera with the scene before it.
+
+    Args:
+        least_difference: In grey levels, on top of the noise. Lower finds more.
+        smallest_share: Smaller spots are left out.
+    """
+
+    def __init__(self, least_difference: float = LEAST_DIFFERENCE, smallest_share: float = SMALLEST_SHARE) -> None:
+        self._least = least_difference
+        self._smallest_share = smallest_share
+        self._scene: NDArray[np.float32] | None = None
+        self._at_s = 0.0
+        self._settled_s = -math.inf
+
+    def find(self, grey: Grey, now_s: float) -> Movement:
+        """What moved. The first picture, and one of another size, only says what the scene is.
+
+        Args:
+            grey: ``(H, W) uint8``; kept by nobody afterwards.
+            now_s: Its time, by the pictures' own clock.
+        """
+        calm = cv2.GaussianBlur(grey, (3, 3), 0).astype(np.float32)
+        passed_s = now_s - self._at_s
+        self._at_s = now_s
+        if self._scene is None or self._scene.shape != calm.shape or passed_s < 0:
+            self._scene = calm
+            self._settled_s = now_s + SETTLE_S
+            return NOTHING
+        difference = np.abs(calm - self._scene)
+        noise = float(np.median(difference[::2, ::2]))
+        moved = (difference > max(self._least, NOISES * noise)).astype(np.uint8)
+        share = float(moved.mean())
+        if share > WHOLE_SHARE:
+            self._scene = calm
+            self._settled_s = now_s + SETTLE_S
+            return Movement(NOTHING.boxes, share, turned=True)
+        # While it settles the scene follows at once; afterwards as slowly as things that stop may take.
+        pace = 0.5 if now_s < self._settled_s else 1 - math.exp(-passed_s / SCENE_S)
+        self._scene += np.float32(pace) * (calm - self._scene)
+        return Movement(self._boxes(moved), share)
+
+    def _boxes(self, moved: Grey) -> Boxes:
+        joined = cv2.dilate(moved, np.ones((5, 5), np.uint8), iterations=2)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        if count <= 1:
+            return NOTHING.boxes
+        found = stats[1:]
+        found = found[found[:, cv2.CC_STAT_AREA] >= max(30, self._smallest_share * moved.size)]
+        found = found[np.argsort(-found[:, cv2.CC_STAT_AREA], kind="stable")]
+        left, top = found[:, cv2.CC_STAT_LEFT], found[:, cv2.CC_STAT_TOP]
+        right, bottom = left + found[:, cv2.CC_STAT_WIDTH], top + found[:, cv2.CC_STAT_HEIGHT]
+        boxes: Boxes = np.stack([left, top, right, bottom], axis=1).astype(np.float32)
+        return boxes

@@ -1,0 +1,82 @@
+"""Where inferences run: few at a time for all cameras, and fair among them.
+
+A camera has at most one inference in the works and at most one waiting. Places are given in turn: who waits longest is
+next, so that a camera with many pictures can't push another aside. The threads run at a lower priority than the one
+that serves viewers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+NICENESS = 10
+
+
+class InferencePool:
+    """Runs inferences in a bounded number of threads. Belongs to one event loop.
+
+    Args:
+        places: How many run at once.
+
+    Attributes:
+        done: How many have been run.
+        busy_s: CPU time they took.
+    """
+
+    def __init__(self, places: int = 1) -> None:
+        self.done = 0
+        self._free = places
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._threads = ThreadPoolExecutor(places, "vision", initializer=_stand_back)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of ``work``, called in a thread when its turn comes."""
+        await self._enter()
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            self.done += 1
+            return result
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        """Take nothing more; what runs is waited for."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def _enter(self) -> None:
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif turn.done() and not turn.cancelled():
+                self._leave()  # it was given a place that it has no use for
+            raise
+
+    def _leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+def _stand_back() -> None:
+    # On Linux the priority of a thread is its own.
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

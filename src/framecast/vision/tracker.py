@@ -1,0 +1,150 @@
+"""The same thing over pictures has the same number.
+
+Theory of operation (ByteTrack: Zhang et al., 2022). Each track knows where its box is and how it moves, and foretells
+where it will be in the next picture. What was seen surely is given to tracks first, what was seen faintly to those
+still without: a person half behind a tree goes on being the same one, while a faint shadow never begins a track.
+A track begins when something was surely seen, counts from its second picture on, and ends when it was not seen for
+``lost_s``. A track that was lost for longer than a moment is found again only near the place where it was foretold.
+
+Moves are foretold with a filter for each number alone (alpha-beta: position and speed), which follows the times between
+pictures, for small cameras keep no rhythm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from framecast.vision.assignment import assign
+from framecast.vision.boxes import overlaps
+from framecast.vision.detections import Boxes, Detection
+
+SURE = 0.5
+"""Seen surely from this score on; a model whose scores are lower throughout has its own (`Tracker.sure`)."""
+NEAR = 0.8
+"""A track and what was seen surely are a pair up to this cost: one less their overlap."""
+NEAR_FAINT = 0.5
+NEAR_YOUNG = 0.7
+ALPHA = 0.6
+BETA = 0.25
+LOST_S = 2.0
+LONGEST_STEP_S = 1.0
+"""Nobody goes on straight for longer than this without being seen."""
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    number: int
+    label: str
+    box: Boxes  # (4,) float32: middle x, middle y, width, height
+    speed: Boxes  # (4,) float32, each per s
+    at_s: float
+    seen_s: float
+    hits: int = 1
+
+    def foretold(self, now_s: float) -> Boxes:
+        """(4,) float32: left, top, right, bottom."""
+        x, y, width, height = self.box + self.speed * np.float32(min(now_s - self.at_s, LONGEST_STEP_S))
+        half_x, half_y = max(width, 1) / 2, max(height, 1) / 2
+        return np.array([x - half_x, y - half_y, x + half_x, y + half_y], np.float32)
+
+    def follow(self, seen: Detection, now_s: float) -> None:
+        passed_s = min(max(now_s - self.at_s, 1e-3), LONGEST_STEP_S)
+        foretold = self.box + self.speed * np.float32(passed_s)
+        missed_by = _middle(seen) - foretold
+        self.box = (foretold + ALPHA * missed_by).astype(np.float32)
+        self.speed = (self.speed + BETA * missed_by / np.float32(passed_s)).astype(np.float32)
+        self.speed[2:] *= np.float32(0.5)  # sizes change slowly; their noise must not run away
+        self.at_s = self.seen_s = now_s
+        self.hits += 1
+
+
+class Tracker:
+    """Gives numbers to what was seen in one camera's pictures, in their order.
+
+    Args:
+        sure: Score from which on something was seen surely.
+        lost_s: How long a track waits to be seen again.
+    """
+
+    def __init__(self, sure: float = SURE, lost_s: float = LOST_S) -> None:
+        self.sure = sure
+        self._lost_s = lost_s
+        self._tracks: list[_Track] = []
+        self._next = 1
+
+    @property
+    def live(self) -> int:
+        """How many tracks wait to be seen again, or are seen."""
+        return len(self._tracks)
+
+    def expected(self, now_s: float) -> Boxes:
+        """Where the known things should be: ``(N, 4) float32``, left, top, right, bottom in px."""
+        return _stack([track.foretold(now_s) for track in self._tracks])
+
+    def clear(self) -> None:
+        """Forget all: another device, or its clock began anew."""
+        self._tracks.clear()
+
+    def update(self, seen: list[Detection], now_s: float) -> list[Detection]:
+        """What was seen at ``now_s`` (of the pictures' own clock), with numbers; without what was too faint.
+
+        What is seen for the first time has no number yet. Things of different labels are never the same.
+        """
+        self._tracks = [track for track in self._tracks if now_s - track.seen_s <= self._lost_s]
+        result: list[Detection] = []
+        for label in {each.label for each in seen} | {track.label for track in self._tracks}:
+            here = [each for each in seen if each.label == label]
+            known = [track for track in self._tracks if track.label == label]
+            result += self._of_label(here, known, now_s)
+        return result
+
+    def _of_label(self, seen: list[Detection], known: list[_Track], now_s: float) -> list[Detection]:
+        sure = [each for each in seen if each.score >= self.sure]
+        faint = [each for each in seen if each.score < self.sure]
+        old = [track for track in known if track.hits > 1]
+        young = [track for track in known if track.hits == 1]
+        pairs, old, sure = _match(old, sure, now_s, NEAR)
+        more, old, faint = _match(old, faint, now_s, NEAR_FAINT)
+        pairs += more
+        more, young, sure = _match(young, sure, now_s, NEAR_YOUNG)
+        pairs += more
+        result = []
+        for track, each in pairs:
+            track.follow(each, now_s)
+            result.append(replace(each, track=track.number))
+        # Seen once and not again: that was nothing.
+        self._tracks = [track for track in self._tracks if track not in young]
+        for each in sure:
+            track = _Track(self._next, each.label, _middle(each), np.zeros(4, np.float32), now_s, now_s)
+            self._next += 1
+            self._tracks.append(track)
+            result.append(each)
+        return result
+
+
+def _match(
+    tracks: list[_Track], seen: list[Detection], now_s: float, most: float
+) -> tuple[list[tuple[_Track, Detection]], list[_Track], list[Detection]]:
+    """Pairs, and who stays alone on either side."""
+    if not tracks or not seen:
+        return [], tracks, seen
+    foretold = _stack([track.foretold(now_s) for track in tracks])
+    there = np.array([each.box for each in seen], np.float32)
+    pairs = assign(1 - overlaps(foretold, there), most)
+    rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
+    return (
+        [(tracks[row], seen[column]) for row, column in pairs],
+        [track for row, track in enumerate(tracks) if row not in rows],
+        [each for column, each in enumerate(seen) if column not in columns],
+    )
+
+
+def _middle(seen: Detection) -> Boxes:
+    left, top, right, bottom = seen.box
+    return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], np.float32)
+
+
+def _stack(boxes: list[Boxes]) -> Boxes:
+    return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
