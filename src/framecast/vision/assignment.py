@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def assign(costs: NDArray[np.float32], most: float) -> list[tuple[int, int]]:
     """Pairs (row, column), each row and column at most once, whose costs are least in sum.
 
-    The Hungarian method with shortest augmenting paths (Jonker and Volgenant, 1987): exact, O(n²m). The few dozen things
-    in a picture take well under a millisecond.
+    The Hungarian method with shortest augmenting paths (Jonker and Volgenant, 1987): exact, O(n²m). The few dozen
+    things in a picture take well under a millisecond.
 
     Args:
         costs: ``(N, M) float32``, each at least 0.

@@ -6,8 +6,7 @@ y down, from the top left corner. On the wire they are fractions of the picture,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray

@@ -6,8 +6,8 @@ The forms are told apart by the shapes of the output and the input alone, for ``
 - **YOLOX**: ``(1, A, 5 + C)`` with ``A = Σ (H/s)(W/s)`` over the strides 8, 16, 32 (and 64, of the P6 models). Centres
   and sides are relative to each cell: ``(xy + cell) · s``, ``exp(wh) · s``. Pixels go in as 0 to 255, BGR.
 - **YOLOX, decoded in the graph**: the same shape with boxes in px; told by sides that no logarithm has.
-- **YOLOv5** (and v7): ``(1, 3 A, 5 + C)``, three anchors a cell; centres and sides in px, scores times objectness. Pixels
-  0 to 1, RGB.
+- **YOLOv5** (and v7): ``(1, 3 A, 5 + C)``, three anchors a cell; centres and sides in px, scores times objectness.
+  Pixels 0 to 1, RGB.
 - **YOLOv8, v9, v11**: ``(1, 4 + C, A)``; centres and sides in px, scores as they are. Pixels 0 to 1, RGB.
 - **End to end** (YOLOv10, v26 and exports with suppression inside): ``(1, N, 6)``; corners in px, score, class.
 
@@ -100,20 +100,20 @@ class _Grid:
 
     def __call__(self, raw: Raw) -> tuple[Boxes, Raw]:
         if raw[:, 2:4].max(initial=0) > np.log(1e4):  # a logarithm of a side would be one of more than 10,000 cells
-            middle, half = raw[:, :2], raw[:, 2:4] / 2
+            middle, half = raw[:, :2], _half(raw)
         else:
             middle = (raw[:, :2] + self._cells) * self._strides
-            half = np.exp(raw[:, 2:4]) * self._strides / 2
+            half = np.exp(raw[:, 2:4]) * self._strides * np.float32(0.5)
         return _boxes(middle, half), raw[:, 4:5] * raw[:, 5:]
 
 
 def _anchored(raw: Raw) -> tuple[Boxes, Raw]:
-    return _boxes(raw[:, :2], raw[:, 2:4] / 2), raw[:, 4:5] * raw[:, 5:]
+    return _boxes(raw[:, :2], _half(raw)), raw[:, 4:5] * raw[:, 5:]
 
 
 def _anchor_free(raw: Raw) -> tuple[Boxes, Raw]:
     rows = raw.T
-    return _boxes(rows[:, :2], rows[:, 2:4] / 2), rows[:, 4:]
+    return _boxes(rows[:, :2], _half(rows)), rows[:, 4:]
 
 
 def _finished(raw: Raw) -> tuple[Boxes, Raw]:
@@ -121,6 +121,10 @@ def _finished(raw: Raw) -> tuple[Boxes, Raw]:
     scores = np.zeros((len(raw), int(classes.max(initial=0)) + 1), np.float32)
     scores[np.arange(len(raw)), np.maximum(classes, 0)] = raw[:, 4]
     return raw[:, :4], scores
+
+
+def _half(rows: Raw) -> Raw:
+    return rows[:, 2:4] * np.float32(0.5)
 
 
 def _boxes(middle: Raw, half: Raw) -> Boxes:

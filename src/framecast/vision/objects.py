@@ -108,10 +108,11 @@ class OnnxObjects:
         chosen = np.flatnonzero((sure >= least) & np.isfinite(boxes).all(axis=1))
         boxes, sure, classes = fit.back(boxes[chosen]), sure[chosen], numbers[best[chosen]]
         order = suppress(boxes, sure, classes, OVERLAP)
-        return [
-            Detection(self._label(int(classes[index])), float(sure[index]), *map(float, boxes[index]))
-            for index in order
-        ]
+        found = []
+        for index in order:
+            left, top, right, bottom = boxes[index].tolist()
+            found.append(Detection(self._label(int(classes[index])), float(sure[index]), left, top, right, bottom))
+        return found
 
     def _run(self, image: Image, *, unit: bool, rgb: bool) -> Any:
         blob = cv2.dnn.blobFromImage(image, 1 / 255 if unit else 1.0, swapRB=rgb)

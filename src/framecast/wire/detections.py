@@ -1,8 +1,8 @@
 """What was seen in one picture, as JSON: the payload of the track ``detections``.
 
-Boxes are ``[x, y, width, height]`` in fractions of the picture, from its top left corner, so that they fit any rendition
-of it. Who was looked for and not found makes no entry; a picture in which nothing was found is told all the same, since
-viewers take boxes away by it.
+Boxes are ``[x, y, width, height]`` in fractions of the picture, from its top left corner, so that they fit any
+rendition of it. Who was looked for and not found makes no entry; a picture in which nothing was found is told all the
+same, since viewers take boxes away by it.
 """
 
 from __future__ import annotations
