@@ -24,14 +24,16 @@ run:
 dev:
 	@./start.sh --install dev
 
-# What the tests run against: a browser, players, reverse proxies, and a compiler for the bench's own programs.
-# Debian starts nginx and Caddy once they are installed; tools/apt.sh stops them again, since the tests start their own.
+# What the tests run against: a browser, players, reverse proxies, an MQTT server, and a compiler for the bench's own
+# programs. Debian starts nginx, Caddy and Mosquitto once they are installed; tools/apt.sh stops them again, since the
+# tests start their own.
 system:
 	@command -v chromium-headless-shell >/dev/null || tools/apt.sh chromium-headless-shell
 	@command -v ffmpeg >/dev/null || tools/apt.sh ffmpeg
 	@command -v curl >/dev/null || tools/apt.sh curl
 	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || tools/apt.sh nginx-light
 	@command -v caddy >/dev/null || tools/apt.sh caddy
+	@test -x /usr/sbin/mosquitto || command -v mosquitto >/dev/null || tools/apt.sh mosquitto
 	@command -v systemd-analyze >/dev/null || tools/apt.sh systemd
 	@command -v cc >/dev/null || tools/apt.sh build-essential
 

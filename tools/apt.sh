@@ -22,7 +22,7 @@ $as_root apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 || {
     $as_root apt-get install -y --no-install-recommends "$@" >/dev/null
 }
 # What is here for the tests must not take the machine's ports, now or after its next start.
-for unit in nginx caddy; do
+for unit in nginx caddy mosquitto; do
     case " $*" in
     *" $unit"*) $as_root systemctl disable --now "$unit" >/dev/null 2>&1 || true ;;
     esac

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from framecast.service.config.addresses import parse_address, parse_base_path, parse_host
+from framecast.service.config.eventurls import check_contact, check_mqtt_url, check_topic, check_webhook_url
 from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.restreamurls import check_restream_url
 from framecast.service.config.urls import check_camera_url, check_sound_url
@@ -96,3 +97,7 @@ PortRange = Annotated[str, AfterValidator(_port_range)]
 RestreamUrl = Annotated[str, AfterValidator(check_restream_url)]
 CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
 SoundUrl = Annotated[str, AfterValidator(check_sound_url)]
+WebhookUrl = Annotated[str, AfterValidator(check_webhook_url)]
+MqttUrl = Annotated[str, AfterValidator(check_mqtt_url)]
+Topic = Annotated[str, AfterValidator(check_topic)]
+Contact = Annotated[str, AfterValidator(check_contact)]

@@ -17,12 +17,15 @@ from framecast.service.config.presets import PRESETS, PresetName
 from framecast.service.config.sections import (
     CaptureSettings,
     CompatSettings,
+    EventsSettings,
     H264Settings,
     HistorySettings,
     LimitSettings,
     LogSettings,
+    MqttSettings,
     NetworkSettings,
     Policy,
+    PushSettings,
     Section,
     ServerSettings,
     SoundSettings,
@@ -114,6 +117,9 @@ class Settings(Section):
     compat: CompatSettings = CompatSettings()
     tunnel: TunnelSettings = TunnelSettings()
     history: HistorySettings = HistorySettings()
+    events: EventsSettings = EventsSettings()
+    mqtt: MqttSettings = MqttSettings()
+    push: PushSettings = PushSettings()
     log: LogSettings = LogSettings()
     cameras: dict[str, CameraConfig] = Field(default={}, description="One table for each camera, named by its id.")
 

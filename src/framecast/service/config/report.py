@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from framecast.service.config import schema
+from framecast.service.config.eventurls import mask_webhook_url
 from framecast.service.config.iceurls import mask_ice_server
 from framecast.service.config.models import Settings
 from framecast.service.config.resolve import Configuration
@@ -46,6 +47,8 @@ def effective(configuration: Configuration) -> list[Effective]:
             value = [mask_restream_url(text) for text in value]
         elif name == "ice_servers":
             value = [mask_ice_server(text) for text in value]
+        elif name == "webhooks":
+            value = [mask_webhook_url(text) for text in value]
         rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))
     return rows
 

@@ -252,7 +252,7 @@ def _explain(error: ValidationError, prefix: str = "") -> tuple[str, Any, str]:
         value = "***"
     elif name in ("url", "audio_url"):
         value = mask_url(str(value))
-    elif name in ("restream", "ice_servers"):
+    elif name in ("restream", "ice_servers", "webhooks"):
         value = str(value).partition(":")[0] + ":…"  # what can't be read may hold a secret anywhere
     if isinstance(value, str) and len(value) > 120:
         value = value[:120] + "…"

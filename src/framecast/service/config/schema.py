@@ -169,6 +169,7 @@ def _accepted_list(item: Any) -> str:
         "_origin": 'origins such as "https://example.org"',
         "_ip_address": 'IP addresses such as "192.168.1.10"',
         "check_restream_url": 'URLs such as "rtmp://192.168.1.5/live/door"',
+        "check_webhook_url": 'URLs such as "https://:SECRET@example.org/hook"',
         "check_ice_server": 'servers such as "stun:stun.example.org:3478"',
     }
     return f"a list of {kinds.get(validator, 'texts')}"
@@ -182,6 +183,12 @@ def _accepted_text(field: FieldInfo) -> str:
         return 'ports such as "50000-50199", or empty'
     if "check_host_name" in names:
         return 'a name such as "cams.example.net", or empty'
+    if "check_mqtt_url" in names:
+        return 'a URL such as "mqtt://192.168.1.5:1883", or empty'
+    if "check_contact" in names:
+        return 'an address such as "mailto:me@example.org", or empty'
+    if "check_topic" in names:
+        return 'a topic such as "home/framecast"'
     if "parse_base_path" in names:
         return 'a path such as "/cams", or empty'
     if "parse_host" in names:

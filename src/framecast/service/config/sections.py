@@ -16,13 +16,17 @@ from framecast.service.config.kinds import (
     AddressText,
     BasePath,
     CameraId,
+    Contact,
     Host,
     HostName,
     IceServerText,
     IpAddress,
+    MqttUrl,
     Origin,
     PortRange,
     Proxy,
+    Topic,
+    WebhookUrl,
 )
 from framecast.service.config.presets import PresetName
 
@@ -328,6 +332,40 @@ class HistorySettings(Section):
     """What is remembered of each camera, for the page `/analytics`."""
 
     hours: int = setting(168, "How long numbers are kept, by the minute. 0: an hour, in memory only.", ge=0, le=2160)
+
+
+class EventsSettings(Section):
+    """What is kept of events, and where they are told to (events.md)."""
+
+    webhooks: list[WebhookUrl] = setting(
+        list,
+        "URLs that get each event by POST, signed with the secret that stands in front of the host: "
+        "`https://:SECRET@HOST/PATH`.",
+        max_length=16,
+    )
+
+
+class MqttSettings(Section):
+    """Events to an MQTT server, and so to Home Assistant; needs the extra `events` (events.md)."""
+
+    url: MqttUrl = setting("", "The server: `mqtt://HOST:1883`, or `mqtts://HOST:8883` by TLS. Empty: none.")
+    username: str = setting("", "Name it asks for.", max_length=128)
+    password: str = setting("", "Password it asks for.", max_length=256)
+    verify_tls: bool = setting(True, "Refuse an `mqtts://` server whose certificate nobody known has signed.")
+    prefix: Topic = setting("framecast", "First part of all topics; each server needs one of its own.")
+    discovery_prefix: Topic = setting("homeassistant", "Where Home Assistant looks for devices.")
+
+
+class PushSettings(Section):
+    """Events to phones and browsers by Web Push; needs the extra `events` (events.md)."""
+
+    enabled: bool = setting(True, "Let browsers subscribe.")
+    contact: Contact = setting(
+        "", "Whom a push service may write to about this server: `mailto:me@example.org`. Apple's asks for a true one."
+    )
+    allow_private: bool = setting(
+        False, "Push services in private networks and on this machine, without HTTPS, too; public ones only otherwise."
+    )
 
 
 class LogSettings(Section):
