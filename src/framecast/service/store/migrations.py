@@ -96,4 +96,65 @@ MIGRATIONS = (
     CREATE INDEX audit_by_done ON audit (done, id);
     CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
     """,
+    """
+    CREATE TABLE zones (camera TEXT PRIMARY KEY, zones TEXT NOT NULL) STRICT;
+    CREATE TABLE rules (id TEXT PRIMARY KEY, fields TEXT NOT NULL) STRICT;
+    CREATE TABLE events (
+        id TEXT PRIMARY KEY,
+        camera TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        start_s REAL NOT NULL,
+        end_s REAL,
+        seen_s REAL NOT NULL,
+        picture_bytes INTEGER NOT NULL,
+        fields TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX events_by_camera ON events (camera, id);
+    CREATE INDEX events_open ON events (id) WHERE end_s IS NULL;
+    CREATE INDEX events_with_picture ON events (id, picture_bytes) WHERE picture_bytes > 0;
+    CREATE TABLE event_names (
+        name TEXT NOT NULL,
+        event TEXT NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+        PRIMARY KEY (name, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX event_names_by_event ON event_names (event);
+    CREATE TABLE announcements (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL,
+        camera TEXT NOT NULL,
+        phase TEXT NOT NULL,
+        body TEXT NOT NULL,
+        at_s REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX announcements_by_event ON announcements (event_id);
+    """,
+    """
+    CREATE TABLE deliveries (
+        sink TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_s REAL NOT NULL,
+        error TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (sink, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX deliveries_by_seq ON deliveries (seq);
+    CREATE TABLE webhooks (
+        id TEXT PRIMARY KEY,
+        url TEXT NOT NULL,
+        secret TEXT NOT NULL,
+        trusted INTEGER NOT NULL,
+        created_s REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE push_subscriptions (
+        id TEXT PRIMARY KEY,
+        endpoint TEXT NOT NULL,
+        p256dh BLOB NOT NULL,
+        auth BLOB NOT NULL,
+        holder TEXT NOT NULL,
+        stamp TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        created_s REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
