@@ -118,7 +118,11 @@ def test_a_broken_source_is_refused(payload: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("rendition", "names"),
-    [(Rendition(codec="h264"), "mjpeg"), (Rendition(overlay=frozenset({"detections", "frame-id"})), "detections")],
+    [
+        (Rendition(codec="h264"), "mjpeg"),
+        (Rendition(overlay=frozenset({"depth", "frame-id"})), "depth"),
+        (Rendition(overlay=frozenset({"detections"})), "what is seen"),
+    ],
 )
 def test_what_can_not_be_made_is_said_at_once(rendition: Rendition, names: str) -> None:
     with pytest.raises(Misuse, match=names):

@@ -13,9 +13,11 @@ from functools import partial
 
 from framecast.core.errors import Misuse
 from framecast.core.rendition import SOUND_CODECS, Rendition
+from framecast.core.track import Track
 from framecast.core.worker import Worker
 from framecast.process.coding import H264Worker, PictureCoder, SoundCoder, SoundWorker
 from framecast.process.options import DEFAULT, H264Options
+from framecast.process.seen import Seen, SeenWorker
 from framecast.process.transform import Transform
 from framecast.process.worker import JpegWorker, count_nowhere
 
@@ -32,6 +34,7 @@ def make_worker(
     on_encode: Callable[[], object],
     on_fault: Callable[[str], object] = count_nowhere,
     h264: H264Options = DEFAULT,
+    looks: Callable[[], Track] | None = None,
 ) -> Worker:
     """A worker that makes ``rendition``: of a JPEG track, or, of a sound codec, of a PCM track.
 
@@ -41,6 +44,7 @@ def make_worker(
         on_encode: Called on the loop once for each picture encoded.
         on_fault: Called on the loop with the cause of each packet that was skipped.
         h264: How H.264 is made.
+        looks: Gives the camera's track ``detections``, for pictures that show what is seen in them.
 
     Raises:
         Misuse: Nothing here makes such a rendition, or the codec is not installed.
@@ -48,6 +52,10 @@ def make_worker(
     if rendition.codec == "mjpeg":
         from framecast.process.rendition import JpegRendition
 
+        if "detections" in rendition.overlay and looks is not None:
+            seen = Seen()
+            inner = JpegWorker(JpegRendition(rendition, seen), executor, on_encode, on_fault)
+            return SeenWorker(inner, seen, looks)
         return JpegWorker(JpegRendition(rendition), executor, on_encode, on_fault)
     if rendition.codec not in ("h264", *SOUND_CODECS):
         raise Misuse(f"codec {rendition.codec!r} can't be made here; mjpeg, h264, aac and opus can")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,8 +80,12 @@ class JpegWorker:
 
     async def run(self, source: Mailbox, out: Track) -> None:
         """Read ``source`` until it ends and publish to ``out``."""
+        await self.work(source, out)
+
+    async def work(self, packets: AsyncIterator[Packet], out: Track) -> None:
+        """The same of packets from anywhere."""
         loop = asyncio.get_running_loop()
-        async for packet in source:
+        async for packet in packets:
             before = out.latest
             if before is not None and (before.frame_id, before.epoch) == (packet.frame_id, packet.epoch):
                 # Work began anew with the picture it had ended with.

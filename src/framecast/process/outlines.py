@@ -1,0 +1,148 @@
+"""Boxes and names in the picture, as the player draws them over it (web/static/js/player/outlines.js).
+
+Each box has a dark edge, so that it stands out on any picture. What was not found in this very look, and is only waited
+for, has a broken one. A face inside of a person's box says nothing: that one has the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from framecast.process import lettering
+from framecast.process.pixels import Pixels
+from framecast.wire.detections import Look, Thing
+
+Colour = tuple[int, int, int]
+"""RGB."""
+PERSON, KNOWN, UNKNOWN, FACE = (77, 195, 255), (95, 211, 141), (255, 178, 36), (238, 240, 242)
+OTHERS: Sequence[Colour] = (
+    (182, 156, 255),
+    (255, 138, 181),
+    (255, 225, 77),
+    (63, 214, 198),
+    (255, 153, 85),
+    (168, 224, 99),
+)
+DARK: Colour = (16, 18, 20)
+STRANGER = "unknown"
+FACE_LABEL = "face"
+LONGEST_NAME = 40
+"""Most characters of a name that are shown."""
+_TEXT_PER_HEIGHT = 1 / 28
+_LINE_PER_HEIGHT = 1 / 240
+_LEAST_HEIGHT_PX = 60
+_DASH_PX = 8
+"""Of a line 1 px thick."""
+
+
+def colour(thing: Thing) -> Colour:
+    """The colour of a box: of what it is, or of whether it is known who."""
+    if thing.name:
+        return UNKNOWN if thing.name == STRANGER else KNOWN
+    if thing.label == "person":
+        return PERSON
+    if thing.label == FACE_LABEL:
+        return FACE
+    return OTHERS[sum(map(ord, thing.label)) % len(OTHERS)]
+
+
+def words(thing: Thing) -> str:
+    """What stands at a box: who, or what and how sure the model is."""
+    if thing.name == STRANGER:
+        return f"{STRANGER} {thing.group}" if thing.group else STRANGER
+    name = thing.name if len(thing.name) <= LONGEST_NAME else f"{thing.name[: LONGEST_NAME - 1]}…"
+    return name or f"{thing.label} {thing.score:.0%}"
+
+
+def draw_look(pixels: Pixels, look: Look) -> None:
+    """Draw what was seen into ``pixels``, in place."""
+    height, width = pixels.shape[:2]
+    line = max(1 if height < 2 * _LEAST_HEIGHT_PX else 2, round(height * _LINE_PER_HEIGHT))
+    size = lettering.size_px(height, _TEXT_PER_HEIGHT)
+    for thing in look.things:
+        _box(pixels, thing, line)
+    if height < _LEAST_HEIGHT_PX:
+        return
+    for thing in look.things:
+        if not speaks(thing, look.things):
+            continue
+        left, top, _, _ = _edges(thing, width, height)
+        _plate(pixels, words(thing), size, left - line, top - line, colour(thing))
+    if look.state:
+        _caption(pixels, look.reason or look.state, size)
+
+
+def speaks(thing: Thing, things: Sequence[Thing]) -> bool:
+    """Whether words stand at this box: not at a face whose person has a box, too."""
+    if thing.label != FACE_LABEL:
+        return True
+    x, y, width, height = thing.box
+    middle_x, middle_y = x + width / 2, y + height / 2
+    return not any(
+        other.label == "person" and left <= middle_x <= left + wide and top <= middle_y <= top + high
+        for other in things
+        for left, top, wide, high in (other.box,)
+    )
+
+
+def _edges(thing: Thing, width_px: int, height_px: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom in px, within the picture."""
+    x, y, width, height = thing.box
+    left, right = (min(width_px, max(0, round(edge * width_px))) for edge in (x, x + width))
+    top, bottom = (min(height_px, max(0, round(edge * height_px))) for edge in (y, y + height))
+    return left, top, right, bottom
+
+
+def _box(pixels: Pixels, thing: Thing, line: int) -> None:
+    height, width = pixels.shape[:2]
+    edges = _edges(thing, width, height)
+    thin = max(1, line // 2) if thing.label == FACE_LABEL else line
+    dash = 0 if thing.seen else _DASH_PX * line
+    _outline(pixels, edges, thin + 1, DARK, dash)
+    _outline(pixels, edges, thin, colour(thing), dash)
+
+
+def _outline(pixels: Pixels, edges: tuple[int, int, int, int], line: int, colour: Colour, dash: int) -> None:
+    """A line outside and inside of the edges, half of it each; of dashes so long where `dash` is not 0."""
+    left, top, right, bottom = edges
+    out = (line + 1) // 2
+    x0, y0, x1, y1 = max(0, left - out), max(0, top - out), right + out, bottom + out
+    for part in (
+        pixels[y0 : y0 + line, x0:x1],
+        pixels[max(0, y1 - line) : y1, x0:x1],
+        pixels[y0:y1, x0 : x0 + line].swapaxes(0, 1),
+        pixels[y0:y1, max(0, x1 - line) : x1].swapaxes(0, 1),
+    ):
+        if dash:
+            drawn = np.arange(part.shape[1]) // dash % 2 == 0
+            part[:, drawn] = colour
+        else:
+            part[:] = colour
+
+
+def _plate(pixels: Pixels, text: str, size: int, left: int, box_top: int, colour: Colour) -> None:
+    """Words above a box, or in it where there is no room above; within the picture in any case."""
+    height, width = pixels.shape[:2]
+    cover = lettering.coverage(text, size)
+    pad = max(2, size // 5)
+    high = cover.shape[0] + pad
+    if high > height:
+        return
+    wide = min(width, cover.shape[1] + 2 * pad)
+    x = max(0, min(left, width - wide))
+    y = box_top - high if box_top >= high else max(0, min(box_top, height - high))
+    part = pixels[y : y + high, x : x + wide]
+    part[:] = colour
+    letters = part[pad // 2 : pad // 2 + cover.shape[0], pad : wide - pad]
+    cut = cover[:, : letters.shape[1], None]
+    ground = np.asarray(colour, np.float32)
+    letters[:] = (ground + (np.asarray(DARK, np.float32) - ground) * cut).astype(np.uint8)
+
+
+def _caption(pixels: Pixels, text: str, size: int) -> None:
+    """Why nothing is seen, at the lower right: the left corners hold the block code and the frame id."""
+    height, width = pixels.shape[:2]
+    wide = lettering.coverage(text, size).shape[1] + 2 * max(2, size // 5)
+    _plate(pixels, text, size, width - wide, height, UNKNOWN)
