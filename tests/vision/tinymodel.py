@@ -1,8 +1,8 @@
 """Object models of a few kilobytes, of each form that is known: they find bright squares.
 
-What is white is a person, what is red a bicycle, what is blue a car: the first three kinds of COCO. Of each colour there
-is one box, round all that has it, so tests know what has to be found, and where. A dozen pixels of the model's input
-have to have the colour.
+What is white is a person, what is red a bicycle, what is blue a car: the first three kinds of COCO. Of each colour
+there is one box, round all that has it, so tests know what has to be found, and where. A dozen pixels of the model's
+input have to have the colour.
 """
 
 from __future__ import annotations

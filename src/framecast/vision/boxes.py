@@ -71,21 +71,39 @@ class Fit:
         return result
 
 
-def letterbox(image: Image, width_px: int, height_px: int, *, centred: bool) -> tuple[Image, Fit]:
-    """The picture at the input's size ``(height_px, width_px, 3)``, whole and undistorted, with grey beside it.
+class Letterbox:
+    """Puts pictures into a model's input, whole and undistorted, with grey beside them. For one thread at a time.
 
     Args:
-        image: ``(H, W, 3) uint8``, neither side 0.
         width_px: The input's.
         height_px: The input's.
+
+    Attributes:
         centred: Whether the grey is on both sides (YOLOv5 and later) or right and below (YOLOX).
     """
-    rows, columns = image.shape[:2]
-    scale = min(width_px / columns, height_px / rows)
-    wide, high = max(1, round(columns * scale)), max(1, round(rows * scale))
-    x, y = ((width_px - wide) // 2, (height_px - high) // 2) if centred else (0, 0)
-    result = np.full((height_px, width_px, 3), PADDING, np.uint8)
-    # Into the result's own rows: no copy afterwards.
-    into = result[y : y + high, x : x + wide]
-    into[...] = image if (high, wide) == (rows, columns) else cv2.resize(image, (wide, high))
-    return result, Fit(scale, x, y, columns, rows)
+
+    def __init__(self, width_px: int, height_px: int, *, centred: bool = False) -> None:
+        self.centred = centred
+        # Always the same memory: asking the system for new pages took longer than filling them.
+        self._input = np.empty((height_px, width_px, 3), np.uint8)
+
+    def __call__(self, image: Image) -> tuple[Image, Fit]:
+        """The input, ``(height_px, width_px, 3)``, which holds until the next call, and how the picture lies in it.
+
+        Args:
+            image: ``(H, W, 3) uint8``, neither side 0.
+        """
+        rows, columns = image.shape[:2]
+        height, width = self._input.shape[:2]
+        scale = min(width / columns, height / rows)
+        wide, high = min(width, max(1, round(columns * scale))), min(height, max(1, round(rows * scale)))
+        x, y = ((width - wide) // 2, (height - high) // 2) if self.centred else (0, 0)
+        if (wide, high) != (width, height):
+            self._input.fill(PADDING)
+        # Into the input's own rows: no copy afterwards.
+        into = self._input[y : y + high, x : x + wide]
+        if (high, wide) == (rows, columns):
+            into[...] = image
+        else:
+            cv2.resize(image, (wide, high), dst=into)
+        return self._input, Fit(scale, x, y, columns, rows)

@@ -7,6 +7,7 @@ y down, from the top left corner. On the wire they are fractions of the picture,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ Image = NDArray[np.uint8]
 """``(H, W, 3) uint8, BGR``: what OpenCV and the models of this field are made for."""
 Boxes = NDArray[np.float32]
 """``(N, 4) float32``: left, top, right, bottom in px."""
+FAINT = 0.1
+"""What the tracker can still use; below it is noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Detection:
         bottom_px: Its bottom edge.
         track: Number of the same thing over pictures, from 1; 0 while it has none.
         name: Who it is, where that is known.
+        group: Number of the same unknown face over time; 0 for none.
     """
 
     label: str
@@ -40,6 +44,7 @@ class Detection:
     bottom_px: float
     track: int = 0
     name: str = ""
+    group: int = 0
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -60,3 +65,36 @@ class Detection:
             right_px=self.right_px + x_px,
             bottom_px=self.bottom_px + y_px,
         )
+
+
+class Detector(Protocol):
+    """Whatever finds things in pictures. Called from one thread at a time.
+
+    Attributes:
+        name: What it is called where models are named.
+        form: Which kind of detector it is, for people.
+        provider: What it runs on: ``CPU``, ``CUDA``, …
+        labels: What it can find.
+        input_px: Width and height at which it looks: it sees no more in a larger picture.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def form(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def input_px(self) -> tuple[int, int]: ...
+
+    def detect(self, image: Image, wanted: frozenset[str] = ..., least: float = ...) -> list[Detection]:
+        """What is in ``image``, ``(H, W, 3) uint8`` BGR, the surest first.
+
+        Args:
+            image: Neither side 0.
+            wanted: Only these labels; all when empty.
+            least: Only what has this score or more, 0 to 1.
+        """
+        ...

@@ -28,6 +28,7 @@ STRIDES = (8, 16, 32)
 P6_STRIDES = (8, 16, 32, 64)
 ANCHORS = 3
 END_COLUMNS = 6
+MOST_CLASSES = 10_000
 
 Raw = NDArray[np.float32]
 
@@ -46,7 +47,8 @@ class Head:
         unit: Pixels go in from 0 to 1, and not to 255.
         rgb: Red goes in first, and not blue.
         centred: Padding goes on both sides of a picture.
-        read: Boxes ``(N, 4)`` in px of the input and scores ``(N, C)`` of an output without its first axis.
+        read: Boxes ``(N, 4)`` in px of the input and scores ``(N, C)`` of an output without its first axis, where any
+            score is at least as much as is asked for.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Head:
     unit: bool
     rgb: bool
     centred: bool
-    read: Callable[[Raw], tuple[Boxes, Raw]]
+    read: Callable[[Raw, float], tuple[Boxes, Raw]]
 
 
 def cells(width_px: int, height_px: int, strides: tuple[int, ...] = STRIDES) -> int:
@@ -98,29 +100,37 @@ class _Grid:
         self._cells = np.concatenate(corners).astype(np.float32)
         self._strides = np.concatenate(steps).astype(np.float32)
 
-    def __call__(self, raw: Raw) -> tuple[Boxes, Raw]:
-        if raw[:, 2:4].max(initial=0) > np.log(1e4):  # a logarithm of a side would be one of more than 10,000 cells
-            middle, half = raw[:, :2], _half(raw)
+    def __call__(self, raw: Raw, least: float) -> tuple[Boxes, Raw]:
+        # A logarithm of a side would be one of more than 10,000 cells.
+        decoded = raw[:, 2:4].max(initial=0) > np.log(1e4)
+        chosen = np.flatnonzero(raw[:, 4] >= least)
+        rows = raw[chosen]
+        if decoded:
+            middle, half = rows[:, :2], _half(rows)
         else:
-            middle = (raw[:, :2] + self._cells) * self._strides
-            half = np.exp(raw[:, 2:4]) * self._strides * np.float32(0.5)
-        return _boxes(middle, half), raw[:, 4:5] * raw[:, 5:]
+            strides = self._strides[chosen]
+            middle = (rows[:, :2] + self._cells[chosen]) * strides
+            half = np.exp(rows[:, 2:4]) * strides * np.float32(0.5)
+        return _boxes(middle, half), rows[:, 4:5] * rows[:, 5:]
 
 
-def _anchored(raw: Raw) -> tuple[Boxes, Raw]:
-    return _boxes(raw[:, :2], _half(raw)), raw[:, 4:5] * raw[:, 5:]
+def _anchored(raw: Raw, least: float) -> tuple[Boxes, Raw]:
+    rows = raw[raw[:, 4] >= least]
+    return _boxes(rows[:, :2], _half(rows)), rows[:, 4:5] * rows[:, 5:]
 
 
-def _anchor_free(raw: Raw) -> tuple[Boxes, Raw]:
-    rows = raw.T
+def _anchor_free(raw: Raw, least: float) -> tuple[Boxes, Raw]:
+    rows = raw[:, raw[4:].max(axis=0) >= least].T
     return _boxes(rows[:, :2], _half(rows)), rows[:, 4:]
 
 
-def _finished(raw: Raw) -> tuple[Boxes, Raw]:
-    classes = raw[:, 5].astype(np.int64)
-    scores = np.zeros((len(raw), int(classes.max(initial=0)) + 1), np.float32)
-    scores[np.arange(len(raw)), np.maximum(classes, 0)] = raw[:, 4]
-    return raw[:, :4], scores
+def _finished(raw: Raw, least: float) -> tuple[Boxes, Raw]:
+    # Rows that stand for nothing have a score of 0, and in some exports a class of -1.
+    rows = raw[(raw[:, 4] >= least) & (raw[:, 5] >= 0) & (raw[:, 5] < MOST_CLASSES)]
+    classes = rows[:, 5].astype(np.int64)
+    scores = np.zeros((len(rows), int(classes.max(initial=0)) + 1), np.float32)
+    scores[np.arange(len(rows)), classes] = rows[:, 4]
+    return rows[:, :4], scores
 
 
 def _half(rows: Raw) -> Raw:
@@ -128,5 +138,5 @@ def _half(rows: Raw) -> Raw:
 
 
 def _boxes(middle: Raw, half: Raw) -> Boxes:
-    boxes: Boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
+    boxes: Boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32, copy=False)
     return boxes

@@ -10,27 +10,61 @@ from typing import Any
 import cv2
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-from framecast.vision.boxes import letterbox, suppress
-from framecast.vision.detections import Detection, Image
+from framecast.vision.boxes import Letterbox, suppress
+from framecast.vision.catalog import known, labels_of, why_not
+from framecast.vision.detections import FAINT, Detection, Image
 from framecast.vision.heads import UnknownHead, head_of
 from framecast.vision.labels import COCO
 
-FAINT = 0.1
-"""What the tracker can still use; below it is noise."""
 OVERLAP = 0.5
 PROVIDERS = (
-    "TensorrtExecutionProvider",
     "CUDAExecutionProvider",
     "ROCMExecutionProvider",
+    "MIGraphXExecutionProvider",
     "OpenVINOExecutionProvider",
     "CoreMLExecutionProvider",
     "DmlExecutionProvider",
-    "CPUExecutionProvider",
 )
-"""The fastest first; those that are installed and can be opened are used."""
+"""Tried before the CPU where the installed onnxruntime has them. TensorRT is left out: it builds its engine anew at
+each start, for minutes."""
+CPU = "CPUExecutionProvider"
 DEFAULT_SIDE_PX = 640
-"""Of an input whose size is left open."""
+"""Of an input whose size is left open, and not told in the model's metadata."""
+LARGEST_SIDE_PX = 2_048
+"""Of an input: a larger one takes seconds on any machine this is for."""
+CANDIDATES = 1_000
+"""Boxes that are compared with each other; more come of a model that sees something everywhere."""
+MOST = 200
+"""Things told of one picture."""
+
+Scores = NDArray[np.float32]
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+# onnxruntime's errors have no parent of their own.
+_REFUSALS: tuple[type[Exception], ...] = (
+    *(
+        getattr(runtime, name)
+        for name in (
+            "EPFail",
+            "EngineError",
+            "Fail",
+            "InvalidArgument",
+            "InvalidGraph",
+            "InvalidProtobuf",
+            "NoModel",
+            "NoSuchFile",
+            "NotImplemented",
+            "RuntimeException",
+        )
+    ),
+    RuntimeError,
+    ValueError,
+    TypeError,
+    MemoryError,
+)
 
 
 class UnusableModel(ValueError):
@@ -43,98 +77,166 @@ class OnnxObjects:
     Args:
         path: The ``.onnx`` file.
         threads: CPU threads of one inference.
-        labels: Names of the classes; taken from the model's metadata, or COCO's 80, when left out.
+        labels: Names of the classes. When left out: those in the text file beside it, in its metadata, or COCO's 80.
 
     Attributes:
+        name: What it is called where models are named.
         input_px: Width and height of its input.
         provider: What it runs on.
         form: Which kind of export it is.
+        labels: Names of the classes.
 
     Raises:
         UnusableModel: See there.
     """
 
     def __init__(self, path: Path, threads: int = 1, labels: Sequence[str] = ()) -> None:
+        model = known(path.name)
+        self.name = path.stem if model is None else model.name
+        reason = why_not(path)
+        if reason:
+            raise UnusableModel(f"{path}: {reason}")
+        there = set(onnxruntime.get_available_providers())
+        ways = [[each] for each in PROVIDERS if each in there]
+        for providers in ways:
+            # A provider may be installed without its device, or fail on this model: the CPU does for all.
+            try:
+                self._open(path, threads, [*providers, CPU])
+                break
+            except UnusableModel:
+                continue
+        else:
+            self._open(path, threads, [CPU])
+        self.form = self._head.name
+        own = tuple(labels) or labels_of(path) or self._own_labels()
+        # Behind the classes may be more: outlines and joints of models that were made for those, too.
+        self._classes = len(own) if own else None
+        self.labels = own or COCO
+
+    def detect(self, image: Image, wanted: frozenset[str] = frozenset(), least: float = FAINT) -> list[Detection]:
+        """What is in ``image``, ``(H, W, 3) uint8`` BGR, of the wanted labels (all when empty), the surest first."""
+        fitted, fit = self._letterbox(image)
+        # What a model puts out is not ours: numbers without a value are left out below.
+        with np.errstate(all="ignore"):
+            boxes, scores = self._head.read(self._run(fitted, unit=self._head.unit, rgb=self._head.rgb), least)
+            scores = scores[:, : self._classes]
+            numbers = np.arange(scores.shape[1])
+            if wanted:
+                names = enumerate(self.labels[: scores.shape[1]])
+                numbers = np.array([index for index, label in names if label in wanted], np.int64)
+                scores = scores[:, numbers]
+            if not scores.size:
+                return []
+            boxes, sure, classes = _best(boxes, scores, numbers, least)
+            boxes = fit.back(boxes)
+        real = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        boxes, sure, classes = boxes[real], sure[real], classes[real]
+        found = []
+        for index in suppress(boxes, sure, classes, OVERLAP)[:MOST]:
+            left, top, right, bottom = boxes[index].tolist()
+            score = min(float(sure[index]), 1.0)
+            found.append(Detection(self._label(int(classes[index])), score, left, top, right, bottom))
+        return found
+
+    def _open(self, path: Path, threads: int, providers: list[str]) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Threads of its own that wait by turning in circles would take the cores from the pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        there = set(onnxruntime.get_available_providers())
+        options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=[each for each in PROVIDERS if each in there]
-            )
-        except Exception as error:
-            raise UnusableModel(f"{path}: not a model that can be opened: {_first_line(error)}") from error
-        self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
-        inputs = self._session.get_inputs()
-        shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES or shape[1] not in (3, "3"):
-            raise UnusableModel(
-                f"{path}: it takes {', '.join(f'{each.name} {each.shape} {each.type}' for each in inputs)}; an object"
-                " model takes one picture, [1, 3, height, width] of floats"
-            )
-        self._input = inputs[0].name
-        self._dtype = _TYPES[inputs[0].type]
-        height, width = (side if isinstance(side, int) and side > 0 else DEFAULT_SIDE_PX for side in shape[2:])
-        self.input_px = (width, height)
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        except _REFUSALS as error:
+            raise UnusableModel(f"{path}: it can't be opened as an ONNX model: {_words(error, path)}") from error
+        self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        width, height = self.input_px = self._sides(path)
+        self._letterbox = Letterbox(width, height)
+        self._planes = [np.zeros((height, width), np.uint8) for _ in range(3)]
+        self._blob = np.zeros((1, 3, height, width), self._dtype)
         try:
-            raw = self._run(np.zeros((height, width, 3), np.uint8), unit=True, rgb=False)
+            raw = self._run(np.zeros((height, width, 3), np.uint8), unit=True, rgb=False, whole=True)
             self._head = head_of(raw.shape, width, height)
         except UnknownHead as error:
             raise UnusableModel(f"{path}: {error}") from error
-        except Exception as error:
-            raise UnusableModel(f"{path}: it can't be run on a picture: {_first_line(error)}") from error
-        self.form = self._head.name
-        self.labels = tuple(labels) or self._own_labels() or COCO
-        self._classes: Any = None
+        except _REFUSALS as error:
+            raise UnusableModel(f"{path}: it can't be run on a picture: {_words(error, path)}") from error
+        self._letterbox.centred = self._head.centred
 
-    def detect(self, image: Image, wanted: frozenset[str] = frozenset(), least: float = FAINT) -> list[Detection]:
-        """What is in ``image``, ``(H, W, 3) uint8`` BGR, of the wanted labels (all when empty), the surest first."""
-        width, height = self.input_px
-        fitted, fit = letterbox(image, width, height, centred=self._head.centred)
-        boxes, scores = self._head.read(self._run(fitted, unit=self._head.unit, rgb=self._head.rgb)[0])
-        if wanted:
-            kept = [index for index, label in enumerate(self.labels[: scores.shape[1]]) if label in wanted]
-            scores, numbers = scores[:, kept], np.array(kept, np.int64)
-        else:
-            numbers = np.arange(scores.shape[1])
-        if not scores.shape[1]:
-            return []
-        best = scores.argmax(axis=1)
-        sure = scores[np.arange(len(scores)), best]
-        chosen = np.flatnonzero((sure >= least) & np.isfinite(boxes).all(axis=1))
-        boxes, sure, classes = fit.back(boxes[chosen]), sure[chosen], numbers[best[chosen]]
-        order = suppress(boxes, sure, classes, OVERLAP)
-        found = []
-        for index in order:
-            left, top, right, bottom = boxes[index].tolist()
-            found.append(Detection(self._label(int(classes[index])), float(sure[index]), left, top, right, bottom))
-        return found
+    def _sides(self, path: Path) -> tuple[int, int]:
+        """Width and height of the input, which is looked at."""
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape if inputs else []
+        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES or _side(shape[1], 3) != 3:
+            taken = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)[:300] or "nothing"
+            raise UnusableModel(
+                f"{path}: it takes {taken}; an object model takes one picture, [1, 3, height, width] of floats"
+            )
+        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        self._dtype = _TYPES[inputs[0].type]
+        told = self._literal("imgsz")
+        sides = told if isinstance(told, list) and len(told) == 2 else [DEFAULT_SIDE_PX] * 2
+        height, width = (
+            _side(side, _side(other, DEFAULT_SIDE_PX)) for side, other in zip(shape[2:], sides, strict=True)
+        )
+        if not (32 <= width <= LARGEST_SIDE_PX and 32 <= height <= LARGEST_SIDE_PX) or _side(shape[0], 1) != 1:
+            raise UnusableModel(
+                f"{path}: it takes [{', '.join(map(str, shape))}]; one picture of 32 to {LARGEST_SIDE_PX} px a side is"
+                " accepted"
+            )
+        return width, height
 
-    def _run(self, image: Image, *, unit: bool, rgb: bool) -> Any:
-        blob = cv2.dnn.blobFromImage(image, 1 / 255 if unit else 1.0, swapRB=rgb)
-        return self._session.run(None, {self._input: blob.astype(self._dtype, copy=False)})[0].astype(np.float32)
+    def _run(self, image: Image, *, unit: bool, rgb: bool, whole: bool = False) -> Any:
+        """The first output for a picture of the input's size; without its first axis, unless ``whole``."""
+        cv2.split(image, self._planes)
+        for plane, into in zip(self._planes[::-1] if rgb else self._planes, self._blob[0], strict=True):
+            if unit:
+                np.multiply(plane, np.float32(1 / 255), out=into, casting="same_kind")
+            else:
+                np.copyto(into, plane, casting="unsafe")
+        output = self._session.run([self._output], {self._input: self._blob})[0]
+        if not isinstance(output, np.ndarray):
+            raise TypeError(f"its output is a {type(output).__name__}")
+        raw = output.astype(np.float32, copy=False)
+        return raw if whole else raw[0]
 
     def _label(self, index: int) -> str:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
 
     def _own_labels(self) -> tuple[str, ...]:
         # Ultralytics writes a Python dictionary: {0: 'person', 1: 'bicycle'}.
-        text = self._session.get_modelmeta().custom_metadata_map.get("names", "")
-        try:
-            names = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return ()
+        names = self._literal("names")
         if isinstance(names, dict) and set(names) == set(range(len(names))):
             names = [names[index] for index in range(len(names))]
-        return tuple(map(str, names)) if isinstance(names, list) else ()
+        return tuple(str(name)[:64] for name in names) if isinstance(names, list) else ()
+
+    def _literal(self, key: str) -> Any:
+        """What the metadata says under ``key``, as a Python literal; None where it says nothing that can be read."""
+        text = self._session.get_modelmeta().custom_metadata_map.get(key, "")
+        try:
+            return ast.literal_eval(text[:100_000])
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return None
 
 
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+def _best(
+    boxes: NDArray[np.float32], scores: Scores, numbers: NDArray[np.int64], least: float
+) -> tuple[NDArray[np.float32], Scores, NDArray[np.int64]]:
+    """Of each box its best class, where that has at least ``least``; the surest `CANDIDATES`."""
+    best = scores.argmax(axis=1)
+    sure = scores[np.arange(len(scores)), best]
+    chosen = np.flatnonzero((sure >= least) & np.isfinite(sure) & np.isfinite(boxes).all(axis=1))
+    if len(chosen) > CANDIDATES:
+        chosen = chosen[np.argpartition(-sure[chosen], CANDIDATES)[:CANDIDATES]]
+    return boxes[chosen], sure[chosen], numbers[best[chosen]]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+def _side(value: Any, otherwise: int) -> int:
+    """A side that a model states; ``otherwise`` where it is left open."""
+    return value if isinstance(value, int) and value > 0 else otherwise
+
+
+def _words(error: Exception, path: Path) -> str:
+    """What onnxruntime says, without its own numbering and the path it repeats."""
+    line = (str(error).splitlines() or [""])[0].replace(f"Load model from {path} failed:", "").strip()
+    return line.rpartition(" : ")[2][:300] or type(error).__name__
