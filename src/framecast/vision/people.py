@@ -71,9 +71,9 @@ class HogPeople:
         windows = np.asarray(rectangles, np.float32)
         middle = windows[:, :2] + windows[:, 2:] / 2
         half = windows[:, 2:] * np.array(SHARE, np.float32) / 2
-        windows = np.concatenate([middle - half, middle + half], axis=1) / np.float32(scale)
+        spans = np.concatenate([middle - half, middle + half], axis=1) / np.float32(scale)
         edges = np.array([wide, high, wide, high], np.float32)
-        boxes: Boxes = np.clip(windows, 0, edges).astype(np.float32)
+        boxes: Boxes = np.clip(spans, 0, edges).astype(np.float32)
         scores = np.array([_score(float(margin)) for margin in np.ravel(margins)], np.float32)
         order = suppress(boxes, scores, np.zeros(len(boxes), np.int64), OVERLAP)
         return [
