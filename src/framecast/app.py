@@ -17,6 +17,7 @@ from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
+from framecast.core.track import Track
 from framecast.core.worker import Worker
 from framecast.ingest.http_client import Options
 from framecast.ingest.http_pull import HttpPull
@@ -123,9 +124,9 @@ class Parts:
         """The source behind a camera's URL."""
         return SOURCES[config.kind](config, settings, origin)
 
-    def make_worker(self, rendition: Rendition, on_fault: OnFault) -> Worker:
-        """What makes a rendition."""
-        return make_worker(rendition, self.codecs, self._count, on_fault, self._h264)
+    def make_worker(self, rendition: Rendition, on_fault: OnFault, looks: Callable[[], Track]) -> Worker:
+        """What makes a rendition; ``looks`` gives the camera's track ``detections``, for those that show it."""
+        return make_worker(rendition, self.codecs, self._count, on_fault, self._h264, looks)
 
     def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""

@@ -13,10 +13,11 @@ from typing import Protocol
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import LimitReached
 from framecast.core.frameids import FrameIds
-from framecast.core.rendition import Rendition
+from framecast.core.rendition import DETECTIONS, Rendition
 from framecast.core.source import Source
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
+from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
 from framecast.core.worker import Worker
 from framecast.ingest.gate import Gate, Limits, ScanBudget
@@ -39,8 +40,8 @@ class Parts(Protocol):
     def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
         """The source behind a camera's URL."""
 
-    def make_worker(self, rendition: Rendition, on_fault: OnFault) -> Worker:
-        """What makes a rendition."""
+    def make_worker(self, rendition: Rendition, on_fault: OnFault, looks: Callable[[], Track]) -> Worker:
+        """What makes a rendition; ``looks`` gives the camera's track ``detections``, for those that show it."""
 
     def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
@@ -169,7 +170,9 @@ class Cameras:
             camera_id,
             self._number(camera_id),
             self._supervisor,
-            make_worker=lambda rendition: self._parts.make_worker(rendition, stream.count_fault),
+            make_worker=lambda rendition: self._parts.make_worker(
+                rendition, stream.count_fault, lambda: stream.track(DETECTIONS)
+            ),
             clock=self._clock,
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
