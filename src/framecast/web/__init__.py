@@ -22,6 +22,8 @@ PAGES = {
     "/": "index.html",
     "/cameras/{id}": "camera.html",
     "/mjpeg": "mjpeg.html",
+    "/events": "events.html",
+    "/people": "people.html",
     "/analytics": "analytics.html",
     "/access": "access.html",
     "/setup": "setup.html",

@@ -14,6 +14,8 @@ SUMMARIES = {
     "/": "The wall: all cameras.",
     "/cameras/{id}": "One camera, with its numbers and settings.",
     "/mjpeg": "One camera on a plain canvas.",
+    "/events": "What was seen; the rules by which that is told, and to whom.",
+    "/people": "People whom the cameras know by their faces.",
     "/analytics": "What happened to the cameras over hours and days.",
     "/access": "People, tokens, sessions, the log of changes, the tunnel.",
     "/setup": "Where owner links and invitations lead.",

@@ -49,13 +49,14 @@ async function failure(response) {
 }
 
 async function send(method, path, body, signal) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  const raw = body instanceof Blob;
+  const headers = body === undefined ? {} : { "Content-Type": raw ? body.type : "application/json" };
   let response;
   try {
     response = await fetch(url(path), {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || raw ? body : JSON.stringify(body),
       signal,
       cache: "no-store",
     });
@@ -70,6 +71,12 @@ async function send(method, path, body, signal) {
 /** The JSON answer to a request, null where there is none; raises ApiError. */
 export async function request(method, path, body, signal) {
   const response = await send(method, path, body, signal);
+  return response.status === 204 ? null : response.json();
+}
+
+/** Sends a file as it is; the JSON answer; raises ApiError. */
+export async function upload(path, file) {
+  const response = await send("POST", path, file);
   return response.status === 204 ? null : response.json();
 }
 

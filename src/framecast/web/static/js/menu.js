@@ -12,6 +12,8 @@ import { apology } from "./words.js";
 // [path below the root, what it is called, the right without which it is of no use]
 const PLACES = [
   ["", "Cameras", null],
+  ["events", "Events", "watch"],
+  ["people", "People", "operate"],
   ["analytics", "Analytics", "watch"],
   ["access", "Access", "entered"],
   ["docs", "API", null],
