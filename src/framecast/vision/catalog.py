@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["objects", "faces", "embedding"]
 """What a model is for: things in a picture, faces in it, or whose face it is."""
@@ -168,6 +168,33 @@ def present(where: Sequence[Path]) -> list[Found]:
             found.setdefault(name, Found(name, "objects" if model is None else model.kind, path, model))
     order = [model.name for model in MODELS]
     return sorted(found.values(), key=lambda each: (each.model is None, _place(order, each.name), each.name))
+
+
+def entries(where: Sequence[Path]) -> list[dict[str, Any]]:
+    """What there is to be had and what is here, as JSON says it; without where files lie."""
+    here = {found.name: found for found in present(where)}
+    rows = [
+        {
+            "name": model.name,
+            "kind": model.kind,
+            "size": model.size_bytes,
+            "licence": model.licence,
+            "about": model.about,
+            "sha256": model.sha256,
+            "url": model.url,
+            "installed": model.name in here,
+            "listed": True,
+        }
+        for model in MODELS
+    ]
+    for found in here.values():
+        if found.model is None:
+            size = found.path.stat().st_size if found.path.exists() else 0
+            row = dict.fromkeys(("licence", "about", "sha256", "url"), "")
+            rows.append(
+                {"name": found.name, "kind": found.kind, "size": size, **row, "installed": True, "listed": False}
+            )
+    return rows
 
 
 def find(name: str, kind: Kind, where: Sequence[Path]) -> Path | MissingModel:

@@ -68,7 +68,7 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Whatever finds things in pictures. Called from one thread at a time.
+    """Whatever finds things in pictures. May be called from several threads, for several cameras.
 
     Attributes:
         name: What it is called where models are named.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class UnusableModel(ValueError):
 
 
 class OnnxObjects:
-    """Finds things with a YOLOX, YOLOv5, YOLOv8 to v11 or end-to-end export. Called from one thread at a time.
+    """Finds things with a YOLOX, YOLOv5, YOLOv8 to v11 or end-to-end export. May be called from several threads.
 
     Args:
         path: The ``.onnx`` file.
@@ -115,7 +116,9 @@ class OnnxObjects:
 
     def detect(self, image: Image, wanted: frozenset[str] = frozenset(), least: float = FAINT) -> list[Detection]:
         """What is in ``image``, ``(H, W, 3) uint8`` BGR, of the wanted labels (all when empty), the surest first."""
-        fitted, fit = self._letterbox(image)
+        if not hasattr(self._scratch, "letterbox"):
+            self._scratch.letterbox = Letterbox(*self.input_px, centred=self._head.centred)
+        fitted, fit = self._scratch.letterbox(image)
         # What a model puts out is not ours: numbers without a value are left out below.
         with np.errstate(all="ignore"):
             boxes, scores = self._head.read(self._run(fitted, unit=self._head.unit, rgb=self._head.rgb), least)
@@ -151,9 +154,7 @@ class OnnxObjects:
             raise UnusableModel(f"{path}: it can't be opened as an ONNX model: {_words(error, path)}") from error
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         width, height = self.input_px = self._sides(path)
-        self._letterbox = Letterbox(width, height)
-        self._planes = [np.zeros((height, width), np.uint8) for _ in range(3)]
-        self._blob = np.zeros((1, 3, height, width), self._dtype)
+        self._scratch = threading.local()
         try:
             raw = self._run(np.zeros((height, width, 3), np.uint8), unit=True, rgb=False, whole=True)
             self._head = head_of(raw.shape, width, height)
@@ -161,7 +162,6 @@ class OnnxObjects:
             raise UnusableModel(f"{path}: {error}") from error
         except _REFUSALS as error:
             raise UnusableModel(f"{path}: it can't be run on a picture: {_words(error, path)}") from error
-        self._letterbox.centred = self._head.centred
 
     def _sides(self, path: Path) -> tuple[int, int]:
         """Width and height of the input, which is looked at."""
@@ -188,13 +188,19 @@ class OnnxObjects:
 
     def _run(self, image: Image, *, unit: bool, rgb: bool, whole: bool = False) -> Any:
         """The first output for a picture of the input's size; without its first axis, unless ``whole``."""
-        cv2.split(image, self._planes)
-        for plane, into in zip(self._planes[::-1] if rgb else self._planes, self._blob[0], strict=True):
+        # Each thread's own memory, used again: new pages for each picture cost more than what is done with them.
+        scratch = self._scratch
+        if not hasattr(scratch, "blob"):
+            width, height = self.input_px
+            scratch.planes = [np.zeros((height, width), np.uint8) for _ in range(3)]
+            scratch.blob = np.zeros((1, 3, height, width), self._dtype)
+        cv2.split(image, scratch.planes)
+        for plane, into in zip(scratch.planes[::-1] if rgb else scratch.planes, scratch.blob[0], strict=True):
             if unit:
                 np.multiply(plane, np.float32(1 / 255), out=into, casting="same_kind")
             else:
                 np.copyto(into, plane, casting="unsafe")
-        output = self._session.run([self._output], {self._input: self._blob})[0]
+        output = self._session.run([self._output], {self._input: scratch.blob})[0]
         if not isinstance(output, np.ndarray):
             raise TypeError(f"its output is a {type(output).__name__}")
         raw = output.astype(np.float32, copy=False)

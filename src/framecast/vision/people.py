@@ -33,7 +33,7 @@ EVEN = 0.45
 
 
 class HogPeople:
-    """Finds people who stand upright. Called from one thread at a time.
+    """Finds people who stand upright. May be called from several threads.
 
     Attributes:
         name: What it is called where models are named.
