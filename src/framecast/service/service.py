@@ -37,6 +37,8 @@ from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
+from framecast.service.events.deliveries import Deliveries
+from framecast.service.events.events import open_events
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
 from framecast.service.operations import openings
@@ -136,6 +138,10 @@ class Service:
             hours=self.settings.history.hours,
             blocking=self.blocking,
         )
+        self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
+        self.deliveries = Deliveries(state.database, self.settings, supervisor, blocking=self.blocking)
+        self.events.log.store.hooks.append(self.deliveries.fill)
+        self.events.log.on_announced.append(self.deliveries.announced)
         self.entrance = Entrance()
         self.tunnel = Tunnel(self.settings.tunnel, supervisor, self._exposure_refusal, entrance=self.entrance)
         self.access = self._make_access()
@@ -173,6 +179,8 @@ class Service:
             except Misuse as error:
                 where = self.configuration.origin(f"cameras.{camera_id}.url")
                 raise ConfigError(where, f"cameras.{camera_id}.url", config.url, str(error)) from None
+        await self.deliveries.start()
+        await self.events.start()
         self.supervisor.keep("accounts", self.desk.keep)
         self.supervisor.keep("history", self.history.run)
         self.ready = True
@@ -184,6 +192,8 @@ class Service:
         # Nobody waits for the disk, which may be slow, or for somebody else who has the state file to himself. The
         # history looks at the cameras before any of them ends.
         await asyncio.gather(self.blocking(self._state.database.hurry), self.history.close(), self._end_streams())
+        await self.events.close()
+        await self.deliveries.close()
         await self.desk.tidy(time.time())
         self.desk.close()
 

@@ -50,6 +50,7 @@ _TUNNEL = _fields(
     "text: state error; text?: provider url status_page; number?: since; whole: reconnects; object?: selftest;"
     "list: ports; texts: public"
 )
+_WEBHOOK = "text: id sink url origin; flag: signed"
 _PICTURE = _fields("flag: success; whole: size clients", frame_id={"type": ["integer", "string"]})
 _SOUND = _fields("flag: success; whole: chunk_id sequence size clients")
 
@@ -97,6 +98,17 @@ ANSWERS: dict[tuple[str, str], Schema] = {
     ("GET", "/api/v1/audit"): _fields(
         "", entries=_list(_fields("whole: id; number: time; text: who address action target detail; flag: done"))
     ),
+    ("GET", "/api/v1/events/sinks"): _fields(
+        "",
+        sinks=_list(
+            _fields(
+                "text: sink kind label state last_error; whole: waiting delivered given_up; number?: last retry_in_s"
+            )
+        ),
+    ),
+    ("POST", "/api/v1/events/sinks/{sink}/test"): _fields("flag: success"),
+    ("GET", "/api/v1/webhooks"): _fields("", webhooks=_list(_fields(_WEBHOOK))),
+    ("POST", "/api/v1/webhooks"): _fields(f"{_WEBHOOK}; text: secret"),
     ("GET", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel/selftest"): _fields("text: verdict words; number: time; whole?: first_ms spread_ms"),

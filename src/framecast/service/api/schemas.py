@@ -35,6 +35,7 @@ QUERY: dict[str, Schema] = {
     "forget": FLAG,
     "everywhere": FLAG,
     "all": FLAG,
+    "once": FLAG,
     "camera": ID,
     "_HLS_msn": {"type": "integer", "minimum": 0},
     "_HLS_part": {"type": "integer", "minimum": 0},
@@ -91,11 +92,12 @@ BODIES: dict[tuple[str, str], Schema] = {
         {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null(_SOME_CAMERAS)},
         required=("name", "rights"),
     ),
+    ("POST", "/api/v1/webhooks"): _object({"url": TEXT, "secret": _or_null(TEXT)}, required=("url",)),
     ("POST", "/api/v1/links"): _object({"path": TEXT, "ttl_s": _whole(1, LONGEST_S)}, required=("path",)),
 }
 """JSON bodies by method and path."""
 
-MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links"))
+MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links", "webhooks"))
 """Routes that answer 201."""
 
 

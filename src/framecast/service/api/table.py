@@ -9,9 +9,11 @@ from framecast.service.api import (
     coded,
     compat,
     dashboard,
+    deliveries,
     history,
     hls,
     links,
+    looks,
     pages,
     publish,
     secure,
@@ -33,6 +35,7 @@ def make_table(service: Service) -> Table:
         *pages.routes(service),
         *cameras.routes(service),
         *watch.routes(service),
+        *looks.routes(service),
         *coded.routes(service),
         *hls.routes(service),
         *whep.routes(service),
@@ -47,6 +50,7 @@ def make_table(service: Service) -> Table:
         *audit.routes(service),
         *tunnel.routes(service),
         *selftest.routes(service),
+        *deliveries.routes(service),
     ]
     rows += links.routes(service, rows)
     return Table([*rows, *system.routes(service, rows)])

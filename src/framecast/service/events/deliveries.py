@@ -1,0 +1,238 @@
+"""Everybody who is told of events outside of this server, and what is on its way to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from framecast.core.errors import StateError
+from framecast.core.supervise import Supervisor
+from framecast.service.cameras.reach import check_address, url_refusal
+from framecast.service.config import Settings
+from framecast.service.config.eventurls import check_webhook_url, split_webhook_url
+from framecast.service.errors import ApiError, not_found
+from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink, Undelivered
+from framecast.service.events.poster import Poster
+from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_id
+from framecast.service.store import ulid
+from framecast.service.store.database import Database
+from framecast.service.store.events import Announcement, Event
+from framecast.service.store.outbox import Delivery, Outbox, fill
+from framecast.service.store.receivers import Receivers, Webhook
+
+log = logging.getLogger("framecast.service.events.deliveries")
+
+TIDY_S = 600.0
+TEST_S = 30.0
+MOST_WEBHOOKS = 16
+"""That may be added over the API."""
+
+
+class Deliveries:
+    """All sinks, and what carries to them.
+
+    Args:
+        database: The state file.
+        settings: As they are at the start.
+        supervisor: Owner of all tasks.
+        blocking: Runs a call on the state's thread.
+        now_s: Unix time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        supervisor: Supervisor,
+        *,
+        blocking: Blocking,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.receivers = Receivers(database)
+        self._settings = settings
+        self._supervisor = supervisor
+        self._blocking = blocking
+        self._now_s = now_s
+        self._outbox = Outbox(database)
+        self._couriers: dict[str, Courier] = {}
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._sinks: tuple[Sink, ...] = ()
+        """Read on the state's thread, and so replaced as a whole."""
+        self._poster = Poster()
+        self._checked = Poster(check_address(settings.network))
+
+    # What is told.
+
+    def fill(self, connection: sqlite3.Connection, event: Event, announcement: Announcement) -> None:
+        """Have an announcement sent to whom it concerns (a hook of `EventStore`)."""
+        wanted = [
+            sink.name
+            for sink in self._sinks
+            if (not event.notify or sink.kind in event.notify) and sink.wants(event, announcement.phase)
+        ]
+        fill(connection, announcement.seq, wanted, announcement.at_s)
+
+    def announced(self, announcement: Announcement) -> None:
+        """There is something to carry (a listener of `EventLog`)."""
+        for courier in self._couriers.values():
+            courier.wake()
+
+    # Who is told.
+
+    async def start(self) -> None:
+        """Carry what was left, and what comes from now on."""
+        for url in self._settings.events.webhooks:
+            asked, secret = split_webhook_url(url)
+            self._add(WebhookSink(asked, secret, self._poster, origin="config"))
+        for webhook in await self._blocking(self.receivers.webhooks):
+            self._add_kept(webhook)
+        self._supervisor.keep("deliveries", self._tidy)
+
+    async def close(self) -> None:
+        """Carry no more."""
+        tasks = [task for each in self._tasks.values() for task in each]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for poster in (self._poster, self._checked):
+            await poster.close()
+
+    def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
+        if sink.name in self._couriers:
+            return
+        courier = Courier(sink, self._outbox, self._blocking, self._forget)
+        self._couriers[sink.name] = courier
+        keep = self._supervisor.keep
+        self._tasks[sink.name] = [keep(f"courier:{sink.name}", run) for run in (courier.run, *runs)]
+        self._sinks = tuple(each.sink for each in self._couriers.values())
+
+    def _forget(self, sink: Sink) -> None:
+        """Tell a sink no more."""
+        self._couriers.pop(sink.name, None)
+        self._sinks = tuple(each.sink for each in self._couriers.values())
+        asking = asyncio.current_task()
+        for task in self._tasks.pop(sink.name, []):
+            if task is not asking:
+                task.cancel()
+
+    async def _tidy(self) -> None:
+        while True:
+            older_than_s = self._now_s() - GIVE_UP_S - TIDY_S
+            try:
+                lost = await self._blocking(self._outbox.tidy, list(self._couriers), older_than_s)
+                if lost:
+                    log.warning("%d messages about events are given up: they could not be sent for a day", lost)
+            except StateError as error:
+                log.debug("the outbox can't be tidied: %s", error)
+            await asyncio.sleep(TIDY_S)
+
+    # Webhooks that are added over the API.
+
+    def _add_kept(self, webhook: Webhook) -> None:
+        poster = self._poster if webhook.trusted else self._checked
+        self._add(WebhookSink(webhook.url, webhook.secret, poster, origin="api"))
+
+    async def add_webhook(self, url: Any, secret: Any, *, trusted: bool) -> tuple[WebhookSink, str]:
+        """Tell one more receiver; the sink and its secret, which is made when none is given.
+
+        Args:
+            trusted: Whether the operator gives it on this machine, so that it may point anywhere.
+
+        Raises:
+            ApiError: It can't be used, or is known already.
+        """
+        if not isinstance(url, str) or not isinstance(secret, str | None) or len(secret or "") > 256:
+            raise ApiError(400, "bad_value", "url has to be a text, and secret one of at most 256 characters")
+        try:
+            url, written = split_webhook_url(check_webhook_url(url))
+        except ValueError as error:
+            raise ApiError(400, "bad_value", f"url has to be {error}") from None
+        refusal = "" if trusted else url_refusal(url, self._settings.network)
+        if refusal:
+            raise ApiError(400, "bad_value", f"url: {refusal}")
+        if f"webhook-{webhook_id(url)}" in self._couriers:
+            raise ApiError(409, "exists", "There is a webhook of this URL already")
+        kept = await self._blocking(self.receivers.webhooks)
+        if len(kept) >= MOST_WEBHOOKS:
+            raise ApiError(409, "too_many_webhooks", f"There are {MOST_WEBHOOKS} webhooks already; remove one first")
+        secret = secret or written or new_secret()
+        webhook = Webhook(webhook_id(url), url, secret, trusted, self._now_s())
+        await self._blocking(self.receivers.add_webhook, webhook)
+        self._add_kept(webhook)
+        sink = self._couriers[f"webhook-{webhook.id}"].sink
+        assert isinstance(sink, WebhookSink)
+        return sink, secret
+
+    async def remove_webhook(self, webhook_id: str) -> None:
+        """Tell a receiver no more.
+
+        Raises:
+            ApiError: There is none of this id, or it stands in the configuration.
+        """
+        sink = self._courier(f"webhook-{webhook_id}").sink
+        if isinstance(sink, WebhookSink) and sink.origin == "config":
+            raise ApiError(409, "pinned", "events.webhooks of the configuration names this webhook; leave it out there")
+        await self._blocking(self.receivers.remove_webhook, webhook_id)
+        self._forget(sink)
+
+    def webhooks(self) -> Iterable[WebhookSink]:
+        """All there are."""
+        return [each.sink for each in self._couriers.values() if isinstance(each.sink, WebhookSink)]
+
+    # How they are.
+
+    async def described(self) -> list[dict[str, Any]]:
+        """Each sink as the API shows it."""
+        waiting = await self._blocking(self._outbox.waiting)
+        return [_described(each, waiting.get(each.sink.name, 0)) for each in self._couriers.values()]
+
+    async def test(self, name: str) -> None:
+        """Send a sink something that says that it is a test, at once and once.
+
+        Raises:
+            ApiError: It did not take it, or there is none of this name.
+        """
+        courier = self._courier(name)
+        try:
+            async with asyncio.timeout(TEST_S):
+                await courier.sink.send(_test_delivery(self._now_s()))
+        except Undelivered as error:
+            raise ApiError(503, "undelivered", f"{courier.sink.label}: {error}") from None
+        except TimeoutError:
+            raise ApiError(503, "undelivered", f"{courier.sink.label}: no answer within {TEST_S:g} s") from None
+        courier.hurry()
+
+    def _courier(self, name: str) -> Courier:
+        courier = self._couriers.get(name)
+        if courier is None:
+            raise not_found(f"There is no receiver of events {name[:80]!r}")
+        return courier
+
+
+def _described(courier: Courier, waiting: int) -> dict[str, Any]:
+    retry_in_s = courier.retry_in_s
+    return {
+        "sink": courier.sink.name,
+        "kind": courier.sink.kind,
+        "label": courier.sink.label,
+        "state": courier.state,
+        "waiting": waiting,
+        "delivered": courier.delivered,
+        "given_up": courier.given_up,
+        "last": None if courier.last_s is None else round(courier.last_s, 3),
+        "last_error": courier.last_error,
+        "retry_in_s": None if retry_in_s is None else round(retry_in_s, 1),
+    }
+
+
+def _test_delivery(now_s: float) -> Delivery:
+    """What a test sends."""
+    event_id = ulid.new(now_s)
+    event = Event(event_id, "", "", "test", now_s, now_s, now_s, camera_name="Test", rule_name="Test")
+    body = json.dumps({"event": event.described(), "phase": "test"}, separators=(",", ":"))
+    return Delivery(0, event_id, "", "test", body, now_s)

@@ -1,0 +1,128 @@
+"""POST to places that people named: bounded, without redirects, and only where it may go.
+
+An address is judged when its socket is made, so a name can't resolve to one thing for the check and to another for the
+connection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from framecast.core.errors import Misuse
+from framecast.service.cameras.reach import address_refusal
+from framecast.service.config.sections import NetworkSettings
+from framecast.service.events.courier import Undelivered
+
+TIMEOUT_S = 20.0
+TRY_AGAIN = frozenset({401, 403, 404, 408, 425, 429})
+"""Answers below 500 that may become others: who set up the receiver wrongly can mend it."""
+
+CheckAddress = Callable[[str, str], None]
+
+
+class Forbidden(OSError):
+    """An address where nothing may be sent."""
+
+
+class Refusal(Undelivered):
+    """An answer that is no success.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    def __init__(self, status: int, retry_after_s: float | None) -> None:
+        self.status = status
+        refused = status < 500 and status not in TRY_AGAIN
+        super().__init__(f"it answered with status {status}", refused=refused, retry_after_s=retry_after_s)
+
+
+def check_public(allow_private: bool) -> CheckAddress:
+    """A check that lets through what is on the internet, and what is at home where that is allowed."""
+    home = NetworkSettings(allow_loopback=True)
+
+    def check(host: str, address: str) -> None:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(ip, ipaddress.IPv6Address):
+            ip = ip.ipv4_mapped or ip.sixtofour or ip
+        if allow_private and not address_refusal(str(ip), home):
+            return
+        if not ip.is_global or ip.is_multicast:
+            raise Misuse(f"{host} is no address on the internet (push.allow_private)")
+
+    return check
+
+
+class Poster:
+    """Sends what is to be sent to some places.
+
+    Args:
+        check: What their addresses have to pass; None lets all through.
+    """
+
+    def __init__(self, check: CheckAddress | None = None) -> None:
+        self._check = check
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Have this taken.
+
+        Raises:
+            Undelivered: It was not.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=32, socket_factory=self._socket),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        try:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
+        except TimeoutError:
+            raise Undelivered(f"no answer within {TIMEOUT_S:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Undelivered(f"no connection: {_words(error.os_error)}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Undelivered(f"no answer: {_words(error)}") from None
+        if status >= 300:
+            raise Refusal(status, _seconds(retry_after))
+
+    async def close(self) -> None:
+        """Let connections go."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _socket(self, info: Any) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if self._check is not None:
+            try:
+                self._check(address[0], address[0])
+            except Misuse as error:
+                raise Forbidden(str(error)) from None
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _seconds(text: str) -> float | None:
+    """A Retry-After header."""
+    if text.isascii() and text.isdigit() and len(text) < 9:
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return None if when.tzinfo is None else max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def _words(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[:200]

@@ -1,0 +1,164 @@
+"""Webhooks: signed, in order, again until they are taken, and never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from framecast.service.errors import ApiError
+from framecast.service.events import courier
+from framecast.service.store.events import Phase
+from tests.service.events.telling import Receiver, Told, happening, office
+from tests.service.serving import until
+from tests.support.ports import free_port
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that nobody has to wait for."""
+    monkeypatch.setattr(courier, "FIRST_S", 0.01)
+
+
+def is_signed(told: Told, key: bytes) -> bool:
+    """As a receiver checks it, after the specification."""
+    signed = f"{told.headers['webhook-id']}.{told.headers['webhook-timestamp']}.".encode() + told.body
+    digest = hmac.new(key, signed, hashlib.sha256).digest()
+    return told.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+
+
+async def test_a_receiver_that_fails_twice_gets_it_the_third_time_in_the_same_bytes(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        receiver.statuses = iter((500, 503))
+        url = receiver.url.replace("http://", "http://:open%20sesame@")
+        async with office(tmp_path, {"events.webhooks": [url]}) as there:
+            event = happening()
+            await there.announce(event)
+            await there.announce(event, Phase.END)
+            await until(lambda: len(receiver.told) == 4)
+            (sink,) = (await there.sinks()).values()
+    first, again, third, end = receiver.told
+    assert first.body == again.body == third.body
+    assert first.headers["webhook-id"] == third.headers["webhook-id"] != end.headers["webhook-id"]
+    assert all(is_signed(told, b"open sesame") for told in receiver.told)
+    assert third.path == "/hook"
+    assert third.headers["Content-Type"] == "application/json"
+    assert json.loads(third.body) == {"event": event.described(), "phase": "start"}
+    assert json.loads(end.body)["phase"] == "end"
+    assert sink["label"].startswith("http://127.0.0.1:") and "sesame" not in str(sink)
+
+
+async def test_one_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    async with office(tmp_path, {"events.webhooks": [f"http://127.0.0.1:{free_port()}/"]}) as there:
+        await there.announce(happening())
+        await until(lambda: next(iter(there.deliveries._couriers.values())).last_error)
+        (sink,) = (await there.sinks()).values()
+    assert (sink["state"], sink["waiting"], sink["delivered"]) == ("failing", 1, 0)
+    assert sink["last_error"].startswith("no connection: ")
+
+
+async def test_the_order_is_kept_over_a_restart(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        options = {"events.webhooks": [receiver.url]}
+        receiver.statuses = iter([500] * 1000)
+        events = [happening(number) for number in range(3)]
+        async with office(tmp_path, options) as there:
+            for event in events:
+                await there.announce(event)
+            await until(lambda: receiver.told)
+        receiver.statuses = iter(())
+        failed = len(receiver.told)
+        async with office(tmp_path, options):
+            await until(lambda: len(receiver.told) == failed + 3)
+    assert {told.headers["webhook-id"] for told in receiver.told[:failed]} == {f"{events[0].event_id}-1"}
+    assert [json.loads(told.body)["event"]["event_id"] for told in receiver.told[failed:]] == [
+        event.event_id for event in events
+    ]
+
+
+async def test_one_that_is_not_wanted_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        receiver.statuses = iter([422] * courier.MOST_REFUSALS)
+        async with office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+            await there.announce(happening(0))
+            await there.announce(happening(1))
+            await until(lambda: len(receiver.told) == courier.MOST_REFUSALS + 1)
+            await until(lambda: next(iter(there.deliveries._couriers.values())).delivered == 1)
+            (sink,) = (await there.sinks()).values()
+    assert (sink["given_up"], sink["waiting"]) == (1, 0)
+
+
+async def test_rules_name_who_is_told_and_quiet_hours_are_quiet(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        await there.announce(happening(0, notify=("push",)))
+        await there.announce(happening(1, quiet=True))
+        await there.announce(happening(2, notify=("mqtt", "webhook")))
+        await until(lambda: receiver.told)
+    assert [json.loads(told.body)["event"]["start"] for told in receiver.told] == [happening(2).start_s]
+
+
+async def test_one_that_is_added_is_told_and_one_that_is_removed_is_not(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        async with office(tmp_path, {"network.allow_loopback": True}) as there:
+            sink, secret = await there.deliveries.add_webhook(receiver.url, None, trusted=False)
+            await there.announce(happening(0))
+            await until(lambda: len(receiver.told) == 1)
+            with pytest.raises(ApiError, match="already"):
+                await there.deliveries.add_webhook(receiver.url, None, trusted=False)
+        assert is_signed(receiver.told[0], base64.b64decode(secret.removeprefix("whsec_")))
+        async with office(tmp_path, {"network.allow_loopback": True}) as there:
+            await there.announce(happening(1))
+            await until(lambda: len(receiver.told) == 2)
+            assert is_signed(receiver.told[1], base64.b64decode(secret.removeprefix("whsec_")))
+            await there.deliveries.remove_webhook(sink.id)
+            await there.announce(happening(2))
+            assert await there.sinks() == {}
+        async with office(tmp_path, {"network.allow_loopback": True}) as there:
+            assert await there.sinks() == {}
+    assert len(receiver.told) == 2
+
+
+async def test_one_of_the_api_may_be_neither_here_nor_at_a_metadata_service(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver, office(tmp_path) as there:
+        for url in (receiver.url, "http://localhost/", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/"):
+            with pytest.raises(ApiError, match="allow_"):
+                await there.deliveries.add_webhook(url, None, trusted=False)
+        for url in ("ftp://example.org/", "", 5):
+            with pytest.raises(ApiError, match="url has to be"):
+                await there.deliveries.add_webhook(url, None, trusted=False)
+        assert await there.sinks() == {}
+        sink, _ = await there.deliveries.add_webhook(receiver.url, None, trusted=True)
+        await there.deliveries.test(sink.name)
+        assert json.loads(receiver.told[0].body)["phase"] == "test"
+
+
+async def test_a_name_that_leads_here_is_found_out_when_it_is_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def here(self: object, *_: object, **__: object) -> object:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with Receiver.running() as receiver, office(tmp_path) as there:
+        port = int(receiver.url.rpartition(":")[2].partition("/")[0])
+        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", here, raising=False)
+        sink, _ = await there.deliveries.add_webhook(f"http://rebinding.example:{port}/", None, trusted=False)
+        with pytest.raises(ApiError, match="allow_loopback"):
+            await there.deliveries.test(sink.name)
+        assert not receiver.told
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        receiver.statuses, receiver.headers = iter((307,)), {"Location": receiver.url}
+        (name,) = await there.sinks()
+        with pytest.raises(ApiError, match="status 307"):
+            await there.deliveries.test(name)
+        assert len(receiver.told) == 1
