@@ -7,6 +7,7 @@ import "./player.js";
 import { cameraApi, cameraPage, request, url } from "./api.js";
 import { ask } from "./ask.js";
 import { h, setAttribute, setText } from "./dom.js";
+import { Detection } from "./detection.js";
 import { embedPanel } from "./embed.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
 import { bindKeys } from "./keys.js";
@@ -40,6 +41,8 @@ player.camera = cameraId;
 const shape = () => (player.stats?.width ? player.stats.width / player.stats.height : 4 / 3);
 const settings = new Settings(find("over"), shape, { restart, remove: askRemove });
 find("panel-settings").append(settings.element);
+const detection = new Detection(cameraId, find("over"), shape);
+find("panel-detection").append(detection.element);
 
 // --- numbers -------------------------------------------------------------------------------------------------
 
@@ -127,6 +130,7 @@ function showCamera() {
   showFaults();
   showWay(state);
   settings.update(camera);
+  detection.update(camera);
 }
 
 // Where it says what to do about a state: [what the button says, the tab it opens].
@@ -374,16 +378,18 @@ bindKeys([
   { keys: ["ArrowRight"], text: "Next camera", run: () => neighbour(1) },
   ...KEYS.map(({ keys, text, run }) => ({ keys, text, run: (event) => run(player, event) })),
   { keys: ["r"], text: "Restart the reader", run: () => mayOperate() && restart() },
+  { keys: ["Enter"], text: "Close the zone that is drawn", run: ({ key }) => detection.key(key) },
   {
     keys: ["Escape"],
     text: "All cameras",
-    run: () => (document.fullscreenElement ? false : (location.href = url("").href)),
+    run: ({ key }) => (document.fullscreenElement || detection.key(key) ? false : (location.href = url("").href)),
   },
 ]);
 find("retry").addEventListener("click", () => dashboard.retry());
 setUpTabs(find("tabs"), (name) => {
   tab = name;
   if (name !== "settings") settings.leave();
+  detection.show(name === "detection");
   showReaders();
 });
 

@@ -53,7 +53,7 @@ function turn([x, y, width, height], degrees) {
 }
 
 /** Where a picture of this shape lies inside a box that letterboxes it. */
-function letterbox(box, shape) {
+export function letterbox(box, shape) {
   const width = Math.min(box.width, box.height * shape);
   const height = width / shape;
   return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };

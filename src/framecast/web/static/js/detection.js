@@ -1,0 +1,195 @@
+// What is looked for in a camera's pictures: its settings, its zones and lines, and a live look at all of it.
+
+import { cameraApi, request, url } from "./api.js";
+import { failed } from "./access/rows.js";
+import { h } from "./dom.js";
+import { labelChoice } from "./labels.js";
+import { Preview } from "./preview.js";
+import { toast } from "./toast.js";
+import { apology } from "./words.js";
+import { ZoneEditor } from "./zones.js";
+
+const SAVE_AFTER_MS = 600;
+
+function number(id, options, change) {
+  return h("input", { class: "input", id, type: "number", change, ...options });
+}
+
+function field(label, control, hint = "") {
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, hint ? h("p", { class: "quiet" }, hint) : null);
+}
+
+export class Detection {
+  #id;
+  #host;
+  #shape;
+  #camera = null;
+  #preview;
+  #zones = [];
+  #editor = null;
+  #open = false;
+  #timer = 0;
+  #state = h("div", { class: "problem problem-warning", hidden: true });
+  #labels = labelChoice("detect-labels", [], () => this.#saveLabels());
+  #fps = number("detect-fps", { min: 0.1, max: 60, step: "any" }, () => this.#saveNumber("detect_fps", this.#fps, 1));
+  #threshold = number("detect-threshold", { min: 5, max: 99, step: 1 }, () => this.#saveNumber("detect_threshold", this.#threshold, 100));
+  #faces = h("input", { type: "checkbox", change: () => this.#save({ detect_faces: this.#faces.checked }) });
+  #usual = h("button", { class: "button", type: "button", click: () => this.#reset() }, "As for all cameras");
+  #zoneBox = h("div", { class: "stack" });
+
+  /** @param id The camera's. @param host Element over whose picture it draws. @param shape Gives its width / height. */
+  constructor(id, host, shape) {
+    this.#id = id;
+    this.#host = host;
+    this.#shape = shape;
+    this.#preview = new Preview(id, host, shape);
+    this.element = h(
+      "div",
+      { class: "stack" },
+      this.#state,
+      h("section", { class: "stack-tight", "aria-labelledby": "seen-title" }, h("h3", { id: "seen-title" }, "What it sees now"), this.#preview.element),
+      h(
+        "section",
+        { class: "stack-tight" },
+        h("h3", {}, "Zones and lines"),
+        h("p", { class: "quiet" }, "Rules speak of them: who stands in a zone, who steps over a line."),
+        this.#zoneBox,
+      ),
+      h("fieldset", { class: "fieldset" }, h("legend", {}, h("b", {}, "What to look for")), this.#labels.element),
+      h("label", { class: "check" }, this.#faces, "Look for faces, too"),
+      field("Pictures to look at, a second", this.#fps, "More follows quick movements better, and costs more."),
+      field("How sure it has to be, %", this.#threshold, "Lower finds more, and more that is not there."),
+      h("div", {}, this.#usual),
+    );
+  }
+
+  /** Looks while it is open, and nobody for this page once it is not. */
+  show(open) {
+    if (open === this.#open) return;
+    this.#open = open;
+    if (!open) {
+      this.#preview.stop();
+      return this.#leave();
+    }
+    this.#preview.start();
+    this.#loadZones();
+  }
+
+  /** Shows what is set, except in a field that is being changed. */
+  update(camera) {
+    this.#camera = camera;
+    const { vision } = camera;
+    if (!vision) return;
+    const asleep = ["running", "idle", "off"].includes(vision.state);
+    this.#state.hidden = asleep;
+    if (!asleep) this.#state.replaceChildren(h("b", {}, "Nothing can be found now"), h("span", {}, vision.reason));
+    const { asked } = vision;
+    if (!asked || this.#timer) return;
+    const put = (control, value) => {
+      if (document.activeElement !== control) control.value = value;
+    };
+    this.#labels.set(asked.labels);
+    this.#faces.checked = asked.faces;
+    put(this.#fps, asked.fps);
+    put(this.#threshold, Math.round(asked.threshold * 100));
+    this.#usual.hidden = !asked.own;
+  }
+
+  // Several boxes are often ticked one after the other: the detector begins anew once.
+  #saveLabels() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#save({ detect: this.#labels.value() });
+    }, SAVE_AFTER_MS);
+  }
+
+  #saveNumber(name, input, per) {
+    if (!input.checkValidity() || input.value === "") return input.reportValidity();
+    this.#save({ [name]: input.valueAsNumber / per });
+  }
+
+  #reset() {
+    this.#save({ detect: null, detect_fps: null, detect_threshold: null, detect_faces: null });
+  }
+
+  async #save(change) {
+    try {
+      this.update(await request("PATCH", cameraApi(this.#id), change));
+      toast("Saved.");
+    } catch (error) {
+      toast(`Not saved. ${apology(error)}`, { bad: true });
+      this.update(this.#camera);
+    }
+  }
+
+  // --- zones ---------------------------------------------------------------------------------------------------
+
+  async #loadZones() {
+    try {
+      ({ zones: this.#zones } = await request("GET", cameraApi(this.#id, "/zones")));
+      if (this.#open) this.#showZones();
+    } catch (error) {
+      this.#zoneBox.replaceChildren(failed(error, () => this.#loadZones()));
+    }
+  }
+
+  #leave() {
+    this.#host.classList.remove("zoning");
+    this.#editor?.close();
+    this.#editor = null;
+    this.#showZones();
+  }
+
+  #showZones() {
+    this.#preview.zones = this.#zones;
+    const names = this.#zones.map(({ name }) => name).join(", ");
+    this.#zoneBox.replaceChildren(
+      h("p", {}, names || "None."),
+      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#edit() }, this.#zones.length ? "Edit zones" : "Draw zones"), h("a", { class: "button", href: url("events#rules").href }, "Rules")),
+    );
+  }
+
+  #edit() {
+    const button = (text, click, look = "") => h("button", { class: `button ${look}`, type: "button", click }, text);
+    // Whoever presses with the keyboard can't draw: a zone comes to lie in the middle, and its corners are moved.
+    const draw = (kind) => (event) => this.#editor.draw(kind, event.detail === 0);
+    const begin = h("div", { class: "row" }, button("Draw a zone", draw("zone")), button("Draw a line", draw("line")));
+    const end = h("div", { class: "row" }, button("Close the zone", () => this.#editor.finish(true)), button("Stop drawing", () => this.#editor.finish(false)));
+    const changed = () => {
+      begin.hidden = this.#editor?.drawing ?? false;
+      end.hidden = !begin.hidden;
+    };
+    this.#preview.zones = [];
+    this.#host.classList.add("zoning");
+    this.#editor = new ZoneEditor(this.#host, this.#zones, this.#shape, changed);
+    changed();
+    this.#zoneBox.replaceChildren(
+      begin,
+      end,
+      this.#editor.said,
+      this.#editor.list,
+      h("p", { class: "quiet" }, "Corners are dragged; the dots between make new ones. L and R are a line’s left and right."),
+      h("div", { class: "row" }, button("Cancel", () => this.#leave()), button("Save zones", () => this.#saveZones(), "button-main")),
+    );
+    this.#host.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Keys while zones are drawn; whether one was meant for that. */
+  key(key) {
+    if (!this.#editor?.drawing) return false;
+    this.#editor.finish(key === "Enter");
+    return true;
+  }
+
+  async #saveZones() {
+    try {
+      const { zones } = await request("PUT", cameraApi(this.#id, "/zones"), { zones: this.#editor.zones });
+      this.#zones = zones;
+      this.#leave();
+      toast("Zones saved.");
+    } catch (error) {
+      toast(`Not saved. ${apology(error)}`, { bad: true });
+    }
+  }
+}
