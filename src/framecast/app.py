@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framecast import web
+from framecast.core.clock import Clock
 from framecast.core.errors import Misuse
 from framecast.core.rendition import Rendition
 from framecast.core.source import Source
@@ -35,6 +36,10 @@ from framecast.service.operations import logs
 from framecast.service.server import Listeners, announce, event_loop, run_until_signal
 from framecast.service.service import Service
 from framecast.service.store.state import State
+from framecast.vision.catalog import folders
+from framecast.vision.factories import Eyes, MakeFaces
+from framecast.vision.options import Options as VisionOptions
+from framecast.vision.sight import Sight
 
 if TYPE_CHECKING:
     from framecast.demonstration import Demonstration
@@ -113,10 +118,13 @@ class Parts:
 
     Attributes:
         encodes: Pictures encoded here so far.
+        eyes: What all cameras share to see.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._h264 = H264Options(**(settings or Settings()).h264.model_dump())
+        settings = settings or Settings()
+        self._h264 = H264Options(**settings.h264.model_dump())
+        self.eyes = Eyes(folders(settings.server.data), settings.vision.places)
         self.encodes = 0
         self.codecs = codec_executor()
 
@@ -128,6 +136,10 @@ class Parts:
         """What makes a rendition; ``looks`` gives the camera's track ``detections``, for those that show it."""
         return make_worker(rendition, self.codecs, self._count, on_fault, self._h264, looks)
 
+    def make_detector(self, options: VisionOptions, sight: Sight, make_faces: MakeFaces, clock: Clock) -> Worker:
+        """What sees what is in a camera's pictures."""
+        return self.eyes.make_worker(options, sight, make_faces, clock)
+
     def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
         spec = Transform.of(config.rotate, config.mirror, config.masks)
@@ -135,6 +147,7 @@ class Parts:
 
     def close(self) -> None:
         """Let go of the threads."""
+        self.eyes.close()
         self.codecs.shutdown(wait=False, cancel_futures=True)
 
     def _count(self) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 CAMERA = {
     *("id", "number", "name", "url", "kind", "origin", "policy", "state", "reason", "since", "viewers", "video"),
-    *("connection", "counters", "latency_ms", "renditions", "transform", "audio", "talk"),
+    *("connection", "counters", "latency_ms", "renditions", "vision", "transform", "audio", "talk"),
 }
 
 

@@ -289,6 +289,12 @@ class Stream:
             worked = self._derived[rendition] = self._work(rendition, _track_of(rendition))
         return worked.out
 
+    def remake(self, rendition: Rendition) -> None:
+        """Have a rendition made by a fresh worker, since what is wanted of it has changed; its readers stay."""
+        worked = self._derived.get(rendition)
+        if worked is not None:
+            worked.restart()
+
     def _work(self, rendition: Rendition, out: Track) -> WorkedTrack:
         make_worker = self._make_worker
         assert make_worker is not None

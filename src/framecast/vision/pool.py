@@ -12,12 +12,20 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 NICENESS = 10
+
+
+class Turn(Protocol):
+    """Runs what one has a turn for."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """The result of ``work``, called in a thread."""
 
 
 class InferencePool:
@@ -28,7 +36,6 @@ class InferencePool:
 
     Attributes:
         done: How many have been run.
-        busy_s: CPU time they took.
     """
 
     def __init__(self, places: int = 1) -> None:
@@ -39,13 +46,22 @@ class InferencePool:
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of ``work``, called in a thread when its turn comes."""
+        async with self.turn() as turn:
+            return await turn(work)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        """A turn, when it comes: what is to be done can be chosen as late as then."""
         await self._enter()
         try:
-            result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            self.done += 1
-            return result
+            yield self._call
         finally:
             self._leave()
+
+    async def _call(self, work: Callable[[], T], /) -> T:
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self.done += 1
+        return result
 
     def close(self) -> None:
         """Take nothing more; what runs is waited for."""

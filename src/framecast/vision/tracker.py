@@ -41,7 +41,14 @@ class _Track:
     speed: Boxes  # (4,) float32, each per s
     at_s: float
     seen_s: float
+    score: float
     hits: int = 1
+
+    def standing(self) -> Detection:
+        """It, where it was seen last."""
+        x, y, width, height = self.box.tolist()
+        half_x, half_y = max(width, 1) / 2, max(height, 1) / 2
+        return Detection(self.label, self.score, x - half_x, y - half_y, x + half_x, y + half_y, self.number)
 
     def foretold(self, now_s: float) -> Boxes:
         """(4,) float32: left, top, right, bottom."""
@@ -57,6 +64,7 @@ class _Track:
         self.speed = (self.speed + BETA * missed_by / np.float32(passed_s)).astype(np.float32)
         self.speed[2:] *= np.float32(0.5)  # sizes change slowly; their noise must not run away
         self.at_s = self.seen_s = now_s
+        self.score = seen.score
         self.hits += 1
 
 
@@ -78,6 +86,15 @@ class Tracker:
     def live(self) -> int:
         """How many tracks wait to be seen again, or are seen."""
         return len(self._tracks)
+
+    @property
+    def numbers(self) -> set[int]:
+        """Of the tracks that wait to be seen again, or are seen."""
+        return {track.number for track in self._tracks}
+
+    def standing(self) -> list[Detection]:
+        """What is known and was where it is when it was last seen, for pictures that nobody looked at."""
+        return [track.standing() for track in self._tracks if track.hits > 1]
 
     def expected(self, now_s: float) -> Boxes:
         """Where the known things should be: ``(N, 4) float32``, left, top, right, bottom in px."""
@@ -117,7 +134,7 @@ class Tracker:
         # Seen once and not again: that was nothing.
         self._tracks = [track for track in self._tracks if track not in young]
         for each in sure:
-            track = _Track(self._next, each.label, _middle(each), np.zeros(4, np.float32), now_s, now_s)
+            track = _Track(self._next, each.label, _middle(each), np.zeros(4, np.float32), now_s, now_s, each.score)
             self._next += 1
             self._tracks.append(track)
             result.append(each)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framecast.core.rendition import SOURCE, Rendition
+from framecast.core.rendition import DETECTIONS, SOURCE, Rendition
 from framecast.core.stream import Stream
 from framecast.output.containers.fragments import FragmentHub
 from framecast.output.dashboard.channel import Channel, Reader
 from framecast.output.dashboard.codedsubscription import CODED_CREDIT, CodedSubscription
+from framecast.output.dashboard.looks import LookReader, Looks
 from framecast.output.dashboard.page import MOST_BUFFERED_BYTES, Page
 from framecast.output.dashboard.soundsubscription import SoundSubscription
 from framecast.output.dashboard.subscription import DEFAULT_CREDIT, MOST_CREDIT, Subscription
@@ -28,6 +29,7 @@ __all__ = [
     "CodedSubscription",
     "Form",
     "Hub",
+    "LookReader",
     "Page",
     "SoundSubscription",
     "Subscription",
@@ -59,6 +61,7 @@ class Hub:
     def __init__(self, fragments: FragmentHub | None = None) -> None:
         self._fragments = fragments or FragmentHub()
         self._channels: dict[tuple[str, Form], Channel] = {}
+        self._looks: dict[str, Looks] = {}
 
     def subscribe(self, stream: Stream, form: Form | Rendition, reader: Reader) -> None:
         """Begin sending.
@@ -78,8 +81,23 @@ class Hub:
         channel = self._channels.get(key)
         return self._open(stream, key) if channel is None else channel
 
+    def look(self, stream: Stream, page: Page) -> LookReader:
+        """Begin telling a page what is seen."""
+        camera_id = stream.camera_id
+        looks = self._looks.get(camera_id)
+        if looks is None:
+
+            def empty() -> None:
+                if self._looks.get(camera_id) is made:
+                    del self._looks[camera_id]
+
+            made = Looks(camera_id, stream.number, stream.track(DETECTIONS), empty)
+            looks = self._looks[camera_id] = made
+        return looks.add(page, stream.clock.now_ns())
+
     def forget(self, camera_id: str) -> None:
         """A camera is gone: its channels take no new subscriptions."""
+        self._looks.pop(camera_id, None)
         for key in [key for key in self._channels if key[0] == camera_id]:
             del self._channels[key]
 

@@ -17,6 +17,7 @@ from framecast.output.dashboard.hub import (
     MOST_CREDIT,
     CodedSubscription,
     Form,
+    LookReader,
     Page,
     SoundSubscription,
     Subscription,
@@ -44,6 +45,7 @@ class PageWish:
     form: str
     asked: query.Wish
     audio: bool
+    detections: bool
     credit: int
 
     def carried(self, asked: query.Wish) -> Form:
@@ -67,6 +69,9 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     audio = wish.get("audio", False)
     if type(audio) is not bool:
         raise bad_request("audio is true or false", "bad_value")
+    detections = wish.get("detections", False)
+    if type(detections) is not bool:
+        raise bad_request("detections is true or false", "bad_value")
     credit = wish.get("credit", DEFAULT_CREDIT if form == "jpeg" else CODED_CREDIT)
     if type(credit) is not int or not 1 <= credit <= MOST_CREDIT:
         raise bad_request(f"credit is a whole number from 1 to {MOST_CREDIT}", "bad_value")
@@ -78,7 +83,7 @@ def check_wish(wish: Mapping[str, Any], camera: Camera) -> PageWish:
     asked = query.wish(texts, camera.options)
     if form != "jpeg" and (asked.rendition.overlay or asked.rendition.max_bytes):
         raise bad_request("overlay and max_bytes are for form jpeg", "not_available")
-    return PageWish(form, asked, audio, credit)
+    return PageWish(form, asked, audio, detections, credit)
 
 
 class Interest:
@@ -119,6 +124,7 @@ class Interest:
         self._holder = holder
         self._subscription: Subscription | None = None
         self._sound: SoundSubscription | None = None
+        self._looks: LookReader | None = None
         self._controller: Controller | None = None
         self._reviewed_s = self._looked_s = self._decided_s = 0.0
 
@@ -162,6 +168,8 @@ class Interest:
         if wish.audio and wish.form != "mp4":
             self._sound = SoundSubscription(self._page, subscription)
             self._service.hub.channel(stream, PCM).add(self._sound)
+        if wish.detections:
+            self._looks = self._service.hub.look(stream, self._page)
 
     def end(self) -> None:
         """Give everything up. Safe to call twice."""
@@ -172,6 +180,9 @@ class Interest:
         if self._sound is not None:
             self._sound.leave()
             self._sound = None
+        if self._looks is not None:
+            self._looks.leave()
+            self._looks = None
 
     def ack(self, frame_id: int) -> None:
         """The page has shown this frame and all before it."""
@@ -270,7 +281,9 @@ class Interest:
         if subscription is None:
             return {}
         heard = {} if sound is None else {"sound": {"sent": sound.sent, "drops": sound.drops}}
-        return {**views.reader(subscription.viewer), **heard}
+        looks = self._looks
+        seen = {} if looks is None else {"detections": {"sent": looks.sent, "drops": looks.drops}}
+        return {**views.reader(subscription.viewer), **heard, **seen}
 
     def _tell_form(self) -> None:
         subscription = self._subscription

@@ -17,6 +17,7 @@ from framecast.service.cameras import views
 from framecast.service.cameras.cameras import Camera
 from framecast.service.operations.usage import process
 from framecast.service.service import Service
+from framecast.vision.sight import KINDS
 
 _CAMERA = ["camera"]
 
@@ -64,7 +65,6 @@ class ServiceCollector(Collector):
         yield GaugeMetricFamily("framecast_resident_bytes", "Memory of the process.", used["rss_bytes"])
         yield GaugeMetricFamily("framecast_open_files", "Open files and connections of the process.", used["fds"])
         yield CounterMetricFamily("framecast_encodes", "Pictures encoded here.", service.encodes())
-        yield CounterMetricFamily("framecast_inferences", "Pictures looked at by a detector.", 0)
         https = service.https
         if https is not None and https.tls.expires_s is not None:
             yield GaugeMetricFamily(
@@ -112,6 +112,10 @@ class ServiceCollector(Collector):
             "Wishes of WebRTC viewers for a picture that can be decoded alone.",
             labels=_CAMERA,
         )
+        looks = CounterMetricFamily("framecast_looks", "Pictures looked at for what is in them.", labels=_CAMERA)
+        inferences = CounterMetricFamily(
+            "framecast_inferences", "How often a model was asked, by what it was asked for.", labels=["camera", "kind"]
+        )
         pushes = GaugeMetricFamily(
             "framecast_restream_up", "1 while pictures are pushed on to there.", labels=["camera", "target"]
         )
@@ -145,6 +149,9 @@ class ServiceCollector(Collector):
             chunks.add_metric([name], microphone.published)
             for cause, count in microphone.losses.items():
                 unheard.add_metric([name, cause], count)
+            looks.add_metric([name], camera.sight.looks)
+            for kind in KINDS:
+                inferences.add_metric([name, kind], camera.sight.inferences[kind])
             output = self._service.peering.known(camera)
             rtp.add_metric([name], output.packets if output is not None else 0)
             resent.add_metric([name], output.resent if output is not None else 0)
@@ -174,6 +181,8 @@ class ServiceCollector(Collector):
             connects,
             chunks,
             unheard,
+            looks,
+            inferences,
             rtp,
             resent,
             wishes,

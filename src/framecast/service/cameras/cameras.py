@@ -26,6 +26,9 @@ from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
 from framecast.service.cameras.sound import Sound, open_sound
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
+from framecast.vision.factories import MakeFaces, no_faces
+from framecast.vision.options import Options as VisionOptions
+from framecast.vision.sight import Sight
 
 log = logging.getLogger("framecast.service.cameras.cameras")
 
@@ -46,6 +49,9 @@ class Parts(Protocol):
     def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
         """What turns and masks a camera's pictures; None when they stay as they are."""
 
+    def make_detector(self, options: VisionOptions, sight: Sight, make_faces: MakeFaces, clock: Clock) -> Worker:
+        """What sees what is in a camera's pictures."""
+
 
 class FrameIdStore(Protocol):
     """Where frame ids are reserved (``State`` is one). Blocking; called in an executor."""
@@ -65,6 +71,7 @@ class Camera:
         origin: Who named it: ``config``, ``api``, ``command line``.
         reader: Fetches its pictures, or takes them in when it pushes.
         sound: What it hears and says.
+        sight: What is known of its detection.
     """
 
     camera_id: str
@@ -74,6 +81,7 @@ class Camera:
     stream: Stream
     output: Output
     sound: Sound
+    sight: Sight
     reader: Reader | Desk
     task: asyncio.Task[None]
 
@@ -111,6 +119,7 @@ class Cameras:
     ) -> None:
         self.settings = settings
         self.budget = ScanBudget()
+        self.make_faces: Callable[[str, VisionOptions], MakeFaces] = lambda camera_id, options: no_faces
         self.on_added: list[Callable[[Camera], None]] = []
         self.on_changed: list[Callable[[Camera], None]] = []
         self.on_removed: list[Callable[[Camera], None]] = []
@@ -166,13 +175,12 @@ class Cameras:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
         source = self._open(camera_id, config, origin)
         fetched = open_sound(config, self.settings.network, sound_origin or origin)
+        sight = Sight()
         stream = Stream(
             camera_id,
             self._number(camera_id),
             self._supervisor,
-            make_worker=lambda rendition: self._parts.make_worker(
-                rendition, stream.count_fault, lambda: stream.track(DETECTIONS)
-            ),
+            make_worker=lambda rendition: self._make_worker(stream, sight, rendition),
             clock=self._clock,
             frame_ids=await self._open_frame_ids(camera_id),
             viewer_limit=self.settings.limits.max_viewers_per_camera,
@@ -180,7 +188,7 @@ class Cameras:
         stream.viewer_stall_timeout_s = self.settings.limits.viewer_stall_timeout_s
         transform = self._parts.make_transform(config, stream.count_transform_fault)
         sound = Sound(stream, self.settings.sound.talk_duplex)
-        camera = self._start(camera_id, config, origin, source, transform, stream, sound)
+        camera = self._start(camera_id, config, origin, source, transform, stream, sound, sight)
         sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
         log.info("%s: Broadcaster ID created for: %s", camera_id, mask_url(config.url))
@@ -212,13 +220,17 @@ class Cameras:
         if _is_read_alike(old, config, origin):
             if _transform_of(config) != _transform_of(old.config):
                 old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
-            camera = replace(old, config=config)
+            camera = self._cameras[camera_id] = replace(old, config=config)
+            if self.settings.vision_options(config) != self.settings.vision_options(old.config):
+                camera.stream.remake(DETECTIONS)
         else:
             source = self._open(camera_id, config, origin)
             fetched = open_sound(config, self.settings.network, sound_origin or origin)
             transform = self._parts.make_transform(config, old.stream.count_transform_fault)
             await self._stop(old)
-            camera = self._start(camera_id, config, origin, source, transform, old.stream, old.sound, old.output)
+            camera = self._start(
+                camera_id, config, origin, source, transform, old.stream, old.sound, old.sight, old.output
+            )
             camera.sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
@@ -292,6 +304,12 @@ class Cameras:
             self.viewers,
         )
 
+    def _make_worker(self, stream: Stream, sight: Sight, rendition: Rendition) -> Worker:
+        if rendition != DETECTIONS:
+            return self._parts.make_worker(rendition, stream.count_fault, lambda: stream.track(DETECTIONS))
+        options = self.settings.vision_options(self._cameras[stream.camera_id].config)
+        return self._parts.make_detector(options, sight, self.make_faces(stream.camera_id, options), stream.clock)
+
     def _open(self, camera_id: str, config: CameraConfig, origin: str) -> Source | None:
         """Where the pictures are fetched; None for a camera that pushes them."""
         return None if config.kind == "push" else self._parts.open_source(camera_id, config, self.settings, origin)
@@ -305,6 +323,7 @@ class Cameras:
         transform: Callable[[], Worker] | None,
         stream: Stream,
         sound: Sound,
+        sight: Sight,
         output: Output | None = None,
     ) -> Camera:
         options = self.settings.stream_options(config)
@@ -332,7 +351,7 @@ class Cameras:
         stream.set_transform(transform)
         output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
         task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
-        return Camera(camera_id, config, options, origin, stream, output, sound, reader, task)
+        return Camera(camera_id, config, options, origin, stream, output, sound, sight, reader, task)
 
     async def _stop(self, camera: Camera) -> None:
         await camera.sound.stop()
@@ -369,7 +388,10 @@ class Cameras:
 
 # What may change without the device noticing.
 _APPEARANCE = frozenset(
-    {"name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk", "restream"}
+    {
+        *("name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk", "restream"),
+        *("detect", "detect_fps", "detect_threshold", "detect_faces"),
+    }
 )
 
 

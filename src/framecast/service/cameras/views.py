@@ -53,6 +53,7 @@ def camera(item: Camera) -> Json:
             "overruns": item.output.overruns,
         },
         "latency_ms": latency_ms(item),
+        "vision": vision(item),
         "renditions": stream.renditions,
         "transform": {
             "rotate": config.rotate,
@@ -115,6 +116,22 @@ def audio(item: Camera) -> Json | None:
         "drops": item.sound.listeners.drops,
         "url": mask_url(item.config.audio_url) or None,
         "last_error": reader.last_error if reader is not None else "",
+    }
+
+
+def vision(item: Camera) -> Json:
+    """What detection does and costs, and why it sees nothing where it doesn't."""
+    sight = item.sight
+    fps, _ = sight.meter.rates(item.stream.clock.now_ns())
+    return {
+        "state": (sight.state or "running") if sight.working else "idle",
+        "reason": sight.reason if sight.working else "",
+        "model": sight.model,
+        "provider": sight.provider,
+        "fps": round(fps, 1),
+        "ms": {stage: round(cost_ms, 2) for stage, cost_ms in sight.ms.items()},
+        "looks": sight.looks,
+        "inferences": sight.inferences.total(),
     }
 
 

@@ -14,6 +14,8 @@ from framecast.service.config.iceurls import check_ice_server
 from framecast.service.config.restreamurls import check_restream_url
 from framecast.service.config.urls import check_camera_url, check_sound_url
 
+_LABEL = re.compile(r"[^\W_]([\w .:'+/-]{0,62}[\w.'+)])?")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
@@ -75,6 +77,18 @@ def _port_range(value: str) -> str:
     return f"{int(match[1])}-{int(match[2])}"
 
 
+def _label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ValueError('what a model finds, such as "person", of at most 64 letters')
+    return value
+
+
+def _model_name(value: str) -> str:
+    if value and not _MODEL.fullmatch(value):
+        raise ValueError('the name of a model such as "yolox_nano", or empty')
+    return value
+
+
 def check_host_name(value: str) -> str:
     """A name on the internet, in small letters; empty stays empty. Raises ValueError, saying what would be accepted."""
     if value and not _HOST_NAME.fullmatch(value.lower()):
@@ -94,6 +108,8 @@ Mask = Annotated[tuple[float, float, float, float], AfterValidator(_mask)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 IceServerText = Annotated[str, AfterValidator(check_ice_server)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
+Label = Annotated[str, AfterValidator(_label)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
 RestreamUrl = Annotated[str, AfterValidator(check_restream_url)]
 CameraUrl = Annotated[str, AfterValidator(check_camera_url)]
 SoundUrl = Annotated[str, AfterValidator(check_sound_url)]

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from framecast.core.rendition import SOURCE, Rendition, snap_quality, snap_width
 from framecast.service.config.addresses import is_loopback
-from framecast.service.config.kinds import CameraUrl, Mask, Network, RestreamUrl, SoundUrl
+from framecast.service.config.kinds import CameraUrl, Label, Mask, Network, RestreamUrl, SoundUrl
 from framecast.service.config.presets import PRESETS, PresetName
 from framecast.service.config.sections import (
     CaptureSettings,
@@ -32,10 +32,12 @@ from framecast.service.config.sections import (
     StreamSettings,
     TunnelSettings,
     Verify,
+    VisionSettings,
     WebrtcSettings,
     setting,
 )
 from framecast.service.config.urls import url_kind
+from framecast.vision.options import Options as VisionOptions
 
 
 class CameraConfig(Section):
@@ -77,6 +79,11 @@ class CameraConfig(Section):
         max_length=8,
     )
 
+    detect: list[Label] | None = setting(None, "As `vision.labels`, for this camera.", max_length=100)
+    detect_fps: float | None = setting(None, "As `vision.fps`, for this camera.", ge=0, le=240)
+    detect_threshold: float | None = setting(None, "As `vision.threshold`, for this camera.", ge=0.05, le=0.99)
+    detect_faces: bool = setting(True, "Whether faces are looked for in this camera's pictures.")
+
     @property
     def kind(self) -> str:
         """How the pictures come, from the URL alone: ``pull push rtsp file v4l2 mock``."""
@@ -116,6 +123,7 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     compat: CompatSettings = CompatSettings()
     tunnel: TunnelSettings = TunnelSettings()
+    vision: VisionSettings = VisionSettings()
     history: HistorySettings = HistorySettings()
     events: EventsSettings = EventsSettings()
     mqtt: MqttSettings = MqttSettings()
@@ -127,6 +135,20 @@ class Settings(Section):
     def listens_on_loopback_only(self) -> bool:
         """Whether no other machine can connect."""
         return all(is_loopback(address.host) for address in self.server.addresses)
+
+    def vision_options(self, camera: CameraConfig) -> VisionOptions:
+        """What is looked for in the pictures of ``camera``: its own values, then ``[vision]``."""
+        vision = self.vision
+        return VisionOptions(
+            enabled=vision.enabled,
+            model=vision.model,
+            fps=vision.fps if camera.detect_fps is None else camera.detect_fps,
+            threshold=camera.detect_threshold or vision.threshold,
+            labels=frozenset(vision.labels if camera.detect is None else camera.detect),
+            threads=vision.threads,
+            faces=vision.faces if camera.detect_faces else "off",
+            face_threshold=vision.face_threshold,
+        )
 
     def stream_options(self, camera: CameraConfig) -> StreamOptions:
         """What holds for ``camera``: its own values, then its preset, then ``[stream]`` and ``[capture]``."""

@@ -168,6 +168,7 @@ def _accepted_list(item: Any) -> str:
         "_proxy": 'addresses or networks such as "127.0.0.1" or "10.0.0.0/8"',
         "_origin": 'origins such as "https://example.org"',
         "_ip_address": 'IP addresses such as "192.168.1.10"',
+        "_label": 'what a model finds, such as "person"',
         "check_restream_url": 'URLs such as "rtmp://192.168.1.5/live/door"',
         "check_webhook_url": 'URLs such as "https://:SECRET@example.org/hook"',
         "check_ice_server": 'servers such as "stun:stun.example.org:3478"',
@@ -179,6 +180,8 @@ def _accepted_text(field: FieldInfo) -> str:
     names = {getattr(getattr(item, "func", None), "__name__", "") for item in field.metadata}
     if "_camera_id" in names:
         return "a camera id, or empty"
+    if "_model_name" in names:
+        return 'the name of a model such as "yolox_nano", or empty'
     if "_port_range" in names:
         return 'ports such as "50000-50199", or empty'
     if "check_host_name" in names:

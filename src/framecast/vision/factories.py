@@ -1,0 +1,67 @@
+"""What the composition root registers. What works with pixels is imported where it is made, in a thread."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framecast.core.clock import SYSTEM, Clock
+from framecast.core.worker import Worker
+from framecast.vision.options import Options
+from framecast.vision.pool import InferencePool
+from framecast.vision.sight import Sight
+from framecast.vision.worker import BlindWorker, DetectionWorker, Looks
+
+if TYPE_CHECKING:
+    from framecast.vision.shelf import Shelf
+    from framecast.vision.stage import FaceStage
+
+MakeFaces = Callable[[], "FaceStage | None"]
+"""Makes what knows faces; called in a thread, None where there is nothing that could."""
+
+
+def no_faces() -> None:
+    """For those who want none."""
+
+
+class Eyes:
+    """What all cameras share to see: the threads and the open models.
+
+    Args:
+        folders: Where models are, the first first.
+        places: Inferences at a time.
+    """
+
+    def __init__(self, folders: Sequence[Path], places: int = 1) -> None:
+        self.pool = InferencePool(places)
+        self._folders = tuple(folders)
+        self._shelf: Shelf | None = None
+
+    def make_worker(
+        self, options: Options, sight: Sight, make_faces: MakeFaces = no_faces, clock: Clock = SYSTEM
+    ) -> Worker:
+        """A worker that looks at one camera's pictures."""
+        if not options.enabled:
+            return BlindWorker(sight, "off", "detection is switched off: vision.enabled = false")
+        if importlib.util.find_spec("cv2") is None:
+            reason = "looking at pictures needs the vision extra: pip install 'framecast[vision]'"
+            return BlindWorker(sight, "not_installed", reason)
+        return DetectionWorker(partial(self._make_looker, options, make_faces), self.pool, sight, options.fps, clock)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.pool.close()
+
+    def _make_looker(self, options: Options, make_faces: MakeFaces) -> Looks:
+        from framecast.vision.looker import Looker
+        from framecast.vision.shelf import Shelf
+
+        if self._shelf is None:
+            self._shelf = Shelf(self._folders)
+        shelf = self._shelf
+        faces = make_faces() if options.faces != "off" and "person" in options.labels else None
+        return Looker(options, lambda: shelf.get(options.model, options.threads, time.monotonic()), faces)

@@ -1,0 +1,325 @@
+"""One look at one picture: what moves, what it is, who it is.
+
+Theory of operation. A small grey picture says whether it can be seen at all and where something moves; the gaze chooses
+the part to look at, or none; that part is decoded no larger than the model takes it, and looked at once; the tracker
+says what is the same as before; who is a person goes to the faces. A stage that has nothing to do costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import simplejpeg
+
+from framecast.core.packet import Packet
+from framecast.vision.detections import FAINT, Boxes, Detection, Image
+from framecast.vision.detectors import Opened
+from framecast.vision.motion import NOTHING, Grey, MotionFinder, Movement
+from framecast.vision.options import Options
+from framecast.vision.regions import Gaze, Region
+from framecast.vision.stage import FaceStage
+from framecast.vision.tracker import LOST_S, Tracker
+from framecast.wire.detections import Box, Look, Thing
+
+PERSON = "person"
+SMALLEST_PX = 32
+"""Of a side; in smaller pictures there is nothing to be told from anything else."""
+MOST_PX = 64_000_000
+"""A progressive JPEG of more needs half a gigabyte while it is decoded."""
+MOST_FACE_PX = 8_000_000
+"""Pictures are decoded no larger for the faces in them."""
+GREY_PARTS = (4, 8)
+GREY_MOST_PX = 480
+"""The longer side of the grey picture, where a quarter of the camera's is more: an eighth is enough then."""
+DARK = 24.0
+"""In grey levels: the mean and three deviations of a picture in which nothing can be seen."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look gave.
+
+    Attributes:
+        look: What is told.
+        opened: What looked.
+        inferences: How often a model was asked, by kind.
+    """
+
+    look: Look
+    opened: Opened | None = None
+    inferences: dict[str, int] = field(default_factory=dict)
+
+
+class Unseeable(Exception):
+    """Nothing can be seen in a picture; ``state`` says why as a code, the message in words."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        self.state = state
+        super().__init__(reason)
+
+
+class Looker:
+    """Looks at the pictures of one camera, in their order. Called from one thread at a time.
+
+    Args:
+        options: What holds for the camera.
+        open_detector: The detector to use now; quick after the first time.
+        faces: Knows faces; None where nobody wants them.
+    """
+
+    def __init__(self, options: Options, open_detector: Callable[[], Opened], faces: FaceStage | None = None) -> None:
+        self._options = options
+        self._open_detector = open_detector
+        self._faces = faces
+        self._motion = MotionFinder()
+        self._tracker = Tracker(options.threshold, max(LOST_S, 3 / options.fps if options.fps else 0.0))
+        self._gaze: Gaze | None = None
+        self._input_px = (0, 0)
+        self._epoch = 0
+        self._names: dict[int, tuple[str, int]] = {}
+
+    def look(self, packet: Packet) -> Seen:
+        """What is seen in a picture."""
+        if packet.epoch != self._epoch:
+            self._epoch = packet.epoch
+            self._begin_anew()
+        now_s = packet.pts_ns / 1e9
+        work = _Work(packet)
+        try:
+            self._look(work, now_s)
+        except Unseeable as why:
+            self._tracker.clear()
+            return Seen(work.told((), state=why.state, reason=str(why)), work.opened, work.inferences)
+        return Seen(work.told(self._things(work)), work.opened, work.inferences)
+
+    def _begin_anew(self) -> None:
+        self._motion = MotionFinder()
+        self._tracker.clear()
+        self._names.clear()
+        self._gaze = None
+
+    def _look(self, work: _Work, now_s: float) -> None:
+        with work.stage("decode"):
+            grey = work.decode_grey()
+        with work.stage("motion"):
+            movement = self._motion.find(grey, now_s)
+        work.note_movement(movement, grey.shape)
+        work.opened = opened = self._open_detector()
+        wanted = self._options.labels
+        work.state, work.reason = opened.state, opened.reason
+        if opened.detector is None or not wanted:
+            return
+        known = wanted.intersection(opened.detector.labels)
+        if not known:
+            work.state = "unknown_label"
+            work.reason = (
+                f"the model {opened.name} doesn't know {', '.join(sorted(wanted))};"
+                f" it knows {', '.join(opened.detector.labels[:80])}"
+            )
+            return
+        if self._gaze is None or self._input_px != opened.detector.input_px:
+            self._input_px = opened.detector.input_px
+            self._gaze = Gaze(self._input_px)
+        region = self._gaze.where(work.size_px, work.moved, self._tracker.expected(now_s), now_s)
+        if region is None:
+            work.found = [self._named(each) for each in self._tracker.standing()]
+            work.seen = False
+            return
+        work.region = region
+        scale = min(self._input_px[0] / region.width_px, self._input_px[1] / region.height_px)
+        with work.stage("decode"):
+            image = work.decode(scale if self._faces is None else math.sqrt(MOST_FACE_PX / work.area_px))
+        with work.stage("objects"):
+            found = opened.detector.detect(work.part(image, region), known, FAINT)
+            work.count(opened.kind)
+        across, down = work.scales(image)
+        left, top = _begin(region, across, down)
+        found = [_stretched(each.moved(left, top), 1 / across, 1 / down) for each in found]
+        found = self._tracker.update(found, now_s)
+        persons = [each for each in found if each.label == PERSON]
+        if self._faces is not None and persons:
+            with work.stage("faces"):
+                told = self._faces.name(image, [_stretched(each, across, down) for each in persons], now_s)
+                work.count("faces")
+            told = [_stretched(each, 1 / across, 1 / down) for each in told]
+            found = [each for each in found if each.label != PERSON] + told
+            self._remember(told)
+        work.found = found
+
+    def _remember(self, persons: list[Detection]) -> None:
+        live = self._tracker.numbers
+        self._names = {track: who for track, who in self._names.items() if track in live}
+        for each in persons:
+            if each.track and each.label == PERSON:
+                self._names[each.track] = (each.name, each.group)
+
+    def _named(self, thing: Detection) -> Detection:
+        name, group = self._names.get(thing.track, ("", 0))
+        return replace(thing, name=name, group=group)
+
+    def _things(self, work: _Work) -> tuple[Thing, ...]:
+        width, height = work.size_px
+        return tuple(
+            Thing(
+                each.label,
+                each.score,
+                _fractions(*each.box, width, height),
+                each.track,
+                each.name,
+                each.group,
+                work.seen,
+            )
+            for each in work.found
+        )
+
+
+class _Work:
+    """What is known of one picture while it is looked at."""
+
+    def __init__(self, packet: Packet) -> None:
+        self.packet = packet
+        self.size_px = (0, 0)
+        self.ms: dict[str, float] = {}
+        self.inferences: dict[str, int] = {}
+        self.opened: Opened | None = None
+        self.movement: Movement = NOTHING
+        self.moved: Boxes = NOTHING.boxes
+        self.region: Region | None = None
+        self.found: list[Detection] = []
+        self.seen = True
+        self.state = self.reason = ""
+
+    @property
+    def area_px(self) -> int:
+        return self.size_px[0] * self.size_px[1]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began_s = time.perf_counter()
+        yield
+        self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - began_s) * 1e3
+
+    def count(self, kind: str) -> None:
+        self.inferences[kind] = self.inferences.get(kind, 0) + 1
+
+    def decode_grey(self) -> Grey:
+        """``(H, W) uint8`` at a quarter of the picture's sides, or an eighth.
+
+        Raises:
+            Unseeable: See there.
+        """
+        jpeg = self.packet.payload
+        try:
+            height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+        except ValueError as error:
+            raise Unseeable("corrupt", f"the picture is damaged: {error}") from None
+        self.size_px = (width, height)
+        if min(width, height) < SMALLEST_PX:
+            words = f"the picture has {width}x{height} px; something can be seen from {SMALLEST_PX}x{SMALLEST_PX} on"
+            raise Unseeable("too_small", words)
+        if width * height > MOST_PX:
+            words = f"the picture has {width}x{height} px; at most {MOST_PX // 1_000_000} million are looked at"
+            raise Unseeable("too_large", words)
+        quarter, eighth = GREY_PARTS
+        part = quarter if max(width, height) <= GREY_MOST_PX * quarter else eighth
+        grey: Grey = self._decode("GRAY", part)[..., 0]
+        mean, deviation = float(grey.mean()), float(grey.std())
+        if mean + 3 * deviation < DARK:
+            raise Unseeable("black", "the picture is black: the lens is covered, or there is no light")
+        return grey
+
+    def decode(self, scale: float) -> Image:
+        """``(H, W, 3) uint8`` BGR, at the smallest of 1, 1/2, 1/4 and 1/8 of the picture's size that is no less than
+        ``scale``: halves cost the codec nothing.
+
+        Raises:
+            Unseeable: Its colours can't be decoded.
+        """
+        part = 1
+        while part < 8 and scale <= 0.5 / part:
+            part *= 2
+        return self._decode("BGR", part)
+
+    def _decode(self, colours: str, part: int) -> Image:
+        width, height = self.size_px
+        try:
+            image: Image = simplejpeg.decode_jpeg(
+                self.packet.payload, colours, min_width=-(-width // part), min_height=-(-height // part)
+            )
+        except ValueError as error:
+            raise Unseeable("corrupt", f"the picture is damaged: {error}") from None
+        return image
+
+    def scales(self, image: Image) -> tuple[float, float]:
+        """Px of ``image`` per px of the picture, across and down."""
+        return image.shape[1] / self.size_px[0], image.shape[0] / self.size_px[1]
+
+    def part(self, image: Image, region: Region) -> Image:
+        """The region's part of ``image``."""
+        across, down = self.scales(image)
+        left, top = _begin(region, across, down)
+        right = max(left + 1, round((region.left_px + region.width_px) * across))
+        bottom = max(top + 1, round((region.top_px + region.height_px) * down))
+        return image[top:bottom, left:right]
+
+    def note_movement(self, movement: Movement, shape: tuple[int, ...]) -> None:
+        """Keep what moved, in px of the picture; all of it where nearly all differs."""
+        width, height = self.size_px
+        self.movement = movement
+        if movement.turned:
+            self.moved = np.array([[0, 0, width, height]], np.float32)
+        else:
+            self.moved = movement.boxes * np.array([width / shape[1], height / shape[0]] * 2, np.float32)
+
+    def told(self, things: tuple[Thing, ...], *, state: str = "", reason: str = "") -> Look:
+        packet, (width, height) = self.packet, self.size_px
+        region = self.region
+        boxes: list[tuple[float, float, float, float]] = self.moved.tolist()
+        return Look(
+            frame_id=packet.frame_id,
+            epoch=packet.epoch,
+            pts_ns=packet.pts_ns,
+            things=things,
+            motion=tuple(_fractions(*edges, width, height) for edges in boxes),
+            share=self.movement.share,
+            region=None
+            if region is None
+            else _fractions(
+                region.left_px,
+                region.top_px,
+                region.left_px + region.width_px,
+                region.top_px + region.height_px,
+                width,
+                height,
+            ),
+            ms=self.ms,
+            state=state or self.state,
+            reason=reason or self.reason,
+        )
+
+
+def _begin(region: Region, across: float, down: float) -> tuple[int, int]:
+    return round(region.left_px * across), round(region.top_px * down)
+
+
+def _stretched(thing: Detection, across: float, down: float) -> Detection:
+    if across == down == 1:
+        return thing
+    return replace(
+        thing,
+        left_px=thing.left_px * across,
+        top_px=thing.top_px * down,
+        right_px=thing.right_px * across,
+        bottom_px=thing.bottom_px * down,
+    )
+
+
+def _fractions(left: float, top: float, right: float, bottom: float, width_px: int, height_px: int) -> Box:
+    left, right = min(max(left / width_px, 0.0), 1.0), min(max(right / width_px, 0.0), 1.0)
+    top, bottom = min(max(top / height_px, 0.0), 1.0), min(max(bottom / height_px, 0.0), 1.0)
+    return left, top, right - left, bottom - top

@@ -1,0 +1,147 @@
+"""What is seen, through a whole server: over the WebSocket and as server-sent events, once for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.serving import Server, serving, until
+from tests.service.watching import Page
+from tests.vision import tinymodel
+from tests.vision.scenes import scene
+
+pytestmark = pytest.mark.anyio
+DETECTIONS = "/api/v1/cameras/cam/detections"
+
+
+@asynccontextmanager
+async def seeing(folder: Path, *, model: bool = True, **options: Any) -> AsyncIterator[Server]:
+    """A server that finds bright squares."""
+    if model:
+        tinymodel.write(folder / "data" / "models" / "tiny.onnx")
+    wanted = {
+        "vision.fps": 0,
+        "vision.labels": ["person", "car"],
+        **{f"vision.{key}": options[key] for key in options},
+    }
+    async with serving(folder, options=wanted) as server:
+        yield server
+
+
+async def look_at(server: Server, page: Page, pictures: Iterable[bytes]) -> list[dict[str, Any]]:
+    """What a page hears of each of these pictures, each pushed when the one before was looked at."""
+    told = []
+    for picture in pictures:
+        frame_id = (await server.push(picture))["frame_id"]
+        look = await page.hear("detections")
+        while look["frame_id"] < frame_id:
+            look = await page.hear("detections")
+        assert look["frame_id"] == frame_id
+        told.append(look)
+    return told
+
+
+def box_of(look: dict[str, Any]) -> list[float]:
+    (thing,) = look["things"]
+    return [round(part * side) for part, side in zip(thing["box"], (192, 144, 192, 144), strict=True)]
+
+
+async def test_a_page_hears_what_is_seen_where(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        first, second = await look_at(server, page, [scene(40, 60), scene(44, 60)])
+        assert first["camera"] == server.camera().stream.number
+        assert first["state"] == second["state"] == ""
+        assert first["things"][0]["label"] == "person"
+        assert first["region"] == [0, 0, 1, 1]
+        assert box_of(first) == pytest.approx([40, 60, 24, 24], abs=3)
+        assert box_of(second) == pytest.approx([44, 60, 24, 24], abs=3)
+        assert second["things"][0]["track"] == 1
+        shown = (await server.json("GET", "/api/v1/cameras/cam"))["vision"]
+        assert (shown["state"], shown["model"], shown["looks"], shown["inferences"]) == ("running", "tiny", 2, 2)
+        assert set(shown["ms"]) == {"decode", "motion", "objects"}
+        await page.say(type="unsubscribe", cameras=["cam"])
+        await page.settle()
+        assert server.camera().stream.renditions == ["detections"], "for a while, should somebody come back"
+
+
+async def test_server_sent_events_and_one_look(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server:
+        await server.push(scene(40, 60))
+        once = await server.json("GET", DETECTIONS + "?once=1")
+        assert once["things"][0]["label"] == "person"
+        async with server.client.get(server.url + DETECTIONS) as answer:
+            assert answer.content_type == "text/event-stream"
+            await until(lambda: len(server.camera().stream.viewers) == 1)
+            pushed = (await server.push(scene(90, 20, label="car")))["frame_id"]
+            lines = [await answer.content.readline() for _ in range(3)]
+            assert lines[0] == b"id: %d\n" % pushed
+            assert lines[2] == b"\n"
+            look = json.loads(lines[1].removeprefix(b"data: "))
+            assert [thing["label"] for thing in look["things"]] == ["car"]
+
+
+async def test_one_inference_a_picture_whoever_asks(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        sight = server.camera().sight
+        await look_at(server, page, [scene(10 + 6 * step, 60) for step in range(4)])
+        assert (sight.looks, sight.inferences["objects"]) == (4, 4)
+        others = [asyncio.create_task(_events(server, 4)) for _ in range(20)]
+        await until(lambda: len(server.camera().stream.viewers) == 21)
+        await look_at(server, page, [scene(10 + 6 * step, 90) for step in range(4)])
+        heard = await asyncio.gather(*others)
+        assert (sight.looks, sight.inferences["objects"]) == (8, 8)
+        assert all(ids == heard[0] for ids in heard)
+        metrics = await (await server.client.get(server.url + "/metrics")).text()
+        assert 'framecast_inferences_total{camera="cam",kind="objects"} 8.0' in metrics
+
+
+async def _events(server: Server, count: int) -> list[int]:
+    ids: list[int] = []
+    async with server.client.get(server.url + DETECTIONS) as answer:
+        while len(ids) < count:
+            line = await answer.content.readline()
+            if line.startswith(b"id:"):
+                ids.append(int(line[3:]))
+    return ids
+
+
+async def test_settings_of_a_camera_hold_at_once(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        (look,) = await look_at(server, page, [scene(40, 60, label="car")])
+        assert [thing["label"] for thing in look["things"]] == ["car"]
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"detect": ["person"]})
+        (look,) = await look_at(server, page, [scene(44, 60, label="car")])
+        assert look["things"] == []
+        assert (
+            await server.error("PATCH", "/api/v1/cameras/cam", 400, "bad_value", json={"detect": ["<b>"]})
+            == 'detect: what a model finds, such as "person", of at most 64 letters'
+        )
+
+
+async def test_without_a_model_it_says_so_and_looks_for_people_all_the_same(tmp_path: Path) -> None:
+    async with seeing(tmp_path, model=False) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        (look,) = await look_at(server, page, [scene(40, 60)])
+        assert look["state"] == "no_model"
+        assert "framecast models install" in look["reason"]
+
+
+async def test_switched_off_it_says_so(tmp_path: Path) -> None:
+    async with seeing(tmp_path, enabled=False) as server:
+        await server.push(scene())
+        look = await server.json("GET", DETECTIONS + "?once=1")
+        assert (look["state"], look["things"]) == ("off", [])
+        assert server.camera().sight.looks == 0
