@@ -157,4 +157,30 @@ MIGRATIONS = (
         created_s REAL NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE people (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT,
+        folded TEXT UNIQUE,
+        created_s REAL NOT NULL,
+        seen_s REAL,
+        times INTEGER NOT NULL DEFAULT 0,
+        camera TEXT NOT NULL DEFAULT '',
+        CHECK ((name IS NULL) = (folded IS NULL))
+    ) STRICT;
+    CREATE TABLE face_photos (
+        person INTEGER NOT NULL REFERENCES people (number) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        picture BLOB NOT NULL,
+        PRIMARY KEY (person, number)
+    ) STRICT;
+    CREATE TABLE face_embeddings (
+        person INTEGER NOT NULL,
+        photo INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (person, photo, model),
+        FOREIGN KEY (person, photo) REFERENCES face_photos (person, number) ON DELETE CASCADE ON UPDATE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

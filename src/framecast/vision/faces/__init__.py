@@ -1,0 +1,1 @@
+"""Faces: where they are in a picture, and whose they are."""

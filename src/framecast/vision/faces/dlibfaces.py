@@ -1,0 +1,185 @@
+"""Faces by dlib: its models lie inside a wheel, so nothing has to be fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.vision.detections import Image
+from framecast.vision.faces.dlibchild import ANSWER, EMBED, FIND, REQUEST
+from framecast.vision.faces.face import Face, FacesUnavailable, Vector
+
+MOST = 0.55
+"""dlib states 0.6; seen here: same person 0.1 to 0.45, others 0.67 and more."""
+START_S = 30.0
+ANSWER_S = 20.0
+MARGIN = 0.6
+LARGEST_FACE_PX = 300
+"""What is larger is made smaller: the network looks at 150 px."""
+_MOST_VALUES = 4096
+_NEEDED = ("dlib", "face_recognition_models")
+_END_S = 3.0
+
+
+def see_that_it_is_there() -> None:
+    """Raises FacesUnavailable where dlib or its models are not installed."""
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise FacesUnavailable("faces by dlib need the faces extra: pip install 'framecast[faces]'")
+
+
+class DlibChild:
+    """The process in which dlib works; started when it is first asked, and again when it has ended.
+
+    Called from one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        see_that_it_is_there()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, wanted: bytes, image: Image, box: Sequence[float] = (0, 0, 0, 0)) -> NDArray[np.float64]:
+        """What it answers about ``(H, W, 3) uint8`` BGR.
+
+        Raises:
+            FacesUnavailable: It ended, or does not answer.
+        """
+        process = self._running()
+        rows, columns = image.shape[:2]
+        assert process.stdin is not None
+        try:
+            process.stdin.write(REQUEST.pack(wanted, rows, columns, *box) + np.ascontiguousarray(image).tobytes())
+            process.stdin.flush()
+            return self._read(process, ANSWER_S)
+        except (OSError, FacesUnavailable) as error:
+            self.close()
+            raise FacesUnavailable(f"dlib's process ended or hangs ({error}); it is started again") from None
+
+    def close(self) -> None:
+        """End it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):  # it has gone already, and can't be told
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None:
+            return self._process
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-m", "framecast.vision.faces.dlibchild"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        try:
+            self._read(process, START_S)
+        except (OSError, FacesUnavailable) as error:
+            self.close()
+            raise FacesUnavailable(f"dlib's process can't be started ({error})") from None
+        return process
+
+    def _read(self, process: subprocess.Popen[bytes], timeout_s: float) -> NDArray[np.float64]:
+        until_s = time.monotonic() + timeout_s
+        (count,) = ANSWER.unpack(_exactly(process, ANSWER.size, until_s))
+        if count > _MOST_VALUES:
+            raise FacesUnavailable("what it says makes no sense")
+        return np.frombuffer(_exactly(process, count * 8, until_s), np.float64)
+
+
+class DlibFinder:
+    """Finds faces that look this way, from 80 px on."""
+
+    name = "dlib"
+    crop_px = 400
+    photo_px: tuple[int, ...] = (800, 1600)
+    is_quick = False
+
+    def __init__(self, child: DlibChild) -> None:
+        self._child = child
+
+    def find(self, image: Image) -> list[Face]:
+        """See `Finder`."""
+        rows, columns = image.shape[:2]
+        found = []
+        for left, top, right, bottom, score in self._child.ask(FIND, image).reshape(-1, 5).tolist():
+            box = (max(0.0, left), max(0.0, top), min(float(columns), right), min(float(rows), bottom))
+            if box[2] > box[0] and box[3] > box[1]:
+                found.append(Face(box, score))
+        return found
+
+
+class DlibEmbedder:
+    """Tells faces apart."""
+
+    name = "dlib"
+    most = MOST
+
+    def __init__(self, child: DlibChild) -> None:
+        self._child = child
+
+    def embed(self, image: Image, face: Face) -> Vector | None:
+        """See `Embedder`."""
+        # The face and what is round it, not the whole picture: that would have to go to another process.
+        part, x, y, scale = around(image, face, MARGIN, LARGEST_FACE_PX)
+        left, top, right, bottom = face.box
+        box = ((left - x) * scale, (top - y) * scale, (right - x) * scale, (bottom - y) * scale)
+        vector = self._child.ask(EMBED, part, box).astype(np.float32)
+        return vector if vector.shape == (128,) and np.isfinite(vector).all() else None
+
+    def distances(self, one: Vector, others: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As points in space are apart."""
+        result: NDArray[np.float32] = np.linalg.norm(others - one, axis=1).astype(np.float32)
+        return result
+
+
+def around(image: Image, face: Face, margin: float, largest_px: int) -> tuple[Image, int, int, float]:
+    """A face with a margin, a copy: the part, where it begins (x, y), and what it was scaled by.
+
+    Args:
+        image: ``(H, W, 3) uint8``.
+        face: A face in it.
+        margin: On each side, as a share of the face's.
+        largest_px: The face is made no wider.
+    """
+    rows, columns = image.shape[:2]
+    left, top, right, bottom = face.box
+    x_px, y_px = margin * (right - left), margin * (bottom - top)
+    x, y = max(0, int(left - x_px)), max(0, int(top - y_px))
+    part = image[y : min(rows, int(bottom + y_px) + 1), x : min(columns, int(right + x_px) + 1)]
+    scale = min(1.0, largest_px / max(1.0, face.width_px))
+    if scale < 1:
+        size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8), x, y, scale
+    return part.copy(), x, y, scale
+
+
+def _exactly(process: subprocess.Popen[bytes], size: int, until_s: float) -> bytes:
+    assert process.stdout is not None
+    data = b""
+    while len(data) < size:
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, until_s - time.monotonic()))
+        if not ready:
+            raise FacesUnavailable("it does not answer")
+        piece = process.stdout.read(size - len(data))
+        if not piece:
+            raise FacesUnavailable("it ended")
+        data += piece
+    return data

@@ -1,0 +1,49 @@
+"""Whom a face resembles most, among those who are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from framecast.vision.faces.face import Embedder, Vector
+from framecast.vision.faces.people import Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Who it may be.
+
+    Attributes:
+        person: Number of the person, or of the unknown face.
+        distance: From the likest of their photos.
+    """
+
+    person: int
+    distance: float
+
+
+class Known:
+    """All likenesses that one embedder made, as one array.
+
+    Args:
+        embedder: Whose.
+        likenesses: Those of others are left out.
+    """
+
+    def __init__(self, embedder: Embedder, likenesses: Iterable[Likeness]) -> None:
+        kept = [each for each in likenesses if each.model == embedder.name]
+        self._distances = embedder.distances
+        self._owners = np.array([each.person for each in kept], np.int64)
+        self._vectors = np.frombuffer(b"".join(each.vector for each in kept), np.float32).reshape(len(kept), -1)
+
+    def nearest(self, vector: Vector, among: frozenset[int], most: float) -> Match | None:
+        """Who of ``among`` is likest and no farther than ``most``."""
+        chosen = np.isin(self._owners, np.fromiter(among, np.int64, len(among)))
+        if not chosen.any():
+            return None
+        distances = self._distances(vector, self._vectors[chosen])
+        best = int(distances.argmin())
+        distance = float(distances[best])
+        return Match(int(self._owners[chosen][best]), distance) if distance <= most else None

@@ -1,0 +1,156 @@
+"""What finds faces and tells them apart here: chosen by what is there, opened when it is first needed.
+
+Standard library only, until something is opened.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framecast.vision.catalog import MissingModel, find
+
+if TYPE_CHECKING:
+    from framecast.vision.detections import Image
+    from framecast.vision.faces.dlibfaces import DlibChild
+    from framecast.vision.faces.face import Embedder, Face, Finder, Vector
+
+DLIB = "dlib"
+OFF = "off"
+KINDS = ("auto", OFF, "yunet", DLIB)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What there is.
+
+    Attributes:
+        finder: File of YuNet, or ``dlib``; None where nothing can find faces.
+        embedder: File of SFace, or ``dlib``; None where nothing can tell them apart.
+        reason: What is missing and what to do; empty when nothing is.
+    """
+
+    finder: Path | str | None
+    embedder: Path | str | None
+    reason: str = ""
+
+
+def choose(kind: str, folders: Sequence[Path]) -> Choice:
+    """What there is for ``kind``, one of `KINDS`, without opening anything."""
+    if kind == OFF:
+        return Choice(None, None, "faces are switched off: vision.faces = off")
+    if importlib.util.find_spec("cv2") is None:
+        return Choice(None, None, "faces need the vision extra: pip install 'framecast[vision]'")
+    has_dlib = all(importlib.util.find_spec(name) is not None for name in ("dlib", "face_recognition_models"))
+    if kind == DLIB:
+        words = "faces by dlib need the faces extra: pip install 'framecast[faces]'"
+        return Choice(DLIB, DLIB) if has_dlib else Choice(None, None, words)
+    yunet, sface = find("yunet", "faces", folders), find("sface", "embedding", folders)
+    if isinstance(yunet, MissingModel):
+        if kind == "auto" and has_dlib:
+            return Choice(DLIB, DLIB)
+        words = "nothing here knows faces: framecast models install yunet, and sface"
+        return Choice(None, None, words + ("" if has_dlib else "; or pip install 'framecast[faces]'"))
+    if not isinstance(sface, MissingModel):
+        return Choice(yunet, sface)
+    if has_dlib:
+        return Choice(yunet, DLIB)
+    words = "faces are found, but not known: framecast models install sface, or pip install 'framecast[faces]'"
+    return Choice(yunet, None, words)
+
+
+class Tools:
+    """An open finder and, where there is one, an embedder. For any thread; one at a time is served.
+
+    Attributes:
+        finder: Finds faces.
+        embedder: Tells them apart; None where nothing can.
+    """
+
+    def __init__(self, finder: Finder, embedder: Embedder | None, lock: threading.Lock) -> None:
+        self.finder = finder
+        self.embedder = embedder
+        self._lock = lock
+
+    def find(self, image: Image) -> list[Face]:
+        """The faces in ``(H, W, 3) uint8`` BGR; raises FacesUnavailable."""
+        with self._lock:
+            return self.finder.find(image)
+
+    def embed(self, image: Image, face: Face) -> Vector | None:
+        """What a face looks like; raises FacesUnavailable."""
+        with self._lock:
+            return None if self.embedder is None else self.embedder.embed(image, face)
+
+
+class Workshop:
+    """Opens tools, each once for all cameras. For any thread.
+
+    Args:
+        folders: Where models are, the first first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+        self._lock = threading.Lock()
+        self._opened: dict[Choice, Tools] = {}
+        self._refused: dict[Choice, str] = {}
+        self._child: DlibChild | None = None
+        self._in_use = threading.Lock()
+        self._closed = False
+
+    def reason(self, kind: str) -> str:
+        """Why faces of this kind are not known; empty when they are, or may well be. Looks at files only."""
+        choice = choose(kind, self._folders)
+        return choice.reason or self._refused.get(choice, "")
+
+    def get(self, kind: str) -> Tools:
+        """The tools for ``kind``. Slow when they have to be opened.
+
+        Raises:
+            FacesUnavailable: There are none, or they can't be opened.
+        """
+        from framecast.vision.faces.face import FacesUnavailable
+
+        choice = choose(kind, self._folders)
+        with self._lock:
+            if self._closed or choice.finder is None:
+                raise FacesUnavailable(choice.reason or "the server is about to stop")
+            if choice not in self._opened:
+                try:
+                    self._opened[choice] = Tools(*self._open(choice), self._in_use)
+                except FacesUnavailable as error:
+                    self._refused[choice] = str(error)
+                    raise
+                self._refused.pop(choice, None)
+            return self._opened[choice]
+
+    def close(self) -> None:
+        """Let go of all of them; waits for what is in the works."""
+        with self._lock, self._in_use:
+            self._closed = True
+            if self._child is not None:
+                self._child.close()
+
+    def _open(self, choice: Choice) -> tuple[Finder, Embedder | None]:
+        from framecast.vision.faces.dlibfaces import DlibChild, DlibEmbedder, DlibFinder
+        from framecast.vision.faces.yunet import SfaceEmbedder, YunetFinder
+
+        if DLIB in (choice.finder, choice.embedder) and self._child is None:
+            self._child = DlibChild()
+        finder: Finder
+        if isinstance(choice.finder, Path):
+            finder = YunetFinder(choice.finder)
+        else:
+            assert self._child is not None
+            finder = DlibFinder(self._child)
+        if choice.embedder is None:
+            return finder, None
+        if isinstance(choice.embedder, Path):
+            return finder, SfaceEmbedder(choice.embedder)
+        assert self._child is not None
+        return finder, DlibEmbedder(self._child)
