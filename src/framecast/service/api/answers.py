@@ -51,6 +51,16 @@ _TUNNEL = _fields(
     "list: ports; texts: public"
 )
 _WEBHOOK = "text: id sink url origin; flag: signed"
+_EVENT = _fields(
+    "text: event_id camera camera_name rule rule_name kind label zone direction; texts: names; list: groups;"
+    "number: score start; number?: end; list?: box; text?: picture; flag: quiet"
+)
+_EVENTS = _fields("text?: next", events=_list(_EVENT))
+_RULE = _fields(
+    "text: id name kind zone line direction reason; texts: cameras labels names notify; list: quiet;"
+    "number: min_score for_s cooldown_s; flag: enabled"
+)
+_ZONES = _fields("", zones=_list(_fields("text: name kind; list: points")))
 _PICTURE = _fields("flag: success; whole: size clients", frame_id={"type": ["integer", "string"]})
 _SOUND = _fields("flag: success; whole: chunk_id sequence size clients")
 
@@ -109,6 +119,18 @@ ANSWERS: dict[tuple[str, str], Schema] = {
     ("POST", "/api/v1/events/sinks/{sink}/test"): _fields("flag: success"),
     ("GET", "/api/v1/webhooks"): _fields("", webhooks=_list(_fields(_WEBHOOK))),
     ("POST", "/api/v1/webhooks"): _fields(f"{_WEBHOOK}; text: secret"),
+    ("GET", "/api/v1/events"): _EVENTS,
+    ("GET", "/api/v1/cameras/{id}/events"): _EVENTS,
+    ("GET", "/api/v1/events/{event}"): _EVENT,
+    ("GET", "/api/v1/rules"): _fields("", rules=_list(_RULE)),
+    ("POST", "/api/v1/rules"): _RULE,
+    ("PATCH", "/api/v1/rules/{rule}"): _RULE,
+    ("GET", "/api/v1/cameras/{id}/zones"): _ZONES,
+    ("PUT", "/api/v1/cameras/{id}/zones"): _ZONES,
+    ("GET", "/api/v1/models"): _fields(
+        "text: wanted reason",
+        models=_list(_fields("text: name kind licence about sha256 url; whole: size; flag: installed listed")),
+    ),
     ("GET", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel/selftest"): _fields("text: verdict words; number: time; whole?: first_ms spread_ms"),

@@ -12,6 +12,7 @@ from framecast.core.ladder import AUTO, NAMED
 from framecast.service.access.links import LONGEST_S
 from framecast.service.api.query import MAX_BYTES, MOST_FPS, OVERLAYS, WIDTH_PX
 from framecast.service.config import CAMERA_ID, CameraConfig
+from framecast.service.events.rules import DIRECTIONS, KINDS, SINKS
 
 Schema = Mapping[str, Any]
 
@@ -37,6 +38,8 @@ QUERY: dict[str, Schema] = {
     "all": FLAG,
     "once": FLAG,
     "camera": ID,
+    "kind": {"type": "string", "enum": [*KINDS]},
+    "limit": {"type": "integer", "minimum": 1},
     "_HLS_msn": {"type": "integer", "minimum": 0},
     "_HLS_part": {"type": "integer", "minimum": 0},
 }
@@ -61,6 +64,32 @@ _FIELDS: dict[str, Schema] = _CONFIG["properties"]
 _ROLE: Schema = {"type": "string", "enum": ["owner", "viewer"]}
 _SOME_CAMERAS: Schema = {"type": "array", "minItems": 1, "items": ID}
 _RIGHTS: Schema = {"type": "array", "minItems": 1, "items": {"type": "string", "enum": ["watch", "operate", "publish"]}}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_POINT: Schema = {"type": "array", "minItems": 2, "maxItems": 2, "items": _SHARE}
+_DRAWN = _object(
+    {
+        "name": TEXT,
+        "kind": {"type": "string", "enum": ["zone", "line"]},
+        "points": {"type": "array", "minItems": 2, "maxItems": 64, "items": _POINT},
+    },
+    required=("name", "kind", "points"),
+)
+_TEXTS: Schema = {"type": "array", "items": TEXT}
+_SECONDS: Schema = {"type": "number", "minimum": 0, "maximum": 86_400}
+_CLOCK: Schema = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+_RULE: Schema = {
+    "name": TEXT,
+    "cameras": {"type": "array", "items": ID},
+    "kind": {"type": "string", "enum": [*KINDS]},
+    **dict.fromkeys(("labels", "names"), _TEXTS),
+    **dict.fromkeys(("zone", "line"), TEXT),
+    "direction": {"type": "string", "enum": [*DIRECTIONS]},
+    "min_score": _SHARE,
+    **dict.fromkeys(("for_s", "cooldown_s"), _SECONDS),
+    "quiet": {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": _CLOCK}},
+    "enabled": {"type": "boolean"},
+    "notify": {"type": "array", "items": {"type": "string", "enum": [*SINKS]}},
+}
 
 BODIES: dict[tuple[str, str], Schema] = {
     ("POST", "/api/v1/cameras"): _object({"id": ID, **_FIELDS}, required=("url",)),
@@ -93,11 +122,14 @@ BODIES: dict[tuple[str, str], Schema] = {
         required=("name", "rights"),
     ),
     ("POST", "/api/v1/webhooks"): _object({"url": TEXT, "secret": _or_null(TEXT)}, required=("url",)),
+    ("PUT", "/api/v1/cameras/{id}/zones"): _object({"zones": {"type": "array", "items": _DRAWN}}, required=("zones",)),
+    ("POST", "/api/v1/rules"): _object(_RULE, required=("kind",)),
+    ("PATCH", "/api/v1/rules/{rule}"): _object(_RULE),
     ("POST", "/api/v1/links"): _object({"path": TEXT, "ttl_s": _whole(1, LONGEST_S)}, required=("path",)),
 }
 """JSON bodies by method and path."""
 
-MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links", "webhooks"))
+MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links", "webhooks", "rules"))
 """Routes that answer 201."""
 
 

@@ -91,6 +91,13 @@ class EventLog:
         """Where the picture of an event lies, if it has one; ``event_id`` has to be one (`ulid.is_one`)."""
         return self._folder / f"{event_id}.jpg"
 
+    def picture(self, event_id: str) -> bytes | None:
+        """The picture of an event, None where there is none (any more). Blocking."""
+        try:
+            return self.picture_path(event_id).read_bytes() or None
+        except OSError:
+            return None
+
     # What the engine says.
 
     def put(self, event: Event, phase: Phase, picture: bytes | None = None) -> bool:

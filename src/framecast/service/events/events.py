@@ -1,0 +1,249 @@
+"""Zones, rules and what came of them: all of one server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from framecast.core.errors import Misuse
+from framecast.core.supervise import Supervisor
+from framecast.service.cameras.cameras import Camera, Cameras
+from framecast.service.config import Settings
+from framecast.service.errors import ApiError, not_found
+from framecast.service.events import rules, zones
+from framecast.service.events.log import Blocking, EventLog
+from framecast.service.events.lookout import Lookout
+from framecast.service.events.rules import Rule
+from framecast.service.events.zones import Drawn
+from framecast.service.store import ulid
+from framecast.service.store.database import Database
+from framecast.service.store.events import EventStore
+from framecast.service.store.rules import RuleStore
+
+log = logging.getLogger("framecast.service.events")
+
+TICK_S = 1.0
+
+
+def open_events(
+    cameras: Cameras, database: Database, settings: Settings, supervisor: Supervisor, blocking: Blocking
+) -> Events:
+    """Those of a server whose state file is ``database``."""
+    kept = EventLog(
+        EventStore(database),
+        settings.server.data,
+        blocking=blocking,
+        keep_days=settings.events.keep_days,
+        most_picture_bytes=settings.events.max_picture_bytes,
+    )
+    return Events(cameras, kept, RuleStore(database), supervisor, blocking)
+
+
+class Events:
+    """What is looked for at the cameras, and what was found.
+
+    Args:
+        cameras: Whose.
+        log: Where events go.
+        store: Where rules and zones are kept.
+        supervisor: Owner of its tasks.
+        blocking: Runs a call on the state's thread.
+
+    Attributes:
+        log: What happened, and who hears of it.
+    """
+
+    def __init__(
+        self, cameras: Cameras, events: EventLog, store: RuleStore, supervisor: Supervisor, blocking: Blocking
+    ) -> None:
+        self.log = events
+        self._cameras = cameras
+        self._store = store
+        self._supervisor = supervisor
+        self._blocking = blocking
+        self._changing = asyncio.Lock()
+        self._rules: dict[str, Rule] = {}
+        self._drawn: dict[str, list[Drawn]] = {}
+        self._lookouts: dict[str, Lookout] = {}
+        self._runs = False
+        cameras.on_added.append(self._apply)
+        cameras.on_changed.append(self._apply)
+        cameras.on_removed.append(self._leave)
+
+    async def start(self) -> None:
+        """Let the rules hold that are kept.
+
+        Raises:
+            StateError: They can't be read.
+        """
+        self._rules = {
+            rule_id: rules.read(rule_id, fields)
+            for rule_id, fields in (await self._blocking(self._store.rules)).items()
+        }
+        drawn = await self._blocking(self._store.zones)
+        self._drawn = {camera_id: zones.read(each) for camera_id, each in drawn.items()}
+        await self.log.begin()
+        self._runs = True
+        for camera in self._cameras:
+            self._apply(camera)
+        self._supervisor.keep("events", self.log.run)
+        self._supervisor.keep("rules", self._keep_time)
+
+    async def close(self) -> None:
+        """End all events that are under way, and keep that."""
+        self._runs = False
+        for lookout in self._lookouts.values():
+            lookout.close()
+        self._lookouts.clear()
+        await self.log.close()
+
+    # Zones.
+
+    def zones(self, camera: Camera) -> list[dict[str, Any]]:
+        """What is drawn on a camera's picture, as the API has it."""
+        return [zones.described(each) for each in self._drawn.get(camera.camera_id, ())]
+
+    async def set_zones(self, camera: Camera, value: object) -> None:
+        """Draw these in place of those that are there.
+
+        Raises:
+            ApiError: They can't be read.
+        """
+        try:
+            drawn = zones.read(value)
+        except Misuse as error:
+            raise ApiError(400, "bad_value", str(error)) from None
+        async with self._changing:
+            described = [zones.described(each) for each in drawn]
+            await self._blocking(self._store.save_zones, camera.camera_id, described)
+            self._drawn[camera.camera_id] = drawn
+            if self._cameras.has(camera):
+                self._apply(camera)
+
+    # Rules.
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules as the API has them, the oldest first."""
+        return [self._described(rule) for rule in self._rules.values()]
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule of this id.
+
+        Raises:
+            ApiError: There is none.
+        """
+        rule = self._rules.get(rule_id)
+        if rule is None:
+            raise not_found(f"There is no rule {rule_id[:40]!r}")
+        return rule
+
+    async def add_rule(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a rule, and let it hold.
+
+        Raises:
+            ApiError: It can't be used, or there are as many as there may be.
+        """
+        async with self._changing:
+            if len(self._rules) >= rules.MOST_RULES:
+                raise ApiError(409, "limit_reached", f"There are {rules.MOST_RULES} rules already; delete one first")
+            return await self._keep(ulid.new(time.time()), fields)
+
+    async def change_rule(self, rule_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a rule; events under way that it made end.
+
+        Raises:
+            ApiError: It can't be used, or there is no such rule.
+        """
+        async with self._changing:
+            return await self._keep(rule_id, {**self._fields(self.rule(rule_id)), **changes})
+
+    async def remove_rule(self, rule_id: str) -> None:
+        """Forget a rule; its events stay.
+
+        Raises:
+            ApiError: There is none.
+        """
+        async with self._changing:
+            self.rule(rule_id)
+            await self._blocking(self._store.delete_rule, rule_id)
+            del self._rules[rule_id]
+            self._apply_all()
+
+    async def _keep(self, rule_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            rule = rules.read(rule_id, fields)
+        except Misuse as error:
+            raise ApiError(400, "bad_value", str(error)) from None
+        await self._blocking(self._store.save_rule, rule_id, self._fields(rule))
+        self._rules[rule_id] = rule
+        self._apply_all()
+        return self._described(rule)
+
+    @staticmethod
+    def _fields(rule: Rule) -> dict[str, Any]:
+        listed = {name: _listed(value) for name, value in rule.described().items()}
+        del listed["id"]
+        return listed
+
+    def _described(self, rule: Rule) -> dict[str, Any]:
+        return {**rule.described(), "reason": self._obstacle(rule)}
+
+    def _obstacle(self, rule: Rule) -> str:
+        """Why no event can come of a rule as things are, in words; empty where one can."""
+        covered = [camera for camera in self._cameras if not rule.cameras or camera.camera_id in rule.cameras]
+        if rule.enabled and not covered:
+            return "none of its cameras is there"
+        wanted = rule.line or rule.zone
+        if wanted and all(self._area(rule, camera.camera_id) is None for camera in covered):
+            return f"none of its cameras has {'a line' if rule.line else 'a zone'} named {wanted!r}"
+        refusals = [lookout.refusal for lookout in self._lookouts.values() if lookout.refusal]
+        return refusals[0] if rule.enabled and rule.needs_looks and refusals else ""
+
+    # What has to run for them.
+
+    def _area(self, rule: Rule, camera_id: str) -> Drawn | None:
+        """The rule's zone or line as it is drawn on this camera's picture."""
+        kind, name = (zones.Line, rule.line) if rule.kind == "line" else (zones.Zone, rule.zone)
+        drawn = self._drawn.get(camera_id, ())
+        return next((each for each in drawn if isinstance(each, kind) and each.name == name), None)
+
+    def _apply_all(self) -> None:
+        for camera in self._cameras:
+            self._apply(camera)
+
+    def _apply(self, camera: Camera) -> None:
+        if not self._runs:
+            return
+        here: list[tuple[Rule, Drawn | None]] = []
+        for rule in self._rules.values():
+            area = self._area(rule, camera.camera_id)
+            if rule.holds_for(camera.camera_id) and (area is not None or not (rule.zone or rule.line)):
+                here.append((rule, area))
+        lookout = self._lookouts.get(camera.camera_id)
+        if lookout is None:
+            if not here:
+                return
+            lookout = self._lookouts[camera.camera_id] = Lookout(camera, self.log)
+        lookout.apply(here, camera.name)
+        if not here:
+            del self._lookouts[camera.camera_id]
+
+    def _leave(self, camera: Camera) -> None:
+        lookout = self._lookouts.pop(camera.camera_id, None)
+        if lookout is not None:
+            lookout.close()
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            for lookout in tuple(self._lookouts.values()):
+                lookout.tick()
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, as they come in JSON."""
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
