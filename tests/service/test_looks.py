@@ -72,6 +72,17 @@ async def test_a_page_hears_what_is_seen_where(tmp_path: Path) -> None:
         assert server.camera().stream.renditions == ["detections"], "for a while, should somebody come back"
 
 
+async def test_a_camera_says_what_is_asked_of_its_detection(tmp_path: Path) -> None:
+    async with seeing(tmp_path, threshold=0.4) as server:
+        usual = (await server.json("GET", "/api/v1/cameras/cam"))["vision"]["asked"]
+        assert usual == {"labels": ["car", "person"], "fps": 0, "threshold": 0.4, "faces": True, "own": False}
+        own = {"detect": ["dog"], "detect_fps": 2, "detect_threshold": 0.7, "detect_faces": False}
+        shown = (await server.json("PATCH", "/api/v1/cameras/cam", json=own))["vision"]["asked"]
+        assert shown == {"labels": ["dog"], "fps": 2, "threshold": 0.7, "faces": False, "own": True}
+        shown = (await server.json("PATCH", "/api/v1/cameras/cam", json=dict.fromkeys(own)))["vision"]["asked"]
+        assert shown == usual
+
+
 async def test_server_sent_events_and_one_look(tmp_path: Path) -> None:
     async with seeing(tmp_path) as server:
         await server.push(scene(40, 60))

@@ -71,6 +71,7 @@ class Camera:
         origin: Who named it: ``config``, ``api``, ``command line``.
         reader: Fetches its pictures, or takes them in when it pushes.
         sound: What it hears and says.
+        seeks: What its detection is told.
         sight: What is known of its detection.
     """
 
@@ -81,6 +82,7 @@ class Camera:
     stream: Stream
     output: Output
     sound: Sound
+    seeks: VisionOptions
     sight: Sight
     reader: Reader | Desk
     task: asyncio.Task[None]
@@ -220,8 +222,9 @@ class Cameras:
         if _is_read_alike(old, config, origin):
             if _transform_of(config) != _transform_of(old.config):
                 old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
-            camera = self._cameras[camera_id] = replace(old, config=config)
-            if self.settings.vision_options(config) != self.settings.vision_options(old.config):
+            seeks = self.settings.vision_options(config)
+            camera = self._cameras[camera_id] = replace(old, config=config, seeks=seeks)
+            if seeks != old.seeks:
                 camera.stream.remake(DETECTIONS)
         else:
             source = self._open(camera_id, config, origin)
@@ -307,7 +310,7 @@ class Cameras:
     def _make_worker(self, stream: Stream, sight: Sight, rendition: Rendition) -> Worker:
         if rendition != DETECTIONS:
             return self._parts.make_worker(rendition, stream.count_fault, lambda: stream.track(DETECTIONS))
-        options = self.settings.vision_options(self._cameras[stream.camera_id].config)
+        options = self._cameras[stream.camera_id].seeks
         return self._parts.make_detector(options, sight, self.make_faces(stream.camera_id, options), stream.clock)
 
     def _open(self, camera_id: str, config: CameraConfig, origin: str) -> Source | None:
@@ -351,7 +354,8 @@ class Cameras:
         stream.set_transform(transform)
         output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
         task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
-        return Camera(camera_id, config, options, origin, stream, output, sound, sight, reader, task)
+        seeks = self.settings.vision_options(config)
+        return Camera(camera_id, config, options, origin, stream, output, sound, seeks, sight, reader, task)
 
     async def _stop(self, camera: Camera) -> None:
         await camera.sound.stop()

@@ -121,7 +121,8 @@ def audio(item: Camera) -> Json | None:
 
 def vision(item: Camera) -> Json:
     """What detection does and costs, and why it sees nothing where it doesn't."""
-    sight = item.sight
+    sight, seeks, config = item.sight, item.seeks, item.config
+    own = (config.detect, config.detect_fps, config.detect_threshold)
     fps, _ = sight.meter.rates(item.stream.clock.now_ns())
     return {
         "state": (sight.state or "running") if sight.working else "idle",
@@ -132,6 +133,13 @@ def vision(item: Camera) -> Json:
         "ms": {stage: round(cost_ms, 2) for stage, cost_ms in sight.ms.items()},
         "looks": sight.looks,
         "inferences": sight.inferences.total(),
+        "asked": {
+            "labels": sorted(seeks.labels),
+            "fps": seeks.fps,
+            "threshold": seeks.threshold,
+            "faces": seeks.faces != "off",
+            "own": not config.detect_faces or any(each is not None for each in own),
+        },
     }
 
 
