@@ -15,10 +15,8 @@ from framecast.service.api import (
     hls,
     links,
     looks,
-    models,
     pages,
     publish,
-    push,
     rules,
     secure,
     selftest,
@@ -40,7 +38,6 @@ def make_table(service: Service) -> Table:
         *cameras.routes(service),
         *watch.routes(service),
         *looks.routes(service),
-        *models.routes(service),
         *coded.routes(service),
         *hls.routes(service),
         *whep.routes(service),
@@ -58,7 +55,6 @@ def make_table(service: Service) -> Table:
         *tunnel.routes(service),
         *selftest.routes(service),
         *deliveries.routes(service),
-        *push.routes(service),
     ]
     rows += links.routes(service, rows)
     return Table([*rows, *system.routes(service, rows)])
