@@ -18,6 +18,8 @@ from typing import Any, Literal
 Kind = Literal["objects", "faces", "embedding"]
 """What a model is for: things in a picture, faces in it, or whose face it is."""
 
+PEOPLE = "hog"
+"""Name of the detector of people that needs no model."""
 SUFFIX = ".onnx"
 FOLDER = "models"
 VARIABLE = "FRAMECAST_MODEL_DIR"
@@ -162,7 +164,7 @@ def present(where: Sequence[Path]) -> list[Found]:
     """The models that are here: those of the list in its order, then others by name."""
     found: dict[str, Found] = {}
     for path in _files(where):
-        model = known(path.name)
+        model = known(path.name) or known(path.stem)
         name = path.stem if model is None else model.name
         if model is not None or is_name(name):
             found.setdefault(name, Found(name, "objects" if model is None else model.kind, path, model))

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from framecast.vision.catalog import MissingModel, find
+from framecast.vision.catalog import PEOPLE, MissingModel, find
 from framecast.vision.detections import Detector
 
 State = Literal["", "no_model", "not_a_model", "not_installed"]
-PEOPLE = "hog"
-"""Name of the detector that needs no model."""
 
 
 @dataclass(frozen=True, slots=True)

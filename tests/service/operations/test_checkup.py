@@ -25,10 +25,12 @@ from framecast.service.config import defaults, load
 from framecast.service.front import authority
 from framecast.service.operations import checkup, machine
 from framecast.service.operations.machine import Finding
+from framecast.service.operations.vision import sight
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.state import State
 from tests.service.serving import CHEAP, PASSWORD, serving, until
+from tests.vision import tinymodel
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -47,15 +49,15 @@ def test_all_is_well_in_a_new_folder(tmp_path: Path) -> None:
     configuration = defaults({"server.data": tmp_path / "new", "server.port": 0})
     findings = list(checkup.look(configuration, runs=False))
     assert {each.area for each in findings} >= {
-        "version", "configuration", "data", "disk", "clock", "ports", "descriptors", "memory", "codecs", "certificate",
-        "tunnel", "access",
+        "version", "configuration", "data", "disk", "clock", "ports", "descriptors", "memory", "codecs", "vision",
+        "certificate", "tunnel", "access",
     }  # fmt: skip
     assert not [each for each in findings if each.level in ("warning", "error")]
     assert not (tmp_path / "new").exists(), "looking makes nothing"
 
 
 def test_extras_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, extra in (("av", "media"), ("aiortc", "webrtc"), ("cryptography", "tls"), ("ngrok", "tunnel")):
+    for module, extra in (("av", "media"), ("aiortc", "webrtc"), ("cv2", "vision"), ("ngrok", "tunnel")):
         with monkeypatch.context() as without:
             without.setattr(machine.importlib.util, "find_spec", lambda name, gone=module: None if name == gone else "")
             found = only(machine.version(), "note")
@@ -166,6 +168,41 @@ def test_a_tunnel_that_cannot_be_opened(tmp_path: Path) -> None:
     assert tunnel(**cloudflare, **{"tunnel.cloudflared": str(tmp_path / "missing")}) == {"error"}
     assert tunnel(**cloudflare, **{"tunnel.cloudflared": str(program)}) == {"ok"}
     assert tunnel(**{"tunnel.provider": "ngrok"}) == {"error"}
+
+
+def test_what_would_look_at_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
+
+    def seen(**values: object) -> machine.Finding:
+        settings = {f"vision.{name}": value for name, value in values.items()}
+        (finding,) = sight(defaults({"server.data": tmp_path, **settings}))
+        return finding
+
+    nothing = seen()
+    assert (nothing.level, nothing.advice) == ("note", "framecast models install yolox_nano")
+    assert "people only" in nothing.text
+    tinymodel.write(tmp_path / "models" / "tiny.onnx")
+    assert seen() == machine.Finding("vision", "ok", "tiny: YOLOX, 96x96 px, on CPU")
+    other = seen(model="garden")
+    assert (other.level, other.advice) == ("warning", "framecast models list")
+    assert "no model 'garden'" in other.text
+    assert seen(model="yolox_s").advice == "framecast models install yolox_s"
+    assert seen(model="hog").text.startswith("hog: HOG")
+    assert "switched off" in seen(enabled=False).text
+    (tmp_path / "models" / "fake.onnx").write_text("fake")
+    fake = seen(model="fake")
+    assert (fake.level, fake.advice) == ("error", "framecast models verify")
+    assert "it is a text file" in fake.text
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None if name == "cv2" else "")
+    assert seen().advice == machine.install_command("vision")
+
+
+def test_labels_that_no_model_knows_are_named(tmp_path: Path) -> None:
+    names = {"names": "['cat', 'dog', 'hen']"}
+    tinymodel.write(tmp_path / "models" / "tiny.onnx", metadata=names)
+    found = only(sight(defaults({"server.data": tmp_path, "vision.labels": ["person", "cat"]})), "warning")
+    assert "tiny knows no person" in found.text
+    assert "cat, dog, hen" in found.advice
 
 
 def test_what_is_open_to_whom(tmp_path: Path) -> None:

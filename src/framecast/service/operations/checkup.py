@@ -33,6 +33,7 @@ from framecast.service.operations.machine import (
     size_text,
     version,
 )
+from framecast.service.operations.vision import sight
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 
@@ -58,6 +59,7 @@ def look(configuration: Configuration, *, runs: bool) -> Iterator[Finding]:
     yield from descriptors(settings.limits.max_connections)
     yield from memory()
     yield from codecs()
+    yield from sight(configuration)
     yield from certificate(configuration)
     yield from tunnel(configuration)
     yield from access(configuration)

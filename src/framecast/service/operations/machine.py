@@ -54,6 +54,7 @@ def version() -> Iterator[Finding]:
         ("av", "media", "no RTSP, files or local cameras, and no H.264"),
         ("aiortc", "webrtc", "no WebRTC"),
         ("cryptography", "tls", "framecast tls can't make certificates"),
+        ("cv2", "vision", "nothing is seen in the pictures"),
         ("ngrok", "tunnel", "no tunnel through ngrok; Cloudflare's needs its program cloudflared instead"),
     ):
         if importlib.util.find_spec(module) is None:
