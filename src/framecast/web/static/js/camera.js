@@ -41,7 +41,7 @@ player.camera = cameraId;
 const shape = () => (player.stats?.width ? player.stats.width / player.stats.height : 4 / 3);
 const settings = new Settings(find("over"), shape, { restart, remove: askRemove });
 find("panel-settings").append(settings.element);
-const detection = new Detection(cameraId, find("over"), shape);
+const detection = new Detection(cameraId, player, find("over"), shape);
 find("panel-detection").append(detection.element);
 
 // --- numbers -------------------------------------------------------------------------------------------------

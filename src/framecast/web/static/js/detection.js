@@ -37,12 +37,15 @@ export class Detection {
   #usual = h("button", { class: "button", type: "button", click: () => this.#reset() }, "As for all cameras");
   #zoneBox = h("div", { class: "stack" });
 
-  /** @param id The camera's. @param host Element over whose picture it draws. @param shape Gives its width / height. */
-  constructor(id, host, shape) {
+  /**
+   * @param id The camera's. @param player What shows it. @param host Element over the picture, for what is drawn there.
+   * @param shape Gives the picture's width / height.
+   */
+  constructor(id, player, host, shape) {
     this.#id = id;
     this.#host = host;
     this.#shape = shape;
-    this.#preview = new Preview(id, host, shape);
+    this.#preview = new Preview(player, host, shape);
     this.element = h(
       "div",
       { class: "stack" },
@@ -135,7 +138,6 @@ export class Detection {
   }
 
   #leave() {
-    this.#host.classList.remove("zoning");
     this.#editor?.close();
     this.#editor = null;
     this.#showZones();
@@ -161,7 +163,6 @@ export class Detection {
       end.hidden = !begin.hidden;
     };
     this.#preview.zones = [];
-    this.#host.classList.add("zoning");
     this.#editor = new ZoneEditor(this.#host, this.#zones, this.#shape, changed);
     changed();
     this.#zoneBox.replaceChildren(

@@ -167,7 +167,7 @@ export class ZoneEditor {
         class: "input",
         type: "text",
         value: shape.name,
-        maxLength: 64,
+        maxLength: 40,
         autocomplete: "off",
         "aria-label": `Name of ${kind.toLowerCase()} ${index + 1}`,
         input: ({ target }) => ((shape.name = target.value), this.#draw()),
