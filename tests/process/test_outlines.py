@@ -70,13 +70,13 @@ def test_a_face_in_a_persons_box_leaves_the_name_to_that() -> None:
     assert speaks(Thing("face", 0.9, (0.8, 0.25, 0.1, 0.1)), (person, face))
 
 
-def test_a_thing_that_is_only_waited_for_has_a_broken_line() -> None:
-    box = (0.25, 0.5, 0.5, 0.25)
-    row = slice(358, 363)  # its lower edge
-    whole, broken = (drawn(Thing("person", 0.9, box, 1, seen=seen))[row, 160:480] for seen in (True, False))
-    reached = [(part != 128).any(axis=(0, 2)).mean() for part in (whole, broken)]
-    assert reached[0] == 1.0
-    assert 0.3 < reached[1] < 0.7
+def test_a_thing_that_rests_has_a_thinner_line() -> None:
+    columns = slice(300, 340)
+    thick, thin = (
+        len(coloured(drawn(Thing("person", 0.9, (0.25, 0.5, 0.5, 0.25), 1, seen=seen))[340:, columns], outlines.PERSON))
+        for seen in (True, False)
+    )
+    assert (thick, thin) == (2 * 40, 1 * 40)
 
 
 @pytest.mark.parametrize(

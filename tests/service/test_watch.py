@@ -114,7 +114,7 @@ OUT_OF_RANGE = [
     *("width=0", "width=15", "width=7681", "width=-3", "width=1.5", "width=x", "width=٣٢٠", "width=" + "9" * 5000),
     *("quality=0", "quality=101", "quality=x", "quality=-1"),
     *("max_bytes=0", "max_bytes=999", "max_bytes=99999999999", "max_bytes=x"),
-    *("overlay=x", "overlay=frame-id,x", "overlay=detections", "overlay=" + "a" * 200),
+    *("overlay=x", "overlay=frame-id,x", "overlay=detections,x", "overlay=" + "a" * 200),
     *("advance=2", "advance=true", "advance="),
 ]
 

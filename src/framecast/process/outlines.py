@@ -1,7 +1,7 @@
 """Boxes and names in the picture, as the player draws them over it (web/static/js/player/outlines.js).
 
-Each box has a dark edge, so that it stands out on any picture. What was not found in this very look, and is only waited
-for, has a broken one. A face inside of a person's box says nothing: that one has the name.
+Each box has a dark edge, so that it stands out on any picture. What rests, and so was not looked at in this very
+picture, has a thinner line. A face inside of a person's box says nothing: that one has the name.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ LONGEST_NAME = 40
 _TEXT_PER_HEIGHT = 1 / 28
 _LINE_PER_HEIGHT = 1 / 240
 _LEAST_HEIGHT_PX = 60
-_DASH_PX = 8
-"""Of a line 1 px thick."""
 
 
 def colour(thing: Thing) -> Colour:
@@ -98,28 +96,23 @@ def _edges(thing: Thing, width_px: int, height_px: int) -> tuple[int, int, int, 
 def _box(pixels: Pixels, thing: Thing, line: int) -> None:
     height, width = pixels.shape[:2]
     edges = _edges(thing, width, height)
-    thin = max(1, line // 2) if thing.label == FACE_LABEL else line
-    dash = 0 if thing.seen else _DASH_PX * line
-    _outline(pixels, edges, thin + 1, DARK, dash)
-    _outline(pixels, edges, thin, colour(thing), dash)
+    thick = line if thing.seen and thing.label != FACE_LABEL else max(1, line // 2)
+    _outline(pixels, edges, thick + 1, DARK)
+    _outline(pixels, edges, thick, colour(thing))
 
 
-def _outline(pixels: Pixels, edges: tuple[int, int, int, int], line: int, colour: Colour, dash: int) -> None:
-    """A line outside and inside of the edges, half of it each; of dashes so long where `dash` is not 0."""
+def _outline(pixels: Pixels, edges: tuple[int, int, int, int], line: int, colour: Colour) -> None:
+    """A line outside and inside of the edges, half of it each."""
     left, top, right, bottom = edges
     out = (line + 1) // 2
     x0, y0, x1, y1 = max(0, left - out), max(0, top - out), right + out, bottom + out
     for part in (
         pixels[y0 : y0 + line, x0:x1],
         pixels[max(0, y1 - line) : y1, x0:x1],
-        pixels[y0:y1, x0 : x0 + line].swapaxes(0, 1),
-        pixels[y0:y1, max(0, x1 - line) : x1].swapaxes(0, 1),
+        pixels[y0:y1, x0 : x0 + line],
+        pixels[y0:y1, max(0, x1 - line) : x1],
     ):
-        if dash:
-            drawn = np.arange(part.shape[1]) // dash % 2 == 0
-            part[:, drawn] = colour
-        else:
-            part[:] = colour
+        part[:] = colour
 
 
 def _plate(pixels: Pixels, text: str, size: int, left: int, box_top: int, colour: Colour) -> None:

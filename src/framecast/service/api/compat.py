@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -71,12 +72,17 @@ def routes(service: Service) -> list[Route]:
         is_wav = call.request.headers.get("Range", "").startswith("bytes=0-")
         return await send_sound(service, call, doorbell_camera(call, Right.WATCH), is_wav=is_wav)
 
-    async def broadcast(call: Call) -> web.StreamResponse:
+    async def broadcast(call: Call, overlay: Mapping[str, str] | None = None) -> web.StreamResponse:
         camera_id = call.query.get("camera", "")
         if camera_id:
-            return await send_mjpeg(service, call, named(service, call, camera_id, Right.WATCH))
-        camera = service.compat_camera(service.settings.compat.broadcast)
-        return await send_mjpeg(service, call, allowed(service, call, camera, Right.WATCH))
+            camera = named(service, call, camera_id, Right.WATCH)
+        else:
+            camera = allowed(service, call, service.compat_camera(service.settings.compat.broadcast), Right.WATCH)
+        return await send_mjpeg(service, call, camera, overlay=overlay)
+
+    async def annotated(call: Call) -> web.StreamResponse:
+        overlay = {name for name in call.query.get("overlay", "").split(",") if name} | {"detections"}
+        return await broadcast(call, {**call.query, "overlay": ",".join(sorted(overlay))})
 
     def robot_camera(call: Call) -> Camera:
         return allowed(service, call, service.compat_camera(service.settings.compat.robot), Right.WATCH)
@@ -162,8 +168,8 @@ def routes(service: Service) -> list[Route]:
             "GET",
             "/stream/detect",
             watch,
-            broadcast,
-            "Broadcast: MJPEG; the plain picture, since this server detects nothing.",
+            annotated,
+            "Broadcast: MJPEG with boxes and names around what is seen.",
             **chosen,
         ),
         route("GET", "/api/robot/stream", watch, robot_stream, "Robot: MJPEG.", **mjpeg),

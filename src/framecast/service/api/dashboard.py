@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, cast
 
 from aiohttp import WSMsgType, web
@@ -19,7 +20,7 @@ from framecast import __version__
 from framecast.core.errors import LimitReached
 from framecast.core.seat import GONE
 from framecast.core.stream import Stream
-from framecast.output.dashboard.hub import Page
+from framecast.output.dashboard.hub import LookReader, Page
 from framecast.service.access.rights import Grant, Right
 from framecast.service.api.board import Board
 from framecast.service.api.interest import Interest, PageWish, check_wish
@@ -85,6 +86,7 @@ class Conversation:
         self._page = Page(writer.write, writer.get_write_buffer_size)
         self._interests: dict[str, Interest] = {}
         self._by_number: dict[int, Interest] = {}
+        self._looks: dict[str, LookReader] = {}
         self._wish_for_all: dict[str, Any] | None = None
         self._changed: set[str] = set()
         self._removed: dict[str, int] = {}
@@ -123,6 +125,7 @@ class Conversation:
                     camera.stream.on_state.remove(self._on_state)
             for camera_id in tuple(self._interests):
                 self._unsubscribe(camera_id)
+            self._look_away(self._looks)
 
     # What the page says.
 
@@ -172,6 +175,8 @@ class Conversation:
                     for each in tuple(self._interests):
                         self._unsubscribe(each)
                 self._unsubscribe(camera_id)
+        elif kind == "detections":
+            await self._look_at(self._ids(message.get("cameras")))
         elif kind == "stats":
             interval_s = message.get("interval_s", 1)
             if type(interval_s) not in (int, float) or not (interval_s == 0 or LEAST_STATS_S <= interval_s <= 3600):
@@ -184,7 +189,7 @@ class Conversation:
                 raise Refusal("bad_value", "t is a number or a text")
             await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
         else:
-            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, ack, key, stats, ping")
+            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, detections, ack, key, stats, ping")
 
     async def _follow_wish(self, wish: dict[str, Any]) -> None:
         """Subscribe to one camera or to all; one that can't be had keeps nobody from the others."""
@@ -233,6 +238,22 @@ class Conversation:
             self._by_number.pop(interest.camera.stream.number, None)
             interest.end()
 
+    async def _look_at(self, camera_ids: list[str]) -> None:
+        """Tell what these cameras see, and no others; however the page comes to their pictures."""
+        self._look_away(self._looks.keys() - set(camera_ids))
+        for camera_id in camera_ids:
+            camera = self._service.cameras.get(camera_id)
+            if camera is None or not self._may_watch(camera):
+                await self._say(Refusal("not_found", "There is no such camera", camera_id[:63]).answer)
+            elif camera_id not in self._looks:
+                self._looks[camera_id] = self._service.hub.look(camera.stream, self._page)
+
+    def _look_away(self, camera_ids: Iterable[str]) -> None:
+        for camera_id in tuple(camera_ids):
+            looks = self._looks.pop(camera_id, None)
+            if looks is not None:
+                looks.leave()
+
     def _wishes(self, value: object) -> list[dict[str, Any]]:
         if (
             not isinstance(value, list)
@@ -280,6 +301,7 @@ class Conversation:
 
     def _on_removed(self, camera: Camera) -> None:
         self._unsubscribe(camera.camera_id)
+        self._look_away([camera.camera_id])
         # A server that stops removes nothing: its pages keep what they show until it is back.
         if not self._service.closing and self._may_watch(camera):
             self._removed[camera.camera_id] = camera.stream.number

@@ -24,7 +24,7 @@ WATCH = {
     "width": f"Width in pixels, {WIDTH_PX[0]} to {WIDTH_PX[1]}; snaps up to a ladder, nothing is enlarged.",
     "quality": "1 to 100, snapping up to a ladder; or source, high, medium or low: size, quality and rate together; or "
     "auto: whichever of these the connection carries.",
-    "overlay": "What is burnt in, comma-separated: frame-id.",
+    "overlay": "What is burnt in, comma-separated: frame-id, detections.",
     "max_bytes": f"Largest picture in bytes, {MAX_BYTES[0]} to {MAX_BYTES[1]}, for displays with little memory.",
 }
 
@@ -156,6 +156,4 @@ def _overlay(text: str) -> frozenset[str]:
     unknown = names - set(OVERLAYS)
     if unknown or len(text) > 100:
         raise bad_request(f"overlay takes a comma-separated list of {', '.join(OVERLAYS)}", "bad_value")
-    if "detections" in names:
-        raise bad_request("overlay=detections: this server detects nothing", "not_available")
     return names
