@@ -41,6 +41,8 @@ export class Dashboard extends EventTarget {
   #told = new Map();
   #sinks = new Map();
   #numbers = new Map();
+  #lookers = new Map();
+  #toldLooks = "[]";
   #statsS = 0;
   #flushing = false;
   #failures = 0;
@@ -83,6 +85,7 @@ export class Dashboard extends EventTarget {
     const socket = this.#socket;
     this.#socket = null;
     this.#told.clear();
+    this.#toldLooks = "[]";
     this.#failures = 0;
     socket?.close();
     this.#setStatus("off");
@@ -120,6 +123,19 @@ export class Dashboard extends EventTarget {
   unwant(id) {
     this.#wanted.delete(id);
     this.#sinks.delete(id);
+    this.#scheduleFlush();
+  }
+
+  /** Asks for what a camera's detector sees; `sink(look)` gets the newest, again and again. */
+  look(id, sink) {
+    if (!this.#lookers.has(id)) this.#lookers.set(id, new Set());
+    this.#lookers.get(id).add(sink);
+    this.#scheduleFlush();
+  }
+
+  lookAway(id, sink) {
+    const sinks = this.#lookers.get(id);
+    if (sinks?.delete(sink) && !sinks.size) this.#lookers.delete(id);
     this.#scheduleFlush();
   }
 
@@ -163,6 +179,7 @@ export class Dashboard extends EventTarget {
   async #lost(wasOpen) {
     this.#socket = null;
     this.#told.clear();
+    this.#toldLooks = "[]";
     this.#unheard = 0;
     clearTimeout(this.#pingTimer);
     this.#failures += 1;
@@ -206,6 +223,9 @@ export class Dashboard extends EventTarget {
         return this.#emit("stats", message.cameras);
       case "form":
         return this.#emit("form", message);
+      case "detections":
+        for (const sink of this.#lookers.get(message.id) ?? []) sink(message);
+        return;
       case "pong":
         return this.clock.sample(message.t, performance.now(), message.server_ns);
       case "error":
@@ -282,6 +302,7 @@ export class Dashboard extends EventTarget {
 
   #flush() {
     if (this.#socket?.readyState !== WebSocket.OPEN || this.status !== "open") return;
+    this.#flushLooks();
     const wanted = this.#paused ? new Map() : this.#wanted;
     const gone = [...this.#told.keys()].filter((id) => !wanted.has(id));
     const changed = [];
@@ -294,6 +315,14 @@ export class Dashboard extends EventTarget {
     for (const id of gone) this.#told.delete(id);
     if (gone.length) this.#send({ type: "unsubscribe", cameras: gone });
     if (changed.length) this.#send({ type: "subscribe", cameras: changed });
+  }
+
+  #flushLooks() {
+    const cameras = this.#paused ? [] : [...this.#lookers.keys()].filter((id) => this.cameras.has(id));
+    const key = JSON.stringify(cameras);
+    if (key === this.#toldLooks) return;
+    this.#toldLooks = key;
+    this.#send({ type: "detections", cameras });
   }
 
   #send(message) {

@@ -8,6 +8,7 @@ import { h, setAttribute, setText, settle } from "./dom.js";
 import { duration } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { plan, sharedAspect } from "./layout.js";
+import { remember, remembered } from "./player/seeing.js";
 import { serverAt } from "./player/server.js";
 import { finishRemoval } from "./removing.js";
 import { keyPanel, markRights, whoAmI } from "./session.js";
@@ -35,11 +36,21 @@ let columns = 1;
 
 function addTile(camera) {
   const tile = new Tile().bind(camera, dashboard.clock);
+  tile.player.addEventListener("detections", ({ detail }) => explainBlindness(detail));
   tiles.set(camera.id, tile);
   // Kept in the order of the cameras' numbers, which is the order in which they were added.
   const next = [...grid.children].find((other) => other.camera.number > camera.number);
   grid.insertBefore(tile, next ?? null);
   tile.hidden = hidden.has(camera.id);
+}
+
+let blindness = "";
+
+/** Says once why no boxes come. */
+function explainBlindness({ state, reason }) {
+  if (state === blindness) return;
+  blindness = state;
+  if (reason) toast(`No boxes: ${reason}`, { bad: true });
 }
 
 function removeTile(id) {
@@ -281,6 +292,13 @@ async function snapshot() {
   }
 }
 
+/** Around what is seen by all cameras, on this page and the next. */
+function setBoxes(on) {
+  remember(on);
+  setAttribute(find("boxes"), "aria-pressed", String(on));
+  for (const tile of tiles.values()) tile.player.render();
+}
+
 const mayOperate = () => document.documentElement.dataset.rights?.includes("operate") ?? false;
 
 bindKeys([
@@ -291,6 +309,7 @@ bindKeys([
   { keys: ["Enter"], text: "Open the camera", run: () => false },
   { keys: ["f"], text: "Full screen: the chosen camera, or the whole wall", run: fullScreen },
   { keys: ["s"], text: "Save a snapshot of the chosen camera", run: snapshot },
+  { keys: ["d"], text: "Boxes around what is seen", run: () => setBoxes(!remembered()) },
   { keys: ["+"], text: "Larger tiles", run: () => setColumns(Math.max(1, columns - 1)) },
   { keys: ["-"], text: "Smaller tiles", run: () => setColumns(columns + 1) },
   { keys: ["0"], text: "Tiles that fit the window", run: () => setColumns(0) },
@@ -298,12 +317,14 @@ bindKeys([
   { keys: ["Escape"], text: "Let go of the chosen camera", run: () => document.activeElement.blur() },
 ]);
 find("add").addEventListener("click", () => openAdd());
+find("boxes").addEventListener("click", () => setBoxes(!remembered()));
 find("larger").addEventListener("click", () => setColumns(Math.max(1, columns - 1)));
 find("smaller").addEventListener("click", () => setColumns(columns + 1));
 find("retry").addEventListener("click", () => dashboard.retry());
 
 addEventListener("resize", settle(arrange, RESIZE_MS));
 setInterval(() => document.hidden || refresh(), REFRESH_MS);
+setAttribute(find("boxes"), "aria-pressed", String(remembered()));
 markRights();
 server.join();
 finishRemoval((id, hide) => {

@@ -1,6 +1,8 @@
 // What a visitor can do with a player, by a button, by a key or from a page's own script.
 
+import { setAttribute } from "../dom.js";
 import { KEYS, QUALITIES } from "./controls.js";
+import { remember, remembered, Seeing } from "./seeing.js";
 import { dress } from "./style.js";
 import { View } from "./view.js";
 import { fullScreen, PictureWindow, save } from "./window.js";
@@ -13,8 +15,11 @@ export class Actions extends HTMLElement {
   /** Its sound (sound.js) and its microphone (talk.js), null without a camera. */
   hearing = null;
   talking = null;
+  /** What its camera sees (seeing.js), null without a camera. */
+  seeing = null;
 
   #window = null;
+  #named = null;
 
   constructor() {
     super();
@@ -96,6 +101,37 @@ export class Actions extends HTMLElement {
     this.view.say(`Quality: ${QUALITIES.find(([name]) => name === this.quality)[1]}`);
   }
 
+  /** Whether boxes are drawn around what is seen: as the attribute says, else as they were last. */
+  get boxes() {
+    const asked = this.getAttribute("boxes");
+    return asked === null ? remembered() : asked !== "off";
+  }
+
+  set boxes(on) {
+    this.setAttribute("boxes", on ? "on" : "off");
+  }
+
+  toggleBoxes() {
+    const on = !this.boxes;
+    remember(on);
+    if (this.hasAttribute("boxes")) this.boxes = on;
+    this.view.say(on ? "Boxes on" : "Boxes off");
+    this.render();
+  }
+
+  /** Begins to show what the camera sees, or ends it. */
+  see(on) {
+    this.seeing?.close();
+    this.seeing = null;
+    if (!on) return;
+    const { server, camera, view } = this;
+    const told = (look, why) => {
+      if (why && this.bar) view.say(why);
+      this.tell("detections", look);
+    };
+    this.seeing = new Seeing({ server, camera, outlines: view.outlines, told });
+  }
+
   toggleNumbers() {
     this.view.showNumbers(!this.view.numbersShown);
     if (this.stats) this.view.numbers(this.stats);
@@ -156,6 +192,15 @@ export class Actions extends HTMLElement {
   }
 
   // --- plumbing ------------------------------------------------------------------------------------------------
+
+  /** Says what it is to those who can't see it, unless the page does. */
+  named(name) {
+    if (!this.hasAttribute("role")) this.setAttribute("role", "group");
+    const before = this.getAttribute("aria-label");
+    if (this.getAttribute("role") === "none" || (before !== null && before !== this.#named)) return;
+    this.#named = name;
+    setAttribute(this, "aria-label", name);
+  }
 
   tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));

@@ -20,6 +20,7 @@ export const KEYS = [
   { keys: ["p"], text: "Picture in picture", run: (player) => player.togglePictureInPicture() },
   { keys: ["f"], text: "Full screen", run: (player) => player.toggleFullScreen() },
   { keys: ["q"], text: "Next quality", run: (player) => player.nextQuality() },
+  { keys: ["d"], text: "Boxes around what is seen", run: (player) => player.toggleBoxes() },
   { keys: ["i"], text: "Numbers", run: (player) => player.toggleNumbers() },
 ];
 
@@ -55,6 +56,7 @@ export class Controls {
     button("talk", "Hold to talk", "talk", null);
     button("snapshot", "Save a snapshot", "snapshot", () => player.saveSnapshot());
     button("pip", "Picture in picture", "pip", () => player.togglePictureInPicture());
+    button("boxes", "Boxes", "boxes", () => player.toggleBoxes());
     button("numbers", "Numbers", "numbers", () => player.toggleNumbers());
     button("full", "Full screen", "full", () => player.toggleFullScreen());
     this.#holdToTalk();
@@ -64,7 +66,7 @@ export class Controls {
       ["sound", "meter", "talk"].map((name) => this.#parts[name]),
       this.#parts.line,
       h("span", { class: "space" }),
-      ["quality", "numbers", "snapshot", "pip", "full"].map((name) => this.#parts[name]),
+      ["quality", "boxes", "numbers", "snapshot", "pip", "full"].map((name) => this.#parts[name]),
     );
   }
 
@@ -93,10 +95,10 @@ export class Controls {
 
   /**
    * How the buttons stand: {sound, metered (whether a level is known), talk ("", "asking", "talking"), canTalk, heard
-   * (by a device), pip, canPip, numbers (shown), quality, qualityText}.
+   * (by a device), pip, canPip, boxes and numbers (shown), quality, qualityText}.
    */
   show(state) {
-    const { sound, talk, pip, quality, numbers } = this.#parts;
+    const { sound, talk, pip, quality, boxes, numbers } = this.#parts;
     this.#parts.meter.hidden = !state.metered;
     setAttribute(sound, "aria-pressed", String(state.sound));
     redraw(sound.firstChild, state.sound ? "soundOn" : "soundOff");
@@ -109,6 +111,7 @@ export class Controls {
     label(talk, off || "Hold to talk");
     pip.hidden = !state.canPip;
     setAttribute(pip, "aria-pressed", String(state.pip));
+    setAttribute(boxes, "aria-pressed", String(state.boxes));
     setAttribute(numbers, "aria-pressed", String(state.numbers));
     if (quality.value !== state.quality) quality.value = state.quality;
     quality.title = state.qualityText;

@@ -33,14 +33,13 @@ const ANEW = ["camera", "src", "key", "path", "group", "meter", "retry"];
 const title = (path) => PATHS[path]?.title ?? path;
 
 export class FramecastPlayer extends Actions {
-  static observedAttributes = [...ANEW, "quality", "fps", "controls", "talk"];
+  static observedAttributes = [...ANEW, "quality", "fps", "controls", "talk", "boxes"];
 
   #watch = null;
   #director = null;
   #chooser = null;
   #playout = null;
   #choice = { order: [], missing: [] };
-  #named = null;
   #heard = { on: false, volume: 1 };
   #rates = new Rates();
   #stats = null;
@@ -158,6 +157,7 @@ export class FramecastPlayer extends Actions {
         this.#askRights();
       },
     });
+    this.see(true);
     document.addEventListener("visibilitychange", this.#visible);
     this.#changed();
     this.#askRights();
@@ -169,6 +169,7 @@ export class FramecastPlayer extends Actions {
     if (!this.#watch) return;
     this.closeWindow();
     this.talking.stop();
+    this.see(false);
     this.#halt();
     this.#heard = { on: this.hearing.on, volume: this.hearing.volume };
     this.hearing.close();
@@ -195,7 +196,7 @@ export class FramecastPlayer extends Actions {
   #changed() {
     const { video } = this.#watch?.camera ?? {};
     if (video) this.view.shape(video.width, video.height);
-    this.#name();
+    this.named(this.#watch?.camera?.name ?? this.camera);
     this.#fit.look();
     this.render();
   }
@@ -234,7 +235,9 @@ export class FramecastPlayer extends Actions {
 
   #host() {
     const { camera, hearing: sound } = this;
-    return { server: this.server, camera, playout: this.#playout, sound, rescue: (blocked) => this.#rescue(blocked) };
+    const painted = (path) => path === this.#director?.path && this.seeing?.painted(path);
+    const rescue = (blocked) => this.#rescue(blocked);
+    return { server: this.server, camera, playout: this.#playout, sound, rescue, painted };
   }
 
   /** Pictures are held back on the way. Whoever wanted MJPEG alone gets what comes in time, too. */
@@ -291,6 +294,7 @@ export class FramecastPlayer extends Actions {
     const second = this.#rates.second(this.#director?.path ?? null);
     if (second) this.#report(second);
     this.hearing?.look(live && this.#director.path?.wish.sound);
+    this.seeing?.turn(this.boxes && this.#director !== null, this.getAttribute("boxes") === "all");
     this.#showControls();
   }
 
@@ -363,20 +367,12 @@ export class FramecastPlayer extends Actions {
       canTalk: this.#mayTalk && this.getAttribute("talk") !== "off",
       canPip: PictureWindow.possible,
       pip: this.windowOpen,
+      boxes: this.boxes,
       numbers: this.view.numbersShown,
       quality: this.quality,
       qualityText: this.#stats?.qualityText ?? "",
     });
     if (!sound.flows) this.bar.level(0);
-  }
-
-  /** Says what it is to those who can't see it, unless the page does. */
-  #name() {
-    if (!this.hasAttribute("role")) this.setAttribute("role", "group");
-    const before = this.getAttribute("aria-label");
-    if (this.getAttribute("role") === "none" || (before !== null && before !== this.#named)) return;
-    this.#named = this.#watch?.camera?.name ?? this.camera;
-    setAttribute(this, "aria-label", this.#named);
   }
 
   #level(value) {

@@ -11,6 +11,7 @@ export const hasHls = document.createElement("video").canPlayType(TYPE) !== "";
 
 export class HlsPath extends Path {
   codec = "H.264";
+  late = true;
 
   #unwatch = null;
 

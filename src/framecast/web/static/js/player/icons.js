@@ -7,6 +7,7 @@ const STROKES = {
   snapshot: "M3 6.5h3l1.5-2h5l1.5 2h3v9H3zM10 8a2.7 2.7 0 1 1 0 5.4A2.7 2.7 0 0 1 10 8z",
   pip: "M2.5 4h15v12h-15zM10 10.5h5v3h-5z",
   full: "M3 7.5V3h4.5M12.5 3H17v4.5M17 12.5V17h-4.5M7.5 17H3v-4.5",
+  boxes: "M2.5 6V2.5H6M14 2.5h3.5V6M17.5 14v3.5H14M6 17.5H2.5V14M7 6.5h6v7H7z",
   numbers: "M3 16.5V11M8 16.5V4M13 16.5V8.500M17.500 16.5v-3",
 };
 const SVG = "http://www.w3.org/2000/svg";

@@ -36,6 +36,8 @@ export class Path {
   returns = false;
   /** Whether the server that it began with is gone, and knows nothing of it. */
   lost = false;
+  /** Whether it shows pictures long after they were taken. */
+  late = false;
   /** Whether it knows a new picture from the one before though nothing in it has changed. */
   tells = true;
 
@@ -44,7 +46,8 @@ export class Path {
 
   /**
    * @param host What a path may know: `server`, `camera` (its id), `sound` (sound.js), `playout` (what pictures wait
-   *   by), `rescue(blocked)` (pictures are held back on the way; no WebSocket gets through either).
+   *   by), `rescue(blocked)` (pictures are held back on the way; no WebSocket gets through either), `painted(path)`
+   *   (to be told of each picture).
    * @param wish What is asked for.
    */
   constructor(host, wish) {
@@ -85,6 +88,7 @@ export class Path {
     this.height = height;
     if (ageMs !== null && this.#latencies.length < SAMPLES) this.#latencies.push(ageMs);
     this.onframe?.();
+    this.host.painted?.(this);
   }
 
   fail(why) {

@@ -65,6 +65,40 @@ const CSS = `
 
 .not-live > :is(canvas, video, img) { filter: grayscale(1) brightness(0.38); }
 
+.seen { position: absolute; inset: 0; container: seen / size; overflow: hidden; pointer-events: none; }
+.not-live > .seen { display: none; }
+.things {
+  position: absolute;
+  inset: 0;
+  width: min(100cqw, 100cqh * var(--shape, 1));
+  height: min(100cqh, 100cqw / var(--shape, 1));
+  margin: auto;
+}
+.things > div { position: absolute; }
+.things > .thing {
+  outline: 2px solid var(--colour);
+  outline-offset: -1px;
+  box-shadow: 0 0 0 2px rgb(16 18 20 / 70%), inset 0 0 0 2px rgb(16 18 20 / 70%);
+}
+.things > :is(.rests, .face) { outline-width: 1px; box-shadow: 0 0 0 1px rgb(16 18 20 / 70%); }
+.things > .moved { background: rgb(255 255 255 / 18%); outline: 1px solid rgb(255 255 255 / 55%); outline-offset: -1px; }
+.things > .region { outline: 1px dotted #f2f3f4; outline-offset: -1px; }
+.things span {
+  position: absolute;
+  bottom: 100%;
+  left: -1px;
+  padding: 1px 5px;
+  background: var(--colour);
+  color: #101214;
+  font-size: clamp(9px, 3.5cqh, 14px);
+  font-weight: 600;
+  line-height: 1.35;
+  white-space: nowrap;
+}
+.things span:empty { display: none; }
+.things .far span { right: -1px; left: auto; }
+.things .high span { top: 0; bottom: auto; }
+
 .over { position: absolute; inset: 0; pointer-events: none; }
 .over ::slotted(*) { position: absolute; inset: 0; }
 

@@ -4,11 +4,14 @@ import { h, setText } from "../dom.js";
 import { bitrate, count, duration, fps, size } from "../format.js";
 import { lastPicture } from "../words.js";
 import { missingText } from "./features.js";
+import { Outlines } from "./outlines.js";
 
 const SAID_MS = 5_000;
 
 export class View {
   element;
+  /** What is drawn around the things that are seen. */
+  outlines = new Outlines();
 
   #picture;
   #parts = {};
@@ -29,6 +32,7 @@ export class View {
     this.#picture = h(
       "div",
       { class: "picture not-live", part: "picture" },
+      this.outlines.element,
       this.#parts.note,
       // What a page puts into the element lies over the picture.
       h("div", { class: "over" }, h("slot")),

@@ -1,0 +1,92 @@
+// A player's interest in what its camera's detector sees. While it is on, the server looks; what it tells is drawn over
+// the picture it belongs to.
+
+import { Looks } from "./looks.js";
+
+const KEY = "framecast.boxes";
+const NOTHING = "Nothing is detected.";
+
+/** Whether this browser showed boxes last. */
+export function remembered() {
+  try {
+    return localStorage.getItem(KEY) === "on";
+  } catch {
+    return false; // in a frame that may keep nothing
+  }
+}
+
+export function remember(on) {
+  try {
+    localStorage.setItem(KEY, on ? "on" : "off");
+  } catch {
+    // It lasts as long as the page.
+  }
+}
+
+export class Seeing {
+  #server;
+  #camera;
+  #outlines;
+  #told;
+  #path = null;
+  #looks = new Looks();
+  #on = false;
+  #all = false;
+  #state = "";
+
+  /**
+   * @param options `server`, `camera` (its id), `outlines` (what draws); `told(look, why)`: a look has come; `why` is
+   *   what keeps the server from seeing anything, "" where that is said already or nothing does.
+   */
+  constructor({ server, camera, outlines, told }) {
+    this.#server = server;
+    this.#camera = camera;
+    this.#outlines = outlines;
+    this.#told = told;
+  }
+
+  /** Looks or not; `all`: draws what moved, and the part that the model looked at, too. */
+  turn(on, all = false) {
+    this.#all = all;
+    if (on !== this.#on) {
+      this.#on = on;
+      this.#looks.clear();
+      this.#state = "";
+      const { dashboard } = this.#server;
+      if (on) dashboard.look(this.#camera, this.#push);
+      else dashboard.lookAway(this.#camera, this.#push);
+    }
+    this.draw();
+  }
+
+  close() {
+    this.turn(false);
+  }
+
+  /** `path` has shown a picture. */
+  painted(path) {
+    this.#path = path;
+    if (this.#on) this.draw();
+  }
+
+  /** Draws what is true of the picture on the screen. */
+  draw() {
+    const { width, height } = this.#path ?? {};
+    this.#outlines.draw(this.#look(), height ? width / height : 0, this.#all);
+  }
+
+  #look() {
+    if (!this.#on || !this.#path) return null;
+    const { capturedMs, late } = this.#path;
+    if (capturedMs) return this.#looks.at(capturedMs);
+    return late ? null : this.#looks.newest(this.#server.clock.now());
+  }
+
+  #push = (look) => {
+    this.#looks.push(look);
+    const why = look.state && look.state !== this.#state ? look.reason || NOTHING : "";
+    this.#state = look.state;
+    this.#told(look, why);
+    this.draw();
+  };
+}
