@@ -57,11 +57,14 @@ class Eyes:
         self.pool.close()
 
     def _make_looker(self, options: Options, make_faces: MakeFaces) -> Looks:
+        import cv2
+
         from framecast.vision.looker import Looker
         from framecast.vision.shelf import Shelf
 
         if self._shelf is None:
             self._shelf = Shelf(self._folders)
         shelf = self._shelf
+        cv2.setNumThreads(options.threads)  # or each picture would have all cores
         faces = make_faces() if options.faces != "off" and "person" in options.labels else None
         return Looker(options, lambda: shelf.get(options.model, options.threads, time.monotonic()), faces)

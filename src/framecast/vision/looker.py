@@ -7,6 +7,7 @@ says what is the same as before; who is a person goes to the faces. A stage that
 
 from __future__ import annotations
 
+import difflib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ MOST_FACE_PX = 8_000_000
 GREY_PARTS = (4, 8)
 GREY_MOST_PX = 480
 """The longer side of the grey picture, where a quarter of the camera's is more: an eighth is enough then."""
+SOME_LABELS = 12
+"""So many are named to who asks for one that isn't known."""
 DARK = 24.0
 """In grey levels: the mean and three deviations of a picture in which nothing can be seen."""
 
@@ -93,7 +96,6 @@ class Looker:
         try:
             self._look(work, now_s)
         except Unseeable as why:
-            self._tracker.clear()
             return Seen(work.told((), state=why.state, reason=str(why)), work.opened, work.inferences)
         return Seen(work.told(self._things(work)), work.opened, work.inferences)
 
@@ -115,12 +117,10 @@ class Looker:
         if opened.detector is None or not wanted:
             return
         known = wanted.intersection(opened.detector.labels)
+        if known != wanted and not opened.state:
+            work.state = "" if known else "unknown_label"
+            work.reason = _unknown(wanted - known, opened.name, opened.detector.labels)
         if not known:
-            work.state = "unknown_label"
-            work.reason = (
-                f"the model {opened.name} doesn't know {', '.join(sorted(wanted))};"
-                f" it knows {', '.join(opened.detector.labels[:80])}"
-            )
             return
         if self._gaze is None or self._input_px != opened.detector.input_px:
             self._input_px = opened.detector.input_px
@@ -301,6 +301,16 @@ class _Work:
             state=state or self.state,
             reason=reason or self.reason,
         )
+
+
+def _unknown(labels: frozenset[str], model: str, known: tuple[str, ...]) -> str:
+    """What to tell somebody who looks for what a model doesn't know."""
+    words = []
+    for label in sorted(labels):
+        close = difflib.get_close_matches(label, known, n=1)
+        words.append(f"{label!r} (did you mean {close[0]!r}?)" if close else repr(label))
+    more = ", …" if len(known) > SOME_LABELS else ""
+    return f"the model {model} doesn't know {', '.join(words)}; it knows {', '.join(known[:SOME_LABELS])}{more}"
 
 
 def _begin(region: Region, across: float, down: float) -> tuple[int, int]:

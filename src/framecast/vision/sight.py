@@ -13,6 +13,7 @@ from framecast.wire.detections import Look
 
 KINDS = ("objects", "people", "faces")
 SMOOTHING = 0.2
+LONGEST_REASON = 300
 
 
 class Sight:
@@ -45,9 +46,12 @@ class Sight:
         self.working = True
         self.state = self.reason = ""
 
-    def end(self) -> None:
-        """Nobody wants to know any more."""
-        self.working = False
+    def end(self, error: BaseException | None = None) -> None:
+        """Nobody wants to know any more, or what looks failed unexpectedly and is begun anew after a pause."""
+        if isinstance(error, Exception):
+            self.state, self.reason = "failed", f"looking failed: {str(error).partition(chr(10))[0]}"[:LONGEST_REASON]
+        else:
+            self.working = False
 
     def note(self, look: Look, inferences: Mapping[str, int], now_ns: int) -> None:
         """A picture was looked at."""

@@ -5,6 +5,7 @@ Nothing here imports NumPy or OpenCV: what looks is made in a thread, where it k
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -71,7 +72,7 @@ class DetectionWorker:
                     seen, payload = await turn(partial(_see, looker, packet))
                 self._tell(seen, payload, packet, out)
         finally:
-            self._sight.end()
+            self._sight.end(sys.exception())
 
     def _tell(self, seen: Seen, payload: bytes, packet: Packet, out: Track) -> None:
         self._sight.note(seen.look, seen.inferences, self._clock.now_ns())
@@ -106,7 +107,7 @@ class BlindWorker:
                     look = Look(packet.frame_id, packet.epoch, packet.pts_ns, state=self._state, reason=self._reason)
                     publish(out, packet, pack(look))
         finally:
-            self._sight.end()
+            self._sight.end(sys.exception())
 
 
 def publish(out: Track, picture: Packet, payload: bytes) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from framecast.core.mailbox import Mailbox
-from framecast.core.packet import Packet
 from framecast.core.rendition import DETECTIONS
+from framecast.core.stream import Stream
+from framecast.output.looks import HEADERS, Output
 from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.leaving import while_here
@@ -21,20 +22,45 @@ from framecast.service.service import Service, admitted
 
 LOOK_WAIT_S = 10.0
 YOUNG_S = 1.0
-BEAT_S = 15.0
-"""A line for nothing after so long without a look, lest somebody in between takes the connection for dead."""
-HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
 def routes(service: Service) -> list[Route]:
     """The routes of this module."""
+    outputs: dict[Stream, Output] = {}
+
+    def forget(camera: Camera) -> None:
+        output = outputs.pop(camera.stream, None)
+        if output is not None:
+            output.close()
 
     async def looks(call: Call) -> web.StreamResponse:
         camera = service.camera(call.parameter)
         once = query.flag(call.query, "once")
-        with admitted(service, camera, "detections", call.peer, holder=call.grant.counted_as):
-            return await (_one(service, camera) if once else _all(service, camera, call))
+        with admitted(service, camera, "detections", call.peer, holder=call.grant.counted_as) as viewer:
+            if once:
+                return await _one(service, camera)
+            request, response = call.request, web.StreamResponse(headers=HEADERS)
+            if request.method == "HEAD":
+                return response
+            if service.closing:
+                raise closing()
+            chunked = request.version > HttpVersion10
+            if chunked:
+                response.enable_chunked_encoding()
+            else:
+                response.force_close()
+            output = outputs.setdefault(camera.stream, Output(camera.stream))
+            try:
+                await response.prepare(request)
+                transport = request.transport
+                if transport is not None and not transport.is_closing():
+                    await output.serve(transport, viewer, chunked=chunked)
+            finally:
+                if not output and outputs.get(camera.stream) is output:
+                    del outputs[camera.stream]
+            return response
 
+    service.cameras.on_removed.append(forget)
     return [
         Route(
             "GET",
@@ -65,34 +91,3 @@ async def _one(service: Service, camera: Camera) -> web.Response:
     finally:
         track.detach(mailbox)
     return json_response(json.loads(latest.payload))
-
-
-async def _all(service: Service, camera: Camera, call: Call) -> web.StreamResponse:
-    if service.closing:
-        raise closing()
-    response = web.StreamResponse(headers=HEADERS)
-    if call.request.method == "HEAD":
-        return response
-    stream, mailbox = camera.stream, Mailbox()
-    await response.prepare(call.request)
-    track = stream.track(DETECTIONS)
-    track.attach(mailbox)
-    try:
-        async with while_here(service, camera):
-            while True:
-                try:
-                    async with asyncio.timeout(BEAT_S):
-                        said = _event(await mailbox.get())
-                except TimeoutError:
-                    said = b":\n\n"
-                async with asyncio.timeout(stream.viewer_stall_timeout_s):
-                    await response.write(said)
-    except (ConnectionError, TimeoutError, ApiError):
-        call.request.protocol.close()  # it has gone, takes nothing, or its camera is gone: there is no more to come
-    finally:
-        track.detach(mailbox)
-    return response
-
-
-def _event(look: Packet) -> bytes:
-    return b"id: %d\ndata: %b\n\n" % (look.frame_id, look.payload)
