@@ -7,7 +7,9 @@ A track begins when something was surely seen, counts from its second picture on
 ``lost_s``. A track that was lost for longer than a moment is found again only near the place where it was foretold.
 
 Moves are foretold with a filter for each number alone (alpha-beta: position and speed), which follows the times between
-pictures, for small cameras keep no rhythm.
+pictures, for small cameras keep no rhythm. A young track takes its speed from where it was seen, and only later from
+the mean: at five pictures a second, somebody who walks by is a body's width farther each time. For the same reason
+boxes are compared with a margin that grows with the time since the track was seen.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ SURE = 0.5
 NEAR = 0.8
 """A track and what was seen surely are a pair up to this cost: one less their overlap."""
 NEAR_FAINT = 0.5
-NEAR_YOUNG = 0.7
 ALPHA = 0.6
-BETA = 0.25
+BETAS = (1.0, 0.5, 0.33, 0.25)
+"""Of the second, third, … time that something is seen; the last holds from then on."""
+MARGIN, MARGIN_S = 0.25, 0.4
+"""So much of its sides a box is larger on each side, once its track was not seen for so long; less before."""
 LOST_S = 2.0
 LONGEST_STEP_S = 1.0
 """Nobody goes on straight for longer than this without being seen."""
@@ -61,7 +65,8 @@ class _Track:
         foretold = self.box + self.speed * np.float32(passed_s)
         missed_by = _middle(seen) - foretold
         self.box = (foretold + ALPHA * missed_by).astype(np.float32)
-        self.speed = (self.speed + BETA * missed_by / np.float32(passed_s)).astype(np.float32)
+        beta = BETAS[min(self.hits, len(BETAS)) - 1]
+        self.speed = (self.speed + beta * missed_by / np.float32(passed_s)).astype(np.float32)
         self.speed[2:] *= np.float32(0.5)  # sizes change slowly; their noise must not run away
         self.at_s = self.seen_s = now_s
         self.score = seen.score
@@ -125,7 +130,7 @@ class Tracker:
         pairs, old, sure = _match(old, sure, now_s, NEAR)
         more, old, faint = _match(old, faint, now_s, NEAR_FAINT)
         pairs += more
-        more, young, sure = _match(young, sure, now_s, NEAR_YOUNG)
+        more, young, sure = _match(young, sure, now_s, NEAR)
         pairs += more
         result = []
         for track, each in pairs:
@@ -149,13 +154,23 @@ def _match(
         return [], tracks, seen
     foretold = _stack([track.foretold(now_s) for track in tracks])
     there = np.array([each.box for each in seen], np.float32)
-    pairs = assign(1 - overlaps(foretold, there), most)
+    margins = [MARGIN * min(1.0, (now_s - track.seen_s) / MARGIN_S) for track in tracks]
+    shared = [
+        overlaps(_widened(foretold[row : row + 1], margin), _widened(there, margin))[0]
+        for row, margin in enumerate(margins)
+    ]
+    pairs = assign(1 - np.stack(shared), most)
     rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
     return (
         [(tracks[row], seen[column]) for row, column in pairs],
         [track for row, track in enumerate(tracks) if row not in rows],
         [each for column, each in enumerate(seen) if column not in columns],
     )
+
+
+def _widened(boxes: Boxes, margin: float) -> Boxes:
+    more = (boxes[:, 2:] - boxes[:, :2]) * np.float32(margin)
+    return np.concatenate([boxes[:, :2] - more, boxes[:, 2:] + more], axis=1)
 
 
 def _middle(seen: Detection) -> Boxes:
