@@ -39,6 +39,7 @@ from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, che
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.events import open_events
+from framecast.service.faces.gallery import Gallery
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
 from framecast.service.operations import openings
@@ -51,6 +52,7 @@ from framecast.service.store.history import HistoryStore
 from framecast.service.store.state import State
 from framecast.service.tunnel.entrance import Entrance
 from framecast.service.tunnel.tunnel import Tunnel
+from framecast.vision.catalog import folders
 from framecast.web import Asset
 
 log = logging.getLogger("framecast.service")
@@ -138,6 +140,8 @@ class Service:
             hours=self.settings.history.hours,
             blocking=self.blocking,
         )
+        self.gallery = Gallery(state.database, folders(self.settings.server.data), self.settings.vision.faces)
+        self.cameras.make_faces = self.gallery.make_faces
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
         self.deliveries = Deliveries(state.database, self.settings, supervisor, blocking=self.blocking)
         self.events.log.store.hooks.append(self.deliveries.fill)
@@ -183,6 +187,7 @@ class Service:
         await self.events.start()
         self.supervisor.keep("accounts", self.desk.keep)
         self.supervisor.keep("history", self.history.run)
+        self.gallery.start(self.supervisor)
         self.ready = True
 
     async def stop(self) -> None:
@@ -193,6 +198,7 @@ class Service:
         # history looks at the cameras before any of them ends.
         await asyncio.gather(self.blocking(self._state.database.hurry), self.history.close(), self._end_streams())
         await self.events.close()
+        await self.gallery.close()
         await self.deliveries.close()
         await self.desk.tidy(time.time())
         self.desk.close()

@@ -61,6 +61,9 @@ _RULE = _fields(
     "number: min_score for_s cooldown_s; flag: enabled"
 )
 _ZONES = _fields("", zones=_list(_fields("text: name kind; list: points")))
+_PERSON = _fields(
+    "whole: id; text: name; number: created; number?: last_seen", photos=_list(_fields("whole: n; text: url"))
+)
 _PICTURE = _fields("flag: success; whole: size clients", frame_id={"type": ["integer", "string"]})
 _SOUND = _fields("flag: success; whole: chunk_id sequence size clients")
 
@@ -117,6 +120,8 @@ ANSWERS: dict[tuple[str, str], Schema] = {
         ),
     ),
     ("POST", "/api/v1/events/sinks/{sink}/test"): _fields("flag: success"),
+    ("GET", "/api/v1/push/key"): _fields("text: key"),
+    ("POST", "/api/v1/push/subscriptions"): _fields("text: sink"),
     ("GET", "/api/v1/webhooks"): _fields("", webhooks=_list(_fields(_WEBHOOK))),
     ("POST", "/api/v1/webhooks"): _fields(f"{_WEBHOOK}; text: secret"),
     ("GET", "/api/v1/events"): _EVENTS,
@@ -131,6 +136,14 @@ ANSWERS: dict[tuple[str, str], Schema] = {
         "text: wanted reason",
         models=_list(_fields("text: name kind licence about sha256 url; whole: size; flag: installed listed")),
     ),
+    ("GET", "/api/v1/people"): _fields("", people=_list(_PERSON), faces=_fields("text: reason")),
+    ("POST", "/api/v1/people"): _PERSON,
+    ("PATCH", "/api/v1/people/{person}"): _PERSON,
+    ("POST", "/api/v1/people/{person}/photos"): _PERSON,
+    ("GET", "/api/v1/people/unknown"): _fields(
+        "", unknown=_list(_fields("whole: group count; text: picture camera; number: first_seen; number?: last_seen"))
+    ),
+    ("POST", "/api/v1/people/unknown/{group}"): _PERSON,
     ("GET", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel"): _TUNNEL,
     ("POST", "/api/v1/tunnel/selftest"): _fields("text: verdict words; number: time; whole?: first_ms spread_ms"),

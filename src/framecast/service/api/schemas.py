@@ -91,6 +91,8 @@ _RULE: Schema = {
     "notify": {"type": "array", "items": {"type": "string", "enum": [*SINKS]}},
 }
 
+_NAMED = _object({"name": TEXT}, required=("name",))
+
 BODIES: dict[tuple[str, str], Schema] = {
     ("POST", "/api/v1/cameras"): _object({"id": ID, **_FIELDS}, required=("url",)),
     ("PATCH", "/api/v1/cameras/{id}"): _object({name: _or_null(field) for name, field in _FIELDS.items()}),
@@ -121,15 +123,31 @@ BODIES: dict[tuple[str, str], Schema] = {
         {"name": TEXT, "rights": _RIGHTS, "cameras": _or_null(_SOME_CAMERAS)},
         required=("name", "rights"),
     ),
+    ("POST", "/api/v1/push/subscriptions"): {
+        "type": "object",
+        "required": ["endpoint", "keys"],
+        "properties": {"endpoint": TEXT, "keys": _object({"p256dh": TEXT, "auth": TEXT}, required=("p256dh", "auth"))},
+    },
+    ("DELETE", "/api/v1/push/subscriptions"): _object({"endpoint": TEXT}, required=("endpoint",)),
     ("POST", "/api/v1/webhooks"): _object({"url": TEXT, "secret": _or_null(TEXT)}, required=("url",)),
     ("PUT", "/api/v1/cameras/{id}/zones"): _object({"zones": {"type": "array", "items": _DRAWN}}, required=("zones",)),
     ("POST", "/api/v1/rules"): _object(_RULE, required=("kind",)),
     ("PATCH", "/api/v1/rules/{rule}"): _object(_RULE),
+    ("POST", "/api/v1/people"): _NAMED,
+    ("PATCH", "/api/v1/people/{person}"): _NAMED,
+    ("POST", "/api/v1/people/{person}/photos"): _object({"camera": ID}, required=("camera",)),
+    ("POST", "/api/v1/people/unknown/{group}"): _NAMED,
     ("POST", "/api/v1/links"): _object({"path": TEXT, "ttl_s": _whole(1, LONGEST_S)}, required=("path",)),
 }
 """JSON bodies by method and path."""
 
-MAKING = frozenset(("POST", f"/api/v1/{what}") for what in ("cameras", "users", "tokens", "links", "webhooks", "rules"))
+MAKING = frozenset(
+    ("POST", f"/api/v1/{what}")
+    for what in (
+        *("cameras", "users", "tokens", "links", "webhooks", "rules", "push/subscriptions"),
+        *("people", "people/{person}/photos"),
+    )
+)
 """Routes that answer 201."""
 
 

@@ -1,0 +1,101 @@
+"""Who is known by the face, in a running server: the album behind a thread of its own, and the stages' news."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from framecast.core.errors import Misuse, StateError
+from framecast.core.limits import Quietly
+from framecast.core.supervise import Supervisor
+from framecast.service.errors import ApiError, Refused
+from framecast.service.faces.album import Album
+from framecast.service.store.database import Database
+from framecast.vision.faces.register import Register
+from framecast.vision.faces.tools import OFF, Workshop
+from framecast.vision.factories import MakeFaces, no_faces
+from framecast.vision.options import Options
+
+if TYPE_CHECKING:
+    from framecast.vision.stage import FaceStage
+
+log = logging.getLogger("framecast.service.faces")
+
+T = TypeVar("T")
+NEWS_S = 2.0
+
+
+class Gallery:
+    """All of one server.
+
+    Args:
+        database: The state file.
+        folders: Where models are, the first first.
+        kind: Which way faces are known, see `framecast.vision.faces.tools.KINDS`.
+
+    Attributes:
+        register: What the stages look up.
+    """
+
+    def __init__(self, database: Database, folders: Sequence[Path], kind: str) -> None:
+        self.register = Register()
+        self._workshop = Workshop(folders)
+        self._album = Album(database, self.register, self._workshop, kind)
+        # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
+        self._thread = ThreadPoolExecutor(1, "faces")
+        self._quietly = Quietly(60.0)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Know those who are kept, and keep whom the cameras see."""
+        supervisor.keep("faces", self._run)
+
+    async def close(self) -> None:
+        """Keep what is to be kept, and let go of models and threads."""
+        self._album.stopping = True
+        await self._keep_news()
+        await self.run(lambda album: self._workshop.close())
+        self._thread.shutdown()
+
+    async def run(self, work: Callable[[Album], T]) -> T:
+        """What ``work`` returns that is done with the album, in its thread; raises ApiError for what it refuses."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._album)
+        except Refused as error:
+            raise ApiError(error.status, error.code, str(error)) from None
+        except Misuse as error:
+            raise ApiError(400, "bad_value", str(error)) from None
+
+    def make_faces(self, camera_id: str, options: Options) -> MakeFaces:
+        """What makes a camera's stage (`framecast.service.cameras.cameras.Cameras.make_faces`)."""
+        if options.faces == OFF:
+            return no_faces
+        return lambda: self._make_stage(camera_id, options)
+
+    def _make_stage(self, camera_id: str, options: Options) -> FaceStage | None:
+        try:
+            # In the album's thread, so that photos are looked at by one at a time.
+            tools = self._thread.submit(self._album.tools_of, options.faces).result()
+        except (Refused, RuntimeError) as error:
+            log.info("%s: no faces: %s", camera_id, error)
+            return None
+        from framecast.vision.faces.stage import FaceNamer
+
+        return FaceNamer(self.register, tools, camera_id, options.face_threshold)
+
+    async def _run(self) -> None:
+        if await self.run(lambda album: album.tell()):
+            await self.run(lambda album: album.load())
+        while True:
+            await asyncio.sleep(NEWS_S)
+            await self._keep_news()
+
+    async def _keep_news(self) -> None:
+        try:
+            await self.run(lambda album: album.keep_news())
+        except StateError as error:
+            if self._quietly.due():
+                log.error("whom the cameras saw can't be kept: %s", error)
