@@ -19,6 +19,12 @@ const KNOWN = new Set(files);
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
+self.addEventListener("push", (event) => event.waitUntil(tell(event.data)));
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(event.notification.data?.path ?? ""));
+});
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribeAgain(event)));
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const address = new URL(request.url);
@@ -70,4 +76,51 @@ async function first(request, waitMs, path, useless) {
   if (response && !useless(response)) return response;
   const kept = await (await caches.open(CACHE)).match(new URL(path, ROOT));
   return kept ?? answer;
+}
+
+/** Show what the server sent. Browsers end a subscription whose messages show nothing, so there is always something. */
+async function tell(data) {
+  let told = {};
+  try {
+    told = data.json();
+  } catch {
+    // Nothing came with it, or not from this server.
+  }
+  await self.registration.showNotification(told.title ?? "Framecast", {
+    body: told.text ?? "Something happened.",
+    tag: told.event_id,
+    timestamp: told.at ? told.at * 1000 : Date.now(),
+    icon: new URL("static/icons/icon-192.png", ROOT).href,
+    ...(told.picture && { image: ours(told.picture) }),
+    data: { path: told.path ?? "events" },
+  });
+}
+
+/** A path of the server's, wherever a proxy has it. */
+function ours(path) {
+  const address = new URL(path.replace(/^\/+/, ""), ROOT);
+  return address.href.startsWith(ROOT.href) ? address.href : ROOT.href;
+}
+
+/** Bring a page of ours to the front that shows this, or open one. */
+async function open(path) {
+  const address = ours(path);
+  for (const page of await self.clients.matchAll({ type: "window" })) {
+    if (!page.url.startsWith(ROOT.href)) continue;
+    await page.focus();
+    await page.navigate(address);
+    return;
+  }
+  await self.clients.openWindow(address);
+}
+
+async function subscribeAgain({ oldSubscription, newSubscription }) {
+  const options = oldSubscription?.options;
+  const made = newSubscription ?? (options && (await self.registration.pushManager.subscribe(options)));
+  if (!made) return;
+  await fetch(new URL("api/v1/push/subscriptions", ROOT), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(made),
+  });
 }

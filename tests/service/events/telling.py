@@ -18,11 +18,13 @@ from framecast.core.supervise import Supervisor
 from framecast.service.config.resolve import defaults
 from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.log import EventLog
+from framecast.service.events.push import Holders
 from framecast.service.store import ulid
 from framecast.service.store.events import Event, EventStore, Phase
 from framecast.service.store.state import State
 
 START_S = 1_790_000_000.0
+EVERYBODY = Holders(lambda holder, stamp: True, lambda holder, stamp, camera_id: True)
 
 
 def happening(number: int = 0, **fields: Any) -> Event:
@@ -51,7 +53,7 @@ class Receiver:
 
     url: str = ""
     told: list[Told] = field(default_factory=list)
-    statuses: Iterator[int] = iter(())
+    statuses: Iterator[int] = field(default_factory=lambda: iter(()))
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -87,14 +89,18 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path, options: Mapping[str, Any] | None = None) -> AsyncIterator[Office]:
+async def office(
+    folder: Path, options: Mapping[str, Any] | None = None, holders: Holders | None = None
+) -> AsyncIterator[Office]:
     """One over a state file in this folder."""
     settings = defaults(options or {}).settings
     with ThreadPoolExecutor(1) as executor, State.open(folder) as state:
         blocking = partial(asyncio.get_running_loop().run_in_executor, executor)
         async with Supervisor() as supervisor:
             log = EventLog(EventStore(state.database), folder, blocking=blocking)
-            deliveries = Deliveries(state.database, settings, supervisor, blocking=blocking)
+            deliveries = Deliveries(
+                state.database, settings, supervisor, blocking=blocking, holders=holders or EVERYBODY
+            )
             log.store.hooks.append(deliveries.fill)
             log.on_announced.append(deliveries.announced)
             await deliveries.start()

@@ -19,6 +19,7 @@ from framecast.service.api import (
     pages,
     people,
     publish,
+    push,
     rules,
     secure,
     selftest,
@@ -59,6 +60,7 @@ def make_table(service: Service) -> Table:
         *tunnel.routes(service),
         *selftest.routes(service),
         *deliveries.routes(service),
+        *push.routes(service),
     ]
     rows += links.routes(service, rows)
     return Table([*rows, *system.routes(service, rows)])

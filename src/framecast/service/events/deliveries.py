@@ -16,8 +16,10 @@ from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.config import Settings
 from framecast.service.config.eventurls import check_webhook_url, split_webhook_url
 from framecast.service.errors import ApiError, not_found
+from framecast.service.events.browsers import Browsers
 from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink, Undelivered
 from framecast.service.events.poster import Poster
+from framecast.service.events.push import Holders, PushSink
 from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_id
 from framecast.service.store import ulid
 from framecast.service.store.database import Database
@@ -41,7 +43,11 @@ class Deliveries:
         settings: As they are at the start.
         supervisor: Owner of all tasks.
         blocking: Runs a call on the state's thread.
+        holders: Knows whose browsers are told.
         now_s: Unix time.
+
+    Attributes:
+        browsers: Those that are told.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Deliveries:
         supervisor: Supervisor,
         *,
         blocking: Blocking,
+        holders: Holders,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.receivers = Receivers(database)
@@ -65,6 +72,15 @@ class Deliveries:
         """Read on the state's thread, and so replaced as a whole."""
         self._poster = Poster()
         self._checked = Poster(check_address(settings.network))
+        self.browsers = Browsers(
+            database,
+            settings.push,
+            self.receivers,
+            blocking=blocking,
+            holders=holders,
+            add=self._add,
+            forget=self._forget,
+        )
 
     # What is told.
 
@@ -91,6 +107,7 @@ class Deliveries:
             self._add(WebhookSink(asked, secret, self._poster, origin="config"))
         for webhook in await self._blocking(self.receivers.webhooks):
             self._add_kept(webhook)
+        await self.browsers.start()
         self._supervisor.keep("deliveries", self._tidy)
 
     async def close(self) -> None:
@@ -101,11 +118,12 @@ class Deliveries:
         await asyncio.gather(*tasks, return_exceptions=True)
         for poster in (self._poster, self._checked):
             await poster.close()
+        await self.browsers.close()
 
     def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
         if sink.name in self._couriers:
             return
-        courier = Courier(sink, self._outbox, self._blocking, self._forget)
+        courier = Courier(sink, self._outbox, self._blocking, self._gone)
         self._couriers[sink.name] = courier
         keep = self._supervisor.keep
         self._tasks[sink.name] = [keep(f"courier:{sink.name}", run) for run in (courier.run, *runs)]
@@ -119,6 +137,12 @@ class Deliveries:
         for task in self._tasks.pop(sink.name, []):
             if task is not asking:
                 task.cancel()
+
+    def _gone(self, sink: Sink) -> None:
+        """A sink said that it is no more."""
+        self._forget(sink)
+        if isinstance(sink, PushSink):
+            self._supervisor.spawn(f"gone:{sink.name}", self.browsers.gone(sink))
 
     async def _tidy(self) -> None:
         while True:
