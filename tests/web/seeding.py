@@ -1,13 +1,17 @@
-"""A data folder that remembers a week."""
+"""Data folders that remember something."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from framecast.service.store import ulid
+from framecast.service.store.events import Change, Event, EventStore, Phase
 from framecast.service.store.history import HistoryStore, Row
 from framecast.service.store.state import State
+from tests.vision.scenes import scene
 
 MINUTES = 7 * 24 * 60
 
@@ -48,3 +52,19 @@ def _minute(camera: str, minute: int, age: int, number: int) -> Row:
         p95_ms=0.9 + 0.2 * (age % 7) if viewers else 0.0,
         p99_ms=1.6 + 0.5 * (age % 11) if viewers else 0.0,
     )
+
+
+def seed_events(data: Path, *events: Event) -> list[str]:
+    """Events of the past, each with its picture unless its score is 0; their ids, in that order."""
+    ids = [ulid.new(event.start_s) for event in events]
+    folder = data / "events"
+    folder.mkdir(parents=True, exist_ok=True)
+    changes = []
+    for event_id, event in zip(ids, events, strict=True):
+        picture = scene(60, 40) if event.score else b""
+        if picture:
+            (folder / f"{event_id}.jpg").write_bytes(picture)
+        changes.append(Change(replace(event, event_id=event_id, picture_bytes=len(picture)), Phase.START))
+    with State.open(data) as state:
+        EventStore(state.database).write(changes, time.time())
+    return ids

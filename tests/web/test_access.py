@@ -16,10 +16,11 @@ from tests.web.looking import wait_live
 REFUSED = ("401", "HTTP Authentication failed", "Unexpected response code", "403")
 
 
-def make_token(data: Path, name: str, *rights: str) -> str:
+def make_token(data: Path, name: str, *rights: str, cameras: list[str] | None = None) -> str:
     """A token for the server with this data folder, which has not begun yet."""
     with State.open(data) as state:
-        secret: str = tokenapi.create(state.credentials, {"name": name, "rights": list(rights)})["secret"]
+        limit = {} if cameras is None else {"cameras": cameras}
+        secret: str = tokenapi.create(state.credentials, {"name": name, "rights": list(rights), **limit})["secret"]
     return secret
 
 

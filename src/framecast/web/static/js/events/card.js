@@ -24,29 +24,37 @@ export function fillCard(card, event, names) {
   showPicture(picture, event, "");
   setText(title, titleOf(event));
   setText(where, names.get(event.camera) ?? event.camera);
-  setText(when, `${clockOf(event.start)}, ${lengthOf(event)}`);
+  setText(when, [clockOf(event.start), lengthOf(event)].filter(Boolean).join(", "));
   setAttribute(card, "aria-label", `${titleOf(event)}, ${where.textContent}, ${momentOf(event.start)}${open ? ", going on" : ""}`);
 }
 
-/** Puts an event's best picture into an element, or says that there is none. */
-export function showPicture(place, event, text) {
+/** Puts an event's best picture into an element, or says that there is none; `shown` is called once it is there. */
+export function showPicture(place, event, text, shown = () => {}) {
   // While it goes on a better one may come under the same address.
   const open = event.end === null || event.end === undefined;
-  const key = event.picture ? `${event.picture} ${open ? event.score : "end"}` : "";
-  if (place.dataset.key === key && place.childElementCount) return;
+  const key = event.picture ? `${event.picture} ${open ? versionOf(event) : "end"}` : "";
+  if (place.dataset.key === key && place.childElementCount) return shown();
   place.dataset.key = key;
   if (!event.picture) return place.replaceChildren(h("span", { class: "event-none" }, "No picture"));
-  const image = h("img", { alt: text, decoding: "async", loading: "lazy" });
-  image.addEventListener("error", () => place.replaceChildren(h("span", { class: "event-none" }, "The picture is gone")));
+  const image = h("img", { alt: text, decoding: "async", loading: "lazy", "data-of": event.picture });
+  const current = () => place.dataset.key === key;
+  image.addEventListener("error", () => current() && place.replaceChildren(h("span", { class: "event-none" }, "The picture is gone")));
   image.src = pictureUrl(event, open);
   const before = place.querySelector("img");
-  if (!before) return place.replaceChildren(image);
-  image.addEventListener("load", () => place.replaceChildren(image), { once: true });
+  image.addEventListener("load", () => {
+    if (!current()) return;
+    if (!image.isConnected) place.replaceChildren(image);
+    shown();
+  });
+  // The one before stays until a better one is there; that of another event goes at once.
+  if (before?.dataset.of !== event.picture) return place.replaceChildren(image);
   image.loading = "eager";
 }
 
-function pictureUrl({ picture, score }, open) {
-  const address = url(picture.replace(/^\//, ""));
-  if (open) address.searchParams.set("at", score);
+const versionOf = ({ score, box }) => `${score} ${box ?? ""}`;
+
+function pictureUrl(event, open) {
+  const address = url(event.picture.replace(/^\//, ""));
+  if (open) address.searchParams.set("version", versionOf(event));
   return address.href;
 }

@@ -20,12 +20,17 @@ export class Rules {
 
   async show() {
     try {
-      const [{ rules }, { cameras }] = await Promise.all([request("GET", "api/v1/rules"), request("GET", "api/v1/cameras")]);
+      const [{ rules }, { cameras }, { reason }] = await Promise.all([
+        request("GET", "api/v1/rules"),
+        request("GET", "api/v1/cameras"),
+        request("GET", "api/v1/models"),
+      ]);
       this.#cameras = cameras;
       const names = new Map(cameras.map(({ id, name }) => [id, name]));
       renew(
         this.element,
         head("A rule says what is to be an event, and who is told of it.", button("Add a rule", () => this.#edit(null), "button-main")),
+        reason ? h("div", { class: "problem problem-warning" }, h("b", {}, "No model that knows things"), h("span", {}, reason)) : "",
         rules.length ? h("ul", { class: "entries" }, rules.map((rule) => this.#row(rule, names))) : this.#none(),
       );
     } catch (error) {
@@ -54,7 +59,7 @@ export class Rules {
       "li",
       { class: "entry rule" },
       h("div", { class: "entry-what" }, h("b", { class: "entry-title" }, rule.name || whatOf(rule)), tag(rule.enabled ? "" : "Off")),
-      h("p", { class: "quiet entry-more" }, [rule.name ? whatOf(rule) : "", ...conditionsOf(rule, names)].filter(Boolean).join(" · ")),
+      h("p", { class: "quiet entry-more" }, [rule.name === whatOf(rule) ? "" : whatOf(rule), ...conditionsOf(rule, names)].filter(Boolean).join(" · ")),
       h(
         "div",
         { class: "entry-do row" },

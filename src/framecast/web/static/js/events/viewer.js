@@ -5,6 +5,7 @@ import { ask } from "../ask.js";
 import { h } from "../dom.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
+import { letterbox } from "../masks.js";
 import { showPicture } from "./card.js";
 import { kindName, lengthOf, momentOf, namesText, STRANGER, titleOf } from "./words.js";
 
@@ -16,6 +17,8 @@ export class Viewer {
   #closed;
   #event = null;
   #picture = h("div", { class: "event-picture event-large" });
+  #box = h("div", { class: "event-box", hidden: true });
+  #resize = new ResizeObserver(() => this.#frame());
   #body = h("div", { class: "event-about" });
   #title = h("h2", { id: "event-title" });
   #newer = h("button", { class: "button button-square", type: "button", "aria-label": "Newer event", click: () => this.#step(-1) }, "‹");
@@ -55,6 +58,7 @@ export class Viewer {
       this.#picture,
       this.#body,
     );
+    this.#resize.observe(this.#picture);
   }
 
   /** Id of the event that is shown; null while none is. */
@@ -114,7 +118,7 @@ export class Viewer {
     this.#older.disabled = !this.#has(1);
     this.#title.textContent = titleOf(event);
     this.#picture.hidden = false;
-    showPicture(this.#picture, event, `${titleOf(event)}, ${camera}`);
+    showPicture(this.#picture, event, `${titleOf(event)}, ${camera}`, () => this.#frame());
     const facts = [
       ["Camera", camera],
       ["Began", momentOf(event.start)],
@@ -124,6 +128,7 @@ export class Viewer {
       ["Where", event.zone],
       ["Sure", event.score ? `${Math.round(event.score * 100)} %` : ""],
       ["Rule", event.rule_name],
+      ["Told", event.quiet ? "to nobody: it began in quiet hours" : ""],
     ].filter(([, text]) => text);
     this.#body.replaceChildren(
       h("dl", { class: "facts" }, facts.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
@@ -136,6 +141,22 @@ export class Viewer {
         h("button", { class: "button button-bad", type: "button", "data-needs": "operate", click: () => this.#remove() }, "Delete"),
       ),
     );
+  }
+
+  /** Puts a frame around what the event is about, wherever the picture lies in its place. */
+  #frame() {
+    const image = this.#picture.querySelector("img");
+    const { box } = this.#event ?? {};
+    this.#box.hidden = !box || !image?.naturalWidth;
+    if (this.#box.hidden) return;
+    const place = { x: 0, y: 0, width: this.#picture.clientWidth, height: this.#picture.clientHeight };
+    const shown = letterbox(place, image.naturalWidth / image.naturalHeight);
+    const [x, y, width, height] = box;
+    this.#box.style.left = `${shown.x + x * shown.width}px`;
+    this.#box.style.top = `${shown.y + y * shown.height}px`;
+    this.#box.style.width = `${width * shown.width}px`;
+    this.#box.style.height = `${height * shown.height}px`;
+    this.#picture.append(this.#box);
   }
 
   async #remove() {

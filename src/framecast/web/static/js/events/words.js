@@ -39,9 +39,10 @@ export function titleOf({ kind, label, names = [], zone = "" }) {
   return zone ? `${who} in ${zone}` : who;
 }
 
-/** How long it took: "12 s", "going on". */
+/** How long it took: "12 s", "going on"; "" for what is over as soon as it has begun. */
 export function lengthOf({ start, end }) {
   if (end === null || end === undefined) return "going on";
+  if (end - start < 1) return "";
   return duration(Math.max(0, end - start) * 1000).replace(".0 s", " s");
 }
 
