@@ -48,14 +48,18 @@ class Gallery:
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
         self._thread = ThreadPoolExecutor(1, "faces")
         self._quietly = Quietly(60.0)
+        self._task: asyncio.Task[None] | None = None
 
     def start(self, supervisor: Supervisor) -> None:
         """Know those who are kept, and keep whom the cameras see."""
-        supervisor.keep("faces", self._run)
+        self._task = supervisor.keep("faces", self._run)
 
     async def close(self) -> None:
         """Keep what is to be kept, and let go of models and threads."""
         self._album.stopping = True
+        if self._task is not None:
+            self._task.cancel()  # it would ask the thread after its end
+            await asyncio.gather(self._task, return_exceptions=True)
         await self._keep_news()
         await self.run(lambda album: self._workshop.close())
         self._thread.shutdown()
