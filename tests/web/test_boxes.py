@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from framecast.process import outlines
+from framecast.wire.detections import Look, Thing, pack
 from tests.vision import tinymodel
-from tests.web.conftest import Open, Process, serving
+from tests.web.conftest import Open, Process, Start, serving
+from tests.web.looking import wait_live, wait_moving
 from tests.web.playing import place, wait_path
 
 PUSHER = Path(__file__).parent / "moving_square.py"
@@ -39,12 +44,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def misplaced_px(page: Page, scale: float = 1) -> float:
     """How far the line is from the edge of the white square, as they are on the screen, at the worst side in px."""
     page.locator(THINGS).first.wait_for()
+    page.locator(f"{THINGS} span").first.evaluate("(words) => (words.hidden = true)")
     picture = page.locator("framecast-player .picture").first.screenshot()
     screen = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
     white = np.argwhere((screen > 225).all(axis=2))
     (top, left), (bottom, right) = white.min(axis=0), white.max(axis=0)
-    # The words stand above the left corner.
-    row, column = (top + bottom) // 2, right - (right - left) // 10
+    row, column = (top + bottom) // 2, (left + right) // 2
     line = (abs(screen - PERSON) < 12).all(axis=2)
     across, down = np.flatnonzero(line[row]), np.flatnonzero(line[:, column])
     assert len(across) and len(down), "no line"
@@ -59,3 +64,133 @@ def test_a_box_lies_around_the_thing_on_each_path(server: Process, open_page: Op
     wait_path(page, path)
     assert misplaced_px(page) < 12
     expect(page.locator(f"{THINGS} span")).to_have_text("person 90%")
+
+
+def test_a_box_follows_the_picture_past_bars_into_full_screen_and_to_sharper_screens(
+    server: Process, open_page: Open
+) -> None:
+    page = open_page(server.url + "/docs", scale=2).page
+    place(page, server.url, camera="door", path="jpeg", boxes="on")
+    wait_path(page, "jpeg")
+    for width, height in ((900, 300), (300, 700)):
+        page.evaluate(
+            "([width, height]) => Object.assign(window.player.style, { width: `${width}px`, height: `${height}px` })",
+            [width, height],
+        )
+        assert misplaced_px(page, 2) < 8
+    page.locator("framecast-player").focus()
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === window.player")
+    assert misplaced_px(page, 2) < 12
+
+
+def test_boxes_are_switched_by_key_and_button_remembered_and_gone_while_nothing_is_live(
+    server: Process, open_page: Open
+) -> None:
+    page = open_page(server.url + "/cameras/door").page
+    things, button = page.locator(THINGS), page.get_by_role("button", name="Boxes", exact=True)
+    wait_moving(page, "framecast-player")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(things).to_have_count(0)
+    page.keyboard.press("d")
+    expect(things).to_have_count(1)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(things).to_be_visible()
+    page.evaluate("() => document.querySelector('framecast-player').stop()")
+    expect(things).to_be_hidden()
+    page.evaluate("() => document.querySelector('framecast-player').start()")
+    expect(things).to_be_visible()
+    # The wall has what was chosen here.
+    page.goto(server.url)
+    wait_live(page, 2)
+    expect(things).to_have_count(2)
+    expect(page.get_by_role("button", name="Boxes around what is seen")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("d")
+    expect(things).to_have_count(0)
+    page.get_by_role("button", name="Boxes around what is seen").click()
+    expect(things).to_have_count(2)
+    page.keyboard.press("d")
+    page.goto(server.url + "/cameras/door")
+    wait_moving(page, "framecast-player")
+    expect(things).to_have_count(0)
+
+
+THING_CASES = [
+    Thing("person", 0.873, (0.2, 0.2, 0.4, 0.6), 1),
+    Thing("person", 0.9, (0, 0, 1, 1), 1, "Ada"),
+    Thing("person", 0.9, (0, 0, 1, 1), 1, "unknown", 3),
+    Thing("face", 0.9, (0.3, 0.25, 0.1, 0.1)),
+    Thing("face", 0.9, (0.8, 0.25, 0.1, 0.1), name="unknown"),
+    Thing("dog", 0.5, (0, 0, 1, 1)),
+    Thing("traffic light", 0.505, (0, 0, 1, 1)),
+]
+
+
+@pytest.fixture
+def module(server: Process, open_page: Open) -> Page:
+    """A page of the server, to call the player's parts in."""
+    return open_page(server.url + "/docs").page
+
+
+def test_boxes_beside_the_picture_say_what_boxes_in_it_say(module: Page) -> None:
+    told = json.loads(pack(Look(1, 1, 1, tuple(THING_CASES[:1] + THING_CASES[3:5]))))["things"]
+    same = json.loads(pack(Look(1, 1, 1, tuple(THING_CASES))))["things"]
+    said = module.evaluate(
+        """async ([things, group]) => {
+          const { colour, words, speaks } = await import(new URL("static/js/player/outlines.js", location.href));
+          return [things.map((thing) => [words(thing), colour(thing)]), group.map((thing) => speaks(thing, group))];
+        }""",
+        [same, told],
+    )
+    drawn = [[outlines.words(each), "#{:02x}{:02x}{:02x}".format(*outlines.colour(each))] for each in unpacked(same)]
+    group = unpacked(told)
+    assert said == [drawn, [outlines.speaks(each, group) for each in group]]
+    assert said[1] == [True, False, True]
+
+
+def unpacked(things: list[dict[str, Any]]) -> list[Thing]:
+    """As they come over the wire, rounded."""
+    return [Thing(**{**each, "box": tuple(each["box"])}) for each in things]
+
+
+def test_a_look_waits_for_its_picture_and_holds_for_a_while(module: Page) -> None:
+    cases: list[tuple[list[float], float, float | None]] = [
+        ([], 1000, None),
+        ([1000], 1000, 1000),
+        ([1000], 990, None),  # its picture is held back
+        ([1000, 1200], 1199.8, 1200),  # a capture time that went through clocks
+        ([1000, 1200, 1400], 1300, 1200),
+        ([1000], 2000, 1000),
+        ([1000], 2100, None),
+        ([1000, 3000], 6900, 3000),  # rare looks hold for two of their intervals
+        ([1000, 3000], 7100, None),
+    ]
+    shown = module.evaluate(
+        """async (cases) => {
+          const { Looks } = await import(new URL("static/js/player/looks.js", location.href));
+          const begin = 1_790_000_000_000;
+          const told = (ms, epoch) => ({ pts_ns: `${(begin + ms) * 1e6}`, epoch, things: [] });
+          return cases.map(([looks, shown]) => {
+            const held = new Looks();
+            for (const at of looks) held.push(told(at, 1));
+            const look = held.at(begin + shown);
+            // A camera that began anew has nothing to do with what was seen before.
+            held.push(told(9_000, 2));
+            return [look && look.capturedMs - begin, held.at(begin + shown)];
+          });
+        }""",
+        cases,
+    )
+    assert shown == [[expected, None] for _, _, expected in cases]
+
+
+def test_why_there_are_no_boxes_is_said(start: Start, open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "blind.toml").write_text("[vision]\nenabled = false\n")
+    blind = start("serve", "--camera", "door=mock:?fps=10", "--config", str(tmp_path / "blind.toml"))
+    page = open_page(blind.url + "/cameras/door").page
+    wait_moving(page, "framecast-player")
+    page.keyboard.press("d")
+    expect(page.locator("framecast-player .said")).to_contain_text("detection is switched off")
+    page.goto(blind.url)
+    expect(page.locator(".toast")).to_contain_text("detection is switched off")

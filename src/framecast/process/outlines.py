@@ -51,7 +51,7 @@ def words(thing: Thing) -> str:
     if thing.name == STRANGER:
         return f"{STRANGER} {thing.group}" if thing.group else STRANGER
     name = thing.name if len(thing.name) <= LONGEST_NAME else f"{thing.name[: LONGEST_NAME - 1]}…"
-    return name or f"{thing.label} {thing.score:.0%}"
+    return name or f"{thing.label} {int(thing.score * 100 + 0.5)}%"
 
 
 def draw_look(pixels: Pixels, look: Look) -> None:
