@@ -27,7 +27,7 @@ COMMANDS = {
 }
 """Commands, and where in this folder the function of each is."""
 
-GROUPS = ("cameras", "models", "user", "token", "tls", "tunnel", "config")
+GROUPS = ("cameras", "models", "user", "token", "tls", "tunnel", "config", "faces")
 """Commands that have commands of their own; each is a module of this folder."""
 
 SERVERS = ("demo", "serve")

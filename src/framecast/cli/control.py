@@ -86,7 +86,13 @@ class Server:
             return ""
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON that the server answers (None for 204); raises CommandError with its message when it refuses."""
+        """The JSON that the server answers (None for 204); raises CommandError with its message when it refuses.
+
+        Args:
+            method: HTTP's.
+            path: With the query.
+            body: Goes as JSON; bytes go as they are.
+        """
         with self._request(method, path, body) as response:
             data = response.read()
         return json.loads(data) if data else None
@@ -100,8 +106,10 @@ class Server:
 
     @contextmanager
     def _request(self, method: str, path: str, body: Any) -> Iterator[http.client.HTTPResponse]:
-        payload = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if payload is not None else {}
+        is_file = isinstance(body, bytes)
+        payload = body if is_file or body is None else json.dumps(body).encode()
+        kind = "application/octet-stream" if is_file else "application/json"
+        headers = {"Content-Type": kind} if payload is not None else {}
         try:
             with closing(_Connection(self._folder)) as connection:
                 connection.request(method, path, payload, headers)
