@@ -24,6 +24,7 @@ from framecast.output.dashboard.hub import LookReader, Page
 from framecast.service.access.rights import Grant, Right
 from framecast.service.api.board import Board
 from framecast.service.api.interest import Interest, PageWish, check_wish
+from framecast.service.api.news import News
 from framecast.service.api.sockets import open_socket
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError
@@ -91,6 +92,7 @@ class Conversation:
         self._changed: set[str] = set()
         self._removed: dict[str, int] = {}
         self._wake = asyncio.Event()
+        self._news = News(service.events.log, self._wake.set)
         self._stats_s = 0.0
 
     async def run(self) -> None:
@@ -117,6 +119,7 @@ class Conversation:
             pass
         finally:
             talker.cancel()
+            self._news.set(False)
             cameras.on_added.remove(self._on_added)
             cameras.on_changed.remove(self._on_changed)
             cameras.on_removed.remove(self._on_removed)
@@ -177,6 +180,10 @@ class Conversation:
                 self._unsubscribe(camera_id)
         elif kind == "detections":
             await self._look_at(self._ids(message.get("cameras")))
+        elif kind == "events":
+            if type(message.get("on")) is not bool:
+                raise Refusal("bad_value", "on is true or false")
+            self._news.set(message["on"])
         elif kind == "stats":
             interval_s = message.get("interval_s", 1)
             if type(interval_s) not in (int, float) or not (interval_s == 0 or LEAST_STATS_S <= interval_s <= 3600):
@@ -189,7 +196,9 @@ class Conversation:
                 raise Refusal("bad_value", "t is a number or a text")
             await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
         else:
-            raise Refusal("bad_type", "type is one of subscribe, unsubscribe, detections, ack, key, stats, ping")
+            raise Refusal(
+                "bad_type", "type: subscribe, unsubscribe, detections, events, ack, key, stats or ping"
+            )
 
     async def _follow_wish(self, wish: dict[str, Any]) -> None:
         """Subscribe to one camera or to all; one that can't be had keeps nobody from the others."""
@@ -320,6 +329,7 @@ class Conversation:
             self._wake.clear()
             try:
                 await self._tell_changes()
+                await self._tell_events()
                 if self._stats_s and loop.time() >= next_stats:
                     next_stats = loop.time() + self._stats_s
                     await self._tell_numbers()
@@ -335,6 +345,11 @@ class Conversation:
             camera = self._service.cameras.get(camera_id)
             if camera is not None and self._may_watch(camera):
                 await self._say({"type": "camera", "camera": self._board.camera(camera)})
+
+    async def _tell_events(self) -> None:
+        for said in self._news.take():
+            if self._service.access.covers(self._grant, Right.WATCH, said.camera, self._peer):
+                await self._socket.send_str('{"type":"event",' + said.body.removeprefix("{"))
 
     async def _tell_numbers(self) -> None:
         cameras: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
+from framecast.core.limits import Quietly
 from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.watch import named
@@ -28,6 +29,8 @@ MOST_BEHIND = 256
 """Announcements that may wait for one reader; it is cut then, and comes back for what it has missed."""
 REPLAYED_AT_ONCE = 200
 RETRY_MS = 2000
+LOOK_S = 1.0
+"""How often it is looked whether a reader is there still: nobody is told when one goes."""
 HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store, no-transform",
@@ -192,16 +195,17 @@ async def _stream(service: Service, call: Call) -> web.StreamResponse:
     if call.request.method == "HEAD":
         return response
     await response.prepare(call.request)
-    reader = _Reader(service, call)
-    heard = service.events.log.on_announced
-    heard.append(reader.hear)
+    reader, events = _Reader(service, call), service.events.log
+    events.on_announced.append(reader.hear)
+    events.on_closing.append(reader.end)
     try:
         await reader.begin(response, last)
         await reader.go_on(response)
     except (ConnectionError, TimeoutError):
         pass
     finally:
-        heard.remove(reader.hear)
+        events.on_announced.remove(reader.hear)
+        events.on_closing.remove(reader.end)
     call.request.protocol.close()  # it takes nothing, or is too far behind: it comes back for the rest
     return response
 
@@ -226,6 +230,12 @@ class _Reader:
         self._waiting: deque[Announcement] = deque()
         self._wake = asyncio.Event()
         self._seen = 0
+        self._ended = False
+
+    def end(self) -> None:
+        """Tell what waits, and end: the server stops."""
+        self._ended = True
+        self._wake.set()
 
     def hear(self, announcement: Announcement) -> None:
         """Take in what was told (a listener of `EventLog`)."""
@@ -247,16 +257,21 @@ class _Reader:
 
     async def go_on(self, response: web.StreamResponse) -> None:
         """Tell what is told from now on, until it falls too far behind."""
+        beat = Quietly(BEAT_S)
+        beat.due()
         while len(self._waiting) <= MOST_BEHIND:
-            if not self._waiting:
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(BEAT_S):
-                        await self._wake.wait()
-                except TimeoutError:
-                    await self._write(response, b":\n\n")
+            if self._waiting:
+                await self._tell(response, self._waiting.popleft())
                 continue
-            await self._tell(response, self._waiting.popleft())
+            if self._ended or self._call.request.transport is None:
+                return
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                if beat.due():
+                    await self._write(response, b":\n\n")
 
     async def _tell(self, response: web.StreamResponse, said: Announcement) -> None:
         if said.seq <= self._seen:

@@ -58,6 +58,7 @@ class EventLog:
     Attributes:
         store: Where it is kept; blocking.
         on_announced: Told on the loop, in order, of each announcement once it is on the disk. Must not raise.
+        on_closing: Told when the server stops and all is told.
         refused: Events that could not begin, since too many changes waited for the disk.
         counts: Events that began, by camera and kind.
     """
@@ -74,6 +75,7 @@ class EventLog:
     ) -> None:
         self.store = store
         self.on_announced: list[Callable[[Announcement], None]] = []
+        self.on_closing: list[Callable[[], None]] = []
         self.refused = 0
         self.counts: dict[tuple[str, str], int] = {}
         self._folder = folder / FOLDER
@@ -189,6 +191,8 @@ class EventLog:
                 await self.flush()
         except TimeoutError:
             log.warning("%d changes of events are lost: the disk took longer than %g s", len(self._waiting), CLOSE_S)
+        for listener in tuple(self.on_closing):
+            listener()
 
     async def delete(self, event_id: str) -> bool:
         """Forget an event, its picture, and what was said of it; whether it was there."""
