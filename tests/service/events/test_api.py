@@ -260,7 +260,7 @@ async def test_lists_go_on_and_bad_questions_are_answered(tmp_path: Path) -> Non
             assert answer.status == 200
         # A file that was restored knows fewer numbers than the reader has.
         async with listening(server, headers={"Last-Event-ID": "999999"}) as listener:
-            await see_directly(server, "cam", person())
+            await see_directly(server, "cam", person(), ahead_s=1)
             assert (await listener.next())[0] == 11
 
 
