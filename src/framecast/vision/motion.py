@@ -3,8 +3,9 @@
 Theory of operation. A small grey picture (a quarter of the camera's sides, decoded at that size) is compared with what
 the scene looked like lately: a running mean that follows slowly, so that leaves and sensor noise sink into it. The
 noise is measured in each picture (the median difference), and only what differs by more than that is movement.
-Neighbouring spots become one box. When nearly everything differs at once, the light or the exposure changed, or the
-camera was turned: nothing is reported, and the scene is learned anew.
+Neighbouring spots become one box, if there is more to them than specks. When nearly everything differs at once, or half
+of the picture by far more than its noise, the light or the exposure changed, or the camera was turned: no place is
+reported, and the scene is learned anew.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ NOISES = 6.0
 """A difference counts from so many times the picture's own noise on."""
 SMALLEST_SHARE = 0.0006
 """Of the picture; smaller spots are no thing that anybody asks for."""
+FEWEST = 12
+"""In px of the small picture: of so many at least a thing consists."""
 WHOLE_SHARE = 0.6
 """When more of the picture differs, it was not a thing that moved."""
+SUDDEN = 3.0
+"""Half of the picture differs by so many times the noise that is usual: that is no noise."""
+USUAL = 0.1
 SETTLE_S = 1.0
 
 
@@ -65,6 +71,7 @@ class MotionFinder:
         self._scene: NDArray[np.float32] | None = None
         self._at_s = 0.0
         self._settled_s = -math.inf
+        self._noise: float | None = None
 
     def find(self, grey: Grey, now_s: float) -> Movement:
         """What moved. The first picture, and one of another size, only says what the scene is.
@@ -78,16 +85,19 @@ class MotionFinder:
         self._at_s = now_s
         if self._scene is None or self._scene.shape != calm.shape or passed_s < 0:
             self._scene = calm
+            self._noise = None
             self._settled_s = now_s + SETTLE_S
             return NOTHING
         difference = np.abs(calm - self._scene)
         noise = float(np.median(difference[::2, ::2]))
         moved = (difference > max(self._least, NOISES * noise)).astype(np.uint8)
         share = float(moved.mean())
-        if share > WHOLE_SHARE:
+        usual = noise if self._noise is None else self._noise
+        if share > WHOLE_SHARE or noise > max(self._least, SUDDEN * usual):
             self._scene = calm
             self._settled_s = now_s + SETTLE_S
-            return Movement(NOTHING.boxes, share, turned=True)
+            return Movement(NOTHING.boxes, max(share, 0.5), turned=True)
+        self._noise = usual + USUAL * (noise - usual)
         # While it settles the scene follows at once; afterwards as slowly as things that stop may take.
         pace = 0.5 if now_s < self._settled_s else 1 - math.exp(-passed_s / SCENE_S)
         self._scene += np.float32(pace) * (calm - self._scene)
@@ -95,11 +105,12 @@ class MotionFinder:
 
     def _boxes(self, moved: Grey) -> Boxes:
         joined = cv2.dilate(moved, np.ones((5, 5), np.uint8), iterations=2)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        count, numbers, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         if count <= 1:
             return NOTHING.boxes
-        found = stats[1:]
-        found = found[found[:, cv2.CC_STAT_AREA] >= max(30, self._smallest_share * moved.size)]
+        # Joining makes a spot of each speck: what counts is how much there was before.
+        sizes = np.bincount(numbers[moved > 0], minlength=count)
+        found = stats[1:][sizes[1:] >= max(FEWEST, self._smallest_share * moved.size)]
         found = found[np.argsort(-found[:, cv2.CC_STAT_AREA], kind="stable")]
         left, top = found[:, cv2.CC_STAT_LEFT], found[:, cv2.CC_STAT_TOP]
         right, bottom = left + found[:, cv2.CC_STAT_WIDTH], top + found[:, cv2.CC_STAT_HEIGHT]
