@@ -28,7 +28,7 @@ from framecast.output.restream.dial import CheckAddress
 from framecast.service.access.keyring import Keyring
 from framecast.service.access.links import Links, Maker
 from framecast.service.access.passwords import Passwords
-from framecast.service.access.rights import NOBODY, Access, Cut, Grant, Right
+from framecast.service.access.rights import NOBODY, Access, Cut, Grant
 from framecast.service.accounts.desk import Desk
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
 from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, see_that_password_stays
@@ -37,9 +37,8 @@ from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
-from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.events import open_events
-from framecast.service.events.push import Holders
+from framecast.service.events.outside import open_deliveries
 from framecast.service.faces.gallery import Gallery
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
@@ -144,15 +143,16 @@ class Service:
         self.gallery = Gallery(state.database, folders(self.settings.server.data), self.settings.vision.faces)
         self.cameras.make_faces = self.gallery.make_faces
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
-        self.deliveries = Deliveries(
-            state.database,
-            self.settings,
-            supervisor,
+        self.deliveries = open_deliveries(
+            self.events.log,
+            self.cameras,
+            self.keyring,
+            lambda: self.access,
+            database=state.database,
+            settings=self.settings,
+            supervisor=supervisor,
             blocking=self.blocking,
-            holders=Holders(self._holder_exists, self._holder_may_watch),
         )
-        self.events.log.store.hooks.append(self.deliveries.fill)
-        self.events.log.on_announced.append(self.deliveries.announced)
         self.entrance = Entrance()
         self.tunnel = Tunnel(self.settings.tunnel, supervisor, self._exposure_refusal, entrance=self.entrance)
         self.access = self._make_access()
@@ -372,16 +372,6 @@ class Service:
         if self.keyring.stamp_of_holder(maker.name) != maker.stamp:
             return None
         return self.keyring.grant_of_holder(maker.name, maker.session)
-
-    def _holder_exists(self, holder: str, stamp: str) -> bool:
-        """Whether who subscribed is still there; nobody in particular is as long as everything is open."""
-        return self.keyring.stamp_of_holder(holder) == stamp if holder else self.access.open
-
-    def _holder_may_watch(self, holder: str, stamp: str, camera_id: str) -> bool:
-        if not holder or not self._holder_exists(holder, stamp):
-            return not holder and self.access.open
-        grant = self.keyring.grant_of_holder(holder)
-        return grant is not None and self.access.covers(grant, Right.WATCH, camera_id)
 
     def _make_access(self) -> Access:
         here_only = self.settings.listens_on_loopback_only and not self.settings.server.trusted_proxies

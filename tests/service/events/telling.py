@@ -18,6 +18,8 @@ from framecast.core.supervise import Supervisor
 from framecast.service.config.resolve import defaults
 from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.log import EventLog
+from framecast.service.events.mqtt import Seen
+from framecast.service.events.outside import picture
 from framecast.service.events.push import Holders
 from framecast.service.store import ulid
 from framecast.service.store.events import Event, EventStore, Phase
@@ -73,10 +75,11 @@ class Receiver:
 class Office:
     """Events, and the deliveries of them."""
 
-    def __init__(self, log: EventLog, deliveries: Deliveries, supervisor: Supervisor) -> None:
+    def __init__(self, log: EventLog, deliveries: Deliveries, supervisor: Supervisor, cameras: dict[str, Seen]) -> None:
         self.log = log
         self.deliveries = deliveries
         self.supervisor = supervisor
+        self.cameras = cameras
 
     async def announce(self, event: Event, phase: Phase = Phase.START, picture: bytes | None = None) -> None:
         """Have this told."""
@@ -98,14 +101,21 @@ async def office(
         blocking = partial(asyncio.get_running_loop().run_in_executor, executor)
         async with Supervisor() as supervisor:
             log = EventLog(EventStore(state.database), folder, blocking=blocking)
+            cameras = {"door": Seen("Front door", True)}
             deliveries = Deliveries(
-                state.database, settings, supervisor, blocking=blocking, holders=holders or EVERYBODY
+                state.database,
+                settings,
+                supervisor,
+                blocking=blocking,
+                holders=holders or EVERYBODY,
+                cameras=lambda: cameras,
+                picture=partial(picture, log),
             )
             log.store.hooks.append(deliveries.fill)
             log.on_announced.append(deliveries.announced)
             await deliveries.start()
             try:
-                yield Office(log, deliveries, supervisor)
+                yield Office(log, deliveries, supervisor, cameras)
             finally:
                 await deliveries.close()
         assert not supervisor.failures, supervisor.failures

@@ -185,7 +185,7 @@ async def test_over_the_api(tmp_path: Path) -> None:
         await server.error("GET", "/api/v1/events/sinks", 403, headers=anna)
         (sink,) = (await server.json("GET", "/api/v1/events/sinks", headers=owner))["sinks"]
         assert sink["label"].startswith("anna, by")
-        holders = server.service._holder_may_watch
+        holders = server.service.deliveries.browsers._holders.may_watch
         stamp = server.service.keyring.stamp_of_holder("user:anna")
         assert holders("user:anna", stamp, "cam") and not holders("user:anna", stamp, "yard")
         assert not holders("user:anna", "another", "cam") and not holders("", "", "cam")

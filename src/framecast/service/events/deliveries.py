@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from framecast.core.errors import StateError
@@ -18,10 +18,11 @@ from framecast.service.config.eventurls import check_webhook_url, split_webhook_
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events.browsers import Browsers
 from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink, Undelivered
+from framecast.service.events.mqtt import MqttSink, Seen
 from framecast.service.events.poster import Poster
 from framecast.service.events.push import Holders, PushSink
 from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_id
-from framecast.service.store import ulid
+from framecast.service.store import secrets, ulid
 from framecast.service.store.database import Database
 from framecast.service.store.events import Announcement, Event
 from framecast.service.store.outbox import Delivery, Outbox, fill
@@ -31,6 +32,9 @@ log = logging.getLogger("framecast.service.events.deliveries")
 
 TIDY_S = 600.0
 TEST_S = 30.0
+NODE = "node"
+"""Name among the secrets of what makes this server unlike any other."""
+CLOSE_S = 2.0
 MOST_WEBHOOKS = 16
 """That may be added over the API."""
 
@@ -44,6 +48,8 @@ class Deliveries:
         supervisor: Owner of all tasks.
         blocking: Runs a call on the state's thread.
         holders: Knows whose browsers are told.
+        cameras: Returns all there are, by id.
+        picture: Returns the picture of an event; None while there is none.
         now_s: Unix time.
 
     Attributes:
@@ -58,12 +64,17 @@ class Deliveries:
         *,
         blocking: Blocking,
         holders: Holders,
+        cameras: Callable[[], Mapping[str, Seen]],
+        picture: Callable[[str], Awaitable[bytes | None]],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.receivers = Receivers(database)
         self._settings = settings
         self._supervisor = supervisor
         self._blocking = blocking
+        self._database = database
+        self._cameras = cameras
+        self._picture = picture
         self._now_s = now_s
         self._outbox = Outbox(database)
         self._couriers: dict[str, Courier] = {}
@@ -107,6 +118,7 @@ class Deliveries:
             self._add(WebhookSink(asked, secret, self._poster, origin="config"))
         for webhook in await self._blocking(self.receivers.webhooks):
             self._add_kept(webhook)
+        await self._start_mqtt()
         await self.browsers.start()
         self._supervisor.keep("deliveries", self._tidy)
 
@@ -115,10 +127,21 @@ class Deliveries:
         tasks = [task for each in self._tasks.values() for task in each]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # Who wants to say farewell to somebody who does not listen is cut off by the supervisor.
+            await asyncio.wait(tasks, timeout=CLOSE_S)
         for poster in (self._poster, self._checked):
             await poster.close()
         await self.browsers.close()
+
+    async def _start_mqtt(self) -> None:
+        settings = self._settings.mqtt
+        if not settings.url:
+            return
+        seed: bytes = await self._blocking(secrets.get, self._database, NODE)
+        sink = MqttSink(settings, f"framecast_{seed.hex()[:8]}", self._cameras, self._picture)
+        self._add(sink, sink.run)
+        sink.on_connected = self._couriers[sink.name].hurry
 
     def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
         if sink.name in self._couriers:

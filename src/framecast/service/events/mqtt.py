@@ -1,0 +1,233 @@
+"""An MQTT server that is told of events, and of the cameras' states.
+
+Two things go there. *Announcements*, each at least once and in order, as to every sink. And *what holds now*: which
+cameras there are, whether they can be reached, whether somebody is before them. That is kept by the broker (retained),
+so whoever comes later knows; here it is worked out anew each time, and what differs from what was told is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from framecast.core.supervise import Backoff
+from framecast.service.config.sections import MqttSettings
+from framecast.service.events import homeassistant
+from framecast.service.events.courier import Undelivered
+from framecast.service.events.homeassistant import OFF, OFFLINE, ON, ONLINE, Topics
+from framecast.service.store.events import Event, Phase
+from framecast.service.store.outbox import Delivery
+
+log = logging.getLogger("framecast.service.events.mqtt")
+
+KIND = "mqtt"
+NAME = "mqtt"
+LOOK_S = 1.0
+"""How often what holds is looked at."""
+FIRST_S = 1.0
+CAP_S = 60.0
+STABLE_S = 60.0
+FAREWELL_S = 1.0
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+QOS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A camera as it is told of.
+
+    Attributes:
+        name: What people call it.
+        is_there: Whether it can be reached, as far as anybody tried.
+    """
+
+    name: str
+    is_there: bool
+
+
+class MqttSink:
+    """The server.
+
+    Args:
+        settings: Where it is.
+        node: What this server is called there, unlike any other.
+        cameras: Returns all there are, by id.
+        picture: Returns the picture of an event; None while there is none.
+
+    Attributes:
+        on_connected: Called when messages can be sent again.
+    """
+
+    kind = KIND
+    name = NAME
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        node: str,
+        cameras: Callable[[], Mapping[str, Seen]],
+        picture: Callable[[str], Awaitable[bytes | None]],
+    ) -> None:
+        self.label = settings.url
+        self.on_connected: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._topics = Topics(settings.prefix, settings.discovery_prefix, node)
+        self._cameras = cameras
+        self._picture = picture
+        self._client: Any = None
+        self._trouble = "it was not reached yet"
+        self._open: dict[str, tuple[str, str]] = {}
+        """Camera and sensor of each event that lasts."""
+        self._told: dict[str, bytes] = {}
+        self._telling = asyncio.Lock()
+
+    def wants(self, event: Event, phase: Phase) -> bool:
+        """All of them."""
+        return True
+
+    async def send(self, delivery: Delivery) -> None:
+        """Publish it, and what follows from it."""
+        client = self._client
+        if client is None:
+            raise Undelivered(self._trouble)
+        event = json.loads(delivery.body)["event"]
+        sensor = homeassistant.sensor(event)
+        if delivery.camera and sensor and delivery.phase != Phase.END and event["end"] is None:
+            self._open[delivery.event_id] = (delivery.camera, sensor)
+        else:
+            self._open.pop(delivery.event_id, None)
+        body = delivery.body.encode()
+        try:
+            if delivery.camera:
+                picture = await self._picture(delivery.event_id) if event["picture"] else None
+                if picture is not None:
+                    await self._publish(client, self._topics.of(delivery.camera, "image"), picture, retain=True)
+                await self._publish(client, self._topics.of(delivery.camera, "event"), body, retain=True)
+                await self._tell(client)
+            await self._publish(client, self._topics.events, body)
+        except _library().MqttError as error:
+            raise Undelivered(_words(error)) from None
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        backoff = Backoff(first_s=FIRST_S, cap_s=CAP_S)
+        loop = asyncio.get_running_loop()
+        if find_spec("aiomqtt") is None:
+            self._trouble = "MQTT needs further packages here: pip install 'framecast[events]'"
+            log.warning("%s: %s", self.label, self._trouble)
+            return
+        library = await asyncio.to_thread(_library)
+        context = await asyncio.to_thread(_context, self._settings)
+        while True:
+            began = loop.time()
+            try:
+                await self._connect(library, context)
+            except (library.MqttError, OSError, ValueError) as error:
+                self._note(_words(error))
+            finally:
+                self._client = None
+            if loop.time() - began > STABLE_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
+
+    async def _connect(self, library: Any, context: ssl.SSLContext | None) -> None:
+        """One connection, from its beginning to its end."""
+        settings, parts = self._settings, urlsplit(self._settings.url)
+        client = library.Client(
+            parts.hostname,
+            parts.port or PORTS[parts.scheme],
+            username=settings.username or None,
+            password=settings.password or None,
+            identifier=self._topics.node,
+            logger=log.getChild("client"),
+            will=library.Will(self._topics.status, OFFLINE, QOS, True),
+            tls_context=context,
+        )
+        async with client:
+            self._told.clear()
+            try:
+                await client.subscribe(self._topics.configs, QOS)
+                await self._tell(client)
+                self._client, self._trouble = client, ""
+                log.info("connected to %s", self.label)
+                self.on_connected()
+                await self._keep(library, client)
+            except asyncio.CancelledError:
+                with contextlib.suppress(library.MqttError, TimeoutError):
+                    async with asyncio.timeout(FAREWELL_S):
+                        await self._publish(client, self._topics.status, OFFLINE, retain=True)
+                raise
+
+    async def _keep(self, library: Any, client: Any) -> None:
+        """Tell what changes, and take back what is described and is no more."""
+        messages = aiter(client.messages)
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    message = await anext(messages)
+            except TimeoutError:
+                await self._tell(client)
+                continue
+            topic = str(message.topic)
+            if message.retain and message.payload and topic not in self._told:
+                await self._publish(client, topic, b"", retain=True)
+
+    async def _tell(self, client: Any) -> None:
+        """Publish what holds and was not told yet."""
+        async with self._telling:
+            holds = dict(self._holds())
+            for topic, payload in holds.items():
+                if self._told.get(topic) != payload:
+                    await self._publish(client, topic, payload, retain=True)
+                    self._told[topic] = payload
+            for topic in self._told.keys() - holds.keys():
+                await self._publish(client, topic, b"", retain=True)
+                del self._told[topic]
+
+    def _holds(self) -> Iterable[tuple[str, bytes]]:
+        """What holds now, by topic: first what there is, then how it is."""
+        topics, lasting = self._topics, set(self._open.values())
+        cameras = self._cameras()
+        for camera_id, seen in cameras.items():
+            yield from homeassistant.discovery(topics, camera_id, seen.name)
+        for camera_id, seen in cameras.items():
+            for sensor in homeassistant.SENSORS:
+                yield topics.of(camera_id, sensor), ON if (camera_id, sensor) in lasting else OFF
+            yield topics.of(camera_id, "status"), ONLINE if seen.is_there else OFFLINE
+        yield topics.status, ONLINE
+
+    async def _publish(self, client: Any, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Have the broker take this."""
+        await client.publish(topic, payload, qos=QOS, retain=retain)
+
+    def _note(self, words: str) -> None:
+        if words != self._trouble:
+            log.warning("%s can't be told: %s", self.label, words)
+        self._trouble = words
+
+
+def _library() -> Any:
+    return importlib.import_module("aiomqtt")
+
+
+def _context(settings: MqttSettings) -> ssl.SSLContext | None:
+    if not settings.url.startswith("mqtts:"):
+        return None
+    context = ssl.create_default_context()
+    if not settings.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _words(error: BaseException) -> str:
+    return str(error).strip()[:200] or type(error).__name__

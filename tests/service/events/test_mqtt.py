@@ -1,0 +1,184 @@
+"""MQTT, with a real Mosquitto: what is announced, what holds, and what Home Assistant makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from framecast.service.errors import ApiError
+from framecast.service.events import courier, mqtt
+from framecast.service.events.homeassistant import Topics, discovery, sensor
+from framecast.service.events.mqtt import Seen
+from framecast.service.store.events import Phase
+from tests.service.events.broker import PASSWORD, Broker, Listener
+from tests.service.events.telling import happening, office
+from tests.service.serving import serving, until
+from tests.support.ports import free_port
+
+pytestmark = pytest.mark.anyio
+
+DOOR = "framecast/cameras/door"
+AVAILABILITY = {"topic", "payload_available", "payload_not_available", "value_template"}
+DEVICE = {
+    *("connections", "identifiers", "manufacturer", "model", "model_id", "name", "serial_number", "suggested_area"),
+    *("sw_version", "hw_version", "via_device", "configuration_url"),
+}
+COMMON = {
+    *("availability", "availability_mode", "availability_topic", "device", "origin", "name", "unique_id", "icon"),
+    *("json_attributes_template", "json_attributes_topic", "enabled_by_default", "entity_category", "qos"),
+}
+KEYS = {
+    "binary_sensor": COMMON
+    | {"device_class", "expire_after", "force_update", "off_delay", "payload_on", "payload_off", "state_topic"}
+    | {"payload_available", "payload_not_available", "value_template"},
+    "camera": COMMON | {"topic", "image_encoding", "encoding"},
+}
+"""What Home Assistant's pages on `binary_sensor.mqtt` and `camera.mqtt` name; anything else makes it refuse all."""
+REQUIRED = {"binary_sensor": "state_topic", "camera": "topic"}
+CLASSES = {"motion", "occupancy", "presence", "problem", "connectivity"}
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that nobody has to wait for."""
+    monkeypatch.setattr(courier, "FIRST_S", 0.01)
+    monkeypatch.setattr(mqtt, "FIRST_S", 0.01)
+    monkeypatch.setattr(mqtt, "CAP_S", 0.05)
+    monkeypatch.setattr(mqtt, "LOOK_S", 0.05)
+
+
+def test_what_home_assistant_is_told_is_what_it_knows() -> None:
+    told = dict(discovery(Topics("framecast", "homeassistant", "framecast_1f"), "door", "Front „door“"))
+    unique = set()
+    for topic, payload in told.items():
+        first, component, node, entity, last = topic.split("/")
+        assert (first, node, last) == ("homeassistant", "framecast_1f", "config")
+        said = json.loads(payload)
+        assert said.keys() <= KEYS[component]
+        assert said[REQUIRED[component]].startswith(f"{DOOR}/")
+        assert said["device"].keys() <= DEVICE and said["device"]["identifiers"] == ["framecast_1f_door"]
+        assert said["device"]["name"] == "Front „door“"
+        assert said["origin"].keys() <= {"name", "sw_version", "support_url"} and said["origin"]["name"]
+        assert all(each.keys() <= AVAILABILITY for each in said["availability"])
+        assert said["availability_mode"] in ("all", "any", "latest")
+        assert said.get("device_class", "motion") in CLASSES
+        assert entity.replace("-", "").replace("_", "").isalnum()
+        unique.add(said["unique_id"])
+    assert len(unique) == len(told) == 3
+
+
+def test_which_sensor_an_event_is_for() -> None:
+    def of(**fields: object) -> str:
+        return sensor(happening(**fields).described())
+
+    assert of() == of(kind="face", label="") == "person"
+    assert of(kind="motion", label="") == "motion"
+    assert of(label="car") == of(kind="line") == of(kind="offline", label="") == ""
+
+
+async def test_events_and_what_holds_arrive(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker, Listener.of(broker) as home:
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            await until(lambda: home.held.get("framecast/status") == b"online")
+            assert home.held[f"{DOOR}/person"] == home.held[f"{DOOR}/motion"] == b"OFF"
+            assert home.held[f"{DOOR}/status"] == b"online"
+            configs = [topic for topic in home.held if topic.endswith("/config")]
+            assert len(configs) == 3
+            event = happening()
+            await there.announce(event, picture=b"\xff\xd8 a picture")
+            await until(lambda: home.held.get(f"{DOOR}/person") == b"ON")
+            await until(lambda: "framecast/events" in home.held)
+            assert home.held[f"{DOOR}/image"] == b"\xff\xd8 a picture"
+            body = home.held["framecast/events"]
+            assert home.held[f"{DOOR}/event"] == body
+            assert json.loads(body)["event"]["event_id"] == event.event_id
+            await there.announce(happening(1, kind="motion", label=""))
+            await until(lambda: home.held[f"{DOOR}/motion"] == b"ON")
+            await there.announce(event, Phase.END)
+            await until(lambda: home.held[f"{DOOR}/person"] == b"OFF")
+            assert home.held[f"{DOOR}/motion"] == b"ON"
+            there.cameras["door"] = Seen("Back door", False)
+            await until(lambda: home.held[f"{DOOR}/status"] == b"offline")
+            named = json.loads(home.held[configs[0]])["device"]["name"]
+            assert named == "Back door"
+            await there.deliveries.test("mqtt")
+            await until(lambda: json.loads(home.held["framecast/events"])["phase"] == "test")
+        await until(lambda: home.held["framecast/status"] == b"offline")
+        # Whoever comes later knows it, too.
+        async with Listener.of(broker) as later:
+            await until(lambda: later.held.get("framecast/status") == b"offline")
+        # A camera that is removed while nobody looks is taken back at the next start.
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            there.cameras.clear()
+            await until(lambda: all(home.held[topic] == b"" for topic in configs))
+
+
+async def test_what_is_announced_while_the_broker_is_away_arrives_once_it_is_back(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker, office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+        sink = there.deliveries._couriers["mqtt"]
+        await there.announce(happening(0))
+        await until(lambda: sink.delivered == 1)
+        await broker.stop()
+        events = [happening(number) for number in range(1, 4)]
+        for event in events:
+            await there.announce(event)
+        await until(lambda: sink.last_error)
+        await broker.start()
+        async with Listener.of(broker) as home:
+            await until(lambda: sink.delivered == 4)
+            await until(lambda: home.held.get("framecast/status") == b"online")
+        said = await there.sinks()
+        assert (said["mqtt"]["state"], said["mqtt"]["waiting"]) == ("idle", 0)
+
+
+async def test_a_server_that_dies_is_said_to_be_gone_by_the_broker(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        await until(lambda: home.held.get("framecast/status") == b"online")
+        sink = there.deliveries._couriers["mqtt"].sink
+        sink._client._client.socket().shutdown(2)  # type: ignore[attr-defined]
+        await until(lambda: ("framecast/status", b"offline") in home.heard)
+        await until(lambda: home.held["framecast/status"] == b"online")
+
+
+async def test_a_password_is_given_and_a_wrong_one_is_told_of_without_it(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path, password=True) as broker:
+        right = {"mqtt.url": broker.url, "mqtt.username": "me", "mqtt.password": PASSWORD}
+        async with office(tmp_path / "data", right) as there:
+            sink = there.deliveries._couriers["mqtt"].sink
+            await until(lambda: sink._client is not None)  # type: ignore[attr-defined]
+            await there.deliveries.test("mqtt")
+        async with office(tmp_path / "data", {**right, "mqtt.password": "open barley"}) as there:
+            await there.announce(happening())
+            await until(lambda: there.deliveries._couriers["mqtt"].last_error not in ("", "it was not reached yet"))
+            (said,) = (await there.sinks()).values()
+            assert "uthoriz" in said["last_error"] and "barley" not in str(said)
+            with pytest.raises(ApiError, match="uthoriz"):
+                await there.deliveries.test("mqtt")
+
+
+async def test_one_that_accepts_and_says_nothing_keeps_nobody_from_stopping(tmp_path: Path) -> None:
+    held: list[asyncio.StreamWriter] = []
+    door = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    async with door:
+        url = f"mqtt://127.0.0.1:{door.sockets[0].getsockname()[1]}"
+        async with asyncio.timeout(20), serving(tmp_path, options={"mqtt.url": url}) as server:
+            await until(lambda: held)
+            (sink,) = (await server.json("GET", "/api/v1/events/sinks"))["sinks"]
+            assert (sink["sink"], sink["label"], sink["state"]) == ("mqtt", url, "idle")
+            await server.error("POST", "/api/v1/events/sinks/mqtt/test", 503, "undelivered")
+        for writer in held:
+            writer.transport.abort()
+
+
+async def test_without_the_package_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "find_spec", lambda _: None)
+    async with serving(tmp_path, options={"mqtt.url": f"mqtt://127.0.0.1:{free_port()}"}) as server:
+        words = await server.error("POST", "/api/v1/events/sinks/mqtt/test", 503, "undelivered")
+        assert "framecast[events]" in words
