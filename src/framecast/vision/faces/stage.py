@@ -160,7 +160,7 @@ class FaceNamer:
     def _cast(self, track: _Track, vector: Vector, image: Image, face: Face, model: str) -> None:
         register = self._register
         who = self._who(vector)
-        track.votes.cast(who)
+        track.votes.cast(who, named=bool(register.name_of(who)))
         if who == NOBODY:
             self._keep_sample(track, vector, image, face, model)
         if track.votes.decided == NOBODY:

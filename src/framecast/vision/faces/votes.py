@@ -12,6 +12,8 @@ UNKNOWN_BY = 3
 """Votes for nobody until it is said that somebody is unknown."""
 OUSTED_BY = 2
 """Votes by which another name has to lead."""
+KNOWN_BY = 3
+"""Votes for a name that make somebody known who was said to be unknown: faces are first seen from afar, or half."""
 STRANGER_BY = 8
 """Votes in a row for nobody until a name is taken back."""
 NOBODY = 0
@@ -27,18 +29,29 @@ class Votes:
     def __init__(self) -> None:
         self.decided: int | None = None
         self._cast: deque[int] = deque(maxlen=WINDOW)
+        self._unnamed: set[int] = {NOBODY}
 
     @property
     def doubtful(self) -> bool:
         """Whether it is open, or the last vote was another one."""
         return self.decided is None or not self._cast or self._cast[-1] != self.decided
 
-    def cast(self, who: int) -> None:
-        """Count a vote."""
+    def cast(self, who: int, *, named: bool = True) -> None:
+        """Count a vote.
+
+        Args:
+            who: For whom.
+            named: Whether that one has a name.
+        """
         self._cast.append(who)
+        if not named:
+            self._unnamed.add(who)
         tally = Counter(each for each in self._cast if each != NOBODY)
         leader, votes = tally.most_common(1)[0] if tally else (NOBODY, 0)
-        if self.decided:
+        name, for_name = self._leading_name()
+        if self.decided in self._unnamed and for_name >= KNOWN_BY:
+            self.decided = name
+        elif self.decided:
             if list(self._cast)[-STRANGER_BY:] == [NOBODY] * STRANGER_BY:
                 self.decided = NOBODY
             elif leader != self.decided and votes >= tally[self.decided] + OUSTED_BY:
@@ -48,8 +61,13 @@ class Votes:
         elif self._cast.count(NOBODY) >= UNKNOWN_BY:
             self.decided = NOBODY
 
+    def _leading_name(self) -> tuple[int, int]:
+        named = Counter(each for each in self._cast if each not in self._unnamed)
+        return named.most_common(1)[0] if named else (NOBODY, 0)
+
     def adopt(self, who: int) -> None:
         """A stranger got a number: what was cast for nobody was for this one."""
+        self._unnamed.add(who)
         self._cast = deque((each or who for each in self._cast), maxlen=WINDOW)
         self.decided = who
 

@@ -1,0 +1,95 @@
+"""dlib in its own process, on real photographs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from framecast.vision.faces.dlibchild import FIND
+from framecast.vision.faces.dlibfaces import MOST, DlibChild, DlibEmbedder, DlibFinder, around
+from framecast.vision.faces.face import Face, FacesUnavailable, Vector
+from tests.vision.faces.portraits import astronaut, astronaut_close, hopper, hopper_close, lit, shrunk
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[DlibChild]:
+    child = DlibChild()
+    yield child
+    child.close()
+
+
+def known(child: DlibChild, image: np.ndarray) -> tuple[Face, Vector]:
+    (face,) = DlibFinder(child).find(image)
+    vector = DlibEmbedder(child).embed(image, face)
+    assert vector is not None
+    return face, vector
+
+
+def test_two_pictures_of_one_person_are_near_and_those_of_two_are_not(child: DlibChild) -> None:
+    distances = DlibEmbedder(child).distances
+    _, eileen = known(child, astronaut())
+    _, grace = known(child, hopper())
+    assert distances(eileen, np.stack([eileen, grace])) == pytest.approx([0, 0.69], abs=0.05)
+    others = [lit(astronaut_close(), 0.6), np.ascontiguousarray(astronaut_close()[:, ::-1]), shrunk(astronaut(), 0.9)]
+    near = distances(eileen, np.stack([known(child, each)[1] for each in others]))
+    assert (near < MOST - 0.1).all()
+    assert distances(grace, known(child, hopper_close())[1][None])[0] < MOST - 0.1
+
+
+def test_boxes_are_where_the_face_is(child: DlibChild) -> None:
+    face, _ = known(child, astronaut())
+    assert face.box == pytest.approx((179, 83, 267, 171), abs=8)
+    assert DlibFinder(child).find(astronaut()[300:]) == []
+
+
+def test_one_that_was_killed_is_started_again(child: DlibChild) -> None:
+    finder = DlibFinder(child)
+    finder.find(astronaut_close())
+    process = child._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    with pytest.raises(FacesUnavailable, match="started again"):
+        finder.find(astronaut_close())
+    assert process.stdout is not None
+    assert process.stdout.closed
+    assert len(finder.find(astronaut())) == 1
+
+
+def test_the_interpreter_goes_on_while_a_face_is_looked_at(child: DlibChild) -> None:
+    face, _ = known(child, astronaut())
+    turns, done = 0, threading.Event()
+
+    def look() -> None:
+        DlibEmbedder(child).embed(astronaut(), face)
+        done.set()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    while not done.is_set():
+        turns += 1
+        time.sleep(0.001)
+    thread.join()
+    assert turns > 5, "in this process dlib would hold the lock for the whole of it"
+
+
+def test_it_ends_when_its_input_does() -> None:
+    child = DlibChild()
+    child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+    process = child._process
+    assert process is not None
+    child.close()
+    assert process.returncode == 0
+    child.close()
+
+
+def test_a_face_at_the_edge_is_cut_out_with_what_there_is_round_it() -> None:
+    image = np.zeros((100, 200, 3), np.uint8)
+    part, x, y, scale = around(image, Face((180, 10, 200, 30), 1.0), 0.5, 300)
+    assert (part.shape, x, y, scale) == ((41, 30, 3), 170, 0, 1.0)
+    part, _, _, scale = around(image, Face((0, 0, 100, 100), 1.0), 0.5, 50)
+    assert (part.shape, scale) == ((50, 76, 3), 0.5)
