@@ -111,3 +111,20 @@ def test_why_nothing_is_seen_stands_at_the_lower_right_and_leaves_the_left_corne
 @pytest.mark.parametrize("name", ["Zoë Müller", "Юлия", "李雷", "\u202e<b>\x00\n", "👩‍🚀"])
 def test_any_name_can_be_written(name: str) -> None:
     assert len(coloured(drawn(Thing("person", 0.9, (0.2, 0.2, 0.5, 0.5), 1, name)), outlines.KNOWN)) > 500
+
+
+def test_words_that_would_lie_on_others_are_left_out_but_for_names() -> None:
+    large, small = Thing("person", 0.8, (0.3, 0.5, 0.2, 0.4), 1), Thing("person", 0.7, (0.32, 0.5, 0.05, 0.2), 2)
+    below = Thing("person", 0.7, (0.35, 0.7, 0.05, 0.2), 2)
+    assert len(coloured(drawn(large)[300:330], outlines.PERSON)) == len(
+        coloured(drawn(large, below)[300:330], outlines.PERSON)
+    )
+    plates = {
+        len(coloured(drawn(*things)[:236], outlines.PERSON)) for things in ((large,), (large, small), (small, large))
+    }
+    assert len(plates) == 1
+    named = Thing("person", 0.7, (0.32, 0.5, 0.05, 0.2), 2, "Ada")
+    for things in ((large, named), (named, large)):
+        pixels = drawn(*things)[:236]
+        assert len(coloured(pixels, outlines.KNOWN)) > 200
+        assert len(coloured(pixels, outlines.PERSON)) == 0

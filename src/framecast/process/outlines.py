@@ -1,7 +1,9 @@
 """Boxes and names in the picture, as the player draws them over it (web/static/js/player/outlines.js).
 
 Each box has a dark edge, so that it stands out on any picture. What rests, and so was not looked at in this very
-picture, has a thinner line. A face inside of a person's box says nothing: that one has the name.
+picture, has a thinner line. A face inside of a person's box says nothing: that one has the name. Where words would lie
+on each other, or on a larger thing of the same kind, names come first, then what is larger; of the rest nothing but
+names is written.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from framecast.wire.detections import Look, Thing
 
 Colour = tuple[int, int, int]
 """RGB."""
+Place = tuple[int, int, int, int]
+"""Left, top, width and height in px."""
 PERSON, KNOWN, UNKNOWN, FACE = (77, 195, 255), (95, 211, 141), (255, 178, 36), (238, 240, 242)
 OTHERS: Sequence[Colour] = (
     (182, 156, 255),
@@ -63,13 +67,23 @@ def draw_look(pixels: Pixels, look: Look) -> None:
         _box(pixels, thing, line)
     if height < _LEAST_HEIGHT_PX:
         return
-    for thing in look.things:
+    taken: list[tuple[str, Place]] = []
+    for thing in in_order(look.things):
         if not speaks(thing, look.things):
             continue
-        left, top, _, _ = _edges(thing, width, height)
-        _plate(pixels, words(thing), size, left - line, top - line, colour(thing))
+        left, top, right, bottom = _edges(thing, width, height)
+        place = _place(pixels, words(thing), size, left - line, top - line)
+        if thing.name or not any(kind in ("", thing.label) and _overlap(place, other) for kind, other in taken):
+            _plate(pixels, words(thing), size, place, colour(thing))
+            taken.append(("", place))
+        taken.append((thing.label, (left, top, right - left, bottom - top)))
     if look.state:
         _caption(pixels, look.reason or look.state, size)
+
+
+def in_order(things: Sequence[Thing]) -> list[Thing]:
+    """Whose words matter most comes first."""
+    return sorted(things, key=lambda thing: (not thing.name, -thing.box[2] * thing.box[3]))
 
 
 def speaks(thing: Thing, things: Sequence[Thing]) -> bool:
@@ -115,17 +129,32 @@ def _outline(pixels: Pixels, edges: tuple[int, int, int, int], line: int, colour
         part[:] = colour
 
 
-def _plate(pixels: Pixels, text: str, size: int, left: int, box_top: int, colour: Colour) -> None:
-    """Words above a box, or in it where there is no room above; within the picture in any case."""
+def _place(pixels: Pixels, text: str, size: int, left: int, box_top: int) -> Place:
+    """Where words stand: above a box, or in it where there is no room above; within the picture in any case."""
     height, width = pixels.shape[:2]
-    cover = lettering.coverage(text, size)
-    pad = max(2, size // 5)
-    high = cover.shape[0] + pad
-    if high > height:
-        return
-    wide = min(width, cover.shape[1] + 2 * pad)
+    rows, columns = lettering.coverage(text, size).shape
+    pad = _pad(size)
+    wide, high = min(width, columns + 2 * pad), rows + pad
     x = max(0, min(left, width - wide))
     y = box_top - high if box_top >= high else max(0, min(box_top, height - high))
+    return x, y, wide, high
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return (
+        one[0] < other[0] + other[2]
+        and other[0] < one[0] + one[2]
+        and one[1] < other[1] + other[3]
+        and other[1] < one[1] + one[3]
+    )
+
+
+def _plate(pixels: Pixels, text: str, size: int, place: Place, colour: Colour) -> None:
+    x, y, wide, high = place
+    if high > pixels.shape[0]:
+        return
+    cover = lettering.coverage(text, size)
+    pad = _pad(size)
     part = pixels[y : y + high, x : x + wide]
     part[:] = colour
     letters = part[pad // 2 : pad // 2 + cover.shape[0], pad : wide - pad]
@@ -134,8 +163,12 @@ def _plate(pixels: Pixels, text: str, size: int, left: int, box_top: int, colour
     letters[:] = (ground + (np.asarray(DARK, np.float32) - ground) * cut).astype(np.uint8)
 
 
+def _pad(size: int) -> int:
+    return max(2, size // 5)
+
+
 def _caption(pixels: Pixels, text: str, size: int) -> None:
     """Why nothing is seen, at the lower right: the left corners hold the block code and the frame id."""
     height, width = pixels.shape[:2]
-    wide = lettering.coverage(text, size).shape[1] + 2 * max(2, size // 5)
-    _plate(pixels, text, size, width - wide, height, UNKNOWN)
+    wide = lettering.coverage(text, size).shape[1] + 2 * _pad(size)
+    _plate(pixels, text, size, _place(pixels, text, size, width - wide, height), UNKNOWN)

@@ -71,7 +71,32 @@ export class Outlines {
     while (this.#shape.childElementCount > marks.length) this.#shape.lastElementChild.remove();
     while (this.#shape.childElementCount < marks.length) this.#shape.append(h("div", {}, h("span")));
     for (const [index, mark] of marks.entries()) put(this.#shape.children[index], mark, things);
+    this.#hush(marks);
   }
+
+  /** Leaves out words that would lie on others, or on a larger thing of the same kind; but no names. */
+  #hush(marks) {
+    const rows = marks.map(({ thing, box: [, , width, height] }, index) => ({
+      rank: (thing?.name ? 1 : 0) + width * height,
+      named: Boolean(thing?.name),
+      kind: thing?.label,
+      span: this.#shape.children[index].firstChild,
+      box: this.#shape.children[index].getBoundingClientRect(),
+      place: this.#shape.children[index].firstChild.getBoundingClientRect(),
+    }));
+    const taken = [];
+    const spoken = rows.filter(({ place }) => place.width);
+    for (const { span, named, kind, box, place } of spoken.sort((a, b) => b.rank - a.rank)) {
+      const hushed = !named && taken.some((other) => (other.kind ?? kind) === kind && overlap(place, other.place));
+      span.classList.toggle("hushed", hushed);
+      if (!hushed) taken.push({ place });
+      taken.push({ kind, place: box });
+    }
+  }
+}
+
+function overlap(one, other) {
+  return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 }
 
 function put(element, { box, kind, thing }, things) {

@@ -96,6 +96,7 @@ const CSS = `
   white-space: nowrap;
 }
 .things span:empty { display: none; }
+.things .hushed { visibility: hidden; }
 .things .far span { right: -1px; left: auto; }
 .things .high span { top: 0; bottom: auto; }
 
