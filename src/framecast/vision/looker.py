@@ -84,6 +84,7 @@ class Looker:
         self._gaze: Gaze | None = None
         self._input_px = (0, 0)
         self._epoch = 0
+        self._size_px = (0, 0)
         self._names: dict[int, tuple[str, int]] = {}
 
     def look(self, packet: Packet) -> Seen:
@@ -108,6 +109,9 @@ class Looker:
     def _look(self, work: _Work, now_s: float) -> None:
         with work.stage("decode"):
             grey = work.decode_grey()
+        if work.size_px != self._size_px:
+            self._size_px = work.size_px
+            self._begin_anew()  # what is known was somewhere else
         with work.stage("motion"):
             movement = self._motion.find(grey, now_s)
         work.note_movement(movement, grey.shape)
