@@ -349,7 +349,8 @@ class Conversation:
     async def _tell_events(self) -> None:
         for said in self._news.take():
             if self._service.access.covers(self._grant, Right.WATCH, said.camera, self._peer):
-                await self._socket.send_str('{"type":"event",' + said.body.removeprefix("{"))
+                # Its body goes out as it is kept.
+                await self._socket.send_str(_text({"type": "event"})[:-1] + "," + said.body[1:])
 
     async def _tell_numbers(self) -> None:
         cameras: dict[str, Any] = {}

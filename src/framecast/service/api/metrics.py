@@ -15,6 +15,7 @@ from framecast import __version__
 from framecast.core.stream import State
 from framecast.service.cameras import views
 from framecast.service.cameras.cameras import Camera
+from framecast.service.events.rules import KINDS as RULES
 from framecast.service.operations.usage import process
 from framecast.service.service import Service
 from framecast.vision.sight import KINDS
@@ -78,11 +79,23 @@ class ServiceCollector(Collector):
         scans.add_metric(["yes"], service.cameras.budget.covered)
         scans.add_metric(["no"], service.cameras.budget.passed)
         yield scans
+        yield from self._deliveries()
         tunnel = service.tunnel.status
         yield GaugeMetricFamily("framecast_tunnel_up", "1 while the tunnel is online.", value=tunnel.state == "online")
         yield CounterMetricFamily(
             "framecast_tunnel_reconnects", "Times the tunnel came back after an interruption.", value=tunnel.reconnects
         )
+
+    def _deliveries(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("framecast_sink_up", "1 while a receiver of events takes them.", labels=["sink"])
+        delivered = CounterMetricFamily(
+            "framecast_deliveries", "Messages about events, by what became of them.", labels=["sink", "result"]
+        )
+        for name, taken, given_up, takes in self._service.deliveries.counts():
+            up.add_metric([name], float(takes))
+            delivered.add_metric([name, "delivered"], taken)
+            delivered.add_metric([name, "given_up"], given_up)
+        yield from (up, delivered)
 
     def _cameras(self) -> Iterator[Metric]:
         frames = CounterMetricFamily("framecast_frames", "Pictures published.", labels=_CAMERA)
@@ -115,6 +128,9 @@ class ServiceCollector(Collector):
         looks = CounterMetricFamily("framecast_looks", "Pictures looked at for what is in them.", labels=_CAMERA)
         inferences = CounterMetricFamily(
             "framecast_inferences", "How often a model was asked, by what it was asked for.", labels=["camera", "kind"]
+        )
+        events = CounterMetricFamily(
+            "framecast_events", "Events that began, by the kind of their rule.", labels=["camera", "kind"]
         )
         pushes = GaugeMetricFamily(
             "framecast_restream_up", "1 while pictures are pushed on to there.", labels=["camera", "target"]
@@ -152,6 +168,8 @@ class ServiceCollector(Collector):
             looks.add_metric([name], camera.sight.looks)
             for kind in KINDS:
                 inferences.add_metric([name, kind], camera.sight.inferences[kind])
+            for kind in RULES:
+                events.add_metric([name, kind], self._service.events.log.counts[name, kind])
             output = self._service.peering.known(camera)
             rtp.add_metric([name], output.packets if output is not None else 0)
             resent.add_metric([name], output.resent if output is not None else 0)
@@ -183,6 +201,7 @@ class ServiceCollector(Collector):
             unheard,
             looks,
             inferences,
+            events,
             rtp,
             resent,
             wishes,

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -77,7 +77,7 @@ class EventLog:
         self.on_announced: list[Callable[[Announcement], None]] = []
         self.on_closing: list[Callable[[], None]] = []
         self.refused = 0
-        self.counts: dict[tuple[str, str], int] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
         self._folder = folder / FOLDER
         self._blocking = blocking
         self._keep_days = keep_days
@@ -115,8 +115,7 @@ class EventLog:
             if len(self._waiting) >= MOST_WAITING:
                 self.refused += 1
                 return False
-            key = event.camera, event.kind
-            self.counts[key] = self.counts.get(key, 0) + 1
+            self.counts[event.camera, event.kind] += 1
         else:
             picture = self._supersede(event.event_id, picture)
         self._waiting.append(_Waiting(Change(event, phase), picture))
