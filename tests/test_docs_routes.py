@@ -39,7 +39,8 @@ async def test_every_route_is_documented_with_its_right(tmp_path: Path) -> None:
 async def test_every_metric_is_documented_with_its_labels(tmp_path: Path) -> None:
     pushed_on = {"url": "push:", "restream": ["rtmp://127.0.0.1:9/live/x"]}
     authority.init(tmp_path / "data")
-    async with serving(tmp_path, {"cam": pushed_on}, options={"server.tls_port": 0}) as server:
+    options = {"server.tls_port": 0, "events.webhooks": ["http://127.0.0.1:9/"]}
+    async with serving(tmp_path, {"cam": pushed_on}, options=options) as server:
         await server.push(jpeg(1))
         camera = server.camera()
         camera.stream.refused["x"] += 1

@@ -79,6 +79,7 @@ class Deliveries:
         self._outbox = Outbox(database)
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._changing = asyncio.Lock()
         self._sinks: tuple[Sink, ...] = ()
         """Read on the state's thread, and so replaced as a whole."""
         self._poster = Poster()
@@ -202,12 +203,15 @@ class Deliveries:
         refusal = "" if trusted else url_refusal(url, self._settings.network)
         if refusal:
             raise ApiError(400, "bad_value", f"url: {refusal}")
+        async with self._changing:
+            return await self._keep_webhook(url, secret or written or new_secret(), trusted=trusted)
+
+    async def _keep_webhook(self, url: str, secret: str, *, trusted: bool) -> tuple[WebhookSink, str]:
         if f"webhook-{webhook_id(url)}" in self._couriers:
             raise ApiError(409, "exists", "There is a webhook of this URL already")
         kept = await self._blocking(self.receivers.webhooks)
         if len(kept) >= MOST_WEBHOOKS:
             raise ApiError(409, "too_many_webhooks", f"There are {MOST_WEBHOOKS} webhooks already; remove one first")
-        secret = secret or written or new_secret()
         webhook = Webhook(webhook_id(url), url, secret, trusted, self._now_s())
         await self._blocking(self.receivers.add_webhook, webhook)
         self._add_kept(webhook)
@@ -232,6 +236,11 @@ class Deliveries:
         return [each.sink for each in self._couriers.values() if isinstance(each.sink, WebhookSink)]
 
     # How they are.
+
+    def counts(self) -> Iterable[tuple[str, int, int, bool]]:
+        """Of each sink: its name, what it took, what was given up, and whether it takes messages."""
+        for name, each in self._couriers.items():
+            yield name, each.delivered, each.given_up, each.state != "failing"
 
     async def described(self) -> list[dict[str, Any]]:
         """Each sink as the API shows it."""

@@ -90,7 +90,7 @@ class Poster:
         except TimeoutError:
             raise Undelivered(f"no answer within {TIMEOUT_S:g} s") from None
         except aiohttp.ClientConnectorError as error:
-            raise Undelivered(f"no connection: {_words(error.os_error)}") from None
+            raise Undelivered(f"no connection: {_words(getattr(error, 'os_error', error))}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Undelivered(f"no answer: {_words(error)}") from None
         if status >= 300:

@@ -55,6 +55,7 @@ def version() -> Iterator[Finding]:
         ("aiortc", "webrtc", "no WebRTC"),
         ("cryptography", "tls", "framecast tls can't make certificates"),
         ("cv2", "vision", "nothing is seen in the pictures"),
+        ("aiomqtt", "events", "no MQTT, and no notifications on phones"),
         ("ngrok", "tunnel", "no tunnel through ngrok; Cloudflare's needs its program cloudflared instead"),
     ):
         if importlib.util.find_spec(module) is None:
