@@ -133,6 +133,27 @@ async def test_all_readers_share_one_encode_and_the_detector_rests_when_they_lea
     assert not looks.wanted
 
 
+@pytest.mark.parametrize("is_looked_at", [True, False])
+async def test_a_look_of_before_will_do_while_somebody_looks(is_looked_at: bool) -> None:
+    looks, source, out, reader = Track("detections"), Mailbox(4), Track("video/detections"), Mailbox(4)
+    if is_looked_at:
+        looks.attach(Mailbox())
+    looks.publish(look(8.9))
+    out.attach(reader)
+    with ThreadPoolExecutor(1) as executor:
+        worker = make_worker(BOXED, executor, lambda: None, looks=lambda: looks)
+        work = asyncio.create_task(worker.run(source, out))
+        source.push(picture(9.0, 1))
+        if not is_looked_at:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert out.latest is None
+            looks.publish(look(9.0))
+        assert is_boxed((await asyncio.wait_for(reader.get(), 10)).payload)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
 async def test_a_detector_that_says_nothing_does_not_keep_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.process.seen.FIRST_LOOK_S", 0.01)
     source, out, reader = Mailbox(4), Track("video/detections"), Mailbox(4)

@@ -140,6 +140,20 @@ async def test_a_page_that_goes_or_wants_no_more_lets_the_detector_rest(server: 
     await until(lambda: not track.wanted)
 
 
+async def test_a_page_hears_of_no_camera_that_it_may_not_watch(tmp_path: Path) -> None:
+    cameras = {"mine": "push:", "other": "push:"}
+    async with serving(tmp_path, cameras, options={"vision.enabled": False}) as server:
+        await server.owner()
+        headers = await server.user("somebody", cameras=["mine"])
+        async with Page.opened(server.client, server.url, headers=headers) as page:
+            await page.say(type="detections", cameras=["other", "mine"])
+            refusal = await page.hear("error")
+            assert (refusal["code"], refusal["camera"]) == ("not_found", "other")
+            await page.settle()
+            assert server.camera("mine").stream.track(DETECTIONS).wanted
+            assert not server.camera("other").stream.track(DETECTIONS).wanted
+
+
 async def test_a_server_without_a_model_says_so_in_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
     async with serving(tmp_path, options={"vision.enabled": False}) as server:

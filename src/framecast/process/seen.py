@@ -86,6 +86,8 @@ class SeenWorker:
     async def run(self, source: Mailbox, out: Track) -> None:
         """See `framecast.core.worker.Worker`."""
         looks = self._track()
+        if looks.wanted and looks.latest is not None:
+            self._seen.push(looks.latest)  # somebody looks already: what is known is no older than an interval
         looks.attach(self._seen)
         try:
             await self._inner.work(_FirstInTime(source, self._seen, FIRST_LOOK_S), out)
