@@ -9,8 +9,6 @@ import { toast } from "./toast.js";
 import { apology } from "./words.js";
 import { ZoneEditor } from "./zones.js";
 
-const SAVE_AFTER_MS = 600;
-
 function number(id, options, change) {
   return h("input", { class: "input", id, type: "number", change, ...options });
 }
@@ -28,9 +26,9 @@ export class Detection {
   #zones = [];
   #editor = null;
   #open = false;
-  #timer = 0;
+  #saving = 0;
   #state = h("div", { class: "problem problem-warning", hidden: true });
-  #labels = labelChoice("detect-labels", [], () => this.#saveLabels());
+  #labels = labelChoice("detect-labels", [], () => this.#save({ detect: this.#labels.value() }));
   #fps = number("detect-fps", { min: 0.1, max: 60, step: "any" }, () => this.#saveNumber("detect_fps", this.#fps, 1));
   #threshold = number("detect-threshold", { min: 5, max: 99, step: 1 }, () => this.#saveNumber("detect_threshold", this.#threshold, 100));
   #faces = h("input", { type: "checkbox", change: () => this.#save({ detect_faces: this.#faces.checked }) });
@@ -87,7 +85,8 @@ export class Detection {
     this.#state.hidden = asleep;
     if (!asleep) this.#state.replaceChildren(h("b", {}, "Nothing can be found now"), h("span", {}, vision.reason));
     const { asked } = vision;
-    if (!asked || this.#timer) return;
+    // What is on its way is newer than what comes.
+    if (!asked || this.#saving) return;
     const put = (control, value) => {
       if (document.activeElement !== control) control.value = value;
     };
@@ -96,15 +95,6 @@ export class Detection {
     put(this.#fps, asked.fps);
     put(this.#threshold, Math.round(asked.threshold * 100));
     this.#usual.hidden = !asked.own;
-  }
-
-  // Several boxes are often ticked one after the other: the detector begins anew once.
-  #saveLabels() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = 0;
-      this.#save({ detect: this.#labels.value() });
-    }, SAVE_AFTER_MS);
   }
 
   #saveNumber(name, input, per) {
@@ -117,13 +107,16 @@ export class Detection {
   }
 
   async #save(change) {
+    this.#saving += 1;
+    let camera = null;
     try {
-      this.update(await request("PATCH", cameraApi(this.#id), change));
+      camera = await request("PATCH", cameraApi(this.#id), change);
       toast("Saved.");
     } catch (error) {
       toast(`Not saved. ${apology(error)}`, { bad: true });
-      this.update(this.#camera);
     }
+    this.#saving -= 1;
+    this.update(camera ?? this.#camera);
   }
 
   // --- zones ---------------------------------------------------------------------------------------------------
