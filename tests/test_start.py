@@ -23,6 +23,11 @@ HEAVY = {
     "argon2",
     "ngrok",
     "segno",
+    "cv2",
+    "onnxruntime",
+    "dlib",
+    "aiomqtt",
+    "pywebpush",
 }
 """What takes long to import, or seldom is needed: none of it may keep a server from being ready."""
 
