@@ -15,34 +15,39 @@ PADDING = 114
 
 
 def areas(boxes: Boxes) -> NDArray[np.float32]:
-    """``(N,) float32``, in px²; of a box that is turned inside out 0."""
-    sides: NDArray[np.float32] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    """``(…,) float32``, in px²; of a box that is turned inside out 0."""
+    sides: NDArray[np.float32] = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
     """Intersection over union of each pair: ``(N, M) float32``, 0 where both are empty."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    shared = sides[..., 0] * sides[..., 1]
-    union = areas(one)[:, None] + areas(other)[None, :] - shared
-    result: NDArray[np.float32] = np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
+    return shares(one[:, None], other[None])
+
+
+def shares(one: Boxes, other: Boxes) -> NDArray[np.float32]:
+    """Intersection over union of boxes side by side, ``(…, 4)`` that stretch to each other: ``(…,) float32``."""
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    np.maximum(sides, 0, out=sides)
+    common = sides[..., 0] * sides[..., 1]
+    union = areas(one) + areas(other) - common
+    # Where there is no union there is nothing in common.
+    result: NDArray[np.float32] = common / np.maximum(union, 1e-9)
     return result
 
 
 def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int64], most: float) -> NDArray[np.int64]:
     """Which to keep, the best first: of boxes of one class that overlap by more than ``most`` only the best."""
     order = np.argsort(-scores, kind="stable")
-    # Classes are moved apart, so that one pass does for all of them.
-    span = float(np.abs(boxes).max(initial=0)) * 2 + 1
-    apart = boxes + (classes.astype(np.float32) * span)[:, None]
+    sorted_boxes, sorted_classes = boxes[order], classes[order]
+    beaten = (overlaps(sorted_boxes, sorted_boxes) > most) & (sorted_classes[:, None] == sorted_classes[None])
+    left = np.ones(len(order), np.bool_)
     kept: list[int] = []
-    while order.size:
-        best, order = order[0], order[1:]
-        kept.append(int(best))
-        order = order[overlaps(apart[best : best + 1], apart[order])[0] <= most]
-    return np.array(kept, dtype=np.int64)
+    for place in range(len(order)):
+        if left[place]:
+            kept.append(place)
+            left &= ~beaten[place]
+    return order[kept].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ y down, from the top left corner. On the wire they are fractions of the picture,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -58,12 +58,17 @@ class Detection:
 
     def moved(self, x_px: float, y_px: float) -> Detection:
         """The same in a larger picture, of which this was a part that begins at ``x_px, y_px``."""
-        return replace(
-            self,
-            left_px=self.left_px + x_px,
-            top_px=self.top_px + y_px,
-            right_px=self.right_px + x_px,
-            bottom_px=self.bottom_px + y_px,
+        left, top, right, bottom = self.box
+        return Detection(
+            self.label,
+            self.score,
+            left + x_px,
+            top + y_px,
+            right + x_px,
+            bottom + y_px,
+            self.track,
+            self.name,
+            self.group,
         )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from framecast.vision.assignment import assign
-from framecast.vision.boxes import overlaps
+from framecast.vision.boxes import shares
 from framecast.vision.detections import Boxes, Detection
 
 SURE = 0.5
@@ -154,12 +154,9 @@ def _match(
         return [], tracks, seen
     foretold = _stack([track.foretold(now_s) for track in tracks])
     there = np.array([each.box for each in seen], np.float32)
-    margins = [MARGIN * min(1.0, (now_s - track.seen_s) / MARGIN_S) for track in tracks]
-    shared = [
-        overlaps(_widened(foretold[row : row + 1], margin), _widened(there, margin))[0]
-        for row, margin in enumerate(margins)
-    ]
-    pairs = assign(1 - np.stack(shared), most)
+    margins = np.array([[[MARGIN * min(1.0, (now_s - track.seen_s) / MARGIN_S)]] for track in tracks], np.float32)
+    shared = shares(_widened(foretold[:, None], margins), _widened(there[None], margins))
+    pairs = assign(1 - shared, most)
     rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
     return (
         [(tracks[row], seen[column]) for row, column in pairs],
@@ -168,9 +165,9 @@ def _match(
     )
 
 
-def _widened(boxes: Boxes, margin: float) -> Boxes:
-    more = (boxes[:, 2:] - boxes[:, :2]) * np.float32(margin)
-    return np.concatenate([boxes[:, :2] - more, boxes[:, 2:] + more], axis=1)
+def _widened(boxes: Boxes, margins: Boxes) -> Boxes:
+    more = (boxes[..., 2:] - boxes[..., :2]) * margins
+    return np.concatenate([boxes[..., :2] - more, boxes[..., 2:] + more], axis=-1)
 
 
 def _middle(seen: Detection) -> Boxes:
