@@ -120,7 +120,9 @@ class PeopleStore:
     def forget(self, number: int) -> bool:
         """Forget somebody with all photos; False when there is nobody."""
         with self._database.write() as connection:
-            return bool(connection.execute("DELETE FROM people WHERE number = ?", (number,)).rowcount)
+            done = connection.execute("DELETE FROM people WHERE number = ?", (number,)).rowcount
+        self._wipe()
+        return bool(done)
 
     # Photos
 
@@ -148,9 +150,16 @@ class PeopleStore:
     def drop_photo(self, person: int, number: int) -> bool:
         """Forget a photo; False when there is none."""
         with self._database.write() as connection:
-            return bool(
-                connection.execute("DELETE FROM face_photos WHERE person = ? AND number = ?", (person, number)).rowcount
-            )
+            done = connection.execute(
+                "DELETE FROM face_photos WHERE person = ? AND number = ?", (person, number)
+            ).rowcount
+        self._wipe()
+        return bool(done)
+
+    def _wipe(self) -> None:
+        """What was deleted is gone from the file's log, too; later, where another process reads just now."""
+        with self._database.read() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def photos_unlike(self, model: str) -> list[tuple[int, int, bytes]]:
         """Photos of which is not known what they look like to ``model``: person, number, JPEG."""
