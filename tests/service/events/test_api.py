@@ -87,7 +87,7 @@ async def test_somebody_in_the_porch_becomes_an_event(tmp_path: Path, monkeypatc
             status=201,
             json={"kind": "object", "labels": ["person"], "zone": "porch", "name": "Porch", "cooldown_s": 0},
         )
-        assert rule["reason"] == ""
+        assert rule["reason"] == "nothing is looked at (vision.enabled is off)"
         assert rule["cameras"] == []
         async with listening(server) as listener, listening(server) as other:
             await see(server, person(y=0.1))  # not in the porch
@@ -272,7 +272,7 @@ async def test_rules_are_kept_changed_and_refused(tmp_path: Path) -> None:
         await server.json("PUT", "/api/v1/cameras/cam/zones", json={"zones": [PORCH]})
         assert server.camera().stream.track(DETECTIONS).wanted
         (kept,) = (await server.json("GET", "/api/v1/rules"))["rules"]
-        assert kept == {**rule, "reason": ""}
+        assert kept == {**rule, "reason": "nothing is looked at (vision.enabled is off)"}
         path = f"/api/v1/rules/{rule['id']}"
         changed = await server.json("PATCH", path, json={"enabled": False, "notify": ["mqtt"]})
         assert (changed["enabled"], changed["notify"], changed["quiet"]) == (False, ["mqtt"], [["22:00", "07:00"]])
@@ -300,6 +300,20 @@ async def test_rules_are_kept_changed_and_refused(tmp_path: Path) -> None:
         await until(lambda: server.service.events.log.store.newest == 2)
         (event,) = (await server.json("GET", "/api/v1/events"))["events"]
         assert event["end"] is not None, "a camera that goes ends its events"
+
+
+async def test_a_rule_says_why_nothing_can_come_of_it(tmp_path: Path) -> None:
+    cameras = {"cam": {"url": "push:", "name": "Door"}, "yard": {"url": "push:", "detect": ["dog"]}}
+    async with serving(tmp_path, cameras) as server:
+        for fields, reason in (
+            ({"labels": ["person"]}, ""),
+            ({"labels": ["cat"]}, "what is looked for at Door is person"),
+            ({"labels": ["cat"], "enabled": False}, ""),
+            ({"labels": ["dog"], "cameras": ["yard"]}, ""),
+            ({"labels": ["person"], "cameras": ["yard"]}, "what is looked for at yard is dog"),
+            ({"kind": "motion"}, ""),
+        ):
+            assert (await in_sight(server, **fields))["reason"] == reason
 
 
 async def test_a_server_that_stops_ends_what_is_under_way(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from framecast.service.events.log import DAY_S, MOST_WAITING, EventLog
 from framecast.service.store import ulid
 from framecast.service.store.events import Announcement, Change, Event, EventStore, Filter, Phase
 from framecast.service.store.state import State
+from tests.service.serving import until
 
 pytestmark = pytest.mark.anyio
 
@@ -160,17 +161,23 @@ async def test_what_a_crash_left_open_is_closed(tmp_path: Path) -> None:
         left = event(NOW_S - 100, seen_s=NOW_S - 90)
         told.log.put(left, Phase.START, JPEG)
         await told.log.flush()
+        await told.log.touch({left.event_id: NOW_S - 80})
         orphan = told.log.picture_path(ulid.new(NOW_S))
         orphan.write_bytes(JPEG)  # its event was not written any more
+        half = told.log.picture_path(left.event_id).with_suffix(".part")
+        half.write_bytes(JPEG[:4])
+        (tmp_path / "events" / "notes.txt").write_text("somebody's own")
     async with logging_in(tmp_path) as told:
         await told.log.begin()
         await told.log.flush()
         (said,) = told.heard
         assert (said.seq, said.event_id, said.phase) == (2, left.event_id, "end")
-        assert json.loads(said.body)["event"]["end"] == NOW_S - 90
+        assert json.loads(said.body)["event"]["end"] == NOW_S - 80
         assert json.loads(said.body)["event"]["picture"]
         assert told.store.open() == []
         assert not orphan.exists()
+        assert not half.exists()
+        assert (tmp_path / "events" / "notes.txt").exists()
         assert told.log.picture_path(left.event_id).exists()
 
 
@@ -191,6 +198,35 @@ async def test_old_events_and_pictures_beyond_the_bound_go(tmp_path: Path) -> No
         assert pictures == {each.event_id for each in recent[2:]}
         assert told.store.with_picture() == pictures
         assert len(told.store.announced(0, 100)) <= 4
+
+
+async def test_no_picture_is_kept_where_none_may_be(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        log = EventLog(EventStore(state.database), tmp_path, blocking=blocking, most_picture_bytes=0)
+        log.put(event(), Phase.START, JPEG)
+        await log.flush()
+        assert not (tmp_path / "events").exists()
+        assert log.store.with_picture() == frozenset()
+
+
+async def test_many_pictures_at_once_wait_for_no_sweep(tmp_path: Path) -> None:
+    async with logging_in(tmp_path) as told:
+        running = asyncio.create_task(told.log.run())
+        for number in range(9):
+            told.log.put(event(NOW_S + number), Phase.START, JPEG * 3)  # of 100 bytes that may be
+        await until(lambda: len(told.heard) == 9 and len(told.store.with_picture()) == 2)
+        running.cancel()
+
+
+async def test_who_was_mistaken_is_not_found_by_the_wrong_name(tmp_path: Path) -> None:
+    async with logging_in(tmp_path) as told:
+        first = event(names=("unknown",))
+        told.log.put(first, Phase.START)
+        await told.log.flush()
+        told.log.put(replace(first, names=("Ada",)), Phase.UPDATE)
+        await told.log.flush()
+        assert told.store.page(Filter(name="unknown"), 10) == []
+        assert len(told.store.page(Filter(name="Ada"), 10)) == 1
 
 
 async def test_events_are_found_by_what_they_are(tmp_path: Path) -> None:

@@ -196,9 +196,7 @@ class Conversation:
                 raise Refusal("bad_value", "t is a number or a text")
             await self._say({"type": "pong", "t": stamp, "server_ns": self._service.clock.now_ns()})
         else:
-            raise Refusal(
-                "bad_type", "type: subscribe, unsubscribe, detections, events, ack, key, stats or ping"
-            )
+            raise Refusal("bad_type", "type: subscribe, unsubscribe, detections, events, ack, key, stats or ping")
 
     async def _follow_wish(self, wish: dict[str, Any]) -> None:
         """Subscribe to one camera or to all; one that can't be had keeps nobody from the others."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framecast.core.errors import Misuse
+from framecast.core.limits import Quietly
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.config import Settings
@@ -22,10 +23,15 @@ from framecast.service.store import ulid
 from framecast.service.store.database import Database
 from framecast.service.store.events import EventStore
 from framecast.service.store.rules import RuleStore
+from framecast.vision.catalog import PEOPLE
 
 log = logging.getLogger("framecast.service.events")
 
 TICK_S = 1.0
+PERSON = "person"
+"""All that a detector without a model finds."""
+TOUCH_S = 60.0
+"""How often it is kept until when events under way have lasted."""
 
 
 def open_events(
@@ -200,8 +206,28 @@ class Events:
         wanted = rule.line or rule.zone
         if wanted and all(self._area(rule, camera.camera_id) is None for camera in covered):
             return f"none of its cameras has {'a line' if rule.line else 'a zone'} named {wanted!r}"
-        refusals = [lookout.refusal for lookout in self._lookouts.values() if lookout.refusal]
-        return refusals[0] if rule.enabled and rule.needs_looks and refusals else ""
+        if not rule.enabled or not rule.needs_looks:
+            return ""
+        reasons = [self._blindness(rule, camera) for camera in covered]
+        return reasons[0] if all(reasons) else ""
+
+    def _blindness(self, rule: Rule, camera: Camera) -> str:
+        """Why a camera can't see what a rule wants, in words; empty where it can, as far as is known."""
+        lookout, seeks = self._lookouts.get(camera.camera_id), camera.seeks
+        if not seeks.enabled:
+            return "nothing is looked at (vision.enabled is off)"
+        if rule.kind == "face" and seeks.faces == "off":
+            return f"no faces are looked for at {camera.name}"
+        if rule.kind in ("object", "line") and not seeks.labels & {*(rule.labels or seeks.labels)}:
+            looked_for = ", ".join(sorted(seeks.labels)) or "nothing"
+            return f"what is looked for at {camera.name} is {looked_for}"
+        if lookout is not None and lookout.refusal:
+            return lookout.refusal
+        sight = camera.sight
+        if rule.kind in ("object", "line", "face") and sight.working and not sight.model:
+            return sight.reason
+        wants_others = bool(rule.labels) and PERSON not in rule.labels
+        return sight.reason if sight.working and sight.model == PEOPLE and wants_others else ""
 
     # What has to run for them.
 
@@ -238,10 +264,15 @@ class Events:
             lookout.close()
 
     async def _keep_time(self) -> None:
+        touch = Quietly(TOUCH_S)
         while True:
             await asyncio.sleep(TICK_S)
             for lookout in tuple(self._lookouts.values()):
                 lookout.tick()
+            if touch.due():
+                seen = {each: at_s for lookout in self._lookouts.values() for each, at_s in lookout.seen.items()}
+                if seen:
+                    await self.log.touch(seen)
 
 
 def _listed(value: Any) -> Any:

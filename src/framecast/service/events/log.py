@@ -11,12 +11,13 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from framecast.core.clock import SYSTEM
 from framecast.core.errors import StateError
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Backoff
@@ -31,6 +32,8 @@ MOST_WAITING = 1000
 """Changes that may wait for the disk; while there are so many no event begins."""
 MOST_AT_ONCE = 64
 SWEEP_S = 600.0
+UNSWEPT = 0.1
+"""Of the bound of pictures: when so much was added the oldest go, be it time for that or not."""
 CLOSE_S = 2.0
 """What the disk may take at the end."""
 DAY_S = 86_400
@@ -88,6 +91,7 @@ class EventLog:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._said = Quietly(60.0)
+        self._unswept_bytes = 0
 
     def picture_path(self, event_id: str) -> Path:
         """Where the picture of an event lies, if it has one; ``event_id`` has to be one (`ulid.is_one`)."""
@@ -101,6 +105,13 @@ class EventLog:
             return None
 
     # What the engine says.
+
+    async def touch(self, seen: Mapping[str, float]) -> None:
+        """Keep when events under way were seen last: after a crash that is when they were over."""
+        try:
+            await self._blocking(self.store.touch, seen)
+        except StateError as error:
+            log.debug("when events were seen can't be kept: %s", error)
 
     def put(self, event: Event, phase: Phase, picture: bytes | None = None) -> bool:
         """Keep this of an event, and tell it, soon.
@@ -158,6 +169,8 @@ class EventLog:
                 continue
             if await self.flush():
                 backoff.reset()
+                if self._unswept_bytes > self._most_picture_bytes * UNSWEPT:
+                    await self.sweep()
             else:
                 await asyncio.sleep(backoff.next_s())
 
@@ -202,7 +215,11 @@ class EventLog:
 
     async def sweep(self) -> None:
         """Forget what is too old, and pictures beyond their bound."""
-        older_than_s = self._now_s() - self._keep_days * DAY_S
+        # Events are dated by a clock that no step of the wall clock moves: a machine that learns the time late must
+        # not take what it just kept for old.
+        now_s = min(self._now_s(), SYSTEM.now_ns() / 1e9)
+        older_than_s = now_s - self._keep_days * DAY_S
+        self._unswept_bytes = 0
         try:
             gone, bare = await self._blocking(
                 partial(self.store.sweep, older_than_s=older_than_s, most_picture_bytes=self._most_picture_bytes)
@@ -220,10 +237,11 @@ class EventLog:
         changes = []
         for each in batch:
             event = each.change.event
-            if each.picture is not None:
+            if each.picture is not None and self._most_picture_bytes:
                 try:
                     self._keep_picture(event.event_id, each.picture)
                     self._pictures[event.event_id] = len(each.picture)
+                    self._unswept_bytes += len(each.picture)
                     each.picture = None
                 except OSError as error:
                     if self._said.due():
@@ -256,6 +274,7 @@ def _remove(paths: Sequence[Path]) -> None:
 
 
 def _clear_out(folder: Path, known: frozenset[str]) -> None:
-    """Remove pictures of events that are not known: they were written, and their events were not."""
+    """Remove pictures of events that are not known (they were written, and their events were not), and half ones."""
     if folder.is_dir():
-        _remove([each for each in folder.iterdir() if each.stem not in known and ulid.is_one(each.stem)])
+        ours = [each for each in folder.iterdir() if ulid.is_one(each.stem)]
+        _remove([each for each in ours if each.stem not in known or each.suffix != ".jpg"])

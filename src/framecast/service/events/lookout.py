@@ -20,6 +20,9 @@ from framecast.wire.detections import unpack
 
 log = logging.getLogger("framecast.service.events.lookout")
 
+LASTING = ("offline", "no_motion")
+"""Kinds of what goes on without being seen."""
+
 
 class _Awake:
     """A sink that only keeps the camera read: whether it can be is what is looked for."""
@@ -62,6 +65,13 @@ class Lookout:
     def cases(self) -> tuple[Case, ...]:
         """One for each rule that holds here."""
         return tuple(self._cases)
+
+    @property
+    def seen(self) -> dict[str, float]:
+        """When what the events under way are about was there last, by their ids; Unix s."""
+        now_s = self._now_s()
+        events = [case.event for case in self._cases if case.event is not None]
+        return {each.event_id: now_s if each.kind in LASTING else each.seen_s for each in events}
 
     def apply(self, rules: Sequence[tuple[Rule, Drawn | None]], name: str) -> None:
         """Let these rules hold, each with its zone or line; those that are as before go on with their events."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -209,6 +209,7 @@ class EventStore:
             )
             if not done.rowcount:
                 return False
+            connection.execute("DELETE FROM event_names WHERE event = ?", (event.event_id,))
         connection.executemany(
             "INSERT OR IGNORE INTO event_names (name, event) VALUES (?, ?)",
             [(name, event.event_id) for name in event.names],
@@ -229,6 +230,18 @@ class EventStore:
             for hook in self.hooks:
                 hook(connection, event, announcement)
         return announcement
+
+    def touch(self, seen: Mapping[str, float]) -> None:
+        """Keep when events under way were seen last, by their ids; nobody is told.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            connection.executemany(
+                "UPDATE events SET seen_s = ? WHERE id = ? AND end_s IS NULL",
+                [(seen_s, event_id) for event_id, seen_s in seen.items()],
+            )
 
     def get(self, event_id: str) -> Event | None:
         """The event of this id."""
