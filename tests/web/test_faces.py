@@ -1,0 +1,154 @@
+"""The page of people whom the cameras know by their faces: who is enrolled, renamed, forgotten, and who is unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
+
+from framecast.service.store.people import PeopleStore
+from framecast.service.store.state import State
+from framecast.vision.faces.people import Sample, Stranger
+from tests.vision.faces.portraits import astronaut, hopper_close, jpeg
+from tests.vision.scenes import scene
+from tests.web.conftest import PHONE, TABLET, Open, Process, Start, serving
+from tests.web.looking import FAINT, FITS, SMALL, UNNAMED
+from tests.web.test_access import make_token
+
+PEOPLE = "/api/v1/people"
+
+
+def seed_strangers(data: Path, count: int) -> None:
+    """Unknown faces that a camera saw."""
+    vector = bytes(512)
+    sample = Sample(scene(60, 40), "nothing", vector)
+    with State.open(data) as state:
+        store = PeopleStore(state.database)
+        numbers = range(1, count + 1)
+        store.keep_news(
+            [Stranger(number, "door", (sample,)) for number in numbers], (), dict.fromkeys(numbers, (3, "door"))
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server that knows faces by dlib, and has seen three that it does not know."""
+    folder = tmp_path_factory.mktemp("faces")
+    seed_strangers(folder / "data", 3)
+    config = folder / "framecast.toml"
+    config.write_text('[vision]\nfaces = "dlib"\n[cameras.door]\nurl = "push:"\n')
+    with serving(folder, "--config", str(config)) as process:
+        yield process
+
+
+def photo(name: str, picture: bytes) -> FilePayload:
+    """A file as somebody picks it."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": picture}
+
+
+def people(server: Process, page: Page) -> Any:
+    """Who is known."""
+    return page.request.get(server.url + PEOPLE).json()["people"]
+
+
+def test_somebody_is_enrolled_by_files_and_by_a_live_picture(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people", expected=("422", "400")).page
+    expect(page.locator("#page")).to_contain_text("Nobody yet.")
+    page.get_by_role("button", name="Add somebody").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Eileen Collins")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_have_text("Choose at least one photo.")
+    # One without a face, which is refused by its name, and one with.
+    dialog.get_by_label("Photos from this device").set_input_files(
+        [photo("wall.jpg", scene(60, 40, size=(320, 240))), photo("eileen.jpg", jpeg(astronaut()))]
+    )
+    expect(dialog.locator(".face")).to_have_count(2)
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("wall.jpg: ")
+    expect(dialog.locator(".face")).to_have_count(1)
+    dialog.get_by_role("button", name="Close").click()
+    person = page.locator(".person")
+    expect(person).to_contain_text(re.compile("Eileen Collins.*1 photo · not seen yet", re.DOTALL))
+    page.wait_for_function("() => document.querySelector('.person img')?.naturalWidth > 0")
+    # What a camera sees now: the very picture that was looked at.
+    posted = page.request.post(
+        f"{server.url}/api/v1/cameras/door/frames", data=jpeg(hopper_close()), headers={"Content-Type": "image/jpeg"}
+    )
+    assert posted.ok
+    page.keyboard.press("a")
+    dialog.get_by_label("Name").fill("Grace")
+    dialog.get_by_role("button", name="Take a picture").click()
+    page.wait_for_function("() => document.querySelector('.enrol-picture')?.naturalWidth > 0")
+    dialog.get_by_role("button", name="Use this picture").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator(".person")).to_have_count(2)
+    page.get_by_role("button", name="Rename: Grace").click()
+    dialog.get_by_label("Name").fill("Grace Hopper")
+    dialog.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("heading", name="Grace Hopper")).to_be_visible()
+    # A second photo can be taken away again; the last one can't.
+    page.get_by_role("button", name="Add a photo: Grace Hopper").click()
+    dialog.get_by_label("Photos from this device").set_input_files([photo("again.jpg", jpeg(hopper_close()))])
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Remove photo 2: Grace Hopper").click()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("button", name="Remove photo")).to_have_count(0)
+    assert [(each["name"], len(each["photos"])) for each in people(server, page)] == [
+        ("Eileen Collins", 1),
+        ("Grace Hopper", 1),
+    ]
+    # Forgetting asks.
+    page.get_by_role("button", name="Forget: Eileen Collins").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    assert len(people(server, page)) == 2
+    page.get_by_role("button", name="Forget: Eileen Collins").click()
+    dialog.get_by_role("button", name="Forget").click()
+    expect(page.locator(".person")).to_have_count(1)
+    assert [each["name"] for each in people(server, page)] == ["Grace Hopper"]
+
+
+def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people#unknown").page
+    strangers = page.locator(".stranger")
+    expect(strangers).to_have_count(3)
+    expect(strangers.first).to_contain_text("seen 3 times")
+    page.wait_for_function("() => document.querySelector('.stranger img').naturalWidth === 192")
+    strangers.first.get_by_role("combobox").fill("Postman")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Postman")).to_be_visible()
+    expect(strangers).to_have_count(2)
+    # He is seen from another side: it is the same person, with both photos.
+    strangers.first.get_by_role("combobox").fill("Postman")
+    strangers.first.get_by_role("button", name="Save").click()
+    expect(page.locator(".person", has_text="Postman")).to_contain_text("2 photos")
+    page.get_by_role("button", name="Nobody I know").click()
+    expect(page.locator("#unknown")).to_contain_text("No unknown face was seen.")
+
+
+def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: Open) -> None:
+    for size in (PHONE, TABLET):
+        page = open_page(server.url + "/people", size=size, dark=size is PHONE).page
+        page.locator("#unknown").wait_for()
+        for opened in (False, True):
+            if opened:
+                page.get_by_role("button", name="Add somebody").click()
+            assert page.evaluate(FITS)
+            assert page.evaluate(FAINT) == page.evaluate(UNNAMED) == []
+            assert page.evaluate(SMALL) == [] or size is TABLET
+
+
+def test_who_may_operate_sees_and_who_owns_changes(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    seed_strangers(data, 1)
+    secret = make_token(data, "desk", "operate")
+    page = open_page(start("serve", data=data).url + "/people").page
+    page.get_by_label("Token", exact=True).fill(secret)
+    page.keyboard.press("Enter")
+    expect(page.locator(".stranger")).to_contain_text("seen 3 times")
+    assert page.get_by_role("button", name="Add somebody").count() == 0
+    assert page.locator(".stranger input").count() == 0
