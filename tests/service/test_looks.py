@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from framecast.core.rendition import DETECTIONS as TRACK
 from tests.service.serving import Server, serving, until
 from tests.service.watching import Page
 from tests.vision import tinymodel
@@ -168,3 +169,67 @@ async def test_switched_off_it_says_so(tmp_path: Path) -> None:
         look = await server.json("GET", DETECTIONS + "?once=1")
         assert (look["state"], look["things"]) == ("off", [])
         assert server.camera().sight.looks == 0
+
+
+async def test_who_listens_goes_with_the_camera_and_with_the_server(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, server.client.get(server.url + DETECTIONS) as answer:
+        await server.push(scene(40, 60))
+        await _event(answer)
+        await server.error("GET", "/api/v1/cameras/later/detections?once=1", 404)
+        await server.json("POST", "/api/v1/cameras", json={"id": "later", "url": "push:"}, status=201)
+        waiting = asyncio.create_task(server.json("GET", "/api/v1/cameras/later/detections?once=1", status=404))
+        await until(lambda: server.camera("later").stream.viewers)
+        await server.json("DELETE", "/api/v1/cameras/later", status=204)
+        assert (await waiting)["error"]["code"] == "not_found"
+        await server.json("DELETE", "/api/v1/cameras/cam", status=204)
+        with pytest.raises(aiohttp.ClientError):
+            await answer.content.read()
+
+
+async def test_old_clients_get_events_without_chunks(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server:
+        await server.push(scene(40, 60))
+        await server.json("GET", DETECTIONS + "?once=1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET {DETECTIONS} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert "Content-Type: text/event-stream" in head
+        assert "chunked" not in head
+        assert (await reader.readline()).startswith(b"id: ")
+        writer.close()
+        async with server.client.head(server.url + DETECTIONS) as answer:
+            assert answer.status == 200
+        assert await server.error("GET", DETECTIONS + "?once=2", 400, "bad_value")
+
+
+async def test_while_nobody_asks_what_is_seen_nothing_is_looked_at(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam")
+        for step in range(3):
+            await server.push(scene(40 + 8 * step, 60))
+            await page.ack(await page.see())
+        camera = server.camera()
+        assert (camera.sight.looks, camera.sight.inferences.total(), camera.stream.renditions) == (0, 0, [])
+        assert (await server.json("GET", "/api/v1/cameras/cam"))["vision"]["state"] == "idle"
+        await page.subscribe("cam", detections="yes")
+        assert (await page.hear("error"))["code"] == "bad_value"
+
+
+async def test_nothing_seen_before_a_mask_is_told_after_it(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        (look,) = await look_at(server, page, [scene(40, 60)])
+        assert look["things"]
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"masks": [[0.1, 0.3, 0.5, 0.5]]})
+        assert server.camera().stream.track(TRACK).latest is None
+        (look,) = await look_at(server, page, [scene(44, 60)])
+        assert look["things"] == []
+
+
+async def test_looks_are_for_those_who_may_watch(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": "push:", "other": "push:"}, tokens=True) as server:
+        await server.owner()
+        headers = await server.user("visitor", cameras=["other"])
+        await server.error("GET", DETECTIONS, 401)
+        await server.error("GET", DETECTIONS + "?once=1", 403, headers=headers)
