@@ -107,8 +107,9 @@ async function open(path) {
   const address = ours(path);
   for (const page of await self.clients.matchAll({ type: "window" })) {
     if (!page.url.startsWith(ROOT.href)) continue;
-    await page.focus();
-    await page.navigate(address);
+    // A browser that lets nobody take the front shows it at least.
+    const shown = await page.navigate(address);
+    await shown?.focus().catch(() => {});
     return;
   }
   await self.clients.openWindow(address);
