@@ -17,7 +17,7 @@ class Options:
         labels: What is looked for; nothing but movement when empty.
         threads: CPU threads of one inference.
         faces: Which way faces are found and known: ``auto``, ``off``, ``yunet``, ``dlib``.
-        face_threshold: How alike two faces have to be; None for what suits the model.
+        face_threshold: How far apart two faces of one person may be; None for what suits the model.
     """
 
     enabled: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib.util
 import json
 import os
 import resource
@@ -25,7 +26,7 @@ from framecast.service.config import defaults, load
 from framecast.service.front import authority
 from framecast.service.operations import checkup, machine
 from framecast.service.operations.machine import Finding
-from framecast.service.operations.vision import sight
+from framecast.service.operations.vision import faces, sight
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.state import State
@@ -50,7 +51,7 @@ def test_all_is_well_in_a_new_folder(tmp_path: Path) -> None:
     findings = list(checkup.look(configuration, runs=False))
     assert {each.area for each in findings} >= {
         "version", "configuration", "data", "disk", "clock", "ports", "descriptors", "memory", "codecs", "vision",
-        "certificate", "tunnel", "access",
+        "faces", "certificate", "tunnel", "access",
     }  # fmt: skip
     assert not [each for each in findings if each.level in ("warning", "error")]
     assert not (tmp_path / "new").exists(), "looking makes nothing"
@@ -195,6 +196,33 @@ def test_what_would_look_at_the_pictures(tmp_path: Path, monkeypatch: pytest.Mon
     assert "it is a text file" in fake.text
     monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None if name == "cv2" else "")
     assert seen().advice == machine.install_command("vision")
+
+
+def test_what_would_know_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
+
+    def seen(**values: object) -> machine.Finding:
+        settings = {f"vision.{name}": value for name, value in values.items()}
+        (finding,) = faces(defaults({"server.data": tmp_path, **settings}))
+        return finding
+
+    assert seen() == machine.Finding("faces", "ok", "found by dlib, told apart by dlib")
+    assert "switched off" in seen(faces="off").text
+    assert (seen(faces="yunet").level, seen(faces="yunet").advice) == (
+        "warning",
+        "framecast models install yunet, and sface",
+    )
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "face_detection_yunet_2023mar.onnx").write_text("no model")
+    broken = seen()
+    assert (broken.level, broken.advice) == ("error", "framecast models verify")
+    assert "it is a text file" in broken.text
+    (tmp_path / "models" / "face_detection_yunet_2023mar.onnx").unlink()
+    gone = "dlib"
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == gone else find_spec(name))
+    assert (seen().level, seen(faces="dlib").level) == ("note", "warning")
+    assert seen(faces="dlib").advice == "pip install 'framecast[faces]'"
 
 
 def test_labels_that_no_model_knows_are_named(tmp_path: Path) -> None:

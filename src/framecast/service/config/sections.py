@@ -351,7 +351,10 @@ class VisionSettings(Section):
         "auto", "What knows faces: `yunet`, `dlib`, or `auto`, the first of them that is there. `off`: no faces."
     )
     face_threshold: float | None = setting(
-        None, "How alike two faces have to be to be one person's, 0 to 1. None: what suits the model.", ge=0, le=1
+        None,
+        "How far apart two faces of one person may be, 0 to 1; less is stricter. None: what suits the model.",
+        ge=0,
+        le=1,
     )
 
 

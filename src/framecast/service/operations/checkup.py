@@ -33,7 +33,7 @@ from framecast.service.operations.machine import (
     size_text,
     version,
 )
-from framecast.service.operations.vision import sight
+from framecast.service.operations.vision import faces, sight
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 
@@ -60,6 +60,7 @@ def look(configuration: Configuration, *, runs: bool) -> Iterator[Finding]:
     yield from memory()
     yield from codecs()
     yield from sight(configuration)
+    yield from faces(configuration)
     yield from certificate(configuration)
     yield from tunnel(configuration)
     yield from access(configuration)

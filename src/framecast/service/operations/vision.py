@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from framecast.service.config import Configuration
 from framecast.service.operations.machine import Finding, Level, install_command
 from framecast.vision import catalog
+from framecast.vision.faces.tools import OFF, Workshop, choose
 
 
 def sight(configuration: Configuration) -> Iterator[Finding]:
@@ -41,3 +42,32 @@ def sight(configuration: Configuration) -> Iterator[Finding]:
         if unknown:
             text = f"{opened.name} knows no {', '.join(unknown)} (vision.labels)"
             yield Finding("vision", "warning", text, f"it knows {', '.join(opened.detector.labels)}")
+
+
+def faces(configuration: Configuration) -> Iterator[Finding]:
+    """What finds faces and tells them apart. Opens the models that would be used, but does not start dlib."""
+    wanted = configuration.settings.vision
+    if not wanted.enabled or wanted.faces == OFF:
+        yield Finding("faces", "ok", "switched off (vision.faces)")
+        return
+    where = catalog.folders(configuration.settings.server.data)
+    choice = choose(wanted.faces, where)
+    if choice.finder is None:
+        text, _, advice = choice.reason.partition(": ")
+        yield Finding("faces", "note" if wanted.faces == "auto" else "warning", text, advice)
+        return
+    from framecast.vision.faces.face import FacesUnavailable
+
+    workshop = Workshop(where)
+    try:
+        tools = workshop.get(wanted.faces)
+    except FacesUnavailable as error:
+        yield Finding("faces", "error", str(error), "framecast models verify")
+        return
+    finally:
+        workshop.close()
+    if tools.embedder is None:
+        text, _, advice = choice.reason.partition(": ")
+        yield Finding("faces", "note", text, advice)
+    else:
+        yield Finding("faces", "ok", f"found by {tools.finder.name}, told apart by {tools.embedder.name}")
