@@ -248,3 +248,6 @@ def test_faces_are_looked_for_in_all_there_is_of_a_picture(tiny: Opened) -> None
         look = camera.look(scene(640 + 32 * step, 300, 96, size=(1280, 720)))
     assert greeter.shown[-1] == (1280, 720, pytest.approx(672, abs=14))
     assert pixels(look.things[0], (1280, 720)) == pytest.approx([672, 300, 96, 96], abs=14)
+    look = camera.look(scene(1000, 1000, 800, size=(4000, 3200)))
+    assert greeter.shown[-1] == (2000, 1600, pytest.approx(500, abs=30)), "or it would take a hundred megabytes"
+    assert pixels(look.things[0], (4000, 3200)) == pytest.approx([1000, 1000, 800, 800], abs=60)

@@ -8,7 +8,6 @@ says what is the same as before; who is a person goes to the faces. A stage that
 from __future__ import annotations
 
 import difflib
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,8 +31,8 @@ SMALLEST_PX = 32
 """Of a side; in smaller pictures there is nothing to be told from anything else."""
 MOST_PX = 64_000_000
 """A progressive JPEG of more needs half a gigabyte while it is decoded."""
-MOST_FACE_PX = 8_000_000
-"""Pictures are decoded no larger for the faces in them."""
+MOST_DECODED_PX = 12_000_000
+"""Larger pictures are looked at in half their size: in colour they would take a hundred megabytes."""
 GREY_PARTS = (4, 8)
 GREY_MOST_PX = 480
 """The longer side of the grey picture, where a quarter of the camera's is more: an eighth is enough then."""
@@ -137,7 +136,7 @@ class Looker:
         work.region = region
         scale = min(self._input_px[0] / region.width_px, self._input_px[1] / region.height_px)
         with work.stage("decode"):
-            image = work.decode(scale if self._faces is None else math.sqrt(MOST_FACE_PX / work.area_px))
+            image = work.decode(scale if self._faces is None else 1.0)
         with work.stage("objects"):
             found = opened.detector.detect(work.part(image, region), known, FAINT)
             work.count(opened.kind)
@@ -239,13 +238,13 @@ class _Work:
 
     def decode(self, scale: float) -> Image:
         """``(H, W, 3) uint8`` BGR, at the smallest of 1, 1/2, 1/4 and 1/8 of the picture's size that is no less than
-        ``scale``: halves cost the codec nothing.
+        ``scale`` (halves cost the codec nothing), or smaller where that would be too large.
 
         Raises:
             Unseeable: Its colours can't be decoded.
         """
         part = 1
-        while part < 8 and scale <= 0.5 / part:
+        while part < 8 and (scale <= 0.5 / part or self.area_px > MOST_DECODED_PX * part * part):
             part *= 2
         return self._decode("BGR", part)
 
