@@ -185,6 +185,22 @@ def test_a_look_waits_for_its_picture_and_holds_for_a_while(module: Page) -> Non
     assert shown == [[expected, None] for _, _, expected in cases]
 
 
+def test_what_moves_is_drawn_where_it_will_be(module: Page) -> None:
+    drifts = module.evaluate(
+        """async () => {
+          const { Looks, driftOf } = await import(new URL("static/js/player/looks.js", location.href));
+          const begin = 1_790_000_000_000;
+          const held = new Looks();
+          const person = (x, track) => ({ label: "person", track, seen: true, box: [x, 0.2, 0.1, 0.3] });
+          held.push({ pts_ns: `${begin * 1e6}`, epoch: 1, things: [person(0.1, 1)] });
+          held.push({ pts_ns: `${(begin + 200) * 1e6}`, epoch: 1, things: [person(0.14, 1), person(0.7, 2)] });
+          const look = held.at(begin + 200);
+          return [300, 700, 1200].map((ms) => look.things.map((thing) => driftOf(look, thing, begin + ms)[0]));
+        }"""
+    )
+    assert drifts == [pytest.approx([0.02, 0]), pytest.approx([0.1, 0]), pytest.approx([0.1, 0])]
+
+
 def test_why_there_are_no_boxes_is_said(start: Start, open_page: Open, tmp_path: Path) -> None:
     (tmp_path / "blind.toml").write_text("[vision]\nenabled = false\n")
     blind = start("serve", "--camera", "door=mock:?fps=10", "--config", str(tmp_path / "blind.toml"))

@@ -1,7 +1,8 @@
 """The newest look of a camera's detector, for what draws it into pictures.
 
 A picture does not wait for its own look: it would be late by an inference. It shows the newest one, as long as that is
-young enough to be true of it. The first picture alone waits, so that a snapshot shows something.
+young enough to be true of it, with what moves where it will be by then. The first picture alone waits, so that a
+snapshot shows something.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.track import Track
+from framecast.process.drift import Drift
 from framecast.process.worker import JpegWorker
 from framecast.wire.detections import Look, unpack
 
@@ -25,13 +27,13 @@ FIRST_LOOK_S = 3.0
 
 
 class Seen:
-    """A sink of the track ``detections``. `at` may be called from any thread."""
+    """A sink of the track ``detections``. `at` may be called from any thread, though from one at a time."""
 
     bulk = False
 
     def __init__(self) -> None:
         self._newest: tuple[Packet, float] | None = None
-        self._read: tuple[Packet, Look] | None = None
+        self._read: tuple[Packet, Drift] | None = None
         self._came = asyncio.Event()
 
     def push(self, packet: Packet) -> None:
@@ -57,8 +59,10 @@ class Seen:
             return None
         read = self._read
         if read is None or read[0] is not seen:
-            self._read = read = seen, unpack(seen.payload)
-        return read[1]
+            drift = Drift() if read is None else read[1]
+            drift.take(unpack(seen.payload))
+            self._read = read = seen, drift
+        return read[1].at(packet.pts_ns)
 
     async def first(self, wait_s: float) -> None:
         """Wait for the first look, so long at most."""

@@ -5,6 +5,7 @@
 // `object-fit: contain`: so they follow into full screen, and past bars at any side, without a line of script.
 
 import { h, setText } from "../dom.js";
+import { driftOf } from "./looks.js";
 
 const OTHERS = ["#b69cff", "#ff8ab5", "#ffe14d", "#3fd6c6", "#ff9955", "#a8e063"];
 const COLOURS = { person: "#4dc3ff", known: "#5fd38d", unknown: "#ffb224", face: "#eef0f2" };
@@ -44,20 +45,22 @@ export class Outlines {
   #shape = h("div", { class: "things" });
   #shown = null;
   #all = false;
+  /** Index of the first mark of a thing. */
+  #first = 0;
 
   constructor() {
     this.element = h("div", { class: "seen", part: "boxes", "aria-hidden": "true", hidden: true }, this.#shape);
   }
 
   /**
-   * Draws a look, {things, motion, region}; null: nothing.
+   * Draws a look of looks.js; null: nothing.
    *
-   * @param shape The picture's width by its height, 0 where that is not known. @param all Whether to draw what moved,
+   * @param capturedMs When the picture was taken. @param shape The picture's width by its height, 0 where that is not known. @param all Whether to draw what moved,
    *   and the part that the model looked at, too.
    */
-  draw(look, shape, all) {
+  draw(look, capturedMs, shape, all) {
     if (shape) this.#shape.style.setProperty("--shape", shape.toFixed(5));
-    if (look === this.#shown && all === this.#all) return;
+    if (look === this.#shown && all === this.#all) return this.#drift(capturedMs);
     this.#shown = look;
     this.#all = all;
     this.element.hidden = !look;
@@ -71,7 +74,20 @@ export class Outlines {
     while (this.#shape.childElementCount > marks.length) this.#shape.lastElementChild.remove();
     while (this.#shape.childElementCount < marks.length) this.#shape.append(h("div", {}, h("span")));
     for (const [index, mark] of marks.entries()) put(this.#shape.children[index], mark, things);
+    this.#first = marks.length - things.length;
+    this.#drift(capturedMs);
     this.#hush(marks);
+  }
+
+  /** Puts things where they will have been when the picture was taken. */
+  #drift(capturedMs) {
+    const look = this.#shown;
+    for (const [index, thing] of look?.things.entries() ?? []) {
+      if (!look.speeds.size) return;
+      const drift = driftOf(look, thing, capturedMs);
+      const { style } = this.#shape.children[this.#first + index];
+      for (const [axis, name] of ["left", "top"].entries()) style[name] = percent(thing.box[axis] + drift[axis]);
+    }
   }
 
   /** Leaves out words that would lie on others, or on a larger thing of the same kind; but no names. */
@@ -99,10 +115,12 @@ function overlap(one, other) {
   return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 }
 
+const percent = (share) => `${(share * 100).toFixed(2)}%`;
+
 function put(element, { box, kind, thing }, things) {
   const [x, y, width, height] = box;
   for (const [name, share] of Object.entries({ left: x, top: y, width, height })) {
-    element.style.setProperty(name, `${(share * 100).toFixed(2)}%`);
+    element.style.setProperty(name, percent(share));
   }
   if (kind) {
     element.className = kind;

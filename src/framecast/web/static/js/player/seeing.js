@@ -71,15 +71,12 @@ export class Seeing {
 
   /** Draws what is true of the picture on the screen. */
   draw() {
-    const { width, height } = this.#path ?? {};
-    this.#outlines.draw(this.#look(), height ? width / height : 0, this.#all);
-  }
-
-  #look() {
-    if (!this.#on || !this.#path) return null;
-    const { capturedMs, late } = this.#path;
-    if (capturedMs) return this.#looks.at(capturedMs);
-    return late ? null : this.#looks.newest(this.#server.clock.now());
+    const { width, height, capturedMs, late } = this.#path ?? {};
+    const at = capturedMs || this.#server.clock.now();
+    let look = null;
+    if (this.#on && capturedMs) look = this.#looks.at(at);
+    else if (this.#on && this.#path && !late) look = this.#looks.newest(at);
+    this.#outlines.draw(look, at, height ? width / height : 0, this.#all);
   }
 
   #push = (look) => {

@@ -231,6 +231,13 @@ kbd { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
   .space { flex: 1; }
 }
 
+/* All buttons in one row on a phone: that for the numbers stands beside the line that sums them up. */
+@container player (max-width: 420px) {
+  .line { flex-basis: calc(100% - 118px); padding-top: 0; }
+  .meter { margin-top: 0; }
+  button[part~="numbers"] { order: -1; }
+}
+
 :host(:fullscreen), :host([filled]) { background: var(--picture); }
 :host([filled]) { position: fixed; inset: 0; z-index: 2147483647; height: 100dvh; }
 :host(:fullscreen) .picture, :host([filled]) .picture { aspect-ratio: auto; }
