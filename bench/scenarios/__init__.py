@@ -24,6 +24,7 @@ from bench.scenarios import (
     start,
     storm,
     sync,
+    vision,
     whep,
 )
 
@@ -46,4 +47,5 @@ SCENARIOS: dict[str, Callable[[Pace], Result]] = {
     "sync": sync.run,
     "adaptive": adaptive.run,
     "whep": whep.run,
+    "vision": vision.run,
 }
