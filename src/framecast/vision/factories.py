@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -47,7 +48,8 @@ class Eyes:
         """A worker that looks at one camera's pictures."""
         if not options.enabled:
             return BlindWorker(sight, "off", "detection is switched off: vision.enabled = false")
-        if importlib.util.find_spec("cv2") is None:
+        # While another thread imports it, it has no specification to be found.
+        if "cv2" not in sys.modules and importlib.util.find_spec("cv2") is None:
             reason = "looking at pictures needs the vision extra: pip install 'framecast[vision]'"
             return BlindWorker(sight, "not_installed", reason)
         return DetectionWorker(partial(self._make_looker, options, make_faces), self.pool, sight, options.fps, clock)
