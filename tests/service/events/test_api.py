@@ -312,6 +312,10 @@ async def test_a_rule_says_why_nothing_can_come_of_it(tmp_path: Path) -> None:
             ({"labels": ["dog"], "cameras": ["yard"]}, ""),
             ({"labels": ["person"], "cameras": ["yard"]}, "what is looked for at yard is dog"),
             ({"kind": "motion"}, ""),
+            ({"kind": "motion", "line": "gate"}, ""),  # left over from when it was of another kind
+            ({"kind": "motion", "zone": "porch"}, "none of its cameras has a zone named 'porch'"),
+            ({"kind": "line", "line": "gate"}, "none of its cameras has a line named 'gate'"),
+            ({"kind": "offline", "zone": "porch"}, ""),
         ):
             assert (await in_sight(server, **fields))["reason"] == reason
 

@@ -305,7 +305,7 @@ class Case:
             rule_name=rule.name,
             label=sight.label,
             score=sight.score,
-            zone=rule.line if rule.kind == "line" else rule.zone,
+            zone=rule.area,
             direction=direction,
             box=sight.box,
             notify=rule.notify,

@@ -203,9 +203,8 @@ class Events:
         covered = [camera for camera in self._cameras if not rule.cameras or camera.camera_id in rule.cameras]
         if rule.enabled and not covered:
             return "none of its cameras is there"
-        wanted = rule.line or rule.zone
-        if wanted and all(self._area(rule, camera.camera_id) is None for camera in covered):
-            return f"none of its cameras has {'a line' if rule.line else 'a zone'} named {wanted!r}"
+        if rule.area and all(self._area(rule, camera.camera_id) is None for camera in covered):
+            return f"none of its cameras has {'a line' if rule.kind == 'line' else 'a zone'} named {rule.area!r}"
         if not rule.enabled or not rule.needs_looks:
             return ""
         reasons = [self._blindness(rule, camera) for camera in covered]
@@ -233,9 +232,9 @@ class Events:
 
     def _area(self, rule: Rule, camera_id: str) -> Drawn | None:
         """The rule's zone or line as it is drawn on this camera's picture."""
-        kind, name = (zones.Line, rule.line) if rule.kind == "line" else (zones.Zone, rule.zone)
+        kind = zones.Line if rule.kind == "line" else zones.Zone
         drawn = self._drawn.get(camera_id, ())
-        return next((each for each in drawn if isinstance(each, kind) and each.name == name), None)
+        return next((each for each in drawn if isinstance(each, kind) and each.name == rule.area), None)
 
     def _apply_all(self) -> None:
         for camera in self._cameras:
@@ -247,7 +246,7 @@ class Events:
         here: list[tuple[Rule, Drawn | None]] = []
         for rule in self._rules.values():
             area = self._area(rule, camera.camera_id)
-            if rule.holds_for(camera.camera_id) and (area is not None or not (rule.zone or rule.line)):
+            if rule.holds_for(camera.camera_id) and (area is not None or not rule.area):
                 here.append((rule, area))
         lookout = self._lookouts.get(camera.camera_id)
         if lookout is None:

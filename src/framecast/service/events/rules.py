@@ -67,6 +67,11 @@ class Rule:
         """Whether pictures have to be looked at for it."""
         return self.kind != "offline"
 
+    @property
+    def area(self) -> str:
+        """Name of the zone, or line, that its kind is about; empty for the whole picture."""
+        return {"line": self.line, "offline": ""}.get(self.kind, self.zone)
+
     def holds_for(self, camera_id: str) -> bool:
         """Whether it is about this camera."""
         return self.enabled and (not self.cameras or camera_id in self.cameras)
