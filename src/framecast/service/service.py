@@ -140,8 +140,8 @@ class Service:
             hours=self.settings.history.hours,
             blocking=self.blocking,
         )
-        self.gallery = Gallery(state.database, folders(self.settings.server.data), self.settings.vision.faces)
-        self.cameras.make_faces = self.gallery.make_faces
+        where = folders(self.settings.server.data)
+        self.gallery = Gallery(self.cameras, state.database, where, self.settings.vision.faces)
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
         self.deliveries = open_deliveries(
             self.events.log,

@@ -126,7 +126,7 @@ def test_photos_are_looked_at_anew_by_another_model(
     database: Database, album: Album, caplog: pytest.LogCaptureFixture
 ) -> None:
     album.enroll("Anna", [grey(80), grey(0)])
-    album.tools()
+    album.look_anew(album.tools())
     models: dict[str, int] = {}
     for each in PeopleStore(database).likenesses():
         models[each.model] = models.get(each.model, 0) + 1

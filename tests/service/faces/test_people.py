@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.service.serving import Server, serving
+from tests.service.serving import Server, serving, until
 from tests.service.watching import Page
 from tests.vision import tinymodel
+from tests.vision.faces import tinyfaces
 from tests.vision.faces.portraits import astronaut, astronaut_close, before_camera, hopper_close, jpeg, lit
 
 pytestmark = pytest.mark.anyio
@@ -209,3 +211,31 @@ async def test_who_is_known_is_known_after_a_restart(tmp_path: Path, caplog: pyt
         ((eileen),) = (await server.json("GET", PEOPLE))["people"]
         assert (eileen["name"], len(eileen["photos"])) == ("Eileen", 1)
         assert "Trained 1 faces for 1 people" in caplog.text
+
+
+async def test_models_that_come_later_are_used_without_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = tmp_path / "data" / "models"
+    tinymodel.write(models / "tiny.onnx")
+    async with serving(tmp_path, options={"vision.fps": 0, "vision.faces": "yunet"}) as server:
+        assert "models install yunet" in (await server.json("GET", PEOPLE))["faces"]["reason"]
+        async with Page.opened(server.client, server.url) as page:
+            await page.subscribe("cam", detections=True)
+            await page.settle()
+            picture = jpeg(before_camera(astronaut_close(), 20, 50))
+            frame_id = (await server.push(picture))["frame_id"]
+            while (await page.hear("detections"))["frame_id"] < frame_id:
+                pass
+            assert "cam: no faces: Nothing here knows faces" in caplog.text
+            tinyfaces.write_yunet(models / "face_detection_yunet_2023mar.onnx")
+            await until(lambda: "what knows faces is another now" in caplog.text)
+            white, seen, step = np.full((320, 320, 3), 255, np.uint8), set(), 0
+            async with asyncio.timeout(60):  # until dlib, which tells them apart, has started
+                while "face" not in seen:
+                    step += 1
+                    picture = jpeg(before_camera(white, step % 100, 10))
+                    frame_id = (await server.push(picture))["frame_id"]
+                    while (look := await page.hear("detections"))["frame_id"] < frame_id:
+                        pass
+                    seen |= {each["label"] for each in look["things"]}

@@ -77,9 +77,11 @@ def test_the_interpreter_goes_on_while_a_face_is_looked_at(child: DlibChild) -> 
     assert turns > 5, "in this process dlib would hold the lock for the whole of it"
 
 
-def test_it_ends_when_its_input_does() -> None:
+def test_nobody_waits_for_its_start_and_it_ends_when_its_input_does() -> None:
     child = DlibChild()
+    assert not child.start(), "it has only just been started"
     child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+    assert child.start()
     process = child._process
     assert process is not None
     child.close()

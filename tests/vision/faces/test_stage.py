@@ -72,7 +72,9 @@ class Scene:
     def __init__(self, *, quick: bool = True, most: float | None = None) -> None:
         self.finder, self.embedder, self.register = GreyFinder(quick=quick), GreyEmbedder(), Register()
         self.know(ANNA, BERT)
-        self.stage = FaceNamer(self.register, Tools(self.finder, self.embedder, threading.Lock()), "door", most)
+        self.ready = True
+        tools = Tools(self.finder, self.embedder, threading.Lock(), lambda: self.ready)
+        self.stage = FaceNamer(self.register, tools, "door", most)
         self.now_s = 1000.0
 
     def know(self, *people: int) -> None:
@@ -103,6 +105,22 @@ def test_a_name_comes_by_the_second_vote_and_the_face_is_told() -> None:
     assert (person.name, person.track, person.group) == ("Anna", 1, 0)
     assert (face.label, face.name, face.track) == ("face", "Anna", 1)
     assert face.box == pytest.approx((40, 20, 80, 60), abs=3)
+
+
+def test_where_nobody_is_known_everybody_is_unknown() -> None:
+    scene = Scene()
+    scene.know()
+    for _ in range(3):
+        names = scene.names(100)
+    assert names == ["unknown"]
+
+
+def test_no_picture_waits_until_the_models_are_ready() -> None:
+    scene = Scene()
+    scene.ready = False
+    assert [each.label for each in scene.look(100)] == ["person"]
+    scene.ready = True
+    assert [each.label for each in scene.look(100)] == ["person", "face"]
 
 
 def test_what_has_no_number_yet_gets_no_vote() -> None:

@@ -211,18 +211,21 @@ class Album:
         return self.tools_of(self._kind)
 
     def tools_of(self, kind: str) -> Tools:
-        """The same of a kind that a camera may have of its own; photos taken by another are looked at anew."""
+        """The same of a kind that a camera may have of its own."""
         from framecast.vision.faces.face import FacesUnavailable
 
         try:
-            tools = self._workshop.get(kind)
+            return self._workshop.get(kind)
         except (FacesUnavailable, ModuleNotFoundError) as error:
             raise Refused(503, "no_faces", _sentence(error)) from None
-        self._look_anew(tools)
-        return tools
 
-    def _look_anew(self, tools: Tools) -> None:
-        """Have a likeness of every photo that this embedder can compare."""
+    def look_anew(self, tools: Tools) -> None:
+        """Have a likeness of every photo that these can compare, of those taken by others too; takes its time.
+
+        Raises:
+            FacesUnavailable: They failed.
+            StateError: It can't be kept.
+        """
         if tools.embedder is None:
             return
         missing = self._store.photos_unlike(tools.embedder.name)

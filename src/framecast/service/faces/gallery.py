@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from framecast.core.errors import Misuse, StateError
 from framecast.core.limits import Quietly
+from framecast.core.rendition import DETECTIONS
 from framecast.core.supervise import Supervisor
+from framecast.service.cameras.cameras import Cameras
 from framecast.service.errors import ApiError, Refused
 from framecast.service.faces.album import Album
 from framecast.service.store.database import Database
 from framecast.vision.faces.register import Register
-from framecast.vision.faces.tools import OFF, Workshop
+from framecast.vision.faces.tools import KINDS, OFF, Choice, Tools, Workshop
 from framecast.vision.factories import MakeFaces, no_faces
 from framecast.vision.options import Options
 
@@ -33,6 +36,7 @@ class Gallery:
     """All of one server.
 
     Args:
+        cameras: Whose pictures people are known in.
         database: The state file.
         folders: Where models are, the first first.
         kind: Which way faces are known, see `framecast.vision.faces.tools.KINDS`.
@@ -41,8 +45,10 @@ class Gallery:
         register: What the stages look up.
     """
 
-    def __init__(self, database: Database, folders: Sequence[Path], kind: str) -> None:
+    def __init__(self, cameras: Cameras, database: Database, folders: Sequence[Path], kind: str) -> None:
         self.register = Register()
+        self._cameras = cameras
+        cameras.make_faces = self.make_faces
         self._workshop = Workshop(folders)
         self._album = Album(database, self.register, self._workshop, kind)
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
@@ -86,16 +92,38 @@ class Gallery:
         except (Refused, RuntimeError) as error:
             log.info("%s: no faces: %s", camera_id, error)
             return None
+        with contextlib.suppress(RuntimeError):  # the server stops
+            self._thread.submit(self._prepare, tools)
         from framecast.vision.faces.stage import FaceNamer
 
         return FaceNamer(self.register, tools, camera_id, options.face_threshold)
 
+    def _prepare(self, tools: Tools) -> None:
+        """Have what knows faces ready, and everybody known to it."""
+        from framecast.vision.faces.face import FacesUnavailable
+
+        try:
+            tools.start()
+            self._album.look_anew(tools)
+        except (FacesUnavailable, StateError) as error:
+            log.warning("not everybody may be known: %s", error)
+
     async def _run(self) -> None:
         if await self.run(lambda album: album.tell()):
             await self.run(lambda album: album.load())
+        choices = await self.run(lambda album: self._choices())
         while True:
             await asyncio.sleep(NEWS_S)
             await self._keep_news()
+            before, choices = choices, await self.run(lambda album: self._choices())
+            if choices != before:
+                log.info("what knows faces is another now: every camera begins anew")
+                for camera in self._cameras:
+                    camera.stream.remake(DETECTIONS)
+
+    def _choices(self) -> list[Choice]:
+        """What there is to know faces by, of every kind."""
+        return [self._workshop.choice(kind) for kind in KINDS]
 
     async def _keep_news(self) -> None:
         try:

@@ -46,6 +46,22 @@ class DlibChild:
     def __init__(self) -> None:
         see_that_it_is_there()
         self._process: subprocess.Popen[bytes] | None = None
+        self._until_s = 0.0  # by when one that was started has to say that it is ready; 0 once it has
+
+    def start(self) -> bool:
+        """Start it, unless it runs; whether it is ready, without waiting for that.
+
+        Raises:
+            FacesUnavailable: It ended, or takes too long.
+        """
+        process = self._running()
+        if not self._until_s:
+            return True
+        assert process.stdout is not None
+        if not select.select([process.stdout], [], [], 0)[0] and time.monotonic() < self._until_s:
+            return False
+        self._wait(process)
+        return True
 
     def ask(self, wanted: bytes, image: Image, box: Sequence[float] = (0, 0, 0, 0)) -> NDArray[np.float64]:
         """What it answers about ``(H, W, 3) uint8`` BGR.
@@ -54,6 +70,7 @@ class DlibChild:
             FacesUnavailable: It ended, or does not answer.
         """
         process = self._running()
+        self._wait(process)
         rows, columns = image.shape[:2]
         assert process.stdin is not None
         try:
@@ -81,20 +98,26 @@ class DlibChild:
             process.stdout.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None:
-            return self._process
-        process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "framecast.vision.faces.dlibchild"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "framecast.vision.faces.dlibchild"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            )
+            self._until_s = time.monotonic() + START_S
+        return self._process
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Until it is ready."""
+        if not self._until_s:
+            return
         try:
-            self._read(process, START_S)
+            self._read(process, max(0.0, self._until_s - time.monotonic()))
         except (OSError, FacesUnavailable) as error:
             self.close()
             raise FacesUnavailable(f"dlib's process can't be started ({error})") from None
-        return process
+        self._until_s = 0.0
 
     def _read(self, process: subprocess.Popen[bytes], timeout_s: float) -> NDArray[np.float64]:
         until_s = time.monotonic() + timeout_s

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framecast.vision.faces.face import Embedder, Vector
+from framecast.vision.faces.face import VECTOR_BYTES, Embedder, Vector
 from framecast.vision.faces.people import Likeness
+
+SIZE = VECTOR_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class Known:
     """
 
     def __init__(self, embedder: Embedder, likenesses: Iterable[Likeness]) -> None:
-        kept = [each for each in likenesses if each.model == embedder.name]
+        kept = [each for each in likenesses if each.model == embedder.name and len(each.vector) == VECTOR_BYTES]
         self._distances = embedder.distances
         self._owners = np.array([each.person for each in kept], np.int64)
-        self._vectors = np.frombuffer(b"".join(each.vector for each in kept), np.float32).reshape(len(kept), -1)
+        self._vectors = np.frombuffer(b"".join(each.vector for each in kept), np.float32).reshape(-1, SIZE)
 
     def nearest(self, vector: Vector, among: frozenset[int], most: float) -> Match | None:
         """Who of ``among`` is likest and no farther than ``most``."""

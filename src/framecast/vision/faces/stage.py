@@ -82,8 +82,9 @@ class FaceNamer:
         self._forget(now_s)
         faces: list[tuple[Detection, Face]] = []
         try:
-            faces = self._search(image, found, now_s)
-            self._vote(image, faces, now_s)
+            if self._tools.start():
+                faces = self._search(image, found, now_s)
+                self._vote(image, faces, now_s)
         except FacesUnavailable as error:
             if self._quietly.due():
                 log.warning("%s: %s", self._camera, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,10 +71,18 @@ class Tools:
         embedder: Tells them apart; None where nothing can.
     """
 
-    def __init__(self, finder: Finder, embedder: Embedder | None, lock: threading.Lock) -> None:
+    def __init__(
+        self, finder: Finder, embedder: Embedder | None, lock: threading.Lock, start: Callable[[], bool] = lambda: True
+    ) -> None:
         self.finder = finder
         self.embedder = embedder
         self._lock = lock
+        self._start = start
+
+    def start(self) -> bool:
+        """Whether they are ready; what has to be started for that is. Raises FacesUnavailable."""
+        with self._lock:
+            return self._start()
 
     def find(self, image: Image) -> list[Face]:
         """The faces in ``(H, W, 3) uint8`` BGR; raises FacesUnavailable."""
@@ -122,7 +130,7 @@ class Workshop:
                 raise FacesUnavailable(choice.reason or "the server is about to stop")
             if choice not in self._opened:
                 try:
-                    self._opened[choice] = Tools(*self._open(choice), self._in_use)
+                    self._opened[choice] = self._open(choice)
                 except FacesUnavailable as error:
                     self._refused[choice] = str(error)
                     raise
@@ -136,21 +144,20 @@ class Workshop:
             if self._child is not None:
                 self._child.close()
 
-    def _open(self, choice: Choice) -> tuple[Finder, Embedder | None]:
+    def choice(self, kind: str) -> Choice:
+        """What there is for ``kind`` now; looks at files only."""
+        return choose(kind, self._folders)
+
+    def _open(self, choice: Choice) -> Tools:
         from framecast.vision.faces.dlibfaces import DlibChild, DlibEmbedder, DlibFinder
         from framecast.vision.faces.yunet import SfaceEmbedder, YunetFinder
 
-        if DLIB in (choice.finder, choice.embedder) and self._child is None:
+        finder = YunetFinder(choice.finder) if isinstance(choice.finder, Path) else None
+        embedder = SfaceEmbedder(choice.embedder) if isinstance(choice.embedder, Path) else None
+        if DLIB not in (choice.finder, choice.embedder):
+            assert finder is not None
+            return Tools(finder, embedder, self._in_use)
+        if self._child is None:
             self._child = DlibChild()
-        finder: Finder
-        if isinstance(choice.finder, Path):
-            finder = YunetFinder(choice.finder)
-        else:
-            assert self._child is not None
-            finder = DlibFinder(self._child)
-        if choice.embedder is None:
-            return finder, None
-        if isinstance(choice.embedder, Path):
-            return finder, SfaceEmbedder(choice.embedder)
-        assert self._child is not None
-        return finder, DlibEmbedder(self._child)
+        child = self._child
+        return Tools(finder or DlibFinder(child), embedder or DlibEmbedder(child), self._in_use, child.start)
