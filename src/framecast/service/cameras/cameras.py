@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import LimitReached
@@ -17,49 +16,24 @@ from framecast.core.rendition import DETECTIONS, Rendition
 from framecast.core.source import Source
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
-from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
 from framecast.core.worker import Worker
 from framecast.ingest.gate import Gate, Limits, ScanBudget
 from framecast.ingest.push import Desk
 from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
+from framecast.service.cameras.parts import FrameIdStore, OnFault, Parts
 from framecast.service.cameras.sound import Sound, open_sound
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
 from framecast.vision.factories import MakeFaces, no_faces
 from framecast.vision.options import Options as VisionOptions
 from framecast.vision.sight import Sight
 
+__all__ = ["Camera", "Cameras", "FrameIdStore", "OnFault", "Parts"]
+
 log = logging.getLogger("framecast.service.cameras.cameras")
 
 MOST_NUMBERS = 65_535
-OnFault = Callable[[str], object]
-"""Told on the loop why a picture was skipped: a cause of docs/devices.md."""
-
-
-class Parts(Protocol):
-    """What the composition root supplies: how each kind of camera is opened and each rendition made."""
-
-    def open_source(self, camera_id: str, config: CameraConfig, settings: Settings, origin: str) -> Source:
-        """The source behind a camera's URL."""
-
-    def make_worker(self, rendition: Rendition, on_fault: OnFault, looks: Callable[[], Track]) -> Worker:
-        """What makes a rendition; ``looks`` gives the camera's track ``detections``, for those that show it."""
-
-    def make_transform(self, config: CameraConfig, on_fault: OnFault) -> Callable[[], Worker] | None:
-        """What turns and masks a camera's pictures; None when they stay as they are."""
-
-    def make_detector(self, options: VisionOptions, sight: Sight, make_faces: MakeFaces, clock: Clock) -> Worker:
-        """What sees what is in a camera's pictures."""
-
-
-class FrameIdStore(Protocol):
-    """Where frame ids are reserved (``State`` is one). Blocking; called in an executor."""
-
-    def reserve_frame_ids(self, camera_id: str, count: int) -> int:
-        """The first of ``count`` ids that nobody gets again."""
-
-
 FRAME_ID_BLOCK = 10_000
 
 
