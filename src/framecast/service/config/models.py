@@ -32,10 +32,10 @@ from framecast.service.config.sections import (
     StreamSettings,
     TunnelSettings,
     Verify,
-    VisionSettings,
     WebrtcSettings,
     setting,
 )
+from framecast.service.config.seeing import VisionSettings
 from framecast.service.config.urls import url_kind
 from framecast.vision.options import Options as VisionOptions
 

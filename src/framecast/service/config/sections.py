@@ -21,8 +21,6 @@ from framecast.service.config.kinds import (
     HostName,
     IceServerText,
     IpAddress,
-    Label,
-    ModelName,
     MqttUrl,
     Origin,
     PortRange,
@@ -34,7 +32,6 @@ from framecast.service.config.presets import PresetName
 
 Policy = Literal["on_demand", "always"]
 Verify = Literal["auto", "always", "never"]
-FaceModels = Literal["auto", "off", "yunet", "dlib"]
 
 
 def setting(default: Any, description: str, *, env: tuple[str, ...] = (), **bounds: Any) -> Any:
@@ -329,33 +326,6 @@ class TunnelSettings(Section):
     )
     status_page: bool = setting(True, "Show the tunnel's state on a page for this machine only, while it runs.")
     status_port: int = setting(4040, "Port of that page, on 127.0.0.1. 0 takes any free one.", ge=0, le=65535)
-
-
-class VisionSettings(Section):
-    """What is looked for in the pictures, and with what; needs the extra `vision` (vision.md)."""
-
-    enabled: bool = setting(True, "Look at pictures where somebody, or a rule, wants to know what is seen.")
-    model: ModelName = setting(
-        "", "Object model, by the name that `framecast models list` shows. Empty: the first that is there."
-    )
-    fps: float = setting(5.0, "Most pictures a second that are looked at, of each camera. 0: all.", ge=0, le=240)
-    threshold: float = setting(0.5, "How sure the model has to be of a thing.", ge=0.05, le=0.99)
-    labels: list[Label] = setting(
-        lambda: ["person"],
-        "What is looked for, in the model's words, such as those of COCO. Empty: nothing but movement.",
-        max_length=100,
-    )
-    threads: int = setting(1, "CPU threads of one look.", ge=1, le=64)
-    places: int = setting(1, "Looks at a time, of all cameras together.", ge=1, le=16)
-    faces: FaceModels = setting(
-        "auto", "What knows faces: `yunet`, `dlib`, or `auto`, the first of them that is there. `off`: no faces."
-    )
-    face_threshold: float | None = setting(
-        None,
-        "How far apart two faces of one person may be, 0 to 1; less is stricter. None: what suits the model.",
-        ge=0,
-        le=1,
-    )
 
 
 class HistorySettings(Section):
