@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
 from framecast.service.store.events import Event
@@ -58,6 +62,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> Iterator
     ids.extend(seed_events(folder / "data", *events))
     with serving(folder, *CAMERAS) as process:
         yield process
+
+
+def text64(value: bytes) -> str:
+    """As browsers write bytes."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def titles(page: Page) -> list[str]:
@@ -233,6 +242,48 @@ def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: 
                 assert page.evaluate(FAINT) == [], (tab, scheme)
                 assert page.evaluate(UNNAMED) == [], tab
                 assert page.evaluate(SMALL) == [] or size is TABLET, tab
+
+
+PUSH_SERVICE = """
+window.made = null;
+const keys = { p256dh: "%(p256dh)s", auth: "%(auth)s" };
+PushManager.prototype.getSubscription = async () => window.made;
+PushManager.prototype.subscribe = async ({ applicationServerKey }) => {
+  window.made = {
+    endpoint: "https://push.example.org/one",
+    options: { applicationServerKey: applicationServerKey.buffer },
+    toJSON: () => ({ endpoint: "https://push.example.org/one", expirationTime: null, keys }),
+    unsubscribe: async () => ((window.made = null), true),
+  };
+  return window.made;
+};
+"""
+"""In place of the browser's own, which asks its maker's servers."""
+
+
+def test_a_device_is_notified_once_it_wants_to_be(start: Start, open_page: Open) -> None:
+    server = start("serve", *CAMERAS)
+    page = open_page(server.url + "/docs", workers=True).page
+    page.context.grant_permissions(["notifications"], origin=server.url)
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    named = {"p256dh": point, "auth": secrets.token_bytes(16)}
+    page.add_init_script(PUSH_SERVICE % {name: text64(value) for name, value in named.items()})
+    page.goto(server.url + "/events")
+    switch = page.get_by_role("switch", name="Notify this device")
+    switch.check()
+    page.get_by_text("This device is notified from now on.").wait_for()
+    (sink,) = page.request.get(server.url + "/api/v1/events/sinks").json()["sinks"]
+    assert sink["kind"] == "push"
+    key = page.evaluate("() => [...new Uint8Array(window.made.options.applicationServerKey)]")
+    assert text64(bytes(key)) == page.request.get(server.url + "/api/v1/push/key").json()["key"]
+    page.get_by_role("tab", name="Deliveries").click()
+    expect(page.locator("#panel-sinks")).to_contain_text("Notified device")
+    page.get_by_role("tab", name="Events").click()
+    switch.uncheck()
+    page.get_by_text("This device is notified no longer.").wait_for()
+    assert page.request.get(server.url + "/api/v1/events/sinks").json()["sinks"] == []
+    assert page.evaluate("() => window.made") is None
 
 
 def test_who_may_watch_one_camera_sees_its_events_alone(start: Start, open_page: Open, tmp_path: Path) -> None:

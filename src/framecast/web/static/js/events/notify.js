@@ -26,6 +26,23 @@ function bytesOf(text) {
   return Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
 }
 
+/** Whether somebody told this browser to show nothing from here. */
+async function isDenied() {
+  try {
+    return (await navigator.permissions.query({ name: "notifications" })).state === "denied";
+  } catch {
+    return Notification.permission === "denied"; // where they can't be queried
+  }
+}
+
+/** Whether a subscription was made for the server with this key. */
+function isFor(subscription, key) {
+  const made = subscription.options?.applicationServerKey;
+  if (!made) return true;
+  const [one, other] = [new Uint8Array(made), bytesOf(key)];
+  return one.length === other.length && one.every((each, index) => each === other[index]);
+}
+
 async function worker() {
   return navigator.serviceWorker.register(url("sw.js"), { scope: url("") });
 }
@@ -50,19 +67,22 @@ export class NotifySwitch {
     try {
       const registration = await navigator.serviceWorker.getRegistration(url(""));
       const subscription = await registration?.pushManager.getSubscription();
-      this.#show(Boolean(subscription));
-      // The server may have forgotten it, or been moved: told anew, it is the same one.
-      if (subscription) await request("POST", SERVICE, subscription.toJSON());
+      if (!subscription) return await this.#show(false);
+      const { key } = await request("GET", "api/v1/push/key");
+      // Made for a server that was set up anew since: nothing would arrive by it.
+      if (!isFor(subscription, key)) return await this.#show(false);
+      // The server may have forgotten it: told anew, it is the same one.
+      await request("POST", SERVICE, subscription.toJSON());
+      await this.#show(true);
     } catch (error) {
-      this.#show(false);
+      await this.#show(false);
       if (error.status) setText(this.#said, apology(error));
     }
   }
 
-  #show(on) {
-    this.#box.disabled = false;
+  async #show(on) {
+    const denied = await isDenied();
     this.#box.checked = on;
-    const denied = Notification.permission === "denied";
     this.#box.disabled = denied && !on;
     setText(this.#said, denied && !on ? "This browser was told to show none from here. Its settings for this site change that." : "");
   }
@@ -73,11 +93,11 @@ export class NotifySwitch {
     try {
       if (on) await this.#subscribe();
       else await this.#unsubscribe();
-      this.#show(on);
+      await this.#show(on);
       toast(on ? "This device is notified from now on." : "This device is notified no longer.");
     } catch (error) {
-      this.#show(!on);
-      if (Notification.permission === "denied") return;
+      await this.#show(!on);
+      if (this.#box.disabled) return;
       toast(`${on ? "Not switched on." : "Not switched off."} ${reason(error)}`, { bad: true });
     }
   }
@@ -89,7 +109,7 @@ export class NotifySwitch {
     const registration = await worker();
     await navigator.serviceWorker.ready;
     const before = await registration.pushManager.getSubscription();
-    // A subscription is bound to the key it was made with; a server that was set up anew has another.
+    // It is bound to the key it was made with, and a server that was set up anew has another.
     await before?.unsubscribe();
     const subscription = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytesOf(key) });
     try {
