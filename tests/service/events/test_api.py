@@ -320,11 +320,15 @@ async def test_a_rule_says_why_nothing_can_come_of_it(tmp_path: Path) -> None:
             assert (await in_sight(server, **fields))["reason"] == reason
 
 
-async def test_a_server_that_stops_ends_what_is_under_way(tmp_path: Path) -> None:
-    async with serving(tmp_path, options=OPTIONS) as server:
-        await in_sight(server)
-        await see_directly(server, "cam", person())
-        await until(lambda: server.service.events.log.store.newest == 1)
+async def test_a_server_that_stops_ends_what_is_under_way_and_says_so(tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as client:
+        async with serving(tmp_path, options=OPTIONS) as server:
+            await in_sight(server)
+            answer = await client.get(f"{server.url}/api/v1/events/stream")
+            await see_directly(server, "cam", person())
+            await until(lambda: server.service.events.log.store.newest == 1)
+        told = await answer.content.read()
+        assert [each for each in ("start", "end") if f'"phase":"{each}"'.encode() in told] == ["start", "end"]
     async with serving(tmp_path, options=OPTIONS) as server, listening(server, headers={"Last-Event-ID": "1"}) as heard:
         number, said, _ = await heard.next()
         assert (number, said["phase"]) == (2, "end")
@@ -357,6 +361,24 @@ async def test_a_mask_takes_back_pictures_that_are_not_kept_yet(tmp_path: Path) 
         (event,) = (await server.json("GET", "/api/v1/events"))["events"]
         async with server.client.get(server.url + event["picture"]) as answer:
             assert await answer.read() == jpeg(1)
+
+
+async def test_where_the_picture_is_gone_already_the_next_one_does(tmp_path: Path) -> None:
+    async with serving(tmp_path, options=OPTIONS) as server:
+        for number in (1, 2, 3):
+            frame_id = (await server.push(jpeg(number)))["frame_id"]
+        stream = server.camera().stream
+        stream.video._ring.popleft()  # as it is with pictures of some hundred kilobytes
+        await in_sight(server)
+        latest = stream.video.latest
+        assert latest is not None
+        look = Look(frame_id - 2, latest.epoch, latest.pts_ns, (person(),))
+        form = Format("detections")
+        stream.track(DETECTIONS).publish(Packet(pack(look), form, frame_id - 2, 1, latest.epoch, latest.pts_ns, 0))
+        await until(lambda: server.service.events.log.store.newest == 1)
+        (event,) = (await server.json("GET", "/api/v1/events"))["events"]
+        async with server.client.get(server.url + event["picture"]) as answer:
+            assert await answer.read() == jpeg(2)
 
 
 async def test_a_reader_that_takes_nothing_is_cut_and_comes_back(

@@ -20,6 +20,8 @@ from framecast.wire.detections import unpack
 
 log = logging.getLogger("framecast.service.events.lookout")
 
+LATE_S = 0.5
+"""How much later a picture may be taken than the one that was looked at."""
 LASTING = ("offline", "no_motion")
 """Kinds of what goes on without being seen."""
 
@@ -58,7 +60,7 @@ class Lookout:
         self._better: dict[Case, bytes] = {}
         self._looks: Track | None = None
         self._awake: _Awake | None = None
-        self._frame_id = 0
+        self._frame_id = self._pts_ns = 0
         self._epoch = 0
 
     @property
@@ -106,7 +108,7 @@ class Lookout:
             self._epoch = look.epoch
             for case in self._cases:
                 case.forget()
-        self._frame_id = look.frame_id
+        self._frame_id, self._pts_ns = look.frame_id, look.pts_ns
         now_s = look.pts_ns / 1e9
         for case in self._cases:
             case.look(look, now_s)
@@ -132,10 +134,10 @@ class Lookout:
         return self._events.put(event, phase, picture)
 
     def _picture(self) -> bytes | None:
-        """The picture that was looked at last, while it is kept."""
-        return next(
-            (each.payload for each in reversed(self.stream.video.ring) if each.frame_id == self._frame_id), None
-        )
+        """The picture that was looked at last; of large ones few are kept, and the one after it does as well."""
+        ring = self.stream.video.ring
+        packet = next((each for each in ring if each.frame_id >= self._frame_id), None)
+        return None if packet is None or packet.pts_ns > self._pts_ns + LATE_S * 1e9 else packet.payload
 
     # What has to run for the rules.
 
