@@ -22,11 +22,13 @@ PASSWORD = "open sesame"
 class Broker:
     """One that can be ended and started again, at the same port. It keeps what is retained while it runs."""
 
-    def __init__(self, folder: Path, *, password: bool = False) -> None:
+    def __init__(self, folder: Path, *, password: bool = False, certificate: Path | None = None) -> None:
         self.port = free_port()
-        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self.url = f"{'mqtts' if certificate else 'mqtt'}://127.0.0.1:{self.port}"
         self._file = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(not password).lower()}", "user root"]
+        if certificate is not None:
+            lines += [f"certfile {certificate}", f"keyfile {certificate}"]
         if password:
             kept = folder / "passwords"
             tool = Path(MOSQUITTO).with_name("mosquitto_passwd")
@@ -38,9 +40,11 @@ class Broker:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, folder: Path, *, password: bool = False) -> AsyncIterator[Broker]:
+    async def running(
+        cls, folder: Path, *, password: bool = False, certificate: Path | None = None
+    ) -> AsyncIterator[Broker]:
         """One that runs."""
-        broker = cls(folder, password=password)
+        broker = cls(folder, password=password, certificate=certificate)
         await broker.start()
         try:
             yield broker

@@ -12,6 +12,8 @@ from framecast.service.errors import ApiError
 from framecast.service.events import courier, mqtt
 from framecast.service.events.homeassistant import Topics, discovery, sensor
 from framecast.service.events.mqtt import Seen
+from framecast.service.front import authority
+from framecast.service.front.tls import Files
 from framecast.service.store.events import Phase
 from tests.service.events.broker import PASSWORD, Broker, Listener
 from tests.service.events.telling import happening, office
@@ -161,6 +163,33 @@ async def test_a_password_is_given_and_a_wrong_one_is_told_of_without_it(tmp_pat
             assert "uthoriz" in said["last_error"] and "barley" not in str(said)
             with pytest.raises(ApiError, match="uthoriz"):
                 await there.deliveries.test("mqtt")
+
+
+async def test_by_tls_a_certificate_has_to_be_signed_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    authority.init(tmp_path)
+    async with Broker.running(tmp_path, certificate=Files.of(tmp_path).certificate) as broker:
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            sink = there.deliveries._couriers["mqtt"].sink
+            await until(lambda: "certificate" in sink._trouble)  # type: ignore[attr-defined]
+        async with office(tmp_path / "data", {"mqtt.url": broker.url, "mqtt.verify_tls": False}) as there:
+            sink = there.deliveries._couriers["mqtt"].sink
+            await until(lambda: sink._client is not None)  # type: ignore[attr-defined]
+            await there.deliveries.test("mqtt")
+
+
+async def test_an_event_that_is_deleted_does_not_last_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.service.events.deliveries.TIDY_S", 0.05)
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        event = happening()
+        await there.announce(event)
+        await until(lambda: home.held.get(f"{DOOR}/person") == b"ON")
+        await there.log.delete(event.event_id)
+        await there.announce(event, Phase.END)
+        await until(lambda: home.held[f"{DOOR}/person"] == b"OFF")
 
 
 async def test_one_that_accepts_and_says_nothing_keeps_nobody_from_stopping(tmp_path: Path) -> None:

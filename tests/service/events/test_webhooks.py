@@ -8,12 +8,15 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
 from framecast.service.errors import ApiError
 from framecast.service.events import courier
+from framecast.service.front import authority
+from framecast.service.front.tls import Files
 from framecast.service.store.events import Phase
 from tests.service.events.telling import Receiver, Told, happening, office
 from tests.service.serving import until
@@ -153,6 +156,34 @@ async def test_a_name_that_leads_here_is_found_out_when_it_is_connected(
         with pytest.raises(ApiError, match="allow_loopback"):
             await there.deliveries.test(sink.name)
         assert not receiver.told
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 99999 no\r\n\r\n", b"what is this\r\n\r\n", b""])
+async def test_what_is_no_answer_is_told_of_without_the_path_that_lets_in(tmp_path: Path, answer: bytes) -> None:
+    async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(garble, "127.0.0.1", 0) as door:
+        url = f"http://127.0.0.1:{door.sockets[0].getsockname()[1]}/open-sesame"
+        async with office(tmp_path, {"events.webhooks": [url]}) as there:
+            (name,) = await there.sinks()
+            with pytest.raises(ApiError, match="no answer: ") as caught:
+                await there.deliveries.test(name)
+    assert "sesame" not in caught.value.message
+
+
+async def test_a_certificate_that_nobody_signed_is_refused(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.init(tmp_path, ["127.0.0.1"])
+    context.load_cert_chain(Files.of(tmp_path).certificate)
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context) as door:
+        url = f"https://127.0.0.1:{door.sockets[0].getsockname()[1]}/"
+        async with office(tmp_path / "data", {"events.webhooks": [url, url]}) as there:
+            (name,) = await there.sinks()
+            with pytest.raises(ApiError, match="certificate"):
+                await there.deliveries.test(name)
 
 
 async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:

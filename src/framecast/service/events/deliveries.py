@@ -14,7 +14,7 @@ from framecast.core.errors import StateError
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.config import Settings
-from framecast.service.config.eventurls import check_webhook_url, split_webhook_url
+from framecast.service.config.eventurls import check_webhook_url, mask_webhook_url, split_webhook_url
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events.browsers import Browsers
 from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink, Undelivered
@@ -24,7 +24,7 @@ from framecast.service.events.push import Holders, PushSink
 from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_id
 from framecast.service.store import secrets, ulid
 from framecast.service.store.database import Database
-from framecast.service.store.events import Announcement, Event
+from framecast.service.store.events import Announcement, Event, EventStore
 from framecast.service.store.outbox import Delivery, Outbox, fill
 from framecast.service.store.receivers import Receivers, Webhook
 
@@ -116,6 +116,8 @@ class Deliveries:
         """Carry what was left, and what comes from now on."""
         for url in self._settings.events.webhooks:
             asked, secret = split_webhook_url(url)
+            if f"webhook-{webhook_id(asked)}" in self._couriers:
+                log.warning("events.webhooks names %s twice; the first holds", mask_webhook_url(asked))
             self._add(WebhookSink(asked, secret, self._poster, origin="config"))
         for webhook in await self._blocking(self.receivers.webhooks):
             self._add_kept(webhook)
@@ -172,12 +174,19 @@ class Deliveries:
         while True:
             older_than_s = self._now_s() - GIVE_UP_S - TIDY_S
             try:
+                await self._see_what_lasts()
                 lost = await self._blocking(self._outbox.tidy, list(self._couriers), older_than_s)
                 if lost:
                     log.warning("%d messages about events are given up: they could not be sent for a day", lost)
             except StateError as error:
                 log.debug("the outbox can't be tidied: %s", error)
             await asyncio.sleep(TIDY_S)
+
+    async def _see_what_lasts(self) -> None:
+        for sink in self._sinks:
+            if isinstance(sink, MqttSink):
+                lasting: list[Event] = await self._blocking(EventStore(self._database).open)
+                sink.keep({each.event_id for each in lasting})
 
     # Webhooks that are added over the API.
 

@@ -13,7 +13,7 @@ import importlib
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -28,6 +28,8 @@ from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
 
 log = logging.getLogger("framecast.service.events.mqtt")
+_library_log = log.getChild("library")
+_library_log.setLevel(logging.CRITICAL)  # what it says is said here, with the words of an operator
 
 KIND = "mqtt"
 NAME = "mqtt"
@@ -39,6 +41,8 @@ STABLE_S = 60.0
 FAREWELL_S = 1.0
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 QOS = 1
+MOST_INCOMING = 1000
+"""Descriptions of ours that the broker keeps, as they come after a connection; others are left there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ class MqttSink:
         """All of them."""
         return True
 
+    def keep(self, lasting: Collection[str]) -> None:
+        """Events that are not among these are over, though that was never told: somebody deleted them, say."""
+        self._open = {event_id: where for event_id, where in self._open.items() if event_id in lasting}
+
     async def send(self, delivery: Delivery) -> None:
         """Publish it, and what follows from it."""
         client = self._client
@@ -148,7 +156,8 @@ class MqttSink:
             username=settings.username or None,
             password=settings.password or None,
             identifier=self._topics.node,
-            logger=log.getChild("client"),
+            logger=_library_log,
+            max_queued_incoming_messages=MOST_INCOMING,
             will=library.Will(self._topics.status, OFFLINE, QOS, True),
             tls_context=context,
         )
@@ -219,10 +228,22 @@ def _library() -> Any:
     return importlib.import_module("aiomqtt")
 
 
+class _Socket(ssl.SSLSocket):
+    """One that is closed when nothing comes of it: the library leaves it to whoever cleans up."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _context(settings: MqttSettings) -> ssl.SSLContext | None:
     if not settings.url.startswith("mqtts:"):
         return None
     context = ssl.create_default_context()
+    context.sslsocket_class = _Socket
     if not settings.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

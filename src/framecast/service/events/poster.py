@@ -79,7 +79,8 @@ class Poster:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=32, socket_factory=self._socket),
+                # Each courier has one at most: who is slow must not take the places of others.
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._socket),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -124,5 +125,8 @@ def _seconds(text: str) -> float | None:
 
 
 def _words(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:200]
+    """Why, without the URL, which may be what lets in."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return "its URL can't be used"
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else getattr(error, "strerror", None)
+    return (said or str(error) or type(error).__name__)[:200]
