@@ -91,6 +91,7 @@ class Letterbox:
         self.centred = centred
         # Always the same memory: asking the system for new pages took longer than filling them.
         self._input = np.empty((height_px, width_px, 3), np.uint8)
+        self._covered: tuple[int, int, int, int] | None = None
 
     def __call__(self, image: Image) -> tuple[Image, Fit]:
         """The input, ``(height_px, width_px, 3)``, which holds until the next call, and how the picture lies in it.
@@ -103,7 +104,8 @@ class Letterbox:
         scale = min(width / columns, height / rows)
         wide, high = min(width, max(1, round(columns * scale))), min(height, max(1, round(rows * scale)))
         x, y = ((width - wide) // 2, (height - high) // 2) if self.centred else (0, 0)
-        if (wide, high) != (width, height):
+        if self._covered != (x, y, wide, high):
+            self._covered = (x, y, wide, high)
             self._input.fill(PADDING)
         # Into the input's own rows: no copy afterwards.
         into = self._input[y : y + high, x : x + wide]

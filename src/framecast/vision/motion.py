@@ -88,7 +88,7 @@ class MotionFinder:
             self._noise = None
             self._settled_s = now_s + SETTLE_S
             return NOTHING
-        difference = np.abs(calm - self._scene)
+        difference = cv2.absdiff(calm, self._scene)
         noise = float(np.median(difference[::2, ::2]))
         moved = (difference > max(self._least, NOISES * noise)).astype(np.uint8)
         share = float(moved.mean())
@@ -100,7 +100,7 @@ class MotionFinder:
         self._noise = usual + USUAL * (noise - usual)
         # While it settles the scene follows at once; afterwards as slowly as things that stop may take.
         pace = 0.5 if now_s < self._settled_s else 1 - math.exp(-passed_s / SCENE_S)
-        self._scene += np.float32(pace) * (calm - self._scene)
+        cv2.accumulateWeighted(calm, self._scene, pace)
         return Movement(self._boxes(moved), share)
 
     def _boxes(self, moved: Grey) -> Boxes:

@@ -36,13 +36,16 @@ LOST_S = 2.0
 LONGEST_STEP_S = 1.0
 """Nobody goes on straight for longer than this without being seen."""
 
+Four = tuple[float, float, float, float]
+
 
 @dataclass(slots=True, eq=False)
 class _Track:
     number: int
     label: str
-    box: Boxes  # (4,) float32: middle x, middle y, width, height
-    speed: Boxes  # (4,) float32, each per s
+    # Plain numbers: NumPy takes longer to be asked than to reckon with four.
+    box: Four  # middle x, middle y, width, height
+    speed: Four  # each per s
     at_s: float
     seen_s: float
     score: float
@@ -50,27 +53,34 @@ class _Track:
 
     def standing(self) -> Detection:
         """It, where it was seen last."""
-        x, y, width, height = self.box.tolist()
+        x, y, width, height = self.box
         half_x, half_y = max(width, 1) / 2, max(height, 1) / 2
         return Detection(self.label, self.score, x - half_x, y - half_y, x + half_x, y + half_y, self.number)
 
-    def foretold(self, now_s: float) -> Boxes:
-        """(4,) float32: left, top, right, bottom."""
-        x, y, width, height = self.box + self.speed * np.float32(min(now_s - self.at_s, LONGEST_STEP_S))
+    def foretold(self, now_s: float) -> Four:
+        """Left, top, right, bottom."""
+        x, y, width, height = self._after(min(now_s - self.at_s, LONGEST_STEP_S))
         half_x, half_y = max(width, 1) / 2, max(height, 1) / 2
-        return np.array([x - half_x, y - half_y, x + half_x, y + half_y], np.float32)
+        return x - half_x, y - half_y, x + half_x, y + half_y
 
     def follow(self, seen: Detection, now_s: float) -> None:
         passed_s = min(max(now_s - self.at_s, 1e-3), LONGEST_STEP_S)
-        foretold = self.box + self.speed * np.float32(passed_s)
-        missed_by = _middle(seen) - foretold
-        self.box = (foretold + ALPHA * missed_by).astype(np.float32)
+        foretold = self._after(passed_s)
         beta = BETAS[min(self.hits, len(BETAS)) - 1]
-        self.speed = (self.speed + beta * missed_by / np.float32(passed_s)).astype(np.float32)
-        self.speed[2:] *= np.float32(0.5)  # sizes change slowly; their noise must not run away
+        missed_by = [there - thought for there, thought in zip(_middle(seen), foretold, strict=True)]
+        x, y, width, height = (thought + ALPHA * missed for thought, missed in zip(foretold, missed_by, strict=True))
+        self.box = (x, y, width, height)
+        x, y, width, height = (
+            speed + beta * missed / passed_s for speed, missed in zip(self.speed, missed_by, strict=True)
+        )
+        self.speed = (x, y, width / 2, height / 2)  # sizes change slowly; their noise must not run away
         self.at_s = self.seen_s = now_s
         self.score = seen.score
         self.hits += 1
+
+    def _after(self, passed_s: float) -> Four:
+        x, y, width, height = (place + speed * passed_s for place, speed in zip(self.box, self.speed, strict=True))
+        return x, y, width, height
 
 
 class Tracker:
@@ -139,7 +149,7 @@ class Tracker:
         # Seen once and not again: that was nothing.
         self._tracks = [track for track in self._tracks if track not in young]
         for each in sure:
-            track = _Track(self._next, each.label, _middle(each), np.zeros(4, np.float32), now_s, now_s, each.score)
+            track = _Track(self._next, each.label, _middle(each), (0.0, 0.0, 0.0, 0.0), now_s, now_s, each.score)
             self._next += 1
             self._tracks.append(track)
             result.append(each)
@@ -170,10 +180,10 @@ def _widened(boxes: Boxes, margins: Boxes) -> Boxes:
     return np.concatenate([boxes[..., :2] - more, boxes[..., 2:] + more], axis=-1)
 
 
-def _middle(seen: Detection) -> Boxes:
+def _middle(seen: Detection) -> Four:
     left, top, right, bottom = seen.box
-    return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], np.float32)
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
-def _stack(boxes: list[Boxes]) -> Boxes:
-    return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
+def _stack(boxes: list[Four]) -> Boxes:
+    return np.array(boxes, np.float32).reshape(-1, 4)
