@@ -186,7 +186,7 @@ class Album:
         """Tell the register who is known."""
         self.tell()
         circle = self._register.circle
-        faces = {(each.person, each.vector) for each in circle.likenesses if each.person in circle.names}
+        faces = {(each.person, each.photo) for each in circle.likenesses if each.person in circle.names}
         log.info("Trained %d faces for %d people", len(faces), len({person for person, _ in faces}))
 
     def tell(self) -> int:

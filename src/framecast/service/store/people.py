@@ -69,8 +69,8 @@ class PeopleStore:
     def likenesses(self) -> tuple[Likeness, ...]:
         """What all photos look like."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT person, model, vector FROM face_embeddings").fetchall()
-        return tuple(Likeness(person, model, bytes(vector)) for person, model, vector in rows)
+            rows = connection.execute("SELECT person, model, vector, photo FROM face_embeddings").fetchall()
+        return tuple(Likeness(person, model, bytes(vector), photo) for person, model, vector, photo in rows)
 
     def next_number(self) -> int:
         """The first number that nobody ever had."""

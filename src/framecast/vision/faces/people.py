@@ -14,11 +14,13 @@ class Likeness:
         person: Number of the person, or of the unknown face.
         model: Name of the embedder.
         vector: 128 float32, as the machine has them.
+        photo: Number of the photo among that one's; 0 for none that is kept.
     """
 
     person: int
     model: str
     vector: bytes
+    photo: int = 0
 
 
 @dataclass(frozen=True, slots=True)
