@@ -182,6 +182,26 @@ def test_zones_are_drawn_by_touch_and_by_keyboard(server: Process, open_page: Op
     page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
 
 
+def test_zones_stay_in_their_place_when_the_picture_is_turned(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door").page
+    drawn = [
+        {"name": "porch", "kind": "zone", "points": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]},
+        {"name": "gate", "kind": "line", "points": [[0.5, 0.9], [0.5, 0.1]]},
+    ]
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": drawn})
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Turn the picture").select_option("90")
+    wait(page, lambda: near(get(server, page, "/zones")["zones"][0], (0.8, 0.1), (0.8, 0.4), (0.4, 0.4)))
+    assert near(get(server, page, "/zones")["zones"][1], (0.1, 0.5), (0.9, 0.5))
+    page.get_by_label("Mirror the picture").select_option("horizontal")
+    wait(page, lambda: near(get(server, page, "/zones")["zones"][0], (0.2, 0.1), (0.2, 0.4), (0.6, 0.4)))
+    assert near(get(server, page, "/zones")["zones"][1], (0.1, 0.5), (0.9, 0.5)), "left stays left"
+    page.get_by_label("Turn the picture").select_option("0")
+    page.get_by_label("Mirror the picture").select_option("none")
+    wait(page, lambda: get(server, page, "/zones")["zones"] == drawn)
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
+
+
 def test_settings_are_saved_and_go_back_to_what_is_usual(server: Process, open_page: Open) -> None:
     page = show(server, open_page)
 

@@ -141,7 +141,7 @@ export class Detection {
     const names = this.#zones.map(({ name }) => name).join(", ");
     this.#zoneBox.replaceChildren(
       h("p", {}, names || "None."),
-      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#edit() }, this.#zones.length ? "Edit zones" : "Draw zones"), h("a", { class: "button", href: url("events#rules").href }, "Rules")),
+      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#edit() }, this.#zones.length ? "Edit zones" : "Draw zones"), h("a", { class: "button", href: url("events#rules").href }, "Rules"), h("a", { class: "button", href: url(`events?camera=${this.#id}`).href }, "Events")),
     );
   }
 

@@ -30,15 +30,29 @@ function svg(name, attributes) {
   return element;
 }
 
-/** The same places of the scene after the picture is turned or mirrored anew, as masks are carried over. */
-export function carryPoint([x, y], from, to) {
-  const mirror = ([a, b], how) => (how === "horizontal" ? [1 - a, b] : how === "vertical" ? [a, 1 - b] : [a, b]);
-  const turn = ([a, b], degrees) => {
-    if (degrees === 90) return [1 - b, a];
-    if (degrees === 180) return [1 - a, 1 - b];
-    return degrees === 270 ? [b, 1 - a] : [a, b];
+/**
+ * The same places of the scene after the picture is turned or mirrored anew, as masks are carried over.
+ *
+ * @param shapes As the API tells them under `from`. @param from, to {rotate, mirror}
+ */
+export function carryZones(shapes, from, to) {
+  const isMirrored = ({ mirror }) => mirror !== "none";
+  return shapes.map(({ name, kind, points }) => {
+    const carried = points.map((point) => carryPoint(point, from, to));
+    // What was right of a line is left of it in a mirror, unless one walks it the other way.
+    if (kind === "line" && isMirrored(from) !== isMirrored(to)) carried.reverse();
+    return { name, kind, points: carried };
+  });
+}
+
+function carryPoint(point, from, to) {
+  const mirror = ([x, y], how) => (how === "horizontal" ? [1 - x, y] : how === "vertical" ? [x, 1 - y] : [x, y]);
+  const turn = ([x, y], degrees) => {
+    if (degrees === 90) return [1 - y, x];
+    if (degrees === 180) return [1 - x, 1 - y];
+    return degrees === 270 ? [y, 1 - x] : [x, y];
   };
-  const plain = turn(mirror([x, y], from.mirror), (360 - from.rotate) % 360);
+  const plain = turn(mirror(point, from.mirror), (360 - from.rotate) % 360);
   return round(mirror(turn(plain, to.rotate), to.mirror));
 }
 
