@@ -140,12 +140,18 @@ async def test_a_doorbells_statistics(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/stream", "/stream/detect"])
 async def test_broadcasts(tmp_path: Path, path: str) -> None:
-    async with serving(tmp_path, CAMERAS, options={"compat.broadcast": "doorbell"}) as server:
+    async with serving(tmp_path, CAMERAS, options={"compat.broadcast": "doorbell", "vision.enabled": False}) as server:
         for number, camera_id in enumerate(CAMERAS):
-            await server.push(jpeg(number), camera_id)
-        for target, expected in ((path, jpeg(1)), (f"{path}?camera=robot", jpeg(2)), (f"{path}?camera=cam", jpeg(0))):
+            for each in range(number + 1):
+                await server.push(jpeg(10 * number + each), camera_id)
+        assert len({camera.stream.frame_ids.next for camera in server.service.cameras}) == len(CAMERAS)
+        for target, camera_id in ((path, "doorbell"), (f"{path}?camera=robot", "robot"), (f"{path}?camera=cam", "cam")):
             async with mjpeg(server.port, target) as viewer:
-                assert (await viewer.part()).picture == expected
+                part, sent = await viewer.part(), server.camera(camera_id).stream.video.latest
+                assert sent is not None
+                assert part.frame_id == sent.frame_id
+                # What is seen, or why nothing can be, stands in the other's pictures.
+                assert (part.picture == sent.payload) is (path == "/stream")
         await server.error("GET", f"{path}?camera=ghost", 404, "not_found")
 
 
