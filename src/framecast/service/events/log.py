@@ -144,13 +144,11 @@ class EventLog:
     # What is done about it.
 
     async def begin(self) -> None:
-        """End what a crash left open, and throw away pictures that belong to no event."""
+        """End what a crash left open."""
         left = await self._blocking(self.store.open)
         for event in left:
             self._pictures[event.event_id] = event.picture_bytes
             self.put(replace(event, end_s=max(event.seen_s, event.start_s)), Phase.END)
-        await self.sweep()
-        await asyncio.to_thread(_clear_out, self._folder, await self._blocking(self.store.with_picture))
         if left:
             log.info("%d events were open when the server ended; they are closed now", len(left))
 
@@ -158,6 +156,8 @@ class EventLog:
         """Write what comes, and forget what is old, until cancelled."""
         backoff = Backoff(first_s=1.0, cap_s=30.0)
         loop = asyncio.get_running_loop()
+        await self.sweep()
+        await self.clear_out()
         next_sweep = loop.time() + SWEEP_S
         while True:
             try:
@@ -212,6 +212,12 @@ class EventLog:
         if was_there:
             await asyncio.to_thread(_remove, [self.picture_path(event_id)])
         return was_there
+
+    async def clear_out(self) -> None:
+        """Throw away pictures that belong to no event, and half ones: a crash left them."""
+        async with self._writing:  # a picture is written before its event
+            known = await self._blocking(self.store.with_picture)
+            await asyncio.to_thread(_clear_out, self._folder, known)
 
     async def sweep(self) -> None:
         """Forget what is too old, and pictures beyond their bound."""
@@ -270,11 +276,13 @@ class EventLog:
 
 def _remove(paths: Sequence[Path]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a picture can't be removed: %s", error)
 
 
 def _clear_out(folder: Path, known: frozenset[str]) -> None:
-    """Remove pictures of events that are not known (they were written, and their events were not), and half ones."""
     if folder.is_dir():
         ours = [each for each in folder.iterdir() if ulid.is_one(each.stem)]
         _remove([each for each in ours if each.stem not in known or each.suffix != ".jpg"])
