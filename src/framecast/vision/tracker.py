@@ -14,7 +14,7 @@ boxes are compared with a margin that grows with the time since the track was se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -145,7 +145,7 @@ class Tracker:
         result = []
         for track, each in pairs:
             track.follow(each, now_s)
-            result.append(replace(each, track=track.number))
+            result.append(Detection(each.label, each.score, *each.box, track.number, each.name, each.group))
         # Seen once and not again: that was nothing.
         self._tracks = [track for track in self._tracks if track not in young]
         for each in sure:
