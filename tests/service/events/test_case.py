@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from framecast.core.stream import State
 from framecast.service.events.case import FORGET_S, LEAST_GONE_S, LINGER_S, MOST_IN_EVENT, UPDATE_S, Case
@@ -351,3 +353,69 @@ def test_a_long_event_remembers_so_many_and_those_with_names_longest() -> None:
     watch.see(for_s=LINGER_S["object"])
     assert watch.last.names == ("Ada",)
     assert len(watch.case._in_event) == 0
+
+
+THINGS = st.builds(
+    thing,
+    st.sampled_from(["person", "dog", "face"]),
+    st.integers(0, 3),
+    st.sampled_from([0.2, 0.45, 0.499, 0.55, 0.8]),
+    st.sampled_from([0.4, 0.8]),
+    name=st.sampled_from(["", "Ada", "unknown"]),
+    score=st.sampled_from([0.3, 0.9]),
+    seen=st.booleans(),
+)
+LOOKS = st.tuples(
+    st.sampled_from(["look", "wait", "gone", "live", "forget", "end"]),
+    st.lists(THINGS, max_size=3),
+    st.booleans(),
+    st.sampled_from([0.1, 1.0, 5.0, 30.0]),
+)
+RULES = st.sampled_from(
+    [
+        (None, {"kind": "object", "labels": ("person",)}),
+        (PORCH, {"kind": "object", "zone": "porch", "for_s": 2.0, "names": ("Ada",)}),
+        (PORCH, {"kind": "face", "zone": "porch", "names": ("unknown",)}),
+        (GATE, {"kind": "line", "line": "gate", "direction": "to_left"}),
+        (PORCH, {"kind": "motion", "zone": "porch"}),
+        (None, {"kind": "no_motion", "for_s": 3.0}),
+        (None, {"kind": "offline", "for_s": 6.0, "cooldown_s": 10.0}),
+    ]
+)
+
+
+@given(RULES, st.lists(LOOKS, max_size=25))
+def test_whatever_happens_events_begin_once_and_end_once(rule: Any, steps: list[Any]) -> None:
+    drawn, fields = rule
+    watch = Watch(drawn, **fields)
+    for what, things, moves, seconds in steps:
+        watch.now_s += seconds
+        if what == "look":
+            moved: tuple[Box, ...] = ((0.1, 0.6, 0.2, 0.2),) if moves else ()
+            watch.case.look(Look(1, 1, 0, tuple(things), moved, 0.1), watch.now_s)
+        elif what == "wait":
+            watch.case.tick(watch.now_s)
+        elif what == "forget":
+            watch.case.forget()
+        elif what == "end":
+            watch.case.end(watch.now_s)
+        else:
+            watch.case.state(State.LIVE if what == "live" else State.OFFLINE, watch.now_s)
+            watch.case.tick(watch.now_s)
+    watch.case.end(watch.now_s)
+    under_way: Event | None = None
+    ids = []
+    for phase, event in watch.told:
+        if phase is Phase.START:
+            assert under_way is None
+            ids.append(event.event_id)
+            assert event.start_s >= BEGIN_S
+        else:
+            assert under_way is not None
+            assert (event.event_id, event.start_s) == (under_way.event_id, under_way.start_s)
+        assert (event.end_s is None) == (phase is not Phase.END)
+        assert event.end_s is None or event.end_s >= event.start_s
+        assert set(event.names) <= {"Ada", "unknown"}
+        under_way = None if phase is Phase.END else event
+    assert under_way is None
+    assert len(set(ids)) == len(ids)

@@ -159,3 +159,22 @@ def test_a_rule_needs_little_and_says_all() -> None:
 def test_a_rule_that_makes_no_sense_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(Misuse, match=words):
         rules.read("r1", fields)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(rules.KINDS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from([*rules.read("r", {"kind": "motion"}).described(), "kind", "colour"])
+
+
+@given(st.dictionaries(FIELDS, JSON, max_size=5), JSON)
+def test_whatever_comes_is_a_rule_or_refused_in_words(fields: dict[str, Any], drawn: Any) -> None:
+    for call in (lambda: rules.read("r1", {"kind": "motion", **fields}), lambda: zones.read(drawn)):
+        try:
+            made = call()
+        except Misuse as error:
+            assert ": " in str(error)
+        else:
+            assert made is not None
