@@ -8,8 +8,8 @@ that serves viewers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +18,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
-NICENESS = 10
+NICENESS = 5
+"""By so much the threads that look are less urgent, as those that make pictures are, and for the same reason: with much
+less, one that holds the interpreter's lock would not get to run and give it up."""
 
 
 class Turn(Protocol):
@@ -92,7 +94,6 @@ class InferencePool:
 
 
 def _stand_back() -> None:
-    # On Linux the priority of a thread is its own.
-    if hasattr(os, "setpriority"):
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    if sys.platform == "linux":  # where the number of a thread is as good as that of a process
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))
