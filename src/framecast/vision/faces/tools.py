@@ -6,6 +6,7 @@ Standard library only, until something is opened.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ def choose(kind: str, folders: Sequence[Path]) -> Choice:
     """What there is for ``kind``, one of `KINDS`, without opening anything."""
     if kind == OFF:
         return Choice(None, None, "faces are switched off: vision.faces = off")
-    if importlib.util.find_spec("cv2") is None:
+    # While another thread imports it, it has no specification to be found.
+    if "cv2" not in sys.modules and importlib.util.find_spec("cv2") is None:
         return Choice(None, None, "faces need the vision extra: pip install 'framecast[vision]'")
     has_dlib = all(importlib.util.find_spec(name) is not None for name in ("dlib", "face_recognition_models"))
     if kind == DLIB:
