@@ -133,6 +133,10 @@ def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
     with (folder / "huge.onnx").open("wb") as file:
         file.truncate(600 << 20)
     files["huge"] = (folder / "huge.onnx", "600 MiB")
+    newer = onnx.load(folder / "whole.onnx")
+    newer.ir_version = 99
+    onnx.save(newer, folder / "newer.onnx")
+    files["newer"] = (folder / "newer.onnx", "as an ONNX model: Unsupported model IR version: 99")
     files["gone"] = (folder / "gone.onnx", "it can't be read: No such file")
     return files
 

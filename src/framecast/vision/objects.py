@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -243,6 +244,6 @@ def _side(value: Any, otherwise: int) -> int:
 
 
 def _words(error: Exception, path: Path) -> str:
-    """What onnxruntime says, without its own numbering and the path it repeats."""
+    """What onnxruntime says, without its own numbering, its own places, and the path it repeats."""
     line = (str(error).splitlines() or [""])[0].replace(f"Load model from {path} failed:", "").strip()
-    return line.rpartition(" : ")[2][:300] or type(error).__name__
+    return re.sub(r"/onnxruntime_src/.*\) ", "", line.rpartition(" : ")[2])[:300] or type(error).__name__
