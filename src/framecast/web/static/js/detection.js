@@ -1,6 +1,7 @@
 // What is looked for in a camera's pictures: its settings, its zones and lines, and a live look at all of it.
 
 import { cameraApi, request, url } from "./api.js";
+import { capital } from "./events/words.js";
 import { failed } from "./access/rows.js";
 import { h } from "./dom.js";
 import { labelChoice } from "./labels.js";
@@ -83,7 +84,7 @@ export class Detection {
     if (!vision) return;
     const asleep = ["running", "idle", "off"].includes(vision.state);
     this.#state.hidden = asleep;
-    if (!asleep) this.#state.replaceChildren(h("b", {}, "Nothing can be found now"), h("span", {}, vision.reason));
+    if (!asleep) this.#state.replaceChildren(h("b", {}, "Not everything can be found now"), h("span", {}, capital(vision.reason)));
     const { asked } = vision;
     // What is on its way is newer than what comes.
     if (!asked || this.#saving) return;

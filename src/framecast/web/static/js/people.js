@@ -5,6 +5,7 @@ import "./menu.js";
 import { request, url } from "./api.js";
 import { button, renew } from "./access/rows.js";
 import { h } from "./dom.js";
+import { capital } from "./events/words.js";
 import { bindKeys } from "./keys.js";
 import { enrol } from "./people/enrol.js";
 import { personRow } from "./people/person.js";
@@ -40,7 +41,7 @@ async function add() {
 /** Why nobody is recognised, where that is so. */
 function trouble({ faces }) {
   if (!faces || !faces.reason) return null;
-  return h("div", { class: "problem problem-warning" }, h("b", {}, "Faces are not recognised now"), h("span", {}, faces.reason));
+  return h("div", { class: "problem problem-warning" }, h("b", {}, "Faces are not recognised now"), h("span", {}, capital(faces.reason)));
 }
 
 function known(people) {

@@ -4,6 +4,7 @@
 // here stand the numbers. It listens to the looks that the rules get, so nothing is looked at twice for it.
 
 import { h, setText } from "./dom.js";
+import { capital } from "./events/words.js";
 import { duration, fps, plural } from "./format.js";
 import { letterbox } from "./masks.js";
 import { zoneShapes } from "./zones.js";
@@ -94,7 +95,7 @@ export class Preview {
     this.#looks.push({ at: now, ms: look.ms, asked: MODELS.some((stage) => stage in look.ms) });
     while (now - this.#looks[0].at > OVER_MS) this.#looks.shift();
     this.#place();
-    setText(this.#state, look.state ? look.reason || look.state : look.region ? "Looking." : "Nothing moves, so the model rests.");
+    setText(this.#state, look.state ? capital(look.reason || look.state) : look.region ? "Looking." : "Nothing moves, so the model rests.");
     const moved = look.share > 0 ? `, ${(look.share * 100).toFixed(look.share < 0.1 ? 1 : 0)} % of the picture moved` : "";
     setText(this.#found, `${plural(look.things.length, "thing")} seen${moved}`);
     this.#showCost();

@@ -43,8 +43,11 @@ export class Feed {
     this.#filters = new Filters(names, () => this.load());
     this.#stream = new EventStream("api/v1/events/stream", (message) => this.#hear(message), {
       names: ["event", "start", "update", "end"],
-      // What happened while nobody listened is looked up.
-      state: (open) => (state(!open), open && this.load(true)),
+      // What happened while nobody listened is looked up, and so is why nobody may.
+      state: (open, refused) => {
+        state(!open);
+        if (open || refused) this.load(true);
+      },
     });
     element.append(
       this.#filters.element,
@@ -103,6 +106,8 @@ export class Feed {
       this.#show();
     } catch (error) {
       if (error.name === "AbortError") return;
+      // The session has ended, perhaps in another browser: the page anew is the form to log in.
+      if (error.status === 401) return location.reload();
       setText(this.#said, error.status === 0 ? "" : error.message);
     }
   }

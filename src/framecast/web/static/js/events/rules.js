@@ -8,6 +8,7 @@ import { toast } from "../toast.js";
 import { apology } from "../words.js";
 import { editRule } from "./ruleform.js";
 import { conditionsOf, whatOf } from "./rulewords.js";
+import { capital } from "./words.js";
 
 const address = (id) => `api/v1/rules/${encodeURIComponent(id)}`;
 
@@ -30,7 +31,7 @@ export class Rules {
       renew(
         this.element,
         head("A rule says what is to be an event, and who is told of it.", button("Add a rule", () => this.#edit(null), "button-main")),
-        reason ? h("div", { class: "problem problem-warning" }, h("b", {}, "No model that knows things"), h("span", {}, reason)) : "",
+        reason ? h("div", { class: "problem problem-warning" }, h("b", {}, "No model that knows things"), h("span", {}, capital(reason))) : "",
         rules.length ? h("ul", { class: "entries" }, rules.map((rule) => this.#row(rule, names))) : this.#none(),
       );
     } catch (error) {

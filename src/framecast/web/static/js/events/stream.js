@@ -20,7 +20,7 @@ export class EventStream {
   /**
    * @param path Below the server's root.
    * @param heard Called with each message, parsed.
-   * @param options `state(open)` is told whether it is connected; `names`: events beside plain messages.
+   * @param options `state(open, refused)` is told whether it is connected, and whether it was answered otherwise; `names`: events beside plain messages.
    */
   constructor(path, heard, { state = () => {}, names = [] } = {}) {
     this.#path = path;
@@ -58,8 +58,9 @@ export class EventStream {
     source.onopen = () => this.#state(true);
     for (const name of ["message", ...this.#names]) source.addEventListener(name, take);
     source.onerror = () => {
-      this.#state(false);
-      if (source.readyState !== EventSource.CLOSED || this.#source !== source) return;
+      const refused = source.readyState === EventSource.CLOSED;
+      this.#state(false, refused);
+      if (!refused || this.#source !== source) return;
       this.#source = null;
       this.#timer = setTimeout(() => this.#settle(), RETRY_MS);
     };
