@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from framecast.process import outlines
 from framecast.wire.detections import Look, Thing, pack
 from tests.vision import tinymodel
-from tests.web.conftest import Open, Process, Start, serving
+from tests.web.conftest import PHONE, Open, Process, Start, serving
 from tests.web.looking import wait_live, wait_moving
 from tests.web.playing import place, wait_path
 
@@ -114,6 +114,20 @@ def test_boxes_are_switched_by_key_and_button_remembered_and_gone_while_nothing_
     page.goto(server.url + "/cameras/door")
     wait_moving(page, "framecast-player")
     expect(things).to_have_count(0)
+
+
+def test_on_a_phone_the_bar_has_a_line_and_one_row_of_buttons(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door", size=PHONE).page
+    wait_moving(page, "framecast-player")
+    rows = page.evaluate(
+        """() => {
+          const bar = document.querySelector("framecast-player").shadowRoot.querySelector(".bar");
+          const shown = [...bar.querySelectorAll("button, select")].filter((each) => each.checkVisibility());
+          return shown.map((each) => Math.round(each.getBoundingClientRect().top));
+        }"""
+    )
+    assert len(set(rows)) == 2
+    assert rows.count(min(rows)) == 1
 
 
 THING_CASES = [

@@ -64,8 +64,16 @@ class Seen:
             self._read = read = seen, drift
         return read[1].at(packet.pts_ns)
 
-    async def first(self, wait_s: float) -> None:
-        """Wait for the first look, so long at most."""
+    def begin(self, packet: Packet) -> None:
+        """Take the look there was before. It will do until a new one has come, but only for its own picture."""
+        self.push(packet)
+        self._came.clear()
+
+    async def first(self, packet: Packet, wait_s: float) -> None:
+        """Wait for a look that will do for ``packet``, so long at most."""
+        newest = self._newest
+        if newest is not None and (newest[0].frame_id, newest[0].epoch) == (packet.frame_id, packet.epoch):
+            return
         try:
             async with asyncio.timeout(wait_s):
                 await self._came.wait()
@@ -90,8 +98,9 @@ class SeenWorker:
     async def run(self, source: Mailbox, out: Track) -> None:
         """See `framecast.core.worker.Worker`."""
         looks = self._track()
-        if looks.wanted and looks.latest is not None:
-            self._seen.push(looks.latest)  # somebody looks already: what is known is no older than an interval
+        if looks.latest is not None:
+            # While somebody looks, what is known is no older than an interval.
+            (self._seen.push if looks.wanted else self._seen.begin)(looks.latest)
         looks.attach(self._seen)
         try:
             await self._inner.work(_FirstInTime(source, self._seen, FIRST_LOOK_S), out)
@@ -113,6 +122,6 @@ class _FirstInTime:
     async def __anext__(self) -> Packet:
         packet = await self._source.get()
         if self._wait_s:
-            await self._seen.first(self._wait_s)
+            await self._seen.first(packet, self._wait_s)
             self._wait_s = 0.0
         return packet
