@@ -86,5 +86,6 @@ def test_what_is_there_is_taken_and_what_is_missing_is_named(tmp_path: Path, mon
     with pytest.raises(FacesUnavailable, match="about to stop"):
         workshop.get("auto")
     monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.delitem(tools.sys.modules, "cv2")
     assert "framecast[vision]" in choose("auto", where).reason
     assert "switched off" in choose("off", where).reason
