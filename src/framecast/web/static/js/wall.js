@@ -211,6 +211,7 @@ function emptyPanel() {
 function refresh() {
   const gone = dashboard.status !== "open";
   for (const tile of tiles.values()) tile.refresh();
+  markBoxes(); // another page of this browser may have switched them
   if (dashboard.status === "gone") showStatus();
   const group = playout.size;
   setText(find("step"), group > 1 && !gone ? `${group} in step, ${duration(playout.delayMs)}` : "");
@@ -292,10 +293,15 @@ async function snapshot() {
   }
 }
 
+function markBoxes() {
+  setAttribute(find("boxes"), "aria-pressed", String(remembered()));
+}
+
 /** Around what is seen by all cameras, on this page and the next. */
 function setBoxes(on) {
   remember(on);
-  setAttribute(find("boxes"), "aria-pressed", String(on));
+  blindness = "";
+  markBoxes();
   for (const tile of tiles.values()) tile.player.render();
 }
 
@@ -324,7 +330,7 @@ find("retry").addEventListener("click", () => dashboard.retry());
 
 addEventListener("resize", settle(arrange, RESIZE_MS));
 setInterval(() => document.hidden || refresh(), REFRESH_MS);
-setAttribute(find("boxes"), "aria-pressed", String(remembered()));
+markBoxes();
 markRights();
 server.join();
 finishRemoval((id, hide) => {
