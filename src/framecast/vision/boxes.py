@@ -16,8 +16,10 @@ PADDING = 114
 
 def areas(boxes: Boxes) -> NDArray[np.float32]:
     """``(…,) float32``, in px²; of a box that is turned inside out 0."""
-    sides: NDArray[np.float32] = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
-    return sides[..., 0] * sides[..., 1]
+    result: NDArray[np.float32] = np.maximum(boxes[..., 2] - boxes[..., 0], 0) * np.maximum(
+        boxes[..., 3] - boxes[..., 1], 0
+    )
+    return result
 
 
 def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
@@ -27,9 +29,10 @@ def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
 
 def shares(one: Boxes, other: Boxes) -> NDArray[np.float32]:
     """Intersection over union of boxes side by side, ``(…, 4)`` that stretch to each other: ``(…,) float32``."""
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    np.maximum(sides, 0, out=sides)
-    common = sides[..., 0] * sides[..., 1]
+    # Edge by edge: NumPy is quickest with whole planes.
+    wide = np.minimum(one[..., 2], other[..., 2]) - np.maximum(one[..., 0], other[..., 0])
+    high = np.minimum(one[..., 3], other[..., 3]) - np.maximum(one[..., 1], other[..., 1])
+    common = np.maximum(wide, 0) * np.maximum(high, 0)
     union = areas(one) + areas(other) - common
     # Where there is no union there is nothing in common.
     result: NDArray[np.float32] = common / np.maximum(union, 1e-9)
@@ -43,10 +46,11 @@ def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int6
     beaten = (overlaps(sorted_boxes, sorted_boxes) > most) & (sorted_classes[:, None] == sorted_classes[None])
     left = np.ones(len(order), np.bool_)
     kept: list[int] = []
-    for place in range(len(order)):
-        if left[place]:
-            kept.append(place)
-            left &= ~beaten[place]
+    while left.any():
+        place = int(left.argmax())
+        kept.append(place)
+        left[beaten[place]] = False
+        left[place] = False  # a box without an area doesn't overlap with itself
     return order[kept].astype(np.int64)
 
 
