@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -49,19 +50,16 @@ class Watcher:
                 (person,) = (each for each in look["things"] if each["label"] == "person")
                 return dict(person)
 
-    async def settled(self, camera: str, pictures: list[bytes]) -> list[tuple[str, int]]:
-        """Whom these pictures show, by turns, until somebody was given a name; then each name once, in order."""
-        told: list[tuple[str, int]] = []
-        for picture in pictures:
+    async def sees(self, camera: str, who: Any, wanted: tuple[str, int], start_px: int = 20) -> None:
+        """Somebody walks to and fro until the name and group are these; none but these is ever told."""
+        for step in itertools.count():
+            x_px = start_px + 5 * abs(step % 14 - 7)
+            picture = jpeg(before_camera(lit(who, 0.7 + 0.1 * (step % 4)), x_px, 50))
             person = await self.person(camera, picture)
-            if not told or told[-1] != (person["name"], person["group"]):
-                told.append((person["name"], person["group"]))
-        return told
-
-
-def walk(who: Any, start_px: int, steps: int = 7) -> list[bytes]:
-    """Somebody who walks to the right, in changing light."""
-    return [jpeg(before_camera(lit(who, 0.7 + 0.1 * (step % 4)), start_px + 5 * step, 50)) for step in range(steps)]
+            if (person["name"], person["group"]) == wanted:
+                return
+            # On a busy machine a track may be lost, and is another one's then: nobody's yet.
+            assert (person["name"], person["group"]) == ("", 0)
 
 
 async def enroll(server: Server, name: str, *photos: bytes) -> Any:
@@ -85,12 +83,13 @@ async def test_who_is_known_is_named_live_and_strangers_are_unknown_until_they_h
             await page.subscribe(camera, detections=True)
         await page.settle()
         watcher = Watcher(house, page)
-        assert await watcher.settled("door", walk(astronaut_close(), 20)) == [("", 0), ("Eileen", 0)]
-        assert await watcher.settled("yard", walk(hopper_close(), 20)) == [("", 0), ("unknown", eileen["id"] + 1)]
+        await watcher.sees("door", astronaut_close(), ("Eileen", 0))
+        await watcher.sees("yard", hopper_close(), ("unknown", eileen["id"] + 1))
         while not (groups := await unknown(house)):  # noqa: ASYNC110 (what the cameras saw is kept now and then)
             await asyncio.sleep(0.05)
         (group,) = groups
-        assert (group["group"], group["camera"], group["count"]) == (eileen["id"] + 1, "yard", 1)
+        assert (group["group"], group["camera"]) == (eileen["id"] + 1, "yard")
+        assert group["count"] >= 1
         async with house.client.get(house.url + group["picture"]) as response:
             assert response.content_type == "image/jpeg"
             assert (await response.read()).startswith(b"\xff\xd8")
@@ -98,12 +97,13 @@ async def test_who_is_known_is_named_live_and_strangers_are_unknown_until_they_h
         grace = await house.json("POST", f"{PEOPLE}/unknown/{group['group']}", json={"name": "Grace"})
         assert (grace["id"], grace["name"], len(grace["photos"])) == (group["group"], "Grace", 3)
         assert await unknown(house) == []
-        assert (await watcher.settled("yard", walk(hopper_close(), 60, 4)))[-1] == ("Grace", 0)
+        await watcher.sees("yard", hopper_close(), ("Grace", 0), 60)
         # And another camera knows her, too.
-        assert (await watcher.settled("door", walk(hopper_close(), 240, 4)))[-1] == ("Grace", 0)
+        await watcher.sees("door", hopper_close(), ("Grace", 0), 220)
         # Who is forgotten is nobody from the next picture on.
         await house.json("DELETE", f"{PEOPLE}/{grace['id']}", status=204)
-        assert (await watcher.person("yard", walk(hopper_close(), 80, 1)[0]))["name"] == ""
+        person = await watcher.person("yard", jpeg(before_camera(hopper_close(), 80, 50)))
+        assert (person["name"], person["group"]) == ("", 0)
     people = (await house.json("GET", PEOPLE))["people"]
     assert [(each["name"], each["last_seen"] is None) for each in people] == [("Eileen", False)]
     trained = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Trained")]

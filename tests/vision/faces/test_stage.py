@@ -196,7 +196,7 @@ def test_a_stranger_who_turns_out_to_be_known_was_none() -> None:
         scene.look(STRANGER)
     scene.look(100, passed_s=1.5)
     for _ in range(2):
-        person, _ = scene.look(100)
+        person, _ = scene.look(100, passed_s=0.5)
     assert (person.name, person.group) == ("Anna", 0)
     news = scene.register.take_news()
     assert not news.strangers
@@ -236,6 +236,25 @@ def test_nobody_is_in_one_picture_twice() -> None:
         names = scene.names(100, 100)
     assert names.count("Anna") == 1
     assert names.count("") == 1
+
+
+def test_who_looks_away_keeps_the_name_and_is_not_looked_at_in_every_picture() -> None:
+    scene = Scene()
+    scene.look(100)
+    scene.look(100)
+    for grey, name in ((111, "Anna"), (STRANGER, "unknown")):
+        for _ in range(10):
+            names = scene.names(grey, passed_s=3.0)
+        assert names == [name]
+    scene = Scene()
+    scene.look(100)
+    scene.look(100)
+    scene.look(STRANGER, passed_s=3.0)
+    asked = scene.embedder.asked
+    scene.look(STRANGER)
+    assert scene.embedder.asked == asked
+    scene.look(STRANGER, passed_s=0.5)
+    assert scene.embedder.asked == asked + 1
 
 
 def test_a_stricter_distance_is_kept_to() -> None:

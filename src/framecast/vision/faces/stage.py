@@ -34,6 +34,10 @@ DECIDED_S = 1.0
 """So often the head of somebody who is known is searched by a finder that is not quick."""
 CHECK_NAME_S = 3.0
 CHECK_STRANGER_S = 1.5
+CHECK_DOUBT_S = 0.5
+"""After a vote against what was decided."""
+UNCLEAR = 1.2
+"""Who looks away is up to so many times as far from the own photos as one person may be; that is no vote."""
 LOST_S = 10.0
 SMALLEST_HEAD_PX = 24
 SMALLEST_FACE_PX = 32
@@ -145,10 +149,7 @@ class FaceNamer:
             track = self._tracks.get(person.track)
             if track is None or face.width_px < SMALLEST_FACE_PX:
                 continue
-            pause_s = 0.0
-            if not track.votes.doubtful:
-                pause_s = CHECK_NAME_S if self._register.name_of(track.votes.decided or 0) else CHECK_STRANGER_S
-            if now_s - track.voted_s >= pause_s:
+            if now_s - track.voted_s >= self._pause_s(track.votes):
                 waiting.append((track.voted_s, face, track))
         if not waiting:
             return
@@ -158,9 +159,18 @@ class FaceNamer:
         if vector is not None:
             self._cast(track, vector, image, face, embedder.name)
 
+    def _pause_s(self, votes: Votes) -> float:
+        if votes.decided is None:
+            return 0.0
+        if votes.doubtful:
+            return CHECK_DOUBT_S
+        return CHECK_NAME_S if self._register.name_of(votes.decided) else CHECK_STRANGER_S
+
     def _cast(self, track: _Track, vector: Vector, image: Image, face: Face, model: str) -> None:
         register = self._register
-        who = self._who(vector)
+        who = self._who(vector, track.votes.decided or NOBODY)
+        if who is None:
+            return
         track.votes.cast(who, named=bool(register.name_of(who)))
         if who == NOBODY:
             self._keep_sample(track, vector, image, face, model)
@@ -178,15 +188,17 @@ class FaceNamer:
             if register.name_of(decided):
                 track.samples.clear()
 
-    def _who(self, vector: Vector) -> int:
-        """The number of who this is, a named one first; `NOBODY` for a face that was never seen."""
-        embedder = self._tools.embedder
+    def _who(self, vector: Vector, decided: int) -> int | None:
+        """The number of who this is, a named one first; `NOBODY` for a face that was never seen; None if unclear."""
+        embedder, register = self._tools.embedder, self._register
         assert embedder is not None
         most = embedder.most if self._most is None else self._most
-        known = self._register.known(embedder)
-        match = known.nearest(vector, frozenset(self._register.circle.names), most)
+        known = register.known(embedder)
+        match = known.nearest(vector, frozenset(register.circle.names), most)
         if match is None:
-            match = known.nearest(vector, self._register.unknown, most)
+            if decided in register.circle.names and known.nearest(vector, frozenset({decided}), UNCLEAR * most):
+                return None
+            match = known.nearest(vector, register.unknown, most)
         return NOBODY if match is None else match.person
 
     def _keep_sample(self, track: _Track, vector: Vector, image: Image, face: Face, model: str) -> None:
