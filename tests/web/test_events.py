@@ -230,6 +230,12 @@ def test_what_happens_now_comes_to_the_top_of_two_browsers(server: Process, open
 
 
 def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: Open, ids: list[str]) -> None:
+    page = open_page(server.url + "/events#rules").page
+    fields = {"kind": "object", "labels": ["cat", "dog"], "name": "Pets", "quiet": [["22:00", "07:00"]]}
+    assert page.request.post(server.url + "/api/v1/rules", data=fields).status == 201
+    page.reload()
+    words = "No event can come of it now: what is looked for at door is person."
+    expect(page.locator(".rule")).to_contain_text(words)
     for size in (PHONE, TABLET):
         page = open_page(f"{server.url}/events", size=size).page
         page.locator(".event").first.wait_for()

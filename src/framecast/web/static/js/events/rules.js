@@ -60,7 +60,12 @@ export class Rules {
       "li",
       { class: "entry rule" },
       h("div", { class: "entry-what" }, h("b", { class: "entry-title" }, rule.name || whatOf(rule)), tag(rule.enabled ? "" : "Off")),
-      h("p", { class: "quiet entry-more" }, [rule.name === whatOf(rule) ? "" : whatOf(rule), ...conditionsOf(rule, names)].filter(Boolean).join(" · ")),
+      h(
+        "div",
+        { class: "entry-more" },
+        h("p", { class: "quiet" }, [rule.name === whatOf(rule) ? "" : whatOf(rule), ...conditionsOf(rule, names)].filter(Boolean).join(" · ")),
+        rule.reason ? h("p", { class: "entry-tag", "data-state": "stalled" }, `No event can come of it now: ${rule.reason}.`) : null,
+      ),
       h(
         "div",
         { class: "entry-do row" },
