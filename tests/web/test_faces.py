@@ -22,6 +22,14 @@ from tests.web.test_access import make_token
 PEOPLE = "/api/v1/people"
 
 
+OVERFULL = """
+() => [...document.querySelectorAll("button")]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.innerText)
+"""
+"""Buttons whose words do not fit into them."""
+
+
 def seed_strangers(data: Path, count: int) -> None:
     """Unknown faces that a camera saw."""
     vector = bytes(512)
@@ -137,6 +145,12 @@ def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: 
         for opened in (False, True):
             if opened:
                 page.get_by_role("button", name="Add somebody").click()
+                # Each field is as wide as the dialog, and no button is written over.
+                widths = page.locator("dialog .stack > .field").evaluate_all(
+                    "all => all.map((each) => each.offsetWidth)"
+                )
+                assert len(set(widths)) == 1
+                assert page.evaluate(OVERFULL) == []
             assert page.evaluate(FITS)
             assert page.evaluate(FAINT) == page.evaluate(UNNAMED) == []
             assert page.evaluate(SMALL) == [] or size is TABLET
