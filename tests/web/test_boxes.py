@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,19 @@ from playwright.sync_api import Page, expect
 from framecast.process import outlines
 from framecast.wire.detections import Look, Thing, pack
 from tests.vision import tinymodel
-from tests.web.conftest import PHONE, Open, Process, Start, serving
+from tests.web.conftest import PATIENCE_MS, PHONE, Open, Process, Start, serving
 from tests.web.looking import wait_live, wait_moving
 from tests.web.playing import place, wait_path
 
 PUSHER = Path(__file__).parent / "moving_square.py"
 PERSON = (0x4D, 0xC3, 0xFF)
 THINGS = "framecast-player .thing"
+
+HIDE_WORDS = """
+() => document.querySelector("framecast-player").shadowRoot.querySelectorAll(".thing span").forEach((words) => {
+  words.hidden = true;
+})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +49,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         pusher.wait()
 
 
-def misplaced_px(page: Page, scale: float = 1) -> float:
-    """How far the line is from the edge of the white square, as they are on the screen, at the worst side in px."""
+def wait_placed(page: Page, px: float, scale: float = 1) -> None:
+    """Until the line lies along the edge of the white square, to within so many px of the page.
+
+    A busy machine may have no young look for a moment, or the page an old size.
+    """
+    ends = time.monotonic() + PATIENCE_MS / 2000
+    while (misplaced := misplaced_px(page, scale)) >= px:
+        assert time.monotonic() < ends, misplaced
+
+
+def misplaced_px(page: Page, scale: float) -> float:
+    """How far the line is from the edge of the white square, as they are on the screen, at the worst side."""
     page.locator(THINGS).first.wait_for()
-    page.locator(f"{THINGS} span").first.evaluate("(words) => (words.hidden = true)")
+    page.evaluate(HIDE_WORDS)
     picture = page.locator("framecast-player .picture").first.screenshot()
     screen = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
     white = np.argwhere((screen > 225).all(axis=2))
+    if not len(white):
+        return inf
     (top, left), (bottom, right) = white.min(axis=0), white.max(axis=0)
     row, column = (top + bottom) // 2, (left + right) // 2
     line = (abs(screen - PERSON) < 12).all(axis=2)
     across, down = np.flatnonzero(line[row]), np.flatnonzero(line[:, column])
-    assert len(across) and len(down), "no line"
+    if not len(across) or not len(down):
+        return inf
     sides = zip((across[0], across[-1], down[0], down[-1]), (left, right, top, bottom), strict=True)
     return max(abs(float(line) - float(edge)) for line, edge in sides) / scale
 
@@ -62,7 +83,7 @@ def test_a_box_lies_around_the_thing_on_each_path(server: Process, open_page: Op
     page = open_page(server.url + "/docs").page
     place(page, server.url, camera="door", path=path, boxes="on")
     wait_path(page, path)
-    assert misplaced_px(page) < 12
+    wait_placed(page, 12)
     expect(page.locator(f"{THINGS} span")).to_have_text("person 90%")
 
 
@@ -77,11 +98,11 @@ def test_a_box_follows_the_picture_past_bars_into_full_screen_and_to_sharper_scr
             "([width, height]) => Object.assign(window.player.style, { width: `${width}px`, height: `${height}px` })",
             [width, height],
         )
-        assert misplaced_px(page, 2) < 8
+        wait_placed(page, 8, 2)
     page.locator("framecast-player").focus()
     page.keyboard.press("f")
     page.wait_for_function("() => document.fullscreenElement === window.player")
-    assert misplaced_px(page, 2) < 12
+    wait_placed(page, 12, 2)
 
 
 def test_boxes_are_switched_by_key_and_button_remembered_and_gone_while_nothing_is_live(
