@@ -86,7 +86,9 @@ def test_nobody_waits_for_its_start_and_it_ends_when_its_input_does() -> None:
     assert process is not None
     child.close()
     assert process.returncode == 0
-    child.close()
+    child.retire()
+    with pytest.raises(FacesUnavailable, match="about to stop"):
+        child.start()
 
 
 def test_a_face_at_the_edge_is_cut_out_with_what_there_is_round_it() -> None:

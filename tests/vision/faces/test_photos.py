@@ -110,6 +110,7 @@ def test_what_is_kept_of_a_photo_is_a_small_picture_that_can_be_looked_at_anew(d
         (png(0, 100), "0x100"),
         (png(20_000, 20_000), "20000x20000 px; at most 16 million"),
         (png(4, 1000), "no strips"),
+        (jpeg(np.zeros((64, 64, 3), np.uint8)) + b"\xff\xda" * 64, "more than 64 scans"),
         (jpeg(np.zeros((64, 64, 3), np.uint8))[:300], "damaged"),
     ],
 )

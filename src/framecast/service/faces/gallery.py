@@ -15,7 +15,7 @@ from framecast.core.limits import Quietly
 from framecast.core.rendition import DETECTIONS
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Cameras
-from framecast.service.errors import ApiError, Refused
+from framecast.service.errors import ApiError, Refused, closing
 from framecast.service.faces.album import Album
 from framecast.service.store.database import Database
 from framecast.vision.faces.register import Register
@@ -53,6 +53,7 @@ class Gallery:
         self._album = Album(database, self.register, self._workshop, kind)
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
         self._thread = ThreadPoolExecutor(1, "faces")
+        self._closed = False
         self._quietly = Quietly(60.0)
         self._task: asyncio.Task[None] | None = None
 
@@ -68,10 +69,13 @@ class Gallery:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._keep_news()
         await self.run(lambda album: self._workshop.close())
+        self._closed = True
         self._thread.shutdown()
 
     async def run(self, work: Callable[[Album], T]) -> T:
         """What ``work`` returns that is done with the album, in its thread; raises ApiError for what it refuses."""
+        if self._closed:
+            raise closing()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._album)
         except Refused as error:

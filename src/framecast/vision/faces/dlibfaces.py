@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 
 import cv2
 import numpy as np
@@ -46,6 +47,9 @@ class DlibChild:
     def __init__(self) -> None:
         see_that_it_is_there()
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers: SimpleQueue[NDArray[np.float64] | None] = SimpleQueue()
+        self._ear: threading.Thread | None = None
+        self._retired = False
         self._until_s = 0.0  # by when one that was started has to say that it is ready; 0 once it has
 
     def start(self) -> bool:
@@ -54,13 +58,10 @@ class DlibChild:
         Raises:
             FacesUnavailable: It ended, or takes too long.
         """
-        process = self._running()
-        if not self._until_s:
-            return True
-        assert process.stdout is not None
-        if not select.select([process.stdout], [], [], 0)[0] and time.monotonic() < self._until_s:
+        self._running()
+        if self._until_s and self._answers.empty() and time.monotonic() < self._until_s:
             return False
-        self._wait(process)
+        self._wait()
         return True
 
     def ask(self, wanted: bytes, image: Image, box: Sequence[float] = (0, 0, 0, 0)) -> NDArray[np.float64]:
@@ -70,19 +71,24 @@ class DlibChild:
             FacesUnavailable: It ended, or does not answer.
         """
         process = self._running()
-        self._wait(process)
+        self._wait()
         rows, columns = image.shape[:2]
         assert process.stdin is not None
         try:
             process.stdin.write(REQUEST.pack(wanted, rows, columns, *box) + np.ascontiguousarray(image).tobytes())
             process.stdin.flush()
-            return self._read(process, ANSWER_S)
+            return self._hear(ANSWER_S)
         except (OSError, FacesUnavailable) as error:
             self.close()
             raise FacesUnavailable(f"dlib's process ended or hangs ({error}); it is started again") from None
 
+    def retire(self) -> None:
+        """End it for good."""
+        self._retired = True
+        self.close()
+
     def close(self) -> None:
-        """End it."""
+        """End it; who asks starts another one."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -94,10 +100,14 @@ class DlibChild:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._ear is not None:
+            self._ear.join()  # it has heard the end
         if process.stdout is not None:
             process.stdout.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._retired:
+            raise FacesUnavailable("the server is about to stop")
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "framecast.vision.faces.dlibchild"],
@@ -106,25 +116,30 @@ class DlibChild:
                 bufsize=0,
             )
             self._until_s = time.monotonic() + START_S
+            self._answers = SimpleQueue()
+            self._ear = threading.Thread(target=_listen, args=(self._process, self._answers), name="dlib", daemon=True)
+            self._ear.start()
         return self._process
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self) -> None:
         """Until it is ready."""
         if not self._until_s:
             return
         try:
-            self._read(process, max(0.0, self._until_s - time.monotonic()))
-        except (OSError, FacesUnavailable) as error:
+            self._hear(max(0.0, self._until_s - time.monotonic()))
+        except FacesUnavailable as error:
             self.close()
             raise FacesUnavailable(f"dlib's process can't be started ({error})") from None
         self._until_s = 0.0
 
-    def _read(self, process: subprocess.Popen[bytes], timeout_s: float) -> NDArray[np.float64]:
-        until_s = time.monotonic() + timeout_s
-        (count,) = ANSWER.unpack(_exactly(process, ANSWER.size, until_s))
-        if count > _MOST_VALUES:
-            raise FacesUnavailable("what it says makes no sense")
-        return np.frombuffer(_exactly(process, count * 8, until_s), np.float64)
+    def _hear(self, timeout_s: float) -> NDArray[np.float64]:
+        try:
+            answer = self._answers.get(timeout=timeout_s)
+        except Empty:
+            raise FacesUnavailable("it does not answer") from None
+        if answer is None:
+            raise FacesUnavailable("it ended")
+        return answer
 
 
 class DlibFinder:
@@ -194,15 +209,23 @@ def around(image: Image, face: Face, margin: float, largest_px: int) -> tuple[Im
     return part.copy(), x, y, scale
 
 
-def _exactly(process: subprocess.Popen[bytes], size: int, until_s: float) -> bytes:
+def _listen(process: subprocess.Popen[bytes], answers: SimpleQueue[NDArray[np.float64] | None]) -> None:
+    """Hand on what it answers, and None at its end. A thread's: on Windows nobody can wait for a pipe and a clock."""
+    while head := _exactly(process, ANSWER.size):
+        (count,) = ANSWER.unpack(head)
+        if count > _MOST_VALUES:
+            break
+        answers.put(np.frombuffer(_exactly(process, count * 8), np.float64))
+    answers.put(None)
+
+
+def _exactly(process: subprocess.Popen[bytes], size: int) -> bytes:
+    """So many bytes of what it writes; none at its end."""
     assert process.stdout is not None
     data = b""
     while len(data) < size:
-        ready, _, _ = select.select([process.stdout], [], [], max(0.0, until_s - time.monotonic()))
-        if not ready:
-            raise FacesUnavailable("it does not answer")
         piece = process.stdout.read(size - len(data))
         if not piece:
-            raise FacesUnavailable("it ended")
+            return b""
         data += piece
     return data

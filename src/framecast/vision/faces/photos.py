@@ -14,9 +14,11 @@ from framecast.vision.faces.stage import portrait
 from framecast.vision.faces.tools import Tools
 from framecast.wire.jpeg import JpegError, read_header
 
-LARGEST_JPEG_PX = 50_000_000
+LARGEST_JPEG_PX = 36_000_000
 LARGEST_PNG_PX = 16_000_000
 """Less than of a JPEG, which can be decoded at half its size."""
+MOST_SCANS = 64
+"""A phone's progressive picture has ten, and so has the preview that some put behind it; each goes over all of it."""
 LONGEST_PX = 2400
 SMALLEST_FACE_PX = 40
 MOST_ENLARGED = 3.0
@@ -112,6 +114,8 @@ def _size(data: bytes) -> tuple[int, int]:
             header = read_header(data, max_pixels=1 << 62)
         except JpegError as error:
             raise BadPhoto("bad_picture", f"The picture is damaged ({error})") from None
+        if data.count(b"\xff\xda") > MOST_SCANS:
+            raise BadPhoto("bad_picture", f"The picture has more than {MOST_SCANS} scans")
         width, height = header.width_px, header.height_px
         most = LARGEST_JPEG_PX
     else:

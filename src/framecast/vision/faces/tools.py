@@ -144,7 +144,7 @@ class Workshop:
         with self._lock, self._in_use:
             self._closed = True
             if self._child is not None:
-                self._child.close()
+                self._child.retire()
 
     def choice(self, kind: str) -> Choice:
         """What there is for ``kind`` now; looks at files only."""
