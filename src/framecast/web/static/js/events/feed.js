@@ -114,11 +114,14 @@ export class Feed {
 
   async #loadOlder() {
     this.#older.disabled = true;
+    const asked = this.#loading;
     const last = this.order.at(-1);
     try {
       const query = this.#filters.query(PAGE);
       query.set("before", this.#next);
       const answer = await request("GET", `api/v1/events?${query}`);
+      // Others are wanted meanwhile.
+      if (asked !== this.#loading) return;
       this.#next = answer.next ?? null;
       this.#keep(answer.events);
       this.#show();
@@ -126,8 +129,9 @@ export class Feed {
       if (document.activeElement === document.body) this.#cards.get(this.order[this.order.indexOf(last) + 1])?.focus();
     } catch (error) {
       setText(this.#said, error.message);
+    } finally {
+      this.#older.disabled = false;
     }
-    this.#older.disabled = false;
   }
 
   #hear({ event, phase }) {

@@ -151,7 +151,7 @@ export class Filters {
       time: time === "day" ? this.#day.value : time,
     };
     const query = new URLSearchParams(Object.entries(all).filter(([, each]) => each));
-    history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
+    history.replaceState(null, "", `${location.pathname}${`?${query}`.replace(/\?$/, "")}${location.hash}`);
     this.#changed();
   }
 }
