@@ -121,7 +121,8 @@ class MissingModel:
     """A model that is not here.
 
     Attributes:
-        reason: What is missing and how to get it, as a sentence for people.
+        reason: What is missing and how to get it, as a sentence for people, without where files lie: whoever may
+            watch a camera reads it.
     """
 
     reason: str
@@ -211,18 +212,17 @@ def find(name: str, kind: Kind, where: Sequence[Path]) -> Path | MissingModel:
     for each in there:
         if not name or name in (each.name, each.path.name):
             return each.path
-    places = " and ".join(map(str, where))
     if not name:
         first = next(model for model in MODELS if model.kind == kind)
-        return MissingModel(f"there is no model for {kind} in {places}: framecast models install {first.name}")
+        return MissingModel(f"there is no model for {kind}: framecast models install {first.name}")
     model = known(name)
     if model is not None and model.kind != kind:
         return MissingModel(f"the model {name} is for {model.kind}, not for {kind}")
     if model is not None:
-        return MissingModel(f"the model {name} is not in {places}: framecast models install {name}")
+        return MissingModel(f"the model {name} is not here: framecast models install {name}")
     others = ", ".join(each.name for each in there) or "none"
     return MissingModel(
-        f"there is no model {name!r} in {places}; there: {others} (framecast models list shows what can be installed)"
+        f"there is no model {name!r}; here: {others} (framecast models list shows what can be installed)"
     )
 
 

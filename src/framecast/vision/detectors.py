@@ -54,7 +54,8 @@ def open_detector(name: str, where: Sequence[Path], threads: int = 1) -> Opened:
     try:
         detector = OnnxObjects(path, threads)
     except UnusableModel as error:
-        return _people("not_a_model", str(error))
+        # Whoever may watch a camera reads this, and need not know where files lie.
+        return _people("not_a_model", str(error).replace(str(path), path.name))
     return Opened(detector, detector.name)
 
 

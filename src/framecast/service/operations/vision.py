@@ -30,7 +30,7 @@ def sight(configuration: Configuration) -> Iterator[Finding]:
         text, _, advice = opened.reason.partition("; until then")[0].partition(": framecast models ")
         text, _, _ = text.partition(" (framecast")
         level: Level = "warning" if wanted.model else "note"
-        text += "; people only, by OpenCV's own detector"
+        text += f" in {' or '.join(map(str, where))}; people only, by OpenCV's own detector"
         yield Finding("vision", level, text, f"framecast models {advice or 'list'}")
     elif opened.state:
         yield Finding("vision", "error", opened.reason, "framecast models verify")
