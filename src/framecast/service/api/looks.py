@@ -69,7 +69,7 @@ def routes(service: Service) -> list[Route]:
             looks,
             "What is seen in the pictures, each look as a server-sent event.",
             query={"once": "1: the newest look alone, as JSON."},
-            answer="text/event-stream",
+            answer="text/event-stream, or application/json",
             tag="watch",
         ),
     ]

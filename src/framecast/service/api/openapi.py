@@ -14,6 +14,7 @@ from framecast.service.api.sound import BODY as SOUND
 from framecast.service.config import CameraConfig
 from framecast.service.front.routing import Route
 
+JSON = "application/json"
 _KIND = re.compile(r"[\w-]+/[\w.+-]+")
 """A media type, without its parameters."""
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -98,8 +99,10 @@ def _content(route: Route) -> dict[str, Any]:
         return {}
     if route.answer == "file":
         return {"content": {"*/*": {"schema": {}}}}
-    kind = _KIND.search(route.answer)
-    return {"content": {kind[0]: {"schema": ANSWERS.get((route.method, route.path), {})}}} if kind else {}
+    schema = ANSWERS.get((route.method, route.path), {})
+    kinds = _KIND.findall(route.answer)
+    content = {kind: {"schema": schema if kind == JSON else {}} for kind in kinds}
+    return {"content": content} if content else {}
 
 
 def _body(route: Route) -> dict[str, Any]:
