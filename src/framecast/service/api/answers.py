@@ -121,8 +121,7 @@ ANSWERS: dict[tuple[str, str], Schema] = {
     ),
     ("POST", "/api/v1/events/sinks/{sink}/test"): _fields("flag: success"),
     ("GET", "/api/v1/cameras/{id}/detections"): _fields(
-        "whole: frame_id epoch; text: pts_ns state reason; list: things motion; list?: region; number: share;"
-        "object: ms"
+        "whole: frame_id epoch; text: pts_ns state reason; list: things motion; list?: region; number: share;object: ms"
     ),
     ("GET", "/api/v1/push/key"): _fields("text: key"),
     ("POST", "/api/v1/push/subscriptions"): _fields("text: sink"),
