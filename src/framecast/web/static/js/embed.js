@@ -47,6 +47,11 @@ function snippets(camera, open) {
     ],
     ["curl", "The newest picture as a file.", `curl ${bearer(open)}-o ${camera.id}.jpg ${plainStill}`],
     ["VLC", "", `vlc ${stream}`],
+    [
+      "With boxes and names, by VLC",
+      "Drawn around what is seen, into the pictures themselves.",
+      `vlc "${stream}?overlay=detections"`,
+    ],
     ["A slow link, by VLC", "Smaller and fewer pictures as the link asks for.", `vlc "${stream}?quality=auto"`],
     [
       "ffmpeg, H.264",

@@ -76,7 +76,7 @@ export class Looks {
     return this.#holds(this.#current, capturedMs);
   }
 
-  /** The newest look, where nothing is known of the picture but that it is shown at once; `nowMs` is the server's time. */
+  /** The newest look, where of the picture no more is known than that it is shown at once; `nowMs` by the server. */
   newest(nowMs) {
     return this.#holds(this.#newest, nowMs);
   }

@@ -1,7 +1,7 @@
 // Boxes and names over the picture, as elements: sharp at any size and density of the screen, and none of the picture's
 // business. The same are drawn into pictures by the server (process/outlines.py).
 //
-// Their parent has the shape of the picture and is as large as fits, just as the picture itself is put into its place by
+// Their parent has the shape of the picture and is as large as fits, as the picture itself is put into its place by
 // `object-fit: contain`: so they follow into full screen, and past bars at any side, without a line of script.
 
 import { h, setText } from "../dom.js";
@@ -55,8 +55,8 @@ export class Outlines {
   /**
    * Draws a look of looks.js; null: nothing.
    *
-   * @param capturedMs When the picture was taken. @param shape The picture's width by its height, 0 where that is not known. @param all Whether to draw what moved,
-   *   and the part that the model looked at, too.
+   * @param capturedMs When the picture was taken. @param shape Its width by its height, 0 where that is not known.
+   * @param all Whether to draw what moved, and the part that the model looked at, too.
    */
   draw(look, capturedMs, shape, all) {
     if (shape) this.#shape.style.setProperty("--shape", shape.toFixed(5));

@@ -81,8 +81,9 @@ const CSS = `
   box-shadow: 0 0 0 2px rgb(16 18 20 / 70%), inset 0 0 0 2px rgb(16 18 20 / 70%);
 }
 .things > :is(.rests, .face) { outline-width: 1px; box-shadow: 0 0 0 1px rgb(16 18 20 / 70%); }
-.things > .moved { background: rgb(255 255 255 / 18%); outline: 1px solid rgb(255 255 255 / 55%); outline-offset: -1px; }
-.things > .region { outline: 1px dotted #f2f3f4; outline-offset: -1px; }
+.things > :is(.moved, .region) { outline: 1px solid rgb(255 255 255 / 55%); outline-offset: -1px; }
+.things > .moved { background: rgb(255 255 255 / 18%); }
+.things > .region { outline: 1px dotted #f2f3f4; }
 .things span {
   position: absolute;
   bottom: 100%;
