@@ -94,6 +94,16 @@ def test_an_unknown_face_becomes_a_person_and_keeps_its_number(database: Databas
     assert album.create({"name": "Bert"})["id"] == 6, "numbers are nobody's twice"
 
 
+def test_numbers_go_on_after_a_restart(database: Database, album: Album) -> None:
+    album.enroll("Anna", [grey(80)])
+    register = Register()
+    assert make(database, register).create({"name": "Bert"})["id"] == 2
+    make(database, register).forget("2")
+    later = Register()
+    make(database, later).tools()
+    assert later.add_stranger((grey(90),), "door") == 3
+
+
 def test_an_unknown_face_can_be_somebody_who_is_known(database: Database, album: Album) -> None:
     anna = album.enroll("Anna", [grey(80)])
     PeopleStore(database).keep_news([stranger(5, *range(100, 100 + MOST_PHOTOS))], [], {})

@@ -47,6 +47,7 @@ class Album:
         self._workshop = workshop
         self._kind = kind
         self.stopping = False
+        self._told = False
 
     # Looking
 
@@ -102,6 +103,7 @@ class Album:
         self._see_that_it_is_free(name, people)
         if sum(bool(each.name) for each in people) >= MOST_PEOPLE:
             raise Refused(409, "too_many", f"At most {MOST_PEOPLE} people are known; forget somebody first")
+        self._see_that_it_is_told()
         number = self._store.add(name, folded(name), self._register.take_number())
         self.load()
         return describe(self.find(str(number)))
@@ -195,6 +197,7 @@ class Album:
         names = {each.number: each.name for each in people if each.name}
         unknown = frozenset(each.number for each in people if not each.name)
         self._register.hold(Circle(names, unknown, self._store.likenesses()), self._store.next_number())
+        self._told = True
         return len(people)
 
     def keep_news(self) -> None:
@@ -214,6 +217,7 @@ class Album:
         """The same of a kind that a camera may have of its own."""
         from framecast.vision.faces.face import FacesUnavailable
 
+        self._see_that_it_is_told()
         try:
             return self._workshop.get(kind)
         except (FacesUnavailable, ModuleNotFoundError) as error:
@@ -243,6 +247,11 @@ class Album:
                 continue
             self._store.add_likeness(person, number, likeness.model, likeness.vector)
         self.load()
+
+    def _see_that_it_is_told(self) -> None:
+        """Numbers are given by the register, which has to know those that are taken: a request may come that early."""
+        if not self._told:
+            self.tell()
 
     def _see_that_it_is_free(self, name: str, people: list[Person], but: int = 0) -> None:
         for each in people:
