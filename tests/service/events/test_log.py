@@ -169,7 +169,6 @@ async def test_what_a_crash_left_open_is_closed(tmp_path: Path) -> None:
         (tmp_path / "events" / "notes.txt").write_text("somebody's own")
     async with logging_in(tmp_path) as told:
         await told.log.begin()
-        await told.log.flush()
         await told.log.clear_out()
         (said,) = told.heard
         assert (said.seq, said.event_id, said.phase) == (2, left.event_id, "end")

@@ -150,6 +150,7 @@ class EventLog:
             self._pictures[event.event_id] = event.picture_bytes
             self.put(replace(event, end_s=max(event.seen_s, event.start_s)), Phase.END)
         if left:
+            await self.flush()
             log.info("%d events were open when the server ended; they are closed now", len(left))
 
     async def run(self) -> None:
