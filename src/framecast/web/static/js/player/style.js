@@ -94,6 +94,9 @@ const CSS = `
   font-size: clamp(9px, 3.5cqh, 14px);
   font-weight: 600;
   line-height: 1.35;
+  max-width: 40ch;
+  overflow: hidden;
+  text-overflow: ellipsis;
   white-space: nowrap;
 }
 .things span:empty { display: none; }
