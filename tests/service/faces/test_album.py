@@ -136,12 +136,17 @@ def test_photos_are_looked_at_anew_by_another_model(
     database: Database, album: Album, caplog: pytest.LogCaptureFixture
 ) -> None:
     album.enroll("Anna", [grey(80), grey(0)])
-    album.look_anew(album.tools())
+    assert album.look_anew(album.tools()), "one at a time"
+    assert not album.look_anew(album.tools())
     models: dict[str, int] = {}
     for each in PeopleStore(database).likenesses():
         models[each.model] = models.get(each.model, 0) + 1
     assert models == {"first": 2, "other": 1}
-    assert "photo 2 of person 1 is of no use to other: No face is found" in caplog.text
+    assert caplog.text.count("photo 2 of person 1 is of no use to other: No face is found") == 1
+    assert caplog.text.rstrip().endswith("Trained 2 faces for 1 people")
+    caplog.clear()
+    assert not album.look_anew(album.tools())
+    assert not caplog.text, "once is enough"
 
 
 def test_the_register_hears_of_every_change(database: Database) -> None:

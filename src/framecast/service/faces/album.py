@@ -48,6 +48,7 @@ class Album:
         self._kind = kind
         self.stopping = False
         self._told = False
+        self._useless: set[tuple[int, int, str]] = set()  # person, photo, model
 
     # Looking
 
@@ -223,30 +224,33 @@ class Album:
         except (FacesUnavailable, ModuleNotFoundError) as error:
             raise Refused(503, "no_faces", _sentence(error)) from None
 
-    def look_anew(self, tools: Tools) -> None:
-        """Have a likeness of every photo that these can compare, of those taken by others too; takes its time.
+    def look_anew(self, tools: Tools) -> bool:
+        """Have a likeness of one more photo that was taken by another model; whether there may be more of them.
 
         Raises:
             FacesUnavailable: They failed.
             StateError: It can't be kept.
         """
-        if tools.embedder is None:
-            return
-        missing = self._store.photos_unlike(tools.embedder.name)
+        if tools.embedder is None or self.stopping:
+            return False
+        model = tools.embedder.name
+        missing = [each for each in self._store.photos_unlike(model) if (*each, model) not in self._useless]
         if not missing:
-            return
+            return False
         from framecast.vision.faces import photos
 
-        for person, number, picture in missing:
-            if self.stopping:
-                return
-            try:
+        person, number = missing[0]
+        picture = self._store.photo(person, number)
+        try:
+            if picture is not None:
                 likeness = photos.sample(tools, photos.read(picture))
-            except photos.BadPhoto as error:
-                log.warning("photo %d of person %d is of no use to %s: %s", number, person, tools.embedder.name, error)
-                continue
-            self._store.add_likeness(person, number, likeness.model, likeness.vector)
-        self.load()
+                self._store.add_likeness(person, number, likeness.model, likeness.vector)
+        except photos.BadPhoto as error:
+            self._useless.add((person, number, model))
+            log.warning("photo %d of person %d is of no use to %s: %s", number, person, model, error)
+        if len(missing) == 1:
+            self.load()
+        return len(missing) > 1
 
     def _see_that_it_is_told(self) -> None:
         """Numbers are given by the register, which has to know those that are taken: a request may come that early."""

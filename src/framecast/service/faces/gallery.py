@@ -96,19 +96,23 @@ class Gallery:
         except (Refused, RuntimeError) as error:
             log.info("%s: no faces: %s", camera_id, error)
             return None
-        with contextlib.suppress(RuntimeError):  # the server stops
-            self._thread.submit(self._prepare, tools)
+        self._prepare_later(tools)
         from framecast.vision.faces.stage import FaceNamer
 
         return FaceNamer(self.register, tools, camera_id, options.face_threshold)
 
+    def _prepare_later(self, tools: Tools) -> None:
+        with contextlib.suppress(RuntimeError):  # the server stops
+            self._thread.submit(self._prepare, tools)
+
     def _prepare(self, tools: Tools) -> None:
-        """Have what knows faces ready, and everybody known to it."""
+        """Have what knows faces ready, and everybody known to it: a photo at a time, so that others get their turn."""
         from framecast.vision.faces.face import FacesUnavailable
 
         try:
             tools.start()
-            self._album.look_anew(tools)
+            if self._album.look_anew(tools):
+                self._prepare_later(tools)
         except (FacesUnavailable, StateError) as error:
             log.warning("not everybody may be known: %s", error)
 

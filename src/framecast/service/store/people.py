@@ -161,15 +161,15 @@ class PeopleStore:
         with self._database.read() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def photos_unlike(self, model: str) -> list[tuple[int, int, bytes]]:
-        """Photos of which is not known what they look like to ``model``: person, number, JPEG."""
+    def photos_unlike(self, model: str) -> list[tuple[int, int]]:
+        """Photos of which is not known what they look like to ``model``: person and number."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT person, number, picture FROM face_photos WHERE NOT EXISTS (SELECT 1 FROM face_embeddings e"
+                "SELECT person, number FROM face_photos WHERE NOT EXISTS (SELECT 1 FROM face_embeddings e"
                 " WHERE e.person = face_photos.person AND e.photo = face_photos.number AND e.model = ?)",
                 (model,),
             ).fetchall()
-        return [(person, number, bytes(picture)) for person, number, picture in rows]
+        return [(person, number) for person, number in rows]
 
     def add_likeness(self, person: int, photo: int, model: str, vector: bytes) -> None:
         """Keep what a photo looks like; nothing when the photo is gone by now."""
