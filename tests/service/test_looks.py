@@ -233,3 +233,23 @@ async def test_looks_are_for_those_who_may_watch(tmp_path: Path) -> None:
         headers = await server.user("visitor", cameras=["other"])
         await server.error("GET", DETECTIONS, 401)
         await server.error("GET", DETECTIONS + "?once=1", 403, headers=headers)
+
+
+async def test_a_camera_says_why_nothing_can_be_seen_in_its_pictures(tmp_path: Path) -> None:
+    whole = scene(40, 60)
+    cut = whole[: len(whole) * 2 // 3] + b"\xff\xd9"
+    pictures = {"black": scene(side_px=0, grey=0), "too_small": scene(size=(1, 1), side_px=1), "corrupt": cut}
+    tinymodel.write(tmp_path / "data" / "models" / "tiny.onnx")
+    options = {"vision.fps": 0, "vision.faces": "off", "stream.verify": "never"}
+    async with serving(tmp_path, options=options) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        for state, picture in pictures.items():
+            (look,) = await look_at(server, page, [picture])
+            shown = (await server.json("GET", "/api/v1/cameras/cam"))["vision"]
+            assert (look["state"], shown["state"]) == (state, state)
+            assert look["reason"] == shown["reason"] != ""
+            assert (look["things"], shown["inferences"]) == ([], 0)
+        (look,) = await look_at(server, page, [whole])
+        assert (look["state"], len(look["things"])) == ("", 1)
+        assert (await server.json("GET", "/api/v1/cameras/cam"))["vision"]["state"] == "running"
