@@ -35,7 +35,7 @@ from framecast.service.cameras.changes import PINS, check_changes, checked, free
 from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
-from framecast.service.config import CAMERA_ID, CameraConfig, Configuration, check_camera
+from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.events.events import open_events
 from framecast.service.events.outside import open_deliveries
@@ -264,7 +264,7 @@ class Service:
                 raise ApiError(409, "exists", f"There is a camera {camera_id!r} already; take another id")
             config = checked(fields, grant, self.settings.network)
             try:
-                camera = await self.cameras.add(camera_id, config, _origin(grant))
+                camera = await self.cameras.add(camera_id, config, "operator" if grant.local else "api")
             except LimitReached:
                 raise
             except Misuse as error:
@@ -275,7 +275,7 @@ class Service:
                 await self.cameras.remove(camera_id)
                 raise
             await self._reload()
-        self._tell_of_openings(camera, None)
+        openings.tell(camera.camera_id, None, camera.config, self.access)
         return camera
 
     async def change_camera(self, camera_id: str, changes: dict[str, Any], grant: Grant) -> Camera:
@@ -309,20 +309,13 @@ class Service:
             await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
             await self._reload()
             camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
-        self._tell_of_openings(camera, before)
+        openings.tell(camera.camera_id, before, config, self.access)
         if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
             self.cut(Cut(NOBODY))
         if before.allow_query_key and not config.allow_query_key:
             for token in await self.blocking(self._state.credentials.tokens):
                 self.cut(Cut(token.name, in_address=True))
         return camera
-
-    def _tell_of_openings(self, camera: Camera, before: CameraConfig | None) -> None:
-        """Say in the log what a change opens to others."""
-        known = openings.of_camera(camera.camera_id, before) if before is not None else []
-        for text in openings.of_camera(camera.camera_id, camera.config):
-            if text not in known and not self.access.open:
-                log.warning("%s", text)
 
     async def remove_camera(self, camera_id: str) -> None:
         """Remove a camera for the API, for good.
@@ -399,22 +392,3 @@ class Service:
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args))
-
-
-def _origin(grant: Grant) -> str:
-    """Who names a URL with this grant: the operator at this machine, who may point anywhere, or the API."""
-    return "operator" if grant.local else "api"
-
-
-@contextlib.contextmanager
-def admitted(service: Service, camera: Camera, kind: str, address: str, **options: Any) -> Any:
-    """Count a viewer in for the length of a block.
-
-    Raises:
-        LimitReached: The camera has as many as the operator allows.
-    """
-    viewer = service.cameras.admit(camera, kind, address, **options)
-    try:
-        yield viewer
-    finally:
-        service.cameras.dismiss(camera, viewer)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from framecast.service.api.leaving import admitted
 from framecast.service.api.metrics import exposition
 from framecast.service.cameras import views
 from framecast.service.operations.history import Counters
-from framecast.service.service import admitted
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import Page, mjpeg
 from tests.support.whep import local_address, watcher

@@ -18,11 +18,11 @@ from framecast.output.containers.fragments import Fragments
 from framecast.output.mp4 import CONTENT_TYPE
 from framecast.service.access.rights import Right
 from framecast.service.api import query
-from framecast.service.api.leaving import while_here
+from framecast.service.api.leaving import admitted, while_here
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
 from framecast.service.front.routing import Call, Route
-from framecast.service.service import Service, admitted
+from framecast.service.service import Service
 
 START_WAIT_S = 12.0
 """Longest wait for the first picture: a camera that codes by itself may send a key picture each 10 s."""

@@ -1,4 +1,4 @@
-"""What those are told who wait for something of a camera when it goes: that it was removed, or that the server stops.
+"""Viewers for as long as they are here, and what those are told who wait for something of a camera when it goes.
 
 A server that stops ends its cameras first. They come back with it, so nobody may be told that they are gone for good.
 """
@@ -6,11 +6,13 @@ A server that stops ends its cameras first. They come back with it, so nobody ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from aiohttp import WSCloseCode
 
+from framecast.core.viewer import Viewer
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.service import Service
@@ -19,6 +21,20 @@ from framecast.service.service import Service
 def gone(service: Service) -> ApiError:
     """What is answered to who waited for a camera that is gone now."""
     return closing() if service.closing else not_found("This camera was removed")
+
+
+@contextmanager
+def admitted(service: Service, camera: Camera, kind: str, address: str, **options: Any) -> Iterator[Viewer]:
+    """Count a viewer in for the length of a block.
+
+    Raises:
+        LimitReached: The camera has as many as the operator allows.
+    """
+    viewer = service.cameras.admit(camera, kind, address, **options)
+    try:
+        yield viewer
+    finally:
+        service.cameras.dismiss(camera, viewer)
 
 
 @asynccontextmanager

@@ -13,12 +13,12 @@ from framecast.core.stream import Stream
 from framecast.output.looks import HEADERS, Output
 from framecast.service.access.rights import Right
 from framecast.service.api import query
-from framecast.service.api.leaving import while_here
+from framecast.service.api.leaving import admitted, while_here
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
 from framecast.service.front.bodies import json_response
 from framecast.service.front.routing import Call, Route
-from framecast.service.service import Service, admitted
+from framecast.service.service import Service
 
 LOOK_WAIT_S = 10.0
 YOUNG_S = 1.0

@@ -12,14 +12,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from framecast.output.relay import relay, relay_coded
 from framecast.service.access.rights import Right
 from framecast.service.api.coded import can_encode
-from framecast.service.api.leaving import last_words
+from framecast.service.api.leaving import admitted, last_words
 from framecast.service.api.publish import publish_socket
 from framecast.service.api.sockets import open_socket
 from framecast.service.api.watch import allowed, named
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import bad_request
 from framecast.service.front.routing import Call, Handler, Route, Table
-from framecast.service.service import Service, admitted
+from framecast.service.service import Service
 
 
 def device_table(service: Service) -> Table:

@@ -15,12 +15,12 @@ from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.output import sound
 from framecast.service.access.rights import Right
-from framecast.service.api.leaving import while_here
+from framecast.service.api.leaving import admitted, while_here
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, bad_request, closing
 from framecast.service.front.bodies import read_body
 from framecast.service.front.routing import Call, Route
-from framecast.service.service import Service, admitted
+from framecast.service.service import Service
 from framecast.wire import pcm, wav
 from framecast.wire.pcm import PcmError
 from framecast.wire.soundbody import block_of

@@ -10,11 +10,11 @@ from framecast.output import mjpeg, snapshot
 from framecast.output.following import Plan
 from framecast.service.access.rights import Right
 from framecast.service.api import query
-from framecast.service.api.leaving import while_here
+from framecast.service.api.leaving import admitted, while_here
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
 from framecast.service.front.routing import Call, Route
-from framecast.service.service import Service, admitted
+from framecast.service.service import Service
 
 SNAPSHOT_WAIT_S = 5.0
 MOST_MAX_AGE_S = 86_400.0

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
+from framecast.service.access.rights import Access
 from framecast.service.config import CameraConfig, Settings
+
+log = logging.getLogger("framecast.service.operations.openings")
 
 
 def of_camera(camera_id: str, config: CameraConfig) -> list[str]:
@@ -35,3 +40,11 @@ def of_all(settings: Settings) -> list[str]:
     """All of it."""
     cameras = settings.cameras.items()
     return [*of_server(settings), *(line for camera_id, config in cameras for line in of_camera(camera_id, config))]
+
+
+def tell(camera_id: str, before: CameraConfig | None, config: CameraConfig, access: Access) -> None:
+    """Say in the log what a change of a camera opens to others, or a new camera."""
+    known = of_camera(camera_id, before) if before is not None else []
+    for text in of_camera(camera_id, config):
+        if text not in known and not access.open:
+            log.warning("%s", text)
