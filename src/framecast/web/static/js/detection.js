@@ -15,7 +15,13 @@ function number(id, options, change) {
 }
 
 function field(label, control, hint = "") {
-  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, hint ? h("p", { class: "quiet" }, hint) : null);
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: control.id }, label),
+    control,
+    hint ? h("p", { class: "quiet" }, hint) : null,
+  );
 }
 
 export class Detection {
@@ -31,7 +37,9 @@ export class Detection {
   #state = h("div", { class: "problem problem-warning", hidden: true });
   #labels = labelChoice("detect-labels", [], () => this.#save({ detect: this.#labels.value() }));
   #fps = number("detect-fps", { min: 0.1, max: 60, step: "any" }, () => this.#saveNumber("detect_fps", this.#fps, 1));
-  #threshold = number("detect-threshold", { min: 5, max: 99, step: 1 }, () => this.#saveNumber("detect_threshold", this.#threshold, 100));
+  #threshold = number("detect-threshold", { min: 5, max: 99, step: 1 }, () =>
+    this.#saveNumber("detect_threshold", this.#threshold, 100),
+  );
   #faces = h("input", { type: "checkbox", change: () => this.#save({ detect_faces: this.#faces.checked }) });
   #usual = h("button", { class: "button", type: "button", click: () => this.#reset() }, "As for all cameras");
   #zoneBox = h("div", { class: "stack" });
@@ -49,7 +57,12 @@ export class Detection {
       "div",
       { class: "stack" },
       this.#state,
-      h("section", { class: "stack-tight", "aria-labelledby": "seen-title" }, h("h3", { id: "seen-title" }, "What it sees now"), this.#preview.element),
+      h(
+        "section",
+        { class: "stack-tight", "aria-labelledby": "seen-title" },
+        h("h3", { id: "seen-title" }, "What it sees now"),
+        this.#preview.element,
+      ),
       h(
         "section",
         { class: "stack-tight" },
@@ -84,7 +97,8 @@ export class Detection {
     if (!vision) return;
     const asleep = ["running", "idle", "off"].includes(vision.state);
     this.#state.hidden = asleep;
-    if (!asleep) this.#state.replaceChildren(h("b", {}, "Not everything can be found now"), h("span", {}, capital(vision.reason)));
+    if (!asleep)
+      this.#state.replaceChildren(h("b", {}, "Not everything can be found now"), h("span", {}, capital(vision.reason)));
     const { asked } = vision;
     // What is on its way is newer than what comes.
     if (!asked || this.#saving) return;
@@ -142,7 +156,17 @@ export class Detection {
     const names = this.#zones.map(({ name }) => name).join(", ");
     this.#zoneBox.replaceChildren(
       h("p", {}, names || "None."),
-      h("div", { class: "row" }, h("button", { class: "button", type: "button", click: () => this.#edit() }, this.#zones.length ? "Edit zones" : "Draw zones"), h("a", { class: "button", href: url("events#rules").href }, "Rules"), h("a", { class: "button", href: url(`events?camera=${this.#id}`).href }, "Events")),
+      h(
+        "div",
+        { class: "row" },
+        h(
+          "button",
+          { class: "button", type: "button", click: () => this.#edit() },
+          this.#zones.length ? "Edit zones" : "Draw zones",
+        ),
+        h("a", { class: "button", href: url("events#rules").href }, "Rules"),
+        h("a", { class: "button", href: url(`events?camera=${this.#id}`).href }, "Events"),
+      ),
     );
   }
 
@@ -151,7 +175,12 @@ export class Detection {
     // Whoever presses with the keyboard can't draw: a zone comes to lie in the middle, and its corners are moved.
     const draw = (kind) => (event) => this.#editor.draw(kind, event.detail === 0);
     const begin = h("div", { class: "row" }, button("Draw a zone", draw("zone")), button("Draw a line", draw("line")));
-    const end = h("div", { class: "row" }, button("Close the zone", () => this.#editor.finish(true)), button("Stop drawing", () => this.#editor.finish(false)));
+    const end = h(
+      "div",
+      { class: "row" },
+      button("Close the zone", () => this.#editor.finish(true)),
+      button("Stop drawing", () => this.#editor.finish(false)),
+    );
     const changed = () => {
       begin.hidden = this.#editor?.drawing ?? false;
       end.hidden = !begin.hidden;
@@ -164,8 +193,17 @@ export class Detection {
       end,
       this.#editor.said,
       this.#editor.list,
-      h("p", { class: "quiet" }, "Corners are dragged; the dots between make new ones. L and R are a line’s left and right."),
-      h("div", { class: "row" }, button("Cancel", () => this.#leave()), button("Save zones", () => this.#saveZones(), "button-main")),
+      h(
+        "p",
+        { class: "quiet" },
+        "Corners are dragged; the dots between make new ones. L and R are a line’s left and right.",
+      ),
+      h(
+        "div",
+        { class: "row" },
+        button("Cancel", () => this.#leave()),
+        button("Save zones", () => this.#saveZones(), "button-main"),
+      ),
     );
     this.#host.scrollIntoView({ block: "nearest" });
   }

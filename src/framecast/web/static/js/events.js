@@ -68,7 +68,11 @@ async function follow() {
     viewer.show(await request("GET", `api/v1/events/${id}`));
   } catch (error) {
     const gone = error.status === 404;
-    viewer.showMissing(gone ? "It was deleted, it is older than this server keeps events, or it is of a camera that you may not watch." : error.message);
+    viewer.showMissing(
+      gone
+        ? "It was deleted, it is older than this server keeps events, or it is of a camera that you may not watch."
+        : error.message,
+    );
   }
 }
 
@@ -118,7 +122,13 @@ function nothingYet() {
   return [
     h("h2", {}, "Nothing happened yet"),
     h("p", {}, text),
-    may ? h("p", {}, h("button", { class: "button button-main", type: "button", click: () => find("tab-rules").click() }, "Rules")) : null,
+    may
+      ? h(
+          "p",
+          {},
+          h("button", { class: "button button-main", type: "button", click: () => find("tab-rules").click() }, "Rules"),
+        )
+      : null,
   ].filter(Boolean);
 }
 
@@ -136,10 +146,19 @@ async function begin() {
   const state = whoAmI();
   if (state === null) {
     const again = h("button", { class: "button", type: "button", click: () => location.reload() }, "Try again");
-    return instead(panel("The server does not answer", "Either this device has no network, or the server is off or out of reach.", h("div", {}, again)));
+    return instead(
+      panel(
+        "The server does not answer",
+        "Either this device has no network, or the server is off or out of reach.",
+        h("div", {}, again),
+      ),
+    );
   }
   if (!state.open && !hasEntered(state) && !mayWatch(rights)) return instead(keyPanel(() => location.reload()));
-  if (!mayWatch(rights)) return instead(panel("This can't be shown", "Your token does not allow watching. Ask for one with the right “watch”."));
+  if (!mayWatch(rights))
+    return instead(
+      panel("This can't be shown", "Your token does not allow watching. Ask for one with the right “watch”."),
+    );
   try {
     for (const { id, name } of (await request("GET", "api/v1/cameras")).cameras) names.set(id, name);
   } catch (error) {

@@ -41,7 +41,12 @@ async function add() {
 /** Why nobody is recognised, where that is so. */
 function trouble({ faces }) {
   if (!faces || !faces.reason) return null;
-  return h("div", { class: "problem problem-warning" }, h("b", {}, "Faces are not recognised now"), h("span", {}, capital(faces.reason)));
+  return h(
+    "div",
+    { class: "problem problem-warning" },
+    h("b", {}, "Faces are not recognised now"),
+    h("span", {}, capital(faces.reason)),
+  );
 }
 
 function known(people) {
@@ -52,12 +57,21 @@ function known(people) {
     h(
       "div",
       { class: "access-head" },
-      h("div", {}, h("h2", { id: "known-title" }, "Known"), h("p", { class: "quiet" }, "What is kept of a face stays on this server, and goes with the person.")),
+      h(
+        "div",
+        {},
+        h("h2", { id: "known-title" }, "Known"),
+        h("p", { class: "quiet" }, "What is kept of a face stays on this server, and goes with the person."),
+      ),
       mayChange() ? h("div", { class: "row" }, button("Add somebody", add, "button-main")) : null,
     ),
     rows.length
       ? h("ul", { class: "entries" }, rows)
-      : h("p", { class: "access-empty" }, "Nobody yet. Three or four photos of a face, each from another side, make the best likeness."),
+      : h(
+          "p",
+          { class: "access-empty" },
+          "Nobody yet. Three or four photos of a face, each from another side, make the best likeness.",
+        ),
   );
 }
 
@@ -76,7 +90,10 @@ function unknown(groups, people) {
 /** Whether somebody is in the middle of something that a new list would take away. */
 function busy() {
   const active = document.activeElement;
-  return document.querySelector("dialog[open]") !== null || (find("page").contains(active) && active.matches("input") && active.value !== "");
+  return (
+    document.querySelector("dialog[open]") !== null ||
+    (find("page").contains(active) && active.matches("input") && active.value !== "")
+  );
 }
 
 async function load(force = false) {
@@ -84,14 +101,20 @@ async function load(force = false) {
   timer = setTimeout(look, LOOK_MS);
   if (!force && busy()) return;
   try {
-    const [answer, strangers] = await Promise.all([request("GET", "api/v1/people"), request("GET", "api/v1/people/unknown")]);
+    const [answer, strangers] = await Promise.all([
+      request("GET", "api/v1/people"),
+      request("GET", "api/v1/people/unknown"),
+    ]);
     const key = JSON.stringify([answer, strangers]);
     if (key === shown) return;
     const first = shown === "";
     shown = key;
     find("page").hidden = false;
     find("instead").hidden = true;
-    renew(find("page"), ...[trouble(answer), known(answer.people), unknown(strangers.unknown, answer.people)].filter(Boolean));
+    renew(
+      find("page"),
+      ...[trouble(answer), known(answer.people), unknown(strangers.unknown, answer.people)].filter(Boolean),
+    );
     if (first && location.hash === "#unknown") find("unknown").scrollIntoView();
   } catch (error) {
     if (error.status === 401) return instead(keyPanel(() => location.reload()));
@@ -111,10 +134,17 @@ async function begin() {
   const state = whoAmI();
   if (state === null) {
     const again = h("button", { class: "button", type: "button", click: () => location.reload() }, "Try again");
-    return instead(panel("The server does not answer", "Either this device has no network, or the server is off or out of reach.", h("div", {}, again)));
+    return instead(
+      panel(
+        "The server does not answer",
+        "Either this device has no network, or the server is off or out of reach.",
+        h("div", {}, again),
+      ),
+    );
   }
   if (!state.open && !hasEntered(state)) return instead(keyPanel(() => location.reload()));
-  if (!rights.includes("operate")) return instead(panel("This can't be shown", "Who is known here is shown to those who may operate the cameras."));
+  if (!rights.includes("operate"))
+    return instead(panel("This can't be shown", "Who is known here is shown to those who may operate the cameras."));
   load();
 }
 

@@ -7,7 +7,7 @@ import { h, setText } from "./dom.js";
 import { capital } from "./events/words.js";
 import { duration, fps, plural } from "./format.js";
 import { letterbox } from "./masks.js";
-import { zoneShapes } from "./zones.js";
+import { zoneShapes } from "./zoneshapes.js";
 
 const OVER_MS = 5_000;
 const STALE_MS = 2_000;
@@ -48,7 +48,11 @@ export class Preview {
     ];
     this.element.append(
       this.#state,
-      h("ul", { class: "seen-key" }, key.map(([look, text]) => h("li", {}, h("span", { class: `seen-${look}` }), text))),
+      h(
+        "ul",
+        { class: "seen-key" },
+        key.map(([look, text]) => h("li", {}, h("span", { class: `seen-${look}` }), text)),
+      ),
       this.#found,
       this.#cost,
     );
@@ -84,8 +88,16 @@ export class Preview {
   }
 
   #place() {
-    const box = letterbox({ x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight }, this.#shape());
-    for (const [side, value] of [["left", box.x], ["top", box.y], ["width", box.width], ["height", box.height]]) {
+    const box = letterbox(
+      { x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight },
+      this.#shape(),
+    );
+    for (const [side, value] of [
+      ["left", box.x],
+      ["top", box.y],
+      ["width", box.width],
+      ["height", box.height],
+    ]) {
       this.#layer.style[side] = `${value}px`;
     }
   }
@@ -95,8 +107,12 @@ export class Preview {
     this.#looks.push({ at: now, ms: look.ms, asked: MODELS.some((stage) => stage in look.ms) });
     while (now - this.#looks[0].at > OVER_MS) this.#looks.shift();
     this.#place();
-    setText(this.#state, look.state ? capital(look.reason || look.state) : look.region ? "Looking." : "Nothing moves, so the model rests.");
-    const moved = look.share > 0 ? `, ${(look.share * 100).toFixed(look.share < 0.1 ? 1 : 0)} % of the picture moved` : "";
+    setText(
+      this.#state,
+      look.state ? capital(look.reason || look.state) : look.region ? "Looking." : "Nothing moves, so the model rests.",
+    );
+    const moved =
+      look.share > 0 ? `, ${(look.share * 100).toFixed(look.share < 0.1 ? 1 : 0)} % of the picture moved` : "";
     setText(this.#found, `${plural(look.things.length, "thing")} seen${moved}`);
     this.#showCost();
   }

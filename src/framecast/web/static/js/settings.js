@@ -6,7 +6,7 @@ import { h, setText } from "./dom.js";
 import { carryOver, MaskEditor } from "./masks.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
-import { carryZones } from "./zones.js";
+import { carryZones } from "./zoneshapes.js";
 
 const ROTATIONS = [
   [0, "Not turned"],

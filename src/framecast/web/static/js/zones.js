@@ -8,62 +8,30 @@
 
 import { h, setText } from "./dom.js";
 import { letterbox } from "./masks.js";
+import { clamp, round, zoneShapes } from "./zoneshapes.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const STEP = 0.01;
 const MOST = 32;
 const MOST_POINTS = 64;
 // A finger's tip.
 const NEAR_PX = 22;
 const SIDE_PX = 18;
-const MIDDLE = { zone: [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]], line: [[0.3, 0.5], [0.7, 0.5]] };
+const MIDDLE = {
+  zone: [
+    [0.35, 0.35],
+    [0.65, 0.35],
+    [0.65, 0.65],
+    [0.35, 0.65],
+  ],
+  line: [
+    [0.3, 0.5],
+    [0.7, 0.5],
+  ],
+};
 const LEAST = { zone: 3, line: 2 };
 
-const clamp = (value) => Math.min(1, Math.max(0, value));
-const round = ([x, y]) => [Math.round(clamp(x) * 10_000) / 10_000, Math.round(clamp(y) * 10_000) / 10_000];
 const between = ([ax, ay], [bx, by]) => [(ax + bx) / 2, (ay + by) / 2];
 const percent = (value) => `${value * 100}%`;
-
-function svg(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
-
-/**
- * The same places of the scene after the picture is turned or mirrored anew, as masks are carried over.
- *
- * @param shapes As the API tells them under `from`. @param from, to {rotate, mirror}
- */
-export function carryZones(shapes, from, to) {
-  const isMirrored = ({ mirror }) => mirror !== "none";
-  return shapes.map(({ name, kind, points }) => {
-    const carried = points.map((point) => carryPoint(point, from, to));
-    // What was right of a line is left of it in a mirror, unless one walks it the other way.
-    if (kind === "line" && isMirrored(from) !== isMirrored(to)) carried.reverse();
-    return { name, kind, points: carried };
-  });
-}
-
-function carryPoint(point, from, to) {
-  const mirror = ([x, y], how) => (how === "horizontal" ? [1 - x, y] : how === "vertical" ? [x, 1 - y] : [x, y]);
-  const turn = ([x, y], degrees) => {
-    if (degrees === 90) return [1 - y, x];
-    if (degrees === 180) return [1 - x, 1 - y];
-    return degrees === 270 ? [y, 1 - x] : [x, y];
-  };
-  const plain = turn(mirror(point, from.mirror), (360 - from.rotate) % 360);
-  return round(mirror(turn(plain, to.rotate), to.mirror));
-}
-
-/** Draws zones without letting anybody change them. @param shapes As the API tells them. */
-export function zoneShapes(shapes) {
-  const drawing = svg("svg", { class: "zone-drawing", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
-  for (const { kind, points } of shapes) {
-    drawing.append(svg(kind === "line" ? "polyline" : "polygon", { class: `zone-shape zone-${kind}`, points: points.join(" ") }));
-  }
-  return drawing;
-}
 
 export class ZoneEditor {
   list = h("ol", { class: "mask-list" });
@@ -128,7 +96,11 @@ export class ZoneEditor {
   /** Begins to draw; `whole` puts one in the middle instead, for those who don't draw. */
   draw(kind, whole) {
     if (this.#shapes.length >= MOST) return setText(this.said, `${MOST} are the most a camera can have.`);
-    if (whole) return this.#add(kind, MIDDLE[kind].map((point) => [...point]));
+    if (whole)
+      return this.#add(
+        kind,
+        MIDDLE[kind].map((point) => [...point]),
+      );
     this.#drawing = { kind, points: [] };
     this.#show();
   }
@@ -154,8 +126,16 @@ export class ZoneEditor {
   // --- what is shown -------------------------------------------------------------------------------------------
 
   #place() {
-    const box = letterbox({ x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight }, this.#shape());
-    for (const [side, value] of [["left", box.x], ["top", box.y], ["width", box.width], ["height", box.height]]) {
+    const box = letterbox(
+      { x: 0, y: 0, width: this.#host.clientWidth, height: this.#host.clientHeight },
+      this.#shape(),
+    );
+    for (const [side, value] of [
+      ["left", box.x],
+      ["top", box.y],
+      ["width", box.width],
+      ["height", box.height],
+    ]) {
       this.#layer.style[side] = `${value}px`;
     }
     this.#draw();
@@ -186,7 +166,16 @@ export class ZoneEditor {
         "aria-label": `Name of ${kind.toLowerCase()} ${index + 1}`,
         input: ({ target }) => ((shape.name = target.value), this.#draw()),
       }),
-      h("button", { class: "button", type: "button", "aria-label": `Remove ${kind.toLowerCase()} ${index + 1}`, click: () => this.#remove(index) }, "Remove"),
+      h(
+        "button",
+        {
+          class: "button",
+          type: "button",
+          "aria-label": `Remove ${kind.toLowerCase()} ${index + 1}`,
+          click: () => this.#remove(index),
+        },
+        "Remove",
+      ),
     );
   }
 
@@ -198,7 +187,10 @@ export class ZoneEditor {
 
   #draw() {
     const held = document.activeElement?.dataset?.at;
-    const shapes = zoneShapes([...this.#shapes, ...(this.#drawing?.points.length ? [{ ...this.#drawing, kind: "line" }] : [])]);
+    const shapes = zoneShapes([
+      ...this.#shapes,
+      ...(this.#drawing?.points.length ? [{ ...this.#drawing, kind: "line" }] : []),
+    ]);
     [...shapes.children].forEach((each, index) => (each.dataset.shape = index));
     this.#handles = h("div", {});
     this.#shapes.forEach((shape, index) => this.#drawHandles(shape, index));
@@ -210,7 +202,10 @@ export class ZoneEditor {
 
   #drawHandles({ name, kind, points }, index) {
     const edges = kind === "line" ? [] : points.map((point, at) => [point, points[(at + 1) % points.length], at]);
-    const [x, y] = kind === "line" ? between(...points) : [Math.min(...points.map(([each]) => each)), Math.min(...points.map(([, each]) => each))];
+    const [x, y] =
+      kind === "line"
+        ? between(...points)
+        : [Math.min(...points.map(([each]) => each)), Math.min(...points.map(([, each]) => each))];
     this.#handles.append(this.#label([x, y], name, kind === "line" ? "zone-name zone-name-line" : "zone-name"));
     if (kind === "line") this.#drawSides(points);
     if (this.drawing) return;
@@ -234,7 +229,10 @@ export class ZoneEditor {
     const length = Math.hypot(dx, dy);
     if (!length || !width) return;
     const [x, y] = between(one, other);
-    for (const [text, sign] of [["R", 1], ["L", -1]]) {
+    for (const [text, sign] of [
+      ["R", 1],
+      ["L", -1],
+    ]) {
       const at = [x - (sign * dy * SIDE_PX) / length / width, y + (sign * dx * SIDE_PX) / length / height];
       this.#handles.append(this.#label(at, text, "zone-side"));
     }
@@ -247,7 +245,18 @@ export class ZoneEditor {
   }
 
   #handle([x, y], look, text) {
-    const element = h("div", { class: look, ...(text ? { tabIndex: 0, role: "slider", "aria-label": text, "aria-valuenow": Math.round(x * 100), "aria-valuetext": `${Math.round(x * 100)} %, ${Math.round(y * 100)} %` } : {}) });
+    const element = h("div", {
+      class: look,
+      ...(text
+        ? {
+            tabIndex: 0,
+            role: "slider",
+            "aria-label": text,
+            "aria-valuenow": Math.round(x * 100),
+            "aria-valuetext": `${Math.round(x * 100)} %, ${Math.round(y * 100)} %`,
+          }
+        : {}),
+    });
     Object.assign(element.style, { left: percent(x), top: percent(y) });
     return element;
   }

@@ -25,7 +25,11 @@ export function fillCard(card, event, names) {
   setText(title, titleOf(event));
   setText(where, names.get(event.camera) ?? event.camera);
   setText(when, [clockOf(event.start), lengthOf(event)].filter(Boolean).join(", "));
-  setAttribute(card, "aria-label", `${titleOf(event)}, ${where.textContent}, ${momentOf(event.start)}${open ? ", going on" : ""}`);
+  setAttribute(
+    card,
+    "aria-label",
+    `${titleOf(event)}, ${where.textContent}, ${momentOf(event.start)}${open ? ", going on" : ""}`,
+  );
 }
 
 /** Puts an event's best picture into an element, or says that there is none; `shown` is called once it is there. */
@@ -38,7 +42,10 @@ export function showPicture(place, event, text, shown = () => {}) {
   if (!event.picture) return place.replaceChildren(h("span", { class: "event-none" }, "No picture"));
   const image = h("img", { alt: text, decoding: "async", loading: "lazy", "data-of": event.picture });
   const current = () => place.dataset.key === key;
-  image.addEventListener("error", () => current() && place.replaceChildren(h("span", { class: "event-none" }, "The picture is gone")));
+  image.addEventListener(
+    "error",
+    () => current() && place.replaceChildren(h("span", { class: "event-none" }, "The picture is gone")),
+  );
   image.src = pictureUrl(event, open);
   const before = place.querySelector("img");
   image.addEventListener("load", () => {

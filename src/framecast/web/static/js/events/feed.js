@@ -179,7 +179,10 @@ export class Feed {
     this.#older.hidden = this.#next === null;
     const open = sorted.filter(({ end }) => end === null || end === undefined).length;
     const what = plural(sorted.length, "event");
-    setText(this.#said, sorted.length ? `${what}${this.#next === null ? "" : " so far"}${open ? `, ${open} going on` : ""}` : "");
+    setText(
+      this.#said,
+      sorted.length ? `${what}${this.#next === null ? "" : " so far"}${open ? `, ${open} going on` : ""}` : "",
+    );
     this.#showEmpty(sorted.length === 0);
   }
 
@@ -190,7 +193,11 @@ export class Feed {
     this.#empty.replaceChildren(
       h("h2", {}, "No event fits"),
       h("p", {}, "Nothing was seen that fits all that is chosen above."),
-      h("p", {}, h("button", { class: "button", type: "button", click: () => this.#filters.clear() }, "Show all events")),
+      h(
+        "p",
+        {},
+        h("button", { class: "button", type: "button", click: () => this.#filters.clear() }, "Show all events"),
+      ),
     );
   }
 

@@ -34,15 +34,34 @@ export class Filters {
   #kind;
   #name;
   #time;
-  #day = h("input", { class: "input", id: "filter-day", type: "date", "aria-label": "Day", change: () => this.#apply() });
+  #day = h("input", {
+    class: "input",
+    id: "filter-day",
+    type: "date",
+    "aria-label": "Day",
+    change: () => this.#apply(),
+  });
 
   /** @param cameras Map of ids to names. @param changed Called when other events are wanted. */
   constructor(cameras, changed) {
     this.#changed = changed;
     const apply = () => this.#apply();
     this.#camera = choice("filter-camera", "Camera", [["", "All cameras"]], apply);
-    this.#kind = choice("filter-kind", "Kind", [["", "All kinds"], ...Object.entries(KINDS).map(([id, [text]]) => [id, text])], apply);
-    this.#name = choice("filter-name", "Person", [["", "Anybody"], [STRANGER, "Strangers"]], apply);
+    this.#kind = choice(
+      "filter-kind",
+      "Kind",
+      [["", "All kinds"], ...Object.entries(KINDS).map(([id, [text]]) => [id, text])],
+      apply,
+    );
+    this.#name = choice(
+      "filter-name",
+      "Person",
+      [
+        ["", "Anybody"],
+        [STRANGER, "Strangers"],
+      ],
+      apply,
+    );
     this.#time = choice("filter-time", "Time", TIMES, apply);
     this.element = h(
       "form",
@@ -50,7 +69,12 @@ export class Filters {
       this.#camera.element,
       this.#kind.element,
       this.#name.element,
-      h("div", { class: "field" }, this.#time.element.firstChild, h("div", { class: "field-row" }, this.#time.select, this.#day)),
+      h(
+        "div",
+        { class: "field" },
+        this.#time.element.firstChild,
+        h("div", { class: "field-row" }, this.#time.select, this.#day),
+      ),
     );
     const query = new URLSearchParams(location.search);
     this.#camera.select.dataset.wished = query.get("camera") ?? "";
@@ -65,7 +89,8 @@ export class Filters {
     // What was in the address counts before anybody knows which cameras there are.
     for (const { select } of [this.#camera, this.#name]) {
       const { wished } = select.dataset;
-      if (wished && ![...select.options].some(({ value }) => value === wished)) select.append(h("option", { value: wished }, cameras.get(wished) ?? wished));
+      if (wished && ![...select.options].some(({ value }) => value === wished))
+        select.append(h("option", { value: wished }, cameras.get(wished) ?? wished));
       select.value = wished;
     }
   }

@@ -12,7 +12,8 @@ const SERVICE = "api/v1/push/subscriptions";
 
 /** Why this browser can't be told, in words; "" where it can. */
 function missing() {
-  if (!isSecureContext) return "Browsers take notifications only over HTTPS: through a tunnel, a proxy, or after framecast tls init.";
+  if (!isSecureContext)
+    return "Browsers take notifications only over HTTPS: through a tunnel, a proxy, or after framecast tls init.";
   if (!navigator.serviceWorker || !("PushManager" in window)) {
     return /iPhone|iPad/.test(navigator.userAgent)
       ? "On iPhones and iPads: add this page to the home screen first, and open it from there."
@@ -84,7 +85,10 @@ export class NotifySwitch {
     const denied = await isDenied();
     this.#box.checked = on;
     this.#box.disabled = denied && !on;
-    setText(this.#said, denied && !on ? "This browser was told to show none from here. Its settings for this site change that." : "");
+    setText(
+      this.#said,
+      denied && !on ? "This browser was told to show none from here. Its settings for this site change that." : "",
+    );
   }
 
   async #change() {
@@ -111,7 +115,10 @@ export class NotifySwitch {
     const before = await registration.pushManager.getSubscription();
     // It is bound to the key it was made with, and a server that was set up anew has another.
     await before?.unsubscribe();
-    const subscription = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytesOf(key) });
+    const subscription = await registration.pushManager.subscribe({
+      userVisibleOnly: true,
+      applicationServerKey: bytesOf(key),
+    });
     try {
       await request("POST", SERVICE, subscription.toJSON());
     } catch (error) {

@@ -63,7 +63,11 @@ function boxes(legend, options, chosen, hint = "") {
     "fieldset",
     { class: "fieldset" },
     h("legend", {}, legend),
-    h("div", { class: "label-boxes" }, made.map(({ element: each }) => each)),
+    h(
+      "div",
+      { class: "label-boxes" },
+      made.map(({ element: each }) => each),
+    ),
     hint ? h("p", { class: "quiet" }, hint) : null,
   );
   return { element, value: () => made.filter(({ input }) => input.checked).map(({ value }) => value) };
@@ -73,7 +77,8 @@ function boxes(legend, options, chosen, hint = "") {
 function quietHours(spans) {
   const list = h("ul", { class: "quiet-list" });
   const add = ([from, to]) => {
-    const time = (value, label) => h("input", { class: "input", type: "time", value, required: true, "aria-label": label });
+    const time = (value, label) =>
+      h("input", { class: "input", type: "time", value, required: true, "aria-label": label });
     const line = h(
       "li",
       { class: "quiet-row" },
@@ -93,7 +98,15 @@ function quietHours(spans) {
       h("legend", {}, "Quiet hours"),
       h("p", { class: "quiet" }, "Events are kept then, and nobody is told. By the server’s clock."),
       list,
-      h("div", {}, h("button", { class: "button", type: "button", click: () => add(["22:00", "07:00"]).querySelector("input").focus() }, "Add quiet hours")),
+      h(
+        "div",
+        {},
+        h(
+          "button",
+          { class: "button", type: "button", click: () => add(["22:00", "07:00"]).querySelector("input").focus() },
+          "Add quiet hours",
+        ),
+      ),
     ),
     value: () => [...list.children].map((line) => [...line.querySelectorAll("input")].map(({ value }) => value)),
   };
@@ -121,28 +134,69 @@ async function drawnOn(ids) {
 export async function editRule(rule, cameras, save) {
   const before = { ...NEW, ...rule };
   const people = await peopleThere();
-  const name = field("Name", "rule-name", { value: before.name, maxLength: 80, autocomplete: "off", placeholder: whatOf(before) }, "Empty: as what it looks for.");
-  const kind = choose("What is to be an event", "rule-kind", Object.entries(KINDS).map(([id, [text]]) => [id, text]), before.kind, () => show(true));
+  const name = field(
+    "Name",
+    "rule-name",
+    { value: before.name, maxLength: 80, autocomplete: "off", placeholder: whatOf(before) },
+    "Empty: as what it looks for.",
+  );
+  const kind = choose(
+    "What is to be an event",
+    "rule-kind",
+    Object.entries(KINDS).map(([id, [text]]) => [id, text]),
+    before.kind,
+    () => show(true),
+  );
   const meaning = h("p", { class: "quiet" });
   kind.element.append(meaning);
   const labels = labelChoice("rule-labels", before.labels);
   const labelBox = h("fieldset", { class: "fieldset" }, h("legend", {}, "What to look for"), labels.element);
   const names = boxes(
     "Who",
-    [[STRANGER, "Strangers"], ...people.map((each) => [each, each]), ...before.names.filter((each) => each !== STRANGER && !people.includes(each)).map((each) => [each, `${each} (not there now)`])],
+    [
+      [STRANGER, "Strangers"],
+      ...people.map((each) => [each, each]),
+      ...before.names
+        .filter((each) => each !== STRANGER && !people.includes(each))
+        .map((each) => [each, `${each} (not there now)`]),
+    ],
     before.names,
     "None chosen: anybody.",
   );
   const where = cameraChoice(cameras, before.cameras.length ? before.cameras : null);
   const zone = choose("Where in the picture", "rule-zone", [["", "Anywhere"]], before.zone);
   const line = choose("Which line", "rule-line", [["", "Choose a line"]], before.line);
-  const way = choose("Which way", "rule-way", [["both", "Both ways"], ["to_left", "To the left"], ["to_right", "To the right"]], before.direction);
+  const way = choose(
+    "Which way",
+    "rule-way",
+    [
+      ["both", "Both ways"],
+      ["to_left", "To the left"],
+      ["to_right", "To the right"],
+    ],
+    before.direction,
+  );
   const drawHint = h("p", { class: "quiet" }, "Zones and lines are drawn on a camera’s page, under Detection.");
   const time = field("", "rule-for", { type: "number", min: 0, max: 86400, step: "any", value: before.for_s }, " ");
-  const score = field("How sure it has to be, %", "rule-score", { type: "number", min: 0, max: 100, step: 1, value: Math.round(before.min_score * 100) }, "0: as sure as the camera’s own threshold.");
-  const cooldown = field("At most one event every, s", "rule-cooldown", { type: "number", min: 0, max: 86400, step: "any", value: before.cooldown_s }, "Of this rule on one camera.");
+  const score = field(
+    "How sure it has to be, %",
+    "rule-score",
+    { type: "number", min: 0, max: 100, step: 1, value: Math.round(before.min_score * 100) },
+    "0: as sure as the camera’s own threshold.",
+  );
+  const cooldown = field(
+    "At most one event every, s",
+    "rule-cooldown",
+    { type: "number", min: 0, max: 86400, step: "any", value: before.cooldown_s },
+    "Of this rule on one camera.",
+  );
   const quiet = quietHours(before.quiet);
-  const notify = boxes("Who is told", Object.entries(SINKS).map(([id, text]) => [id, text[0].toUpperCase() + text.slice(1)]), before.notify.length ? before.notify : Object.keys(SINKS), "This page shows it in any case.");
+  const notify = boxes(
+    "Who is told",
+    Object.entries(SINKS).map(([id, text]) => [id, text[0].toUpperCase() + text.slice(1)]),
+    before.notify.length ? before.notify : Object.keys(SINKS),
+    "This page shows it in any case.",
+  );
 
   async function show(changed) {
     const { value } = kind.input;
@@ -170,7 +224,8 @@ export async function editRule(rule, cameras, save) {
       // None chosen yet: those of all are as good as none.
     }
     const drawn = await drawnOn(ids ?? cameras.map(({ id }) => id));
-    const of = (which) => [...new Set(drawn.filter((each) => each.kind === which).map((each) => each.name))].map((each) => [each, each]);
+    const of = (which) =>
+      [...new Set(drawn.filter((each) => each.kind === which).map((each) => each.name))].map((each) => [each, each]);
     zone.set([["", "Anywhere"], ...of("zone")], zone.input.value);
     line.set([["", "Choose a line"], ...of("line")], line.input.value);
   }
@@ -200,12 +255,29 @@ export async function editRule(rule, cameras, save) {
   showDrawn();
   return fill(
     rule ? `Change “${rule.name}”` : "Add a rule",
-    [kind.element, labelBox, names.element, where.element, zone.element, line.element, way.element, drawHint, time.element, score.element, cooldown.element, quiet.element, notify.element, name.element],
+    [
+      kind.element,
+      labelBox,
+      names.element,
+      where.element,
+      zone.element,
+      line.element,
+      way.element,
+      drawHint,
+      time.element,
+      score.element,
+      cooldown.element,
+      quiet.element,
+      notify.element,
+      name.element,
+    ],
     rule ? "Save" : "Add",
     () => {
       const made = fields();
-      if (made.kind === "line" && !made.line) throw new Error("Choose the line. One is drawn on the camera’s page, under Detection.");
-      if (made.kind !== "face" && ASKS.labels.includes(made.kind) && !made.labels.length) throw new Error("Choose at least one thing to look for.");
+      if (made.kind === "line" && !made.line)
+        throw new Error("Choose the line. One is drawn on the camera’s page, under Detection.");
+      if (made.kind !== "face" && ASKS.labels.includes(made.kind) && !made.labels.length)
+        throw new Error("Choose at least one thing to look for.");
       if (!notify.value().length) throw new Error("Choose at least one who is told; this page shows it in any case.");
       return save({ ...made, name: made.name || whatOf(made), cameras: where.value() ?? [] });
     },

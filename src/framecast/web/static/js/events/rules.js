@@ -30,9 +30,25 @@ export class Rules {
       const names = new Map(cameras.map(({ id, name }) => [id, name]));
       renew(
         this.element,
-        head("A rule says what is to be an event, and who is told of it.", button("Add a rule", () => this.#edit(null), "button-main")),
-        reason ? h("div", { class: "problem problem-warning" }, h("b", {}, "No model that knows things"), h("span", {}, capital(reason))) : "",
-        rules.length ? h("ul", { class: "entries" }, rules.map((rule) => this.#row(rule, names))) : this.#none(),
+        head(
+          "A rule says what is to be an event, and who is told of it.",
+          button("Add a rule", () => this.#edit(null), "button-main"),
+        ),
+        reason
+          ? h(
+              "div",
+              { class: "problem problem-warning" },
+              h("b", {}, "No model that knows things"),
+              h("span", {}, capital(reason)),
+            )
+          : "",
+        rules.length
+          ? h(
+              "ul",
+              { class: "entries" },
+              rules.map((rule) => this.#row(rule, names)),
+            )
+          : this.#none(),
       );
     } catch (error) {
       this.element.replaceChildren(failed(error, () => this.show()));
@@ -44,7 +60,11 @@ export class Rules {
       "div",
       { class: "stack access-empty" },
       h("h2", {}, "No rule yet"),
-      h("p", {}, "While no rule looks for anything and nobody watches, a camera rests. With a rule that has to see, it is read all the time."),
+      h(
+        "p",
+        {},
+        "While no rule looks for anything and nobody watches, a camera rests. With a rule that has to see, it is read all the time.",
+      ),
     );
   }
 
@@ -59,12 +79,23 @@ export class Rules {
     return h(
       "li",
       { class: "entry rule" },
-      h("div", { class: "entry-what" }, h("b", { class: "entry-title" }, rule.name || whatOf(rule)), tag(rule.enabled ? "" : "Off")),
+      h(
+        "div",
+        { class: "entry-what" },
+        h("b", { class: "entry-title" }, rule.name || whatOf(rule)),
+        tag(rule.enabled ? "" : "Off"),
+      ),
       h(
         "div",
         { class: "entry-more" },
-        h("p", { class: "quiet" }, [rule.name === whatOf(rule) ? "" : whatOf(rule), ...conditionsOf(rule, names)].filter(Boolean).join(" · ")),
-        rule.reason ? h("p", { class: "entry-tag", "data-state": "stalled" }, `No event can come of it now: ${rule.reason}.`) : null,
+        h(
+          "p",
+          { class: "quiet" },
+          [rule.name === whatOf(rule) ? "" : whatOf(rule), ...conditionsOf(rule, names)].filter(Boolean).join(" · "),
+        ),
+        rule.reason
+          ? h("p", { class: "entry-tag", "data-state": "stalled" }, `No event can come of it now: ${rule.reason}.`)
+          : null,
       ),
       h(
         "div",

@@ -13,7 +13,8 @@ function either(words) {
 }
 
 function who({ kind, labels, names }) {
-  if (kind !== "face") return names.length ? either(names.map(nameText)) : either(labels) || "anything that is looked for";
+  if (kind !== "face")
+    return names.length ? either(names.map(nameText)) : either(labels) || "anything that is looked for";
   return names.length ? either(names.map(nameText)) : "any face";
 }
 

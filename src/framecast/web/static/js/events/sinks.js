@@ -33,7 +33,13 @@ export class Sinks {
       renew(
         this.element,
         head("Each event is sent to all of these, or to those that its rule names, until it has arrived.", add),
-        sinks.length ? h("ul", { class: "entries" }, sinks.map((sink) => this.#row(sink))) : nowhere(),
+        sinks.length
+          ? h(
+              "ul",
+              { class: "entries" },
+              sinks.map((sink) => this.#row(sink)),
+            )
+          : nowhere(),
       );
     } catch (error) {
       this.#shown = "";
@@ -66,7 +72,12 @@ export class Sinks {
       sink.label,
       tag(text, look),
       details,
-      h("div", { class: "row" }, rowButton("Test", sink.label, () => this.#test(sink)), sink.kind === "webhook" ? remove : null),
+      h(
+        "div",
+        { class: "row" },
+        rowButton("Test", sink.label, () => this.#test(sink)),
+        sink.kind === "webhook" ? remove : null,
+      ),
     );
   }
 
@@ -81,8 +92,15 @@ export class Sinks {
   }
 
   async #add() {
-    const url = field("Address", "webhook-url", { required: true, inputMode: "url", placeholder: "https://" }, "Each event is sent there by POST, as JSON.");
-    const made = await fill("Add a webhook", [url.element], "Add", () => request("POST", "api/v1/webhooks", { url: url.input.value.trim() }));
+    const url = field(
+      "Address",
+      "webhook-url",
+      { required: true, inputMode: "url", placeholder: "https://" },
+      "Each event is sent there by POST, as JSON.",
+    );
+    const made = await fill("Add a webhook", [url.element], "Add", () =>
+      request("POST", "api/v1/webhooks", { url: url.input.value.trim() }),
+    );
     if (made === null) return;
     this.show();
     showDialog(
@@ -90,14 +108,19 @@ export class Sinks {
       h(
         "div",
         { class: "stack" },
-        h("p", {}, "Copy it now: it is shown this once. The receiver checks with it that a message comes from here (docs/events.md)."),
+        h(
+          "p",
+          {},
+          "Copy it now: it is shown this once. The receiver checks with it that a message comes from here (docs/events.md).",
+        ),
         h("fc-copy", { label: "the secret", text: made.secret }),
       ),
     );
   }
 
   async #remove({ sink, label }) {
-    if (!(await ask(`Remove ${label}?`, "What still waits for it is not sent any more.", "Remove", "button-danger"))) return;
+    if (!(await ask(`Remove ${label}?`, "What still waits for it is not sent any more.", "Remove", "button-danger")))
+      return;
     try {
       await request("DELETE", `api/v1/webhooks/${encodeURIComponent(sink.replace(/^webhook-/, ""))}`);
       toast("Removed.");

@@ -21,8 +21,16 @@ export class Viewer {
   #resize = new ResizeObserver(() => this.#frame());
   #body = h("div", { class: "event-about" });
   #title = h("h2", { id: "event-title" });
-  #newer = h("button", { class: "button button-square", type: "button", "aria-label": "Newer event", click: () => this.#step(-1) }, "‹");
-  #older = h("button", { class: "button button-square", type: "button", "aria-label": "Older event", click: () => this.#step(1) }, "›");
+  #newer = h(
+    "button",
+    { class: "button button-square", type: "button", "aria-label": "Newer event", click: () => this.#step(-1) },
+    "‹",
+  );
+  #older = h(
+    "button",
+    { class: "button button-square", type: "button", "aria-label": "Older event", click: () => this.#step(1) },
+    "›",
+  );
   #dialog;
 
   /**
@@ -131,14 +139,28 @@ export class Viewer {
       ["Told", event.quiet ? "to nobody: it began in quiet hours" : ""],
     ].filter(([, text]) => text);
     this.#body.replaceChildren(
-      h("dl", { class: "facts" }, facts.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
+      h(
+        "dl",
+        { class: "facts" },
+        facts.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]),
+      ),
       h(
         "div",
         { class: "row" },
         h("a", { class: "button", href: cameraPage(event.camera) }, "Watch now"),
-        event.picture ? h("a", { class: "button", href: url(event.picture.replace(/^\//, "")).href, download: `${event.event_id}.jpg` }, "Save the picture") : null,
+        event.picture
+          ? h(
+              "a",
+              { class: "button", href: url(event.picture.replace(/^\//, "")).href, download: `${event.event_id}.jpg` },
+              "Save the picture",
+            )
+          : null,
         strange ? h("a", { class: "button", href: url("people#unknown").href }, "Who is this?") : null,
-        h("button", { class: "button button-bad", type: "button", "data-needs": "operate", click: () => this.#remove() }, "Delete"),
+        h(
+          "button",
+          { class: "button button-bad", type: "button", "data-needs": "operate", click: () => this.#remove() },
+          "Delete",
+        ),
       ),
     );
   }

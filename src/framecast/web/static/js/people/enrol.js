@@ -23,7 +23,11 @@ async function prepared(file) {
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   picture.close();
   return new Promise((done, fail) =>
-    canvas.toBlob((made) => (made ? done(made) : fail(new Error("It can't be read as a picture."))), "image/jpeg", QUALITY),
+    canvas.toBlob(
+      (made) => (made ? done(made) : fail(new Error("It can't be read as a picture."))),
+      "image/jpeg",
+      QUALITY,
+    ),
   );
 }
 
@@ -60,7 +64,16 @@ class Chosen {
 function fromCamera(cameras, chosen, say) {
   const image = h("img", { class: "enrol-picture", alt: "What the camera sees", hidden: true });
   let current = null;
-  const take = h("button", { class: "button", type: "button", disabled: true, click: () => current && chosen.add(current, `picture ${chosen.photos.length + 1}`) }, "Use this picture");
+  const take = h(
+    "button",
+    {
+      class: "button",
+      type: "button",
+      disabled: true,
+      click: () => current && chosen.add(current, `picture ${chosen.photos.length + 1}`),
+    },
+    "Use this picture",
+  );
   const look = async () => {
     say("");
     button.disabled = true;
@@ -75,7 +88,11 @@ function fromCamera(cameras, chosen, say) {
     }
     button.disabled = false;
   };
-  const select = h("select", { class: "input", "aria-label": "Camera", change: look }, cameras.map(({ id, name }) => h("option", { value: id }, name)));
+  const select = h(
+    "select",
+    { class: "input", "aria-label": "Camera", change: look },
+    cameras.map(({ id, name }) => h("option", { value: id }, name)),
+  );
   const button = h("button", { class: "button", type: "button", click: look }, "Take a picture");
   return h(
     "fieldset",
@@ -103,7 +120,14 @@ export async function enrol({ title, verb, person = null }) {
   const chosen = new Chosen();
   const said = h("div", { class: "field-error", role: "alert" });
   const say = (text) => setText(said, text);
-  const name = h("input", { class: "input", id: "enrol-name", type: "text", required: true, maxLength: 64, autocomplete: "off" });
+  const name = h("input", {
+    class: "input",
+    id: "enrol-name",
+    type: "text",
+    required: true,
+    maxLength: 64,
+    autocomplete: "off",
+  });
   const pick = async ({ target }) => {
     say("");
     for (const file of [...target.files].slice(0, MOST)) {
@@ -115,7 +139,14 @@ export async function enrol({ title, verb, person = null }) {
     }
     target.value = "";
   };
-  const files = h("input", { class: "file-input", id: "enrol-files", type: "file", accept: "image/*", multiple: true, change: pick });
+  const files = h("input", {
+    class: "file-input",
+    id: "enrol-files",
+    type: "file",
+    accept: "image/*",
+    multiple: true,
+    change: pick,
+  });
   const button = h("button", { class: "button button-main", type: "submit" }, verb);
   let made = person;
   let taken = 0;
@@ -171,7 +202,8 @@ export async function enrol({ title, verb, person = null }) {
   await closed;
   chosen.clear();
   // Somebody without a photo would be nobody.
-  if (!person && made && !taken) await request("DELETE", `api/v1/people/${encodeURIComponent(made.id)}`).catch(() => {});
+  if (!person && made && !taken)
+    await request("DELETE", `api/v1/people/${encodeURIComponent(made.id)}`).catch(() => {});
   if (taken) toast(`${plural(taken, "photo")} of ${made.name} ${taken === 1 ? "is" : "are"} known now.`);
   return taken > 0;
 }

@@ -45,7 +45,8 @@ export function personRow(person, may, changed) {
   }
 
   async function removePhoto(n) {
-    if (!(await ask("Remove this photo?", `${name} is recognised by the others then.`, "Remove", "button-danger"))) return;
+    if (!(await ask("Remove this photo?", `${name} is recognised by the others then.`, "Remove", "button-danger")))
+      return;
     try {
       await request("DELETE", address(id, `/photos/${n}`));
       changed();
@@ -60,14 +61,32 @@ export function personRow(person, may, changed) {
       { class: "face" },
       h("img", { class: "face-picture", src: pictureAt(path), alt: `${name}, photo ${n}`, loading: "lazy" }),
       may && photos.length > 1
-        ? h("button", { class: "button", type: "button", "aria-label": `Remove photo ${n}: ${name}`, click: () => removePhoto(n) }, "Remove")
+        ? h(
+            "button",
+            {
+              class: "button",
+              type: "button",
+              "aria-label": `Remove photo ${n}: ${name}`,
+              click: () => removePhoto(n),
+            },
+            "Remove",
+          )
         : null,
     ),
   );
   return h(
     "li",
     { class: "person" },
-    h("div", {}, h("h3", {}, name), h("p", { class: "quiet" }, `${plural(photos.length, "photo")} · ${person.last_seen ? `last seen ${when(person.last_seen)}` : "not seen yet"}`)),
+    h(
+      "div",
+      {},
+      h("h3", {}, name),
+      h(
+        "p",
+        { class: "quiet" },
+        `${plural(photos.length, "photo")} · ${person.last_seen ? `last seen ${when(person.last_seen)}` : "not seen yet"}`,
+      ),
+    ),
     may
       ? h(
           "div",

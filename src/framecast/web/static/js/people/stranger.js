@@ -48,7 +48,12 @@ export function strangerCard(group, people, may, changed) {
   return h(
     "li",
     { class: "stranger" },
-    h("img", { class: "face-picture", src: pictureAt(group.picture), alt: `Unknown face ${group.group}`, loading: "lazy" }),
+    h("img", {
+      class: "face-picture",
+      src: pictureAt(group.picture),
+      alt: `Unknown face ${group.group}`,
+      loading: "lazy",
+    }),
     h(
       "form",
       { class: "stack-tight", submit: send },
@@ -56,9 +61,21 @@ export function strangerCard(group, people, may, changed) {
       may
         ? [
             h("div", { class: "field-row" }, input, h("button", { class: "button", type: "submit" }, "Save")),
-            h("datalist", { id: `${id}-known` }, people.map(({ name }) => h("option", { value: name }))),
+            h(
+              "datalist",
+              { id: `${id}-known` },
+              people.map(({ name }) => h("option", { value: name })),
+            ),
             said,
-            h("div", {}, h("button", { class: "button button-quiet button-inline", type: "button", click: remove }, "Nobody I know")),
+            h(
+              "div",
+              {},
+              h(
+                "button",
+                { class: "button button-quiet button-inline", type: "button", click: remove },
+                "Nobody I know",
+              ),
+            ),
           ]
         : null,
     ),
