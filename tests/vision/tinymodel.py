@@ -46,7 +46,7 @@ def write(
         metadata: What it says of itself, as exports do.
         open_sides: The sides of its input are left open, as in exports with dynamic axes.
         half: It takes float16.
-        columns: Empty ones behind the classes, such as models of poses and outlines have.
+        columns: Others behind the classes, such as models of poses and outlines have.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_model(form, width_px, height_px, metadata or {}, open_sides, half, columns).SerializeToString())
@@ -82,20 +82,20 @@ def _model(
     classes = graph("Mul", graph.constant(np.eye(len(LABELS))), scores)  # (3, 3)
     sure = graph.constant(np.ones((len(LABELS), 1)))
     cells = sum((height_px // stride) * (width_px // stride) for stride in STRIDES)
-    empty = [graph.constant(np.zeros((len(LABELS), columns)))] if columns else []
+    more = [graph.constant(np.full((len(LABELS), columns), 0.99))] if columns else []
     if form == "end to end":
         numbers = graph.constant(np.arange(len(LABELS))[:, None])
         rows, count = graph("Concat", boxes, scores, numbers, axis=1), 300
     elif form == "yolov8":
-        rows, count = graph("Concat", middle, side, classes, *empty, axis=1), cells
+        rows, count = graph("Concat", middle, side, classes, *more, axis=1), cells
     elif form == "yolox":
         # The first cells of the finest grid tell of all.
         places = graph.constant([[column, 0] for column in range(len(LABELS))])
         middle = graph("Sub", graph("Div", middle, graph.constant(STRIDES[0])), places)
         side = graph("Log", graph("Div", side, graph.constant(STRIDES[0])))
-        rows, count = graph("Concat", middle, side, sure, classes, *empty, axis=1), cells
+        rows, count = graph("Concat", middle, side, sure, classes, *more, axis=1), cells
     else:
-        rows = graph("Concat", middle, side, sure, classes, *empty, axis=1)
+        rows = graph("Concat", middle, side, sure, classes, *more, axis=1)
         count = cells if form == "yolox decoded" else 3 * cells
     width = 6 if form == "end to end" else (4 if form == "yolov8" else 5) + len(LABELS) + columns
     padding = graph.constant(np.zeros((count - len(LABELS), width)))
