@@ -27,7 +27,8 @@ HEAVY = {
     "onnxruntime",
     "dlib",
     "aiomqtt",
-    "pywebpush",
+    "http_ece",
+    "py_vapid",
 }
 """What takes long to import, or seldom is needed: none of it may keep a server from being ready."""
 
