@@ -54,6 +54,7 @@ def test_what_is_not_that_model_is_refused(data: Path, capsys: pytest.CaptureFix
         ("garden", "--from", "gone.onnx"): "gone.onnx: it can't be read: No such file",
         ("garden",): "there is no model 'garden' to fetch: yolox_nano, ",
         ("../garden", "--from", "text.onnx"): "can't be a model's name",
+        ("hog", "--from", "text.onnx"): "and not hog",
         ("yolox_nano", "--from", "text.onnx", "--url", "http://127.0.0.1:1/"): "--from or --url, not both",
         ("yolox_nano", "--labels", "text.onnx"): "--labels goes with a model of your own",
         ("yolox_nano", "--url", "http://127.0.0.1:1/x"): "can't be fetched: Connection refused",

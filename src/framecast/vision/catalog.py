@@ -158,7 +158,7 @@ def known(name: str) -> Model | None:
 
 def is_name(name: str) -> bool:
     """Whether a model may be called so: a file's name without its ending, and no path."""
-    return _NAME.fullmatch(name) is not None and not name.endswith(SUFFIX)
+    return _NAME.fullmatch(name) is not None and not name.endswith(SUFFIX) and name != PEOPLE
 
 
 def present(where: Sequence[Path]) -> list[Found]:
