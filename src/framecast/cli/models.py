@@ -90,7 +90,7 @@ def install(
         names = ", ".join(each.name for each in catalog.MODELS)
         raise CommandError(f"there is no model {name!r} to fetch: {names}; one of your own comes with --from FILE")
     elif not catalog.is_name(name):
-        raise CommandError(f"{name!r} can't be a model's name: letters, digits, - and _, no path or ending, and not hog")
+        raise CommandError(f"{name!r} can't be a model's name: letters, digits, - and _, no path, and not hog")
     else:
         try:
             path = modelfiles.take_own(name, source, folder, labels)
