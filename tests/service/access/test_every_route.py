@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 
 RULES = {
     "public": """
-        GET /  GET /cameras/{id}  GET /mjpeg  GET /analytics  GET /access  GET /setup  GET /docs
+        GET /  GET /cameras/{id}  GET /mjpeg  GET /analytics  GET /access  GET /setup  GET /docs  GET /events
+        GET /people
         GET /static/{path:path}  GET /sw.js  GET /favicon.ico  GET /ca.crt
         GET /healthz  GET /readyz  GET /api/openapi.json  GET /api/v1/system  GET /api/v1/selftest/stream
         GET /api/v1/session  POST /api/v1/session  DELETE /api/v1/session  POST /api/v1/setup
@@ -41,10 +42,18 @@ RULES = {
         GET /api/v1/stream/stats  GET /stream  GET /stream/detect  GET /api/robot/stream
         GET /api/robot/stream/stats  GET /video_feed  GET /status
         GET /api/v1/sessions  DELETE /api/v1/sessions/{session}  POST /api/v1/password  POST /api/v1/links
+        GET /api/v1/cameras/{id}/detections  GET /api/v1/cameras/{id}/zones
+        GET /api/v1/events  GET /api/v1/cameras/{id}/events  GET /api/v1/events/stream
+        GET /api/v1/events/{event}  GET /api/v1/events/{event}/picture.jpg
+        GET /api/v1/push/key  POST /api/v1/push/subscriptions  DELETE /api/v1/push/subscriptions
     """,
     "operate": """
         POST /api/v1/cameras  PATCH /api/v1/cameras/{id}  DELETE /api/v1/cameras/{id}
         POST /api/v1/cameras/{id}/restart  POST /api/v1/probe  GET /api/v1/cameras/{id}/talk
+        PUT /api/v1/cameras/{id}/zones  DELETE /api/v1/events/{event}  GET /api/v1/models
+        GET /api/v1/rules  POST /api/v1/rules  PATCH /api/v1/rules/{rule}  DELETE /api/v1/rules/{rule}
+        GET /api/v1/people  GET /api/v1/people/{person}/photos/{name:path}  GET /api/v1/people/unknown
+        GET /api/v1/events/sinks  POST /api/v1/events/sinks/{sink}/test
     """,
     "publish": """
         POST /api/v1/cameras/{id}/frames  PUT /api/v1/cameras/{id}/frames  GET /api/v1/cameras/{id}/publish
@@ -57,6 +66,10 @@ RULES = {
         GET /api/v1/audit
         GET /api/v1/tunnel  POST /api/v1/tunnel  DELETE /api/v1/tunnel  POST /api/v1/tunnel/selftest
         GET /api/v1/tunnel/qr.svg
+        POST /api/v1/people  PATCH /api/v1/people/{person}  DELETE /api/v1/people/{person}
+        POST /api/v1/people/{person}/photos  DELETE /api/v1/people/{person}/photos/{name:path}
+        POST /api/v1/people/unknown/{group}  DELETE /api/v1/people/unknown/{group}
+        GET /api/v1/webhooks  POST /api/v1/webhooks  DELETE /api/v1/webhooks/{webhook}
     """,
 }
 FIRST_CAMERAS = {

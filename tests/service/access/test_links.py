@@ -257,7 +257,10 @@ async def test_every_picture_and_stream_of_a_camera_can_be_linked(tmp_path: Path
         paths = [
             route.path.replace("{id}", "cam").replace("{name:path}", "index.m3u8")
             for route in make_table(server.service).routes
-            if route.path.startswith("/api/v1/cameras/{id}/") and route.tag == "watch" and route.method == "GET"
+            if route.path.startswith("/api/v1/cameras/{id}/")
+            and route.tag == "watch"
+            and route.method == "GET"
+            and not route.answer.startswith("text/event-stream")  # words of a picture are none
         ]
         assert len(paths) >= 5
         for path in paths:

@@ -62,7 +62,9 @@ class Gallery:
         self._task = supervisor.keep("faces", self._run)
 
     async def close(self) -> None:
-        """Keep what is to be kept, and let go of models and threads."""
+        """Keep what is to be kept, and let go of models and threads. Safe to call twice."""
+        if self._closed:
+            return
         self._album.stopping = True
         if self._task is not None:
             self._task.cancel()  # it would ask the thread after its end

@@ -66,6 +66,8 @@ ACTIONS = {
     "POST /api/v1/webhooks": "added a webhook",
     "DELETE /api/v1/webhooks/{webhook}": "removed a webhook",
     "POST /api/v1/events/sinks/{sink}/test": "tested a receiver of events",
+    "POST /api/v1/push/subscriptions": "had a browser notified",
+    "DELETE /api/v1/push/subscriptions": "had a browser notified no more",
     "POST /api/v1/tunnel": "opened the tunnel",
     "DELETE /api/v1/tunnel": "closed the tunnel",
     "POST /api/v1/tunnel/selftest": "tested the tunnel",
@@ -99,7 +101,7 @@ def is_kept(route: Route) -> bool:
     """Whether calls of this route belong into the log: those that change something, and those that let somebody in."""
     if route.method == "GET" or route.tag in _PASSING:
         return False
-    return route.right in _CHANGING or route.tag == "access"
+    return route.right is not Right.PUBLISH
 
 
 class Trail:
