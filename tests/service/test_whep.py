@@ -220,7 +220,7 @@ async def test_hostile_offers_get_a_reason_and_leave_nothing(live: Server) -> No
     await until(lambda: not peers(live))
     assert not live.camera().stream.viewers
     gc.collect()
-    assert process.num_fds() <= descriptors + 1
+    await until(lambda: process.num_fds() <= descriptors + 1)
     assert len(live.service.supervisor) <= tasks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -42,7 +43,7 @@ def routes(service: Service, others: list[Route]) -> list[Route]:
         if grant.in_address:
             # It would outlive allow_query_key, by which the camera's owner takes back what addresses may carry.
             raise ApiError(403, "forbidden", "A key in an address makes no links; send it in a header, or log in")
-        expires_s = int(time.time()) + ttl_s
+        expires_s = math.ceil(time.time()) + ttl_s  # whole seconds, and no less than was asked for
         signed = []
         if grant.kind in ("token", "user"):
             maker = Maker(grant.name, grant.session, service.keyring.stamp_of_holder(grant.name))
