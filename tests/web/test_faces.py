@@ -63,6 +63,12 @@ def people(server: Process, page: Page) -> Any:
     return page.request.get(server.url + PEOPLE).json()["people"]
 
 
+def forget_all(server: Process, page: Page) -> None:
+    """As the server was, for the tests that share it."""
+    for each in people(server, page):
+        assert page.request.delete(f"{server.url}{PEOPLE}/{each['id']}").ok
+
+
 def test_somebody_is_enrolled_by_files_and_by_a_live_picture(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/people", expected=("422", "400")).page
     expect(page.locator("#page")).to_contain_text("Nobody yet.")
@@ -118,6 +124,7 @@ def test_somebody_is_enrolled_by_files_and_by_a_live_picture(server: Process, op
     dialog.get_by_role("button", name="Forget").click()
     expect(page.locator(".person")).to_have_count(1)
     assert [each["name"] for each in people(server, page)] == ["Grace Hopper"]
+    forget_all(server, page)
 
 
 def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> None:
@@ -136,6 +143,7 @@ def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> No
     expect(page.locator(".person", has_text="Postman")).to_contain_text("2 photos")
     page.get_by_role("button", name="Nobody I know").click()
     expect(page.locator("#unknown")).to_contain_text("No unknown face was seen.")
+    forget_all(server, page)
 
 
 def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: Open) -> None:
