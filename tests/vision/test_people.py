@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -46,3 +48,17 @@ def test_nobody_is_found_where_nobody_is() -> None:
     assert people.detect(np.full((360, 480, 3), 200, np.uint8)) == []
     assert people.detect(np.zeros((1, 1, 3), np.uint8)) == []
     assert people.detect(standing(480, 360, 160, 180, 80), frozenset({"car"})) == []
+
+
+def test_a_picture_with_somebody_everywhere_costs_no_more_than_its_search() -> None:
+    people = HogPeople()
+    everywhere = np.append(np.zeros(people._hog.getDescriptorSize(), np.float32), np.float32(1))
+    people._hog.setSVMDetector(everywhere)  # what a picture that is made for it does to the real one
+    tracemalloc.start()
+    try:
+        found = people.detect(np.random.default_rng(0).integers(0, 255, (240, 240, 3), np.uint8))
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found
+    assert most_bytes < 50e6, "the thousands of windows were compared with each other"

@@ -39,6 +39,13 @@ def shares(one: Boxes, other: Boxes) -> NDArray[np.float32]:
     return result
 
 
+def surest(scores: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+    """Places of the ``most`` highest scores, in no order: what is compared in pairs has to be bounded before."""
+    if len(scores) <= most:
+        return np.arange(len(scores))
+    return np.argpartition(-scores, most)[:most].astype(np.int64)
+
+
 def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int64], most: float) -> NDArray[np.int64]:
     """Which to keep, the best first: of boxes of one class that overlap by more than ``most`` only the best."""
     order = np.argsort(-scores, kind="stable")

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-from framecast.vision.boxes import Letterbox, suppress
+from framecast.vision.boxes import Letterbox, suppress, surest
 from framecast.vision.catalog import known, labels_of, why_not
 from framecast.vision.detections import FAINT, Detection, Image
 from framecast.vision.heads import UnknownHead, head_of
@@ -233,8 +233,7 @@ def _best(
     best = scores.argmax(axis=1)
     sure = scores[np.arange(len(scores)), best]
     chosen = np.flatnonzero((sure >= least) & np.isfinite(sure) & np.isfinite(boxes).all(axis=1))
-    if len(chosen) > CANDIDATES:
-        chosen = chosen[np.argpartition(-sure[chosen], CANDIDATES)[:CANDIDATES]]
+    chosen = chosen[surest(sure[chosen], CANDIDATES)]
     return boxes[chosen], sure[chosen], numbers[best[chosen]]
 
 

@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from framecast.vision.boxes import suppress
+from framecast.vision.boxes import suppress, surest
 from framecast.vision.detections import FAINT, Boxes, Detection, Image
 
 LABEL = "person"
@@ -25,6 +25,8 @@ STRIDE_PX = (8, 8)
 SCALE = 1.08
 """Between the sizes that are looked for."""
 OVERLAP = 0.4
+CANDIDATES = 300
+"""Windows that are compared with each other; a picture that is made for it has someone in each of thousands."""
 SHARE = (0.60, 0.84)
 """How much of a window's width and height the person in it takes: the window has a wide margin."""
 STEEPNESS = 2.5
@@ -65,16 +67,18 @@ class HogPeople:
             image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
         if image.shape[1] < SMALLEST_PX[0] or image.shape[0] < SMALLEST_PX[1]:
             return []
-        rectangles, margins = self._hog.detectMultiScale(image, winStride=STRIDE_PX, scale=SCALE, groupThreshold=0)
+        rectangles, sure = self._hog.detectMultiScale(image, winStride=STRIDE_PX, scale=SCALE, groupThreshold=0)
         if not len(rectangles):
             return []
-        windows = np.asarray(rectangles, np.float32)
+        margins = np.ravel(np.asarray(sure, np.float32))
+        chosen = surest(margins, CANDIDATES)
+        windows = np.asarray(rectangles, np.float32)[chosen]
         middle = windows[:, :2] + windows[:, 2:] / 2
         half = windows[:, 2:] * np.array(SHARE, np.float32) / 2
         spans = np.concatenate([middle - half, middle + half], axis=1) / np.float32(scale)
         edges = np.array([wide, high, wide, high], np.float32)
         boxes: Boxes = np.clip(spans, 0, edges).astype(np.float32)
-        scores = np.array([_score(float(margin)) for margin in np.ravel(margins)], np.float32)
+        scores = np.array([_score(float(margin)) for margin in margins[chosen]], np.float32)
         order = suppress(boxes, scores, np.zeros(len(boxes), np.int64), OVERLAP)
         return [
             Detection(LABEL, float(scores[index]), *boxes[index].tolist()) for index in order if scores[index] >= least
