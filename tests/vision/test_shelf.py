@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from framecast.vision.detectors import Opened, open_detector
 from framecast.vision.shelf import RECHECK_S, Shelf
 from tests.vision import tinymodel
 
@@ -20,7 +25,22 @@ def test_a_model_is_opened_once_for_all_who_look_from_a_thread(tmp_path: Path) -
     thread = threading.Thread(target=lambda: others.append(shelf.get("", 1, 100.0)))
     thread.start()
     thread.join()
-    assert others[0].detector is not first.detector, "a detector keeps memory that no two threads may share"
+    assert others[0].detector is not first.detector, "not every provider can be asked by two threads at once"
+
+
+def test_no_thread_waits_for_a_model_that_another_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tinymodel.write(tmp_path / "tiny.onnx")
+    both = threading.Barrier(2)
+
+    def slowly(name: str, where: Sequence[Path], threads: int) -> Opened:
+        both.wait(timeout=20)
+        return open_detector(name, where, threads)
+
+    monkeypatch.setattr("framecast.vision.shelf.open_detector", slowly)
+    shelf = Shelf([tmp_path])
+    with ThreadPoolExecutor(2) as pool:
+        opened = list(pool.map(lambda _: shelf.get("", 1, 0.0), range(2)))
+    assert [each.name for each in opened] == ["tiny", "tiny"]
 
 
 def test_a_file_that_comes_changes_or_goes_is_noticed(tmp_path: Path) -> None:

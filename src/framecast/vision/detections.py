@@ -73,7 +73,7 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Whatever finds things in pictures. May be called from several threads, for several cameras.
+    """Whatever finds things in pictures, for several cameras. Called from one thread at a time.
 
     Attributes:
         name: What it is called where models are named.

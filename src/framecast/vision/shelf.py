@@ -30,7 +30,6 @@ class Shelf:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
-        self._lock = threading.Lock()
         self._kept: dict[tuple[str, int, int], _Kept] = {}
 
     def get(self, name: str, threads: int, now_s: float) -> Opened:
@@ -41,18 +40,17 @@ class Shelf:
             threads: CPU threads of one inference.
             now_s: Time by any clock that only rises.
         """
-        # A detector keeps memory from look to look, so no two threads may share one.
+        # Not every provider of onnxruntime can be asked by two threads at once, so each has its own, and waits for no
+        # other one that opens a model.
         key = (name, threads, threading.get_ident())
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and now_s - kept.checked_s < RECHECK_S:
-                return kept.opened
-            mark = self._mark(name)
-            if kept is None or kept.mark != mark:
-                kept = _Kept(open_detector(name, self._folders, threads), mark, now_s)
-                self._kept[key] = kept
-            kept.checked_s = now_s
+        kept = self._kept.get(key)
+        if kept is not None and now_s - kept.checked_s < RECHECK_S:
             return kept.opened
+        mark = self._mark(name)
+        if kept is None or kept.mark != mark:
+            kept = self._kept[key] = _Kept(open_detector(name, self._folders, threads), mark, now_s)
+        kept.checked_s = now_s
+        return kept.opened
 
     def _mark(self, name: str) -> object:
         """Another one when the file is."""
