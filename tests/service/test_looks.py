@@ -154,6 +154,16 @@ async def test_settings_of_a_camera_hold_at_once(tmp_path: Path) -> None:
         )
 
 
+async def test_who_is_seen_after_a_change_is_not_taken_for_who_was_there_before(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam", detections=True)
+        await page.settle()
+        looks = await look_at(server, page, [scene(40, 60), scene(44, 60)])
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"detect_threshold": 0.4})
+        looks += await look_at(server, page, [scene(120, 60), scene(124, 60)])
+        assert [look["things"][0]["track"] for look in looks] == [0, 1, 0, 2]
+
+
 async def test_without_a_model_it_says_so_and_looks_for_people_all_the_same(tmp_path: Path) -> None:
     async with seeing(tmp_path, model=False) as server, Page.opened(server.client, server.url) as page:
         await page.subscribe("cam", detections=True)

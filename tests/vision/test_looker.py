@@ -185,8 +185,8 @@ def test_only_what_is_asked_for_is_told(tiny: Opened) -> None:
     assert [thing.label for thing in people.look(scene(60, 60)).things] == ["person"]
 
 
-def test_nothing_asked_for_but_movement(tiny: Opened) -> None:
-    movement = Camera(Looker(Options(labels=frozenset()), lambda: tiny))
+def test_nothing_asked_for_but_movement_needs_no_model() -> None:
+    movement = Camera(Looker(Options(labels=frozenset()), lambda: pytest.fail("no model is needed")))
     for step in range(8):
         seen = movement.see(scene(40 + 8 * step, 60))
         assert (seen.inferences, seen.look.state) == ({}, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,13 +52,14 @@ class Eyes:
         if "cv2" not in sys.modules and importlib.util.find_spec("cv2") is None:
             reason = "looking at pictures needs the vision extra: pip install 'framecast[vision]'"
             return BlindWorker(sight, "not_installed", reason)
-        return DetectionWorker(partial(self._make_looker, options, make_faces), self.pool, sight, options.fps, clock)
+        make_looker = partial(self._make_looker, options, make_faces, sight.numbers)
+        return DetectionWorker(make_looker, self.pool, sight, options.fps, clock)
 
     def close(self) -> None:
         """Let go of the threads."""
         self.pool.close()
 
-    def _make_looker(self, options: Options, make_faces: MakeFaces) -> Looks:
+    def _make_looker(self, options: Options, make_faces: MakeFaces, numbers: Iterator[int]) -> Looks:
         import cv2
 
         from framecast.vision.looker import Looker
@@ -69,4 +70,4 @@ class Eyes:
         shelf = self._shelf
         cv2.setNumThreads(options.threads)  # or each picture would have all cores
         faces = make_faces() if options.faces != "off" and "person" in options.labels else None
-        return Looker(options, lambda: shelf.get(options.model, options.threads, time.monotonic()), faces)
+        return Looker(options, lambda: shelf.get(options.model, options.threads, time.monotonic()), faces, numbers)

@@ -72,14 +72,22 @@ class Looker:
         options: What holds for the camera.
         open_detector: The detector to use now; quick after the first time.
         faces: Knows faces; None where nobody wants them.
+        numbers: Of the camera's tracks to come; from 1 when left out.
     """
 
-    def __init__(self, options: Options, open_detector: Callable[[], Opened], faces: FaceStage | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        open_detector: Callable[[], Opened],
+        faces: FaceStage | None = None,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._options = options
         self._open_detector = open_detector
         self._faces = faces
         self._motion = MotionFinder()
-        self._tracker = Tracker(options.threshold, max(LOST_S, 3 / options.fps if options.fps else 0.0))
+        lost_s = max(LOST_S, 3 / options.fps if options.fps else 0.0)
+        self._tracker = Tracker(options.threshold, lost_s, numbers)
         self._gaze: Gaze | None = None
         self._input_px = (0, 0)
         self._epoch = 0
@@ -114,10 +122,12 @@ class Looker:
         with work.stage("motion"):
             movement = self._motion.find(grey, now_s)
         work.note_movement(movement, grey.shape)
-        work.opened = opened = self._open_detector()
         wanted = self._options.labels
+        if not wanted:
+            return  # but movement, which needs no model
+        work.opened = opened = self._open_detector()
         work.state, work.reason = opened.state, opened.reason
-        if opened.detector is None or not wanted:
+        if opened.detector is None:
             return
         known = wanted.intersection(opened.detector.labels)
         if known != wanted and not opened.state:

@@ -1,12 +1,13 @@
 """What is known of one camera's detection: its state and its costs, for people and for metrics.
 
-Standard library only; written and read on the loop.
+Standard library only; written and read on the loop, but for the numbers.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 
 from framecast.core.meter import Meter
 from framecast.wire.detections import Look
@@ -28,6 +29,7 @@ class Sight:
         looks: Pictures looked at.
         inferences: How often a model was asked, by kind: ``objects``, ``people``, ``faces``.
         ms: What each stage cost lately, in ms; a stage that was not needed in a picture changes nothing.
+        numbers: Of the tracks to come. They go on when work begins anew: nobody is taken for who was there before.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class Sight:
         self.looks = 0
         self.inferences: Counter[str] = Counter()
         self.ms: dict[str, float] = {}
+        self.numbers: Iterator[int] = count(1)
         self.meter = Meter()
 
     def begin(self) -> None:

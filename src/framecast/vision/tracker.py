@@ -14,7 +14,9 @@ boxes are compared with a margin that grows with the time since the track was se
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -89,13 +91,14 @@ class Tracker:
     Args:
         sure: Score from which on something was seen surely.
         lost_s: How long a track waits to be seen again.
+        numbers: Of the tracks to come, each once.
     """
 
-    def __init__(self, sure: float = SURE, lost_s: float = LOST_S) -> None:
+    def __init__(self, sure: float = SURE, lost_s: float = LOST_S, numbers: Iterator[int] | None = None) -> None:
         self.sure = sure
         self._lost_s = lost_s
         self._tracks: list[_Track] = []
-        self._next = 1
+        self._next_numbers = count(1) if numbers is None else numbers
 
     @property
     def live(self) -> int:
@@ -149,8 +152,8 @@ class Tracker:
         # Seen once and not again: that was nothing.
         self._tracks = [track for track in self._tracks if track not in young]
         for each in sure:
-            track = _Track(self._next, each.label, _middle(each), (0.0, 0.0, 0.0, 0.0), now_s, now_s, each.score)
-            self._next += 1
+            number = next(self._next_numbers)
+            track = _Track(number, each.label, _middle(each), (0.0, 0.0, 0.0, 0.0), now_s, now_s, each.score)
             self._tracks.append(track)
             result.append(each)
         return result
