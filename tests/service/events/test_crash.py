@@ -89,7 +89,7 @@ async def test_nothing_that_was_told_is_lost_when_it_is_killed(tmp_path: Path) -
         async with running.listening("0") as listener:
             for number in range(12):
                 # Each rule begins an event by itself, as long as somebody is there.
-                rule = {"kind": "object", "labels": ["person"], "name": f"rule {number}"}
+                rule = {"kind": "object", "labels": ["person"], "name": f"rule {number}", "cooldown_s": 0}
                 await running.json("POST", "/api/v1/rules", json=rule)
             while len(heard) < 12:
                 number, said, body = await listener.next()

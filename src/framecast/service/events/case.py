@@ -9,7 +9,7 @@ there already adds a name to the event, and makes no second one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -77,6 +77,8 @@ class Case:
         camera_name: What people call it.
         drawn: The rule's zone or line, as it is drawn on that camera; None for the whole picture.
         tell: Hears of events.
+        over_s: When the last event of this rule at this camera was over, Unix s.
+        by_wall: Turns a time of the camera's clock into what people's clocks say then.
 
     Attributes:
         event: The one under way.
@@ -84,7 +86,17 @@ class Case:
         wants_picture: Whether the picture of the last look is its best.
     """
 
-    def __init__(self, rule: Rule, camera_id: str, camera_name: str, drawn: Drawn | None, tell: Tell) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        camera_id: str,
+        camera_name: str,
+        drawn: Drawn | None,
+        tell: Tell,
+        *,
+        over_s: float = -math.inf,
+        by_wall: Callable[[float], float] = float,
+    ) -> None:
         self.rule = rule
         self.camera_id = camera_id
         self.camera_name = camera_name
@@ -97,7 +109,8 @@ class Case:
         self._in_event: dict[tuple[str, int], tuple[str, int]] = {}  # name and group of each
         self._told = ((), ())  # type: tuple[tuple[str, ...], tuple[int, ...]]
         self._told_s = -math.inf
-        self._over_s = -math.inf
+        self._over_s = over_s
+        self._by_wall = by_wall
         self._looked_s = -math.inf
         self._still_s: float | None = None
         self._gone_s: float | None = None
@@ -309,7 +322,7 @@ class Case:
             direction=direction,
             box=sight.box,
             notify=rule.notify,
-            quiet=rule.is_quiet(now_s),
+            quiet=rule.is_quiet(self._by_wall(now_s)),
         )
         self._in_event.clear()
         self._note(things)

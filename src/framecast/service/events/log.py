@@ -153,6 +153,15 @@ class EventLog:
             await self.flush()
             log.info("%d events were open when the server ended; they are closed now", len(left))
 
+    async def ended(self, within_s: float) -> dict[str, dict[str, float]]:
+        """When the last event of each rule was over at each camera, as far as that is no longer ago, Unix s."""
+        if within_s <= 0:
+            return {}
+        ended: dict[str, dict[str, float]] = {}
+        for camera, rule, end_s in await self._blocking(self.store.ended, self._now_s() - within_s):
+            ended.setdefault(camera, {})[rule] = end_s
+        return ended
+
     async def run(self) -> None:
         """Write what comes, and forget what is old, until cancelled."""
         backoff = Backoff(first_s=1.0, cap_s=30.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Packet
@@ -44,6 +46,8 @@ class Lookout:
     Args:
         camera: The camera.
         events: Where events go.
+        ended: When the last event of each rule here was over before the server began, by the rule's id; Unix s.
+        wall_s: Unix time as people have it.
 
     Attributes:
         refusal: Why its pictures can't be looked at; empty when they can.
@@ -51,11 +55,20 @@ class Lookout:
 
     bulk = False
 
-    def __init__(self, camera: Camera, events: EventLog) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        events: EventLog,
+        ended: Mapping[str, float],
+        *,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
         self.stream = camera.stream
         self.refusal = ""
         self._name = camera.name
         self._events = events
+        self._ended = ended
+        self._wall_s = wall_s
         self._cases: list[Case] = []
         self._better: dict[Case, bytes] = {}
         self._looks: Track | None = None
@@ -82,12 +95,21 @@ class Lookout:
         self._cases = []
         for rule, drawn in rules:
             case = kept.pop((rule, drawn), None)
-            self._cases.append(case or Case(rule, self.stream.camera_id, name, drawn, self._tell))
+            self._cases.append(case or self._open(rule, drawn))
             self._cases[-1].camera_name = name
         for case in kept.values():
             case.end(self._now_s())
         self._attach()
         self._on_state(self.stream)
+
+    def _open(self, rule: Rule, drawn: Drawn | None) -> Case:
+        # A clock that was ahead when that was kept must not make the cooldown any longer.
+        over_s = min(self._ended.get(rule.id, -math.inf), self._now_s())
+        return Case(rule, self.stream.camera_id, self._name, drawn, self._tell, over_s=over_s, by_wall=self._by_wall)
+
+    def _by_wall(self, now_s: float) -> float:
+        """What people's clocks say at a time of the camera's, which no step of the wall clock moves."""
+        return now_s + self._wall_s() - self._now_s()
 
     def close(self) -> None:
         """Let no rule hold any more."""

@@ -23,6 +23,7 @@ MOST_EVENTS = 100_000
 """Kept at all; the oldest go."""
 MOST_ANNOUNCEMENTS = 20_000
 """Kept for those who come back; the oldest go."""
+DAY_S = 86_400
 
 
 class Phase(StrEnum):
@@ -263,6 +264,18 @@ class EventStore:
         with self._database.read() as connection:
             rows = connection.execute(f"{_SELECT} WHERE end_s IS NULL ORDER BY id").fetchall()
         return [_event(row) for row in rows]
+
+    def ended(self, since_s: float) -> list[tuple[str, str, float]]:
+        """Camera, rule and end of the last event of each rule at each camera that was over after this Unix time.
+
+        Of events that lasted for more than a day it is not known.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT camera, rule, MAX(end_s) FROM events WHERE id >= ? AND end_s > ? GROUP BY camera, rule",
+                (ulid.first(since_s - DAY_S), since_s),
+            ).fetchall()
+        return [(camera, rule, end_s) for camera, rule, end_s in rows]
 
     def with_picture(self) -> frozenset[str]:
         """Ids of the events that have one."""
