@@ -18,13 +18,14 @@ from enum import StrEnum
 from functools import partial
 
 from framecast.core.clock import SYSTEM, Clock
+from framecast.core.derived import CODED_BYTES, CODED_PACKETS, SOUND_CHUNKS, access_units, mailbox_of, track_of
 from framecast.core.errors import LimitReached
 from framecast.core.frameids import FrameIds
-from framecast.core.mailbox import Mailbox, Policy
+from framecast.core.mailbox import Mailbox
 from framecast.core.meter import Meter, Percentiles
 from framecast.core.packet import Format, Packet
 from framecast.core.publisher import Publisher
-from framecast.core.rendition import DETECTIONS, H264, Rendition
+from framecast.core.rendition import H264, Rendition
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
@@ -32,12 +33,6 @@ from framecast.core.worker import Passthrough, WorkedTrack, Worker
 
 MOST_RENDITIONS = 8
 """Of a camera's pictures, beside the source's own and its plain H.264."""
-SOUND_CHUNKS = 100
-"""Blocks of sound kept for newcomers; a worker may be as far behind."""
-ENCODER_WAITS = 3
-"""Pictures that may wait for an encoder of video, which a busy machine holds up for a moment now and then."""
-CODED_PACKETS, CODED_BYTES = 600, 8 << 20
-"""Most of a coded track that is kept since its last key packet."""
 STALE_S = 10.0
 """A camera that was asleep shows newcomers its last picture only when it is younger than this."""
 STALL_TIMEOUT_S = 60.0
@@ -286,7 +281,7 @@ class Stream:
         if worked is None:
             self.check(rendition)
             self._evict_idle()
-            worked = self._derived[rendition] = self._work(rendition, _track_of(rendition))
+            worked = self._derived[rendition] = self._work(rendition, track_of(rendition))
         return worked.out
 
     def remake(self, rendition: Rendition) -> None:
@@ -298,16 +293,11 @@ class Stream:
     def _work(self, rendition: Rendition, out: Track) -> WorkedTrack:
         make_worker = self._make_worker
         assert make_worker is not None
-        source = self.video
-        mailbox: Callable[[], Mailbox] = Mailbox
+        source = self.audio if rendition.is_sound else self.video
+        mailbox: Callable[[], Mailbox] = partial(mailbox_of, rendition)
         make: Callable[[], Worker] = partial(make_worker, rendition)
-        if rendition.is_sound:
-            source, mailbox = self.audio, partial(Mailbox, SOUND_CHUNKS, Policy.DROP_OLDEST)
-        elif rendition == H264 and self.passes_native:
-            source, mailbox = self.native, partial(Mailbox, CODED_PACKETS, Policy.SKIP_TO_KEY)
-            make = Passthrough
-        elif rendition.codec == "h264":
-            mailbox = partial(Mailbox, ENCODER_WAITS)
+        if rendition == H264 and self.passes_native:
+            source, mailbox, make = self.native, access_units, Passthrough
         return WorkedTrack(
             source,
             out,
@@ -396,13 +386,3 @@ class Stream:
         worked = self._derived.pop(rendition, None)
         if worked is not None:
             worked.close()
-
-
-def _track_of(rendition: Rendition) -> Track:
-    if rendition.codec == "mjpeg":
-        return Track(rendition.name, ring_packets=2)
-    if rendition.is_sound:
-        return Track(rendition.name, ring_packets=SOUND_CHUNKS)
-    if rendition == DETECTIONS:
-        return Track(rendition.name, ring_packets=2)
-    return Track(rendition.name, ring_packets=CODED_PACKETS, ring_bytes=CODED_BYTES, since_key=True)

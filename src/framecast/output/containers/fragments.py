@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from framecast.core.derived import CODED_BYTES, CODED_PACKETS
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
-from framecast.core.stream import CODED_BYTES, CODED_PACKETS, Stream
+from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.output.containers.firstpictures import FirstPictures, has_recent
 from framecast.wire import fmp4, h264
