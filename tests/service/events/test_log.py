@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from framecast.core.errors import StateError
+from framecast.service.events import log
 from framecast.service.events.log import DAY_S, MOST_WAITING, EventLog
+from framecast.service.store import events as store
 from framecast.service.store import ulid
 from framecast.service.store.events import Announcement, Change, Event, EventStore, Filter, Phase
 from framecast.service.store.state import State
@@ -156,6 +158,19 @@ async def test_no_event_begins_while_too_much_waits(tmp_path: Path) -> None:
         assert told.log.put(replace(first, end_s=NOW_S), Phase.END)
 
 
+async def test_pictures_that_wait_for_the_disk_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MOST_WAITING_BYTES", 2 * len(JPEG))
+    async with logging_in(tmp_path) as told:
+        events = [event(NOW_S + number) for number in range(4)]
+        for each in events:
+            assert told.log.put(each, Phase.START, JPEG)
+        await told.log.flush()
+        assert told.store.with_picture() == {each.event_id for each in events[:2]}
+        assert told.log.put(event(NOW_S + 9), Phase.START, JPEG), "what is written waits no more"
+        await told.log.flush()
+        assert len(told.store.with_picture()) == 3
+
+
 async def test_what_a_crash_left_open_is_closed(tmp_path: Path) -> None:
     async with logging_in(tmp_path) as told:
         left = event(NOW_S - 100, seen_s=NOW_S - 90)
@@ -198,6 +213,18 @@ async def test_old_events_and_pictures_beyond_the_bound_go(tmp_path: Path) -> No
         assert pictures == {each.event_id for each in recent[2:]}
         assert told.store.with_picture() == pictures
         assert len(told.store.announced(0, 100)) <= 4
+
+
+async def test_much_that_is_old_goes_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (log, store):
+        monkeypatch.setattr(module, "MOST_SWEPT", 3)
+    async with logging_in(tmp_path) as told:
+        old = [event(NOW_S - (40 - number) * DAY_S, end_s=NOW_S) for number in range(7)]
+        told.store.write([Change(each, Phase.START) for each in old], NOW_S)
+        gone, _ = told.store.sweep(older_than_s=NOW_S - 30 * DAY_S, most_picture_bytes=100)
+        assert gone == [each.event_id for each in old[:3]]
+        await told.log.sweep()
+        assert told.store.page(Filter(), 10) == []
 
 
 async def test_no_picture_is_kept_where_none_may_be(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ async def test_one_that_is_not_wanted_does_not_hold_up_the_others(tmp_path: Path
     assert (sink["given_up"], sink["waiting"]) == (1, 0)
 
 
+async def test_what_is_left_of_an_announcement_that_is_lost_holds_up_no_event(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        (name,) = await there.sinks()
+        with there.log.store._database.write() as connection:
+            connection.execute("INSERT INTO deliveries (sink, seq, attempts, due_s) VALUES (?, 1, 9, 9e9)", (name,))
+        await there.announce(happening())
+        await until(lambda: len(receiver.told) == 1)
+
+
 async def test_rules_name_who_is_told_and_quiet_hours_are_quiet(tmp_path: Path) -> None:
     async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
         await there.announce(happening(0, notify=("push",)))

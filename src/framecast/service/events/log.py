@@ -22,7 +22,7 @@ from framecast.core.errors import StateError
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Backoff
 from framecast.service.store import ulid
-from framecast.service.store.events import Announcement, Change, Event, EventStore, Phase
+from framecast.service.store.events import MOST_SWEPT, Announcement, Change, Event, EventStore, Phase
 
 log = logging.getLogger("framecast.service.events.log")
 
@@ -30,6 +30,8 @@ FOLDER = "events"
 """Of the data folder: the pictures, by the ids of their events."""
 MOST_WAITING = 1000
 """Changes that may wait for the disk; while there are so many no event begins."""
+MOST_WAITING_BYTES = 64 << 20
+"""Of pictures that may wait for the disk; an event that comes then has none."""
 MOST_AT_ONCE = 64
 SWEEP_S = 600.0
 UNSWEPT = 0.1
@@ -129,9 +131,15 @@ class EventLog:
             self.counts[event.camera, event.kind] += 1
         else:
             picture = self._supersede(event.event_id, picture)
+        if picture is not None and len(picture) + self._waiting_bytes > MOST_WAITING_BYTES:
+            picture = None
         self._waiting.append(_Waiting(Change(event, phase), picture))
         self._wake.set()
         return True
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return sum(len(each.picture or b"") for each in self._waiting)
 
     def _supersede(self, event_id: str, picture: bytes | None) -> bytes | None:
         """Take back an update that nobody has heard of; the picture that is left to be kept."""
@@ -236,17 +244,18 @@ class EventLog:
         now_s = min(self._now_s(), SYSTEM.now_ns() / 1e9)
         older_than_s = now_s - self._keep_days * DAY_S
         self._unswept_bytes = 0
-        try:
-            gone, bare = await self._blocking(
-                partial(self.store.sweep, older_than_s=older_than_s, most_picture_bytes=self._most_picture_bytes)
-            )
-        except StateError as error:
-            if self._said.due():
-                log.warning("old events can't be forgotten: %s", error)
-            return
-        for event_id in bare:
-            self._pictures.pop(event_id, None)
-        await asyncio.to_thread(_remove, [self.picture_path(each) for each in (*gone, *bare)])
+        sweep = partial(self.store.sweep, older_than_s=older_than_s, most_picture_bytes=self._most_picture_bytes)
+        gone: list[str] | None = None
+        while gone is None or len(gone) == MOST_SWEPT:
+            try:
+                gone, bare = await self._blocking(sweep)
+            except StateError as error:
+                if self._said.due():
+                    log.warning("old events can't be forgotten: %s", error)
+                return
+            for event_id in bare:
+                self._pictures.pop(event_id, None)
+            await asyncio.to_thread(_remove, [self.picture_path(each) for each in (*gone, *bare)])
 
     def _keep_pictures(self, batch: Sequence[_Waiting]) -> list[Change]:
         """Write the pictures; the changes, with what came of it."""

@@ -23,6 +23,8 @@ MOST_EVENTS = 100_000
 """Kept at all; the oldest go."""
 MOST_ANNOUNCEMENTS = 20_000
 """Kept for those who come back; the oldest go."""
+MOST_SWEPT = 1_000
+"""Events that are forgotten at a time: others want the state file, too."""
 DAY_S = 86_400
 
 
@@ -315,13 +317,14 @@ class EventStore:
             most_picture_bytes: The oldest pictures beyond this sum go; their events stay.
 
         Returns:
-            Ids of the events that are gone, and of those that have no picture any more: their files are to go, too.
+            Ids of the events that are gone, the oldest `MOST_SWEPT`, and of those that have no picture any more: their
+            files are to go, too.
         """
         with self._database.write() as connection:
             gone = connection.execute(
                 "SELECT id FROM events WHERE end_s IS NOT NULL AND (id < ? OR id <="
-                " (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?))",
-                (ulid.first(older_than_s), self._most_events),
+                " (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)) ORDER BY id LIMIT ?",
+                (ulid.first(older_than_s), self._most_events, MOST_SWEPT),
             ).fetchall()
             _delete(connection, [event_id for (event_id,) in gone])
             connection.execute(

@@ -43,7 +43,7 @@ class Delivery:
 def fill(connection: sqlite3.Connection, seq: int, sinks: Iterable[str], now_s: float) -> None:
     """Have this announcement sent to these sinks, within the caller's transaction."""
     for sink in sinks:
-        connection.execute("INSERT INTO deliveries (seq, sink, due_s) VALUES (?, ?, ?)", (seq, sink, now_s))
+        connection.execute("INSERT OR REPLACE INTO deliveries (seq, sink, due_s) VALUES (?, ?, ?)", (seq, sink, now_s))
         connection.execute(
             "DELETE FROM deliveries WHERE sink = ?1 AND seq <="
             " (SELECT seq FROM deliveries WHERE sink = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
