@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from framecast.core.clock import ManualClock
 from framecast.core.packet import Format, Packet
+from framecast.core.stream import State, Stream
+from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
-from framecast.output.dashboard.looks import YOUNG_S, LookReader, Looks
+from framecast.output.dashboard.looks import LookReader, Looks
 from framecast.output.dashboard.page import MOST_BUFFERED_BYTES, Page
+from framecast.output.looks import newest
 from framecast.wire.detections import Look, pack
 
 START_NS = 1_700_000_000_000_000_000
@@ -54,8 +58,8 @@ class Desk:
     def _count(self) -> None:
         self.emptied += 1
 
-    def join(self, socket: Socket, now_ns: int = START_NS) -> LookReader:
-        return self.looks.add(socket.page, now_ns)
+    def join(self, socket: Socket, latest: Packet | None = None) -> LookReader:
+        return self.looks.add(socket.page, latest)
 
     def say(self, number: int) -> None:
         look = Look(number, 1, START_NS, state="black", reason="it is “dark”")
@@ -105,13 +109,34 @@ def test_what_waits_is_forgotten_when_a_mask_is_set(desk: Desk) -> None:
     assert socket.ids == []
 
 
-def test_a_newcomer_gets_the_latest_if_it_is_young(desk: Desk) -> None:
-    first, second, late = Socket(), Socket(), Socket()
+def test_a_newcomer_gets_the_latest(desk: Desk) -> None:
+    first, second = Socket(), Socket()
     desk.join(first)
     desk.say(1)
-    desk.join(second, START_NS + 1)
-    desk.join(late, START_NS + round((YOUNG_S + 1) * 1e9))
-    assert (second.ids, late.ids) == ([1], [])
+    desk.join(second, desk.track.latest)
+    assert (first.ids, second.ids) == ([1], [1])
+
+
+@pytest.mark.anyio
+async def test_the_latest_is_what_is_young_or_of_the_picture_that_is_still_shown(desk: Desk) -> None:
+    clock = ManualClock(START_NS)
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 7, supervisor, clock=clock)
+        assert newest(stream, desk.track) is None
+        stream.set_state(State.LIVE)
+        publisher = stream.open_publisher("test")
+        picture = publisher.publish(b"jpeg", Format("mjpeg"), START_NS, START_NS)
+        assert picture is not None
+        look = Packet(b"{}", Format("detections"), picture.frame_id, 0, picture.epoch, START_NS, START_NS)
+        desk.track.publish(look)
+        assert newest(stream, desk.track) is look
+        clock.advance(60)
+        assert newest(stream, desk.track) is look, "the camera gives a picture every few minutes"
+        stream.set_state(State.OFFLINE)
+        assert newest(stream, desk.track) is None
+        stream.set_state(State.LIVE)
+        publisher.publish(b"jpeg", Format("mjpeg"), clock.now_ns(), clock.now_ns())
+        assert newest(stream, desk.track) is None, "another one is looked at now"
 
 
 def test_with_the_last_page_the_track_is_let_go(desk: Desk) -> None:

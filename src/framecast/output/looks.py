@@ -12,7 +12,7 @@ from framecast.core.fanout import Fanout
 from framecast.core.packet import Packet
 from framecast.core.rendition import DETECTIONS
 from framecast.core.seat import Seat
-from framecast.core.stream import Stream
+from framecast.core.stream import State, Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
 from framecast.output.mjpeg import chunk
@@ -22,7 +22,22 @@ HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-t
 BEAT_S = 15.0
 BEAT = b":\n\n"
 YOUNG_S = 2.0
-"""What is older is not told to who comes."""
+"""What is older is not told to who comes, unless nothing came since."""
+
+
+def newest(stream: Stream, looks: Track, young_s: float = YOUNG_S) -> Packet | None:
+    """What was seen last, where it may be told to who comes: it is young, or of the picture that is still the newest.
+
+    Args:
+        stream: The camera.
+        looks: Its track ``detections``.
+        young_s: How old it may be in any case.
+    """
+    look, picture = looks.latest, stream.video.latest
+    if look is None or stream.clock.now_ns() - look.pts_ns < young_s * 1e9:
+        return look
+    is_last = picture is not None and (look.frame_id, look.epoch) == (picture.frame_id, picture.epoch)
+    return look if is_last and stream.state is State.LIVE else None
 
 
 class Package:
@@ -103,8 +118,8 @@ class Output:
                 Package(chunked=chunked), heartbeat_s=0, clock=stream.clock, on_empty=lambda: self._end(chunked)
             )
             track = stream.track(DETECTIONS)
-            latest = track.latest
-            if latest is not None and stream.clock.now_ns() - latest.pts_ns < YOUNG_S * 1e9:
+            latest = newest(stream, track)
+            if latest is not None:
                 fanout.prime(latest)
             self._fanouts[chunked] = (fanout, track)
             track.attach(fanout)

@@ -19,6 +19,7 @@ from framecast.output.dashboard.looks import LookReader, Looks
 from framecast.output.dashboard.page import MOST_BUFFERED_BYTES, Page
 from framecast.output.dashboard.soundsubscription import SoundSubscription
 from framecast.output.dashboard.subscription import DEFAULT_CREDIT, MOST_CREDIT, Subscription
+from framecast.output.looks import newest
 
 __all__ = [
     "CODED_CREDIT",
@@ -83,7 +84,7 @@ class Hub:
 
     def look(self, stream: Stream, page: Page) -> LookReader:
         """Begin telling a page what is seen."""
-        camera_id = stream.camera_id
+        camera_id, track = stream.camera_id, stream.track(DETECTIONS)
         looks = self._looks.get(camera_id)
         if looks is None:
 
@@ -91,9 +92,9 @@ class Hub:
                 if self._looks.get(camera_id) is made:
                     del self._looks[camera_id]
 
-            made = Looks(camera_id, stream.number, stream.track(DETECTIONS), empty)
+            made = Looks(camera_id, stream.number, track, empty)
             looks = self._looks[camera_id] = made
-        return looks.add(page, stream.clock.now_ns())
+        return looks.add(page, newest(stream, track))
 
     def forget(self, camera_id: str) -> None:
         """A camera is gone: its channels take no new subscriptions."""

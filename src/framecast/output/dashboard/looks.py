@@ -14,9 +14,6 @@ from framecast.core.track import Track
 from framecast.output.dashboard.page import Page
 from framecast.wire.wsframe import Opcode, server_frame
 
-YOUNG_S = 2.0
-"""What is older is not told to a page that comes."""
-
 
 class Looks:
     """One camera's track ``detections``; attached to it while a page wants it.
@@ -36,13 +33,12 @@ class Looks:
         self._on_empty = on_empty
         self._readers: dict[LookReader, None] = {}
 
-    def add(self, page: Page, now_ns: int) -> LookReader:
-        """Let a page have what was seen last, if it is young, and what will be."""
+    def add(self, page: Page, latest: Packet | None) -> LookReader:
+        """Let a page have what was seen last (`framecast.output.looks.newest`), and what will be."""
         reader = LookReader(page, self)
         self._readers[reader] = None
         self._track.attach(self)
-        latest = self._track.latest
-        if latest is not None and now_ns - latest.pts_ns < YOUNG_S * 1e9:
+        if latest is not None:
             reader.offer(self._message(latest))
         return reader
 

@@ -10,7 +10,7 @@ from aiohttp import HttpVersion10, web
 from framecast.core.mailbox import Mailbox
 from framecast.core.rendition import DETECTIONS
 from framecast.core.stream import Stream
-from framecast.output.looks import HEADERS, Output
+from framecast.output.looks import HEADERS, Output, newest
 from framecast.service.access.rights import Right
 from framecast.service.api import query
 from framecast.service.api.leaving import admitted, while_here
@@ -80,8 +80,8 @@ async def _one(service: Service, camera: Camera) -> web.Response:
     track = stream.track(DETECTIONS)
     track.attach(mailbox)
     try:
-        latest = track.latest
-        if latest is None or stream.clock.now_ns() - latest.pts_ns > YOUNG_S * 1e9:
+        latest = newest(stream, track, YOUNG_S)
+        if latest is None:
             async with while_here(service, camera), asyncio.timeout(LOOK_WAIT_S):
                 latest = await mailbox.get()
     except TimeoutError:
