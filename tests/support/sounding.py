@@ -66,7 +66,7 @@ class Asked:
         self.open += 1
         try:
             writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: audio/wav\r\n\r\n" + wav.endless_header(16_000, 1))
-            while not self.broken:
+            while not self.broken and not writer.is_closing():  # who asked may have gone, and uvloop complains
                 writer.write(SAMPLES[:640])
                 await writer.drain()
                 await asyncio.sleep(0.005)

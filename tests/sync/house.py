@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from framecast.app import Parts
 from framecast.core.clock import ManualClock
 from framecast.core.packet import Packet
+from framecast.core.rendition import DETECTIONS
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.ingest.gate import Gate
@@ -79,7 +80,9 @@ async def house() -> AsyncIterator[House]:
             1,
             supervisor,
             clock=clock,
-            make_worker=lambda rendition: parts.make_worker(rendition, lambda cause: None),
+            make_worker=lambda rendition: parts.make_worker(
+                rendition, lambda cause: None, lambda: stream.track(DETECTIONS)
+            ),
         )
         desk = Desk(stream, Gate(stream, verify="never"))
         desk.check_in("device", dialect="virtual", address="nowhere")

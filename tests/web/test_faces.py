@@ -153,6 +153,7 @@ def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: 
         for opened in (False, True):
             if opened:
                 page.get_by_role("button", name="Add somebody").click()
+                page.locator("dialog[open] .stack > .field").first.wait_for()
                 # Each field is as wide as the dialog, and no button is written over.
                 widths = page.locator("dialog .stack > .field").evaluate_all(
                     "all => all.map((each) => each.offsetWidth)"
