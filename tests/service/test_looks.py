@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from framecast.core.mailbox import Mailbox
 from framecast.core.rendition import DETECTIONS as TRACK
 from tests.service.serving import Server, serving, until
 from tests.service.watching import Page
@@ -194,6 +195,19 @@ async def test_who_listens_goes_with_the_camera_and_with_the_server(tmp_path: Pa
         await server.json("DELETE", "/api/v1/cameras/cam", status=204)
         with pytest.raises(aiohttp.ClientError):
             await answer.content.read()
+
+
+async def test_who_asks_what_is_seen_while_a_camera_goes_breaks_nothing(tmp_path: Path) -> None:
+    async with seeing(tmp_path) as server:
+        await server.push(scene(40, 60))
+        cameras, stream = server.service.cameras, server.camera().stream
+        going = asyncio.create_task(cameras.remove("cam"))
+        await asyncio.sleep(0)
+        assert "cam" not in cameras
+        assert not going.done()
+        stream.track(TRACK).attach(Mailbox())
+        await going
+        assert not server.service.supervisor.failures
 
 
 async def test_old_clients_get_events_without_chunks(tmp_path: Path) -> None:

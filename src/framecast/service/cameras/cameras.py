@@ -284,7 +284,8 @@ class Cameras:
     def _make_worker(self, stream: Stream, sight: Sight, rendition: Rendition) -> Worker:
         if rendition != DETECTIONS:
             return self._parts.make_worker(rendition, stream.count_fault, lambda: stream.track(DETECTIONS))
-        options = self._cameras[stream.camera_id].seeks
+        camera = self._cameras.get(stream.camera_id)
+        options = VisionOptions(enabled=False) if camera is None else camera.seeks  # it is going just now
         return self._parts.make_detector(options, sight, self.make_faces(stream.camera_id, options), stream.clock)
 
     def _open(self, camera_id: str, config: CameraConfig, origin: str) -> Source | None:
