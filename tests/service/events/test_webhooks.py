@@ -9,6 +9,7 @@ import hmac
 import json
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -155,16 +156,21 @@ async def test_one_of_the_api_may_be_neither_here_nor_at_a_metadata_service(tmp_
 async def test_a_name_that_leads_here_is_found_out_when_it_is_connected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def here(self: object, *_: object, **__: object) -> object:
+    looked_up_in = []
+
+    def here(*_: object) -> object:
+        looked_up_in.append(threading.current_thread().name)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     async with Receiver.running() as receiver, office(tmp_path) as there:
         port = int(receiver.url.rpartition(":")[2].partition("/")[0])
-        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", here, raising=False)
+        monkeypatch.setattr(socket, "getaddrinfo", here)
         sink, _ = await there.deliveries.add_webhook(f"http://rebinding.example:{port}/", None, trusted=False)
         with pytest.raises(ApiError, match="allow_loopback"):
             await there.deliveries.test(sink.name)
         assert not receiver.told
+    (thread,) = looked_up_in
+    assert thread == "names", "in the threads of all, slow names would keep cameras from being found"
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 99999 no\r\n\r\n", b"what is this\r\n\r\n", b""])

@@ -6,14 +6,18 @@ connection.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from framecast.core.errors import Misuse
 from framecast.service.cameras.reach import address_refusal
@@ -21,6 +25,8 @@ from framecast.service.config.sections import NetworkSettings
 from framecast.service.events.courier import Undelivered
 
 TIMEOUT_S = 20.0
+NAMES_AT_ONCE = 4
+"""Looked up by one poster."""
 TRY_AGAIN = frozenset({401, 403, 404, 408, 425, 429})
 """Answers below 500 that may become others: who set up the receiver wrongly can mend it."""
 
@@ -60,6 +66,48 @@ def check_public(allow_private: bool) -> CheckAddress:
     return check
 
 
+class _Names(AbstractResolver):
+    """Looks names up in threads of its own: whoever names a place chooses how long that takes, and in the threads that
+    all share cameras would not be found meanwhile. Nobody waits for these threads at the end.
+    """
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(NAMES_AT_ONCE)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+
+        def done(found: Any) -> None:
+            self._places.release()
+            if not answer.done():
+                answer.set_result(found)
+
+        def look() -> None:
+            try:
+                found: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+            except (OSError, UnicodeError) as error:
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(done, found)
+
+        await self._places.acquire()
+        threading.Thread(target=look, name="names", daemon=True).start()
+        found = await answer
+        if isinstance(found, Exception):
+            raise found
+        return [
+            ResolveResult(hostname=host, host=_text(address), port=port, family=family, proto=proto, flags=0)
+            for family, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class Poster:
     """Sends what is to be sent to some places.
 
@@ -80,7 +128,7 @@ class Poster:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # Each courier has one at most: who is slow must not take the places of others.
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._socket),
+                connector=aiohttp.TCPConnector(limit=0, resolver=_Names(), socket_factory=self._socket),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -111,6 +159,11 @@ class Poster:
             except Misuse as error:
                 raise Forbidden(str(error)) from None
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _text(address: tuple[Any, ...]) -> str:
+    """An address as it is looked up, with the zone of one that holds on one link only."""
+    return f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] else str(address[0])
 
 
 def _seconds(text: str) -> float | None:
