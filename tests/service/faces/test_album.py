@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +175,38 @@ def test_news_that_nobody_keeps_have_a_bound() -> None:
     register = Register()
     numbers = [register.add_stranger((grey(100),), "door") for _ in range(MOST_NEWS + 1)]
     assert numbers[-2:] == [MOST_NEWS, 0]
+
+
+def test_what_the_disk_did_not_take_is_kept_later(database: Database, tmp_path: Path) -> None:
+    register = Register()
+    album = make(database, register)
+    album.tell()
+    known = [register.add_stranger((grey(level),), "door") for level in (80, 90)]
+    register.saw(known[0], "door")
+    register.saw(known[1], "door")
+    database.hurry()
+    with sqlite3.connect(tmp_path / "framecast.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")  # somebody else has the file
+        with pytest.raises(StateError):
+            album.keep_news()
+        other.execute("ROLLBACK")
+    other.close()
+    register.saw(known[0], "yard")
+    register.drop_stranger(known[1])
+    album.keep_news()
+    (face,) = album.unknown()["unknown"]
+    assert (face["group"], face["count"], face["camera"]) == (known[0], 2, "yard")
+    assert register.unknown == {known[0]}
+
+
+def test_what_is_given_back_has_a_bound() -> None:
+    register = Register()
+    for _ in range(2):
+        news = register.take_news()
+        while register.add_stranger((grey(100),), "door"):
+            pass
+        register.give_back(news)
+    assert len(register.take_news().strangers) == len(register.unknown) == MOST_NEWS
 
 
 def test_the_oldest_unknown_faces_are_forgotten(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

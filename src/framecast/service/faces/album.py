@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from typing import Any
 
-from framecast.core.errors import Misuse
+from framecast.core.errors import Misuse, StateError
 from framecast.service.access.accounts import folded
 from framecast.service.errors import Refused
 from framecast.service.store.database import Database
@@ -206,7 +207,13 @@ class Album:
         news = self._register.take_news()
         if not news:
             return
-        self._store.keep_news(news.strangers, news.dropped, news.seen)
+        try:
+            self._store.keep_news(news.strangers, news.dropped, news.seen)
+        except StateError as error:
+            # What breaks a rule of the tables would do so again and again.
+            if not isinstance(error.__cause__, sqlite3.IntegrityError):
+                self._register.give_back(news)
+            raise
         if news.strangers or news.dropped:
             self.tell()
 

@@ -121,3 +121,17 @@ class Register:
         with self._lock:
             news, self._news = self._news, News()
             return news
+
+    def give_back(self, news: News) -> None:
+        """It could not be kept: what `take_news` gave is to be had again, with what came since."""
+        with self._lock:
+            later = self._news
+            gone = news.dropped | later.dropped
+            strangers = [each for each in (*news.strangers, *later.strangers) if each.number not in gone]
+            for each in strangers[MOST_NEWS:]:
+                self._fresh.pop(each.number, None)
+            seen = dict(news.seen)
+            for number, (times, camera) in later.seen.items():
+                seen[number] = (seen.get(number, (0, ""))[0] + times, camera)
+            self._news = News(strangers[:MOST_NEWS], gone, {who: how for who, how in seen.items() if who not in gone})
+            self._changes += 1
