@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 
 from framecast.service.errors import ApiError
 from framecast.service.events import courier, webpush
-from framecast.service.events.push import Holders
+from framecast.service.events.push import Holders, PushSink
 from framecast.service.store.events import Phase
 from tests.service.events.pushing import Browser, claims
 from tests.service.events.telling import Office, Receiver, happening, office
@@ -167,6 +168,20 @@ async def test_one_holder_has_so_many_browsers_and_no_more(tmp_path: Path, monke
             await subscribe(there, Browser(f"http://127.0.0.1:9/{number}"), "user:berta")
         with pytest.raises(ApiError, match="browsers are told already"):
             await subscribe(there, Browser("http://127.0.0.1:9/5"), "user:carl")
+
+
+async def test_two_at_once_are_as_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.service.events.browsers.MOST", 3)
+    async with office(tmp_path, AT_HOME) as there:
+        browser = Browser("http://127.0.0.1:9/one")
+        name, _ = await asyncio.gather(*(subscribe(there, browser, whose) for whose in ("user:anna", "user:bert")))
+        (kept,) = there.deliveries.receivers.subscriptions()
+        told = there.deliveries._couriers[name].sink
+        assert isinstance(told, PushSink)
+        assert told.subscription == kept, "whose rights count is who is kept"
+        others = (subscribe(there, Browser(f"http://127.0.0.1:9/{number}")) for number in range(5))
+        answers = await asyncio.gather(*others, return_exceptions=True)
+        assert [isinstance(each, ApiError) for each in answers].count(True) == 3
 
 
 async def test_over_the_api(tmp_path: Path) -> None:

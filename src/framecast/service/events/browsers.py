@@ -61,6 +61,7 @@ class Browsers:
         self._add = add
         self._forget = forget
         self._poster = Poster(check_public(settings.allow_private))
+        self._changing = asyncio.Lock()
         self._sinks: dict[str, PushSink] = {}
         self._seed = b""
         self._key: EllipticCurvePrivateKey | None = None
@@ -98,28 +99,33 @@ class Browsers:
         self._see_that_it_works()
         read = partial(subscription_of, fields, allow_private=self._settings.allow_private)
         endpoint, p256dh, auth = await asyncio.to_thread(read)
-        name = sink_name(endpoint)
+        await self._learn_seed()
+        made = Subscription(sink_name(endpoint), endpoint, p256dh, auth, holder, stamp, agent[:200], now_s)
+        async with self._changing:
+            await self._keep(made)
+        return made.id
+
+    async def _keep(self, made: Subscription) -> None:
+        name = made.id
         if name not in self._sinks and len(self._sinks) >= MOST:
             raise ApiError(409, "too_many_subscriptions", f"{MOST} browsers are told already")
-        await self._learn_seed()
-        made = Subscription(name, endpoint, p256dh, auth, holder, stamp, agent[:200], now_s)
         known = self._sinks.get(name)
         if known is not None and _without_time(known.subscription) == _without_time(made):
-            return name
+            return
         await self._blocking(self._receivers.add_subscription, made)
         if known is not None:
             self._end(known)
         self._begin(made)
-        mine = [each for each in self._sinks.values() if each.subscription.holder == holder]
+        mine = [each for each in self._sinks.values() if each.subscription.holder == made.holder]
         for each in mine[:-MOST_OF_ONE]:
             await self._remove(each)
-        return name
 
     async def unsubscribe(self, endpoint: Any, *, holder: str, is_owner: bool) -> None:
         """Tell a browser no more, if it is this holder's."""
-        sink = self._sinks.get(sink_name(endpoint)) if isinstance(endpoint, str) else None
-        if sink is not None and (is_owner or sink.subscription.holder == holder):
-            await self._remove(sink)
+        async with self._changing:
+            sink = self._sinks.get(sink_name(endpoint)) if isinstance(endpoint, str) else None
+            if sink is not None and (is_owner or sink.subscription.holder == holder):
+                await self._remove(sink)
 
     async def gone(self, sink: PushSink) -> None:
         """A push service says that there is no such browser any more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from framecast import __version__
@@ -56,8 +57,13 @@ class Topics:
         return f"{self.discovery}/+/{self.node}/+/config"
 
 
-def discovery(topics: Topics, camera_id: str, name: str) -> Iterator[tuple[str, bytes]]:
-    """The messages that make a camera a device: topic and JSON."""
+@lru_cache(maxsize=1024)
+def discovery(topics: Topics, camera_id: str, name: str) -> tuple[tuple[str, bytes], ...]:
+    """The messages that make a camera a device: topic and JSON. Kept, for they are compared every second."""
+    return tuple(_discovery(topics, camera_id, name))
+
+
+def _discovery(topics: Topics, camera_id: str, name: str) -> Iterator[tuple[str, bytes]]:
     device = {
         "identifiers": [f"{topics.node}_{camera_id}"],
         "name": name,
