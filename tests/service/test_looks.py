@@ -251,6 +251,29 @@ async def test_nothing_seen_before_a_mask_is_told_after_it(tmp_path: Path) -> No
         assert look["things"] == []
 
 
+async def test_what_failed_is_idle_once_nobody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("framecast.vision.looker.Looker.look", fail)
+
+    async def vision() -> tuple[str, str]:
+        shown = (await server.json("GET", "/api/v1/cameras/cam"))["vision"]
+        return shown["state"], shown["reason"]
+
+    async with seeing(tmp_path) as server, Page.opened(server.client, server.url) as page:
+        stream = server.camera().stream
+        monkeypatch.setattr(stream, "_grace_s", 0.0)
+        await page.subscribe("cam", detections=True)
+        await server.push(scene(40, 60))
+        await until(lambda: server.camera().sight.state)
+        assert await vision() == ("failed", "looking failed: out of memory")
+        await page.say(type="unsubscribe", cameras=["cam"])
+        await until(lambda: not stream.renditions)
+        assert await vision() == ("idle", "")
+        server.service.supervisor.failures.clear()  # it was meant to
+
+
 async def test_looks_are_for_those_who_may_watch(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": "push:", "other": "push:"}, tokens=True) as server:
         await server.owner()

@@ -7,6 +7,7 @@ from typing import Any
 
 from framecast.core.ladder import Choice
 from framecast.core.packet import Packet
+from framecast.core.rendition import DETECTIONS
 from framecast.core.stream import Stream
 from framecast.core.viewer import Viewer
 from framecast.service.cameras.cameras import Camera
@@ -124,9 +125,11 @@ def vision(item: Camera) -> Json:
     sight, seeks, config = item.sight, item.seeks, item.config
     own = (config.detect, config.detect_fps, config.detect_threshold)
     fps, _ = sight.meter.rates(item.stream.clock.now_ns())
+    # What failed waits to be begun anew, and is told nothing when nobody wants it any more.
+    works = sight.working and DETECTIONS.name in item.stream.renditions
     return {
-        "state": (sight.state or "running") if sight.working else "idle",
-        "reason": sight.reason if sight.working else "",
+        "state": (sight.state or "running") if works else "idle",
+        "reason": sight.reason if works else "",
         "model": sight.model,
         "provider": sight.provider,
         "fps": round(fps, 1),
