@@ -147,6 +147,8 @@ async def test_settings_of_a_camera_hold_at_once(tmp_path: Path) -> None:
         (look,) = await look_at(server, page, [scene(40, 60, label="car")])
         assert [thing["label"] for thing in look["things"]] == ["car"]
         await server.json("PATCH", "/api/v1/cameras/cam", json={"detect": ["person"]})
+        again = await page.hear("detections")
+        assert (again["frame_id"], again["things"]) == (look["frame_id"], []), "the next picture may be a minute away"
         (look,) = await look_at(server, page, [scene(44, 60, label="car")])
         assert look["things"] == []
         assert (
@@ -162,7 +164,9 @@ async def test_who_is_seen_after_a_change_is_not_taken_for_who_was_there_before(
         looks = await look_at(server, page, [scene(40, 60), scene(44, 60)])
         await server.json("PATCH", "/api/v1/cameras/cam", json={"detect_threshold": 0.4})
         looks += await look_at(server, page, [scene(120, 60), scene(124, 60)])
-        assert [look["things"][0]["track"] for look in looks] == [0, 1, 0, 2]
+        assert [look["things"][0]["track"] for look in looks] == [0, 1, 0, 3], (
+            "2 was looked at once, in the old picture"
+        )
 
 
 async def test_without_a_model_it_says_so_and_looks_for_people_all_the_same(tmp_path: Path) -> None:

@@ -285,10 +285,14 @@ class Stream:
         return worked.out
 
     def remake(self, rendition: Rendition) -> None:
-        """Have a rendition made by a fresh worker, since what is wanted of it has changed; its readers stay."""
+        """Have a rendition made by a fresh worker, since what is wanted of it has changed; its readers stay.
+
+        What was made before is forgotten, so that it begins with the picture that is shown now.
+        """
         worked = self._derived.get(rendition)
         if worked is not None:
             worked.restart()
+            worked.out.clear()
 
     def _work(self, rendition: Rendition, out: Track) -> WorkedTrack:
         make_worker = self._make_worker
