@@ -201,10 +201,15 @@ async def test_over_the_api(tmp_path: Path) -> None:
         (sink,) = (await server.json("GET", "/api/v1/events/sinks", headers=owner))["sinks"]
         assert sink["label"].startswith("anna, by")
         holders = server.service.deliveries.browsers._holders.may_watch
-        stamp = server.service.keyring.stamp_of_holder("user:anna")
+        stamp = server.service.keyring.stamp_of_secret("user:anna")
         assert holders("user:anna", stamp, "cam") and not holders("user:anna", stamp, "yard")
         assert not holders("user:anna", "another", "cam") and not holders("", "", "cam")
-        await server.json("DELETE", path, json={"endpoint": browser.endpoint}, status=204, headers=anna)
+        # Whoever has a password changed shuts others out, and what they subscribed.
+        await server.json("PATCH", "/api/v1/users/anna", headers=owner, json={"password": "another one, as long"})
+        assert server.service.keyring.stamp_of_holder("user:anna") and not holders("user:anna", stamp, "cam")
+        await server.error("POST", f"/api/v1/events/sinks/{sink['sink']}/test", 503, headers=owner)
+        await server.json("POST", path, json=browser.subscription, status=201, headers=owner)
+        await server.json("DELETE", path, json={"endpoint": browser.endpoint}, status=204, headers=owner)
         assert (await server.json("GET", "/api/v1/events/sinks", headers=owner))["sinks"] == []
 
 

@@ -182,6 +182,14 @@ class Keyring:
                 return token.digest.hex()[:16]
         return next((str(account.id) for account in self._accounts.values() if account.grant.name == name), "")
 
+    def stamp_of_secret(self, name: str) -> str:
+        """As `stamp_of_holder`, and another one once the holder has another password."""
+        stamp = self.stamp_of_holder(name)
+        account = next((each for each in self._accounts.values() if each.grant.name == name), None)
+        if account is None or stamp != str(account.id):
+            return stamp
+        return f"{stamp}.{digest(account.password or '').hex()[:16]}"
+
     def token(self, secret: str, now_s: float) -> Token | None:
         """The token with this secret, unless revoked; its use is noted."""
         token = self._by_digest.get(digest(secret))

@@ -36,7 +36,7 @@ def routes(service: Service) -> list[Route]:
         made = await browsers.subscribe(
             fields,
             holder=whose,
-            stamp=service.keyring.stamp_of_holder(whose) if whose else "",
+            stamp=service.keyring.stamp_of_secret(whose) if whose else "",
             agent=call.request.headers.get("User-Agent", ""),
             now_s=time.time(),
         )

@@ -53,7 +53,7 @@ def holders(keyring: Keyring, access: Callable[[], Access]) -> Holders:
     """Whose browsers are told, by who may be let in: nobody in particular is, as long as everything is open."""
 
     def exists(holder: str, stamp: str) -> bool:
-        return keyring.stamp_of_holder(holder) == stamp if holder else access().open
+        return keyring.stamp_of_secret(holder) == stamp if holder else access().open
 
     def may_watch(holder: str, stamp: str, camera_id: str) -> bool:
         if not holder or not exists(holder, stamp):

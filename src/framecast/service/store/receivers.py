@@ -35,7 +35,8 @@ class Subscription:
         p256dh: Its public key, an uncompressed point of P-256.
         auth: What the two share, 16 bytes.
         holder: Whose browser it is (`Grant.name`).
-        stamp: Tells that holder from a later one of the same name (`Keyring.stamp_of_holder`).
+        stamp: Tells that holder from a later one of the same name or with another password
+            (`Keyring.stamp_of_secret`).
         agent: What it calls itself.
     """
 
