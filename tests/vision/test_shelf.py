@@ -54,9 +54,13 @@ def test_a_file_that_comes_changes_or_goes_is_noticed(tmp_path: Path) -> None:
     os.utime(path, ns=(1, 1))
     second = shelf.get("", 1, 2 * RECHECK_S)
     assert second.detector is not first.detector
+    path.with_suffix(".txt").write_text("cat\ndog\n")
+    third = shelf.get("", 1, 3 * RECHECK_S)
+    assert third.detector is not None
+    assert third.detector.labels == ("cat", "dog")
     path.write_text("no model at all")
-    broken = shelf.get("", 1, 3 * RECHECK_S)
+    broken = shelf.get("", 1, 4 * RECHECK_S)
     assert (broken.state, broken.name) == ("not_a_model", "hog")
     assert "text" in broken.reason
     path.unlink()
-    assert shelf.get("", 1, 4 * RECHECK_S).state == "no_model"
+    assert shelf.get("", 1, 5 * RECHECK_S).state == "no_model"

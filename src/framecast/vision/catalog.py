@@ -250,10 +250,15 @@ def why_not(path: Path) -> str:
     return ""
 
 
+def labels_file(path: Path) -> Path:
+    """The text file that names what a model finds, be it there or not."""
+    return path.with_suffix(".txt")
+
+
 def labels_of(path: Path) -> tuple[str, ...]:
     """What a model finds, by the text file beside it; nothing where there is none, or none that can be read."""
     try:
-        with path.with_suffix(".txt").open("rb") as file:
+        with labels_file(path).open("rb") as file:
             text = file.read(_LONGEST_LABELS_BYTES).decode()
     except (OSError, UnicodeDecodeError):
         return ()
