@@ -256,6 +256,8 @@ class EventLog:
             for event_id in bare:
                 self._pictures.pop(event_id, None)
             await asyncio.to_thread(_remove, [self.picture_path(each) for each in (*gone, *bare)])
+            if self._waiting and len(gone) == MOST_SWEPT:
+                await self.flush()  # what happens now is not told after all that is to be forgotten
 
     def _keep_pictures(self, batch: Sequence[_Waiting]) -> list[Change]:
         """Write the pictures; the changes, with what came of it."""
