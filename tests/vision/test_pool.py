@@ -95,7 +95,8 @@ async def test_who_gives_up_leaves_no_hole(pool: InferencePool) -> None:
         assert await pool.run(lambda: 1) == 1
 
 
-async def test_what_is_done_with_a_turn_is_chosen_when_it_comes(pool: InferencePool) -> None:
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_what_is_done_with_a_turn_is_chosen_when_it_comes(pool: InferencePool, *, gives_up: bool) -> None:
     newest = 1
     gate = threading.Event()
     first = asyncio.create_task(pool.run(gate.wait))
@@ -108,10 +109,13 @@ async def test_what_is_done_with_a_turn_is_chosen_when_it_comes(pool: InferenceP
 
     looking = asyncio.create_task(look())
     await a_few_turns()
+    if gives_up:
+        first.cancel()  # but its thread is busy all the same
+        await a_few_turns()
     newest = 2
     gate.set()
     assert await looking == 2
-    await first
+    await asyncio.gather(first, return_exceptions=True)
 
 
 async def test_its_threads_stand_back(pool: InferencePool) -> None:

@@ -8,14 +8,15 @@ that serves viewers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 NICENESS = 5
@@ -55,15 +56,11 @@ class InferencePool:
     async def turn(self) -> AsyncIterator[Turn]:
         """A turn, when it comes: what is to be done can be chosen as late as then."""
         await self._enter()
+        place = _Place(self, self._threads)
         try:
-            yield self._call
+            yield place
         finally:
-            self._leave()
-
-    async def _call(self, work: Callable[[], T], /) -> T:
-        result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        self.done += 1
-        return result
+            place.leave_with(self._leave)
 
     def close(self) -> None:
         """Take nothing more; what runs is waited for."""
@@ -91,6 +88,34 @@ class InferencePool:
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+class _Place:
+    """A turn that came. It lasts as long as its thread is busy: who is cancelled can't call that one back."""
+
+    def __init__(self, pool: InferencePool, threads: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._threads = threads
+        self._running: Future[Any] | None = None
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        self._running = running = self._threads.submit(work)
+        result = await asyncio.wrap_future(running)
+        self._pool.done += 1
+        return result
+
+    def leave_with(self, leave: Callable[[], object]) -> None:
+        """Call ``leave`` on the loop, now or when the thread is done."""
+        if self._running is None or self._running.done():
+            leave()
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell(_: Future[Any]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by then, and nobody wait any more
+                loop.call_soon_threadsafe(leave)
+
+        self._running.add_done_callback(tell)
 
 
 def _stand_back() -> None:
