@@ -79,6 +79,35 @@ def test_stages_that_have_nothing_to_do_are_left_out(camera: Camera) -> None:
     assert moved.look.region is not None
 
 
+def test_a_small_picture_is_decoded_once_where_the_last_was_looked_at(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    decode = simplejpeg.decode_jpeg
+
+    def counted(data: bytes, colours: str, **options: int) -> Image:
+        decoded.append(colours)
+        image: Image = decode(data, colours, **options)
+        return image
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", counted)
+    for step in range(3):
+        assert camera.see(scene(20 + 8 * step, 40, size=(128, 96))).inferences
+    assert decoded == ["GRAY", "BGR", "BGR", "BGR"]
+
+
+def test_nothing_moves_by_the_way_in_which_a_picture_was_decoded(camera: Camera) -> None:
+    """Edges and noise as sharp as can be: the two ways differ most there."""
+    random = np.random.default_rng(5)
+    image = np.kron(random.integers(0, 256, (24, 32, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
+    image[::2] = random.integers(0, 256, image[::2].shape, np.uint8)
+    for quality in (95, 30):
+        picture: bytes = simplejpeg.encode_jpeg(image, quality, "RGB", "420")
+        looks = [camera.look(picture) for _ in range(12)]
+        assert {look.region is None for look in looks} == {True, False}, "both ways were taken"
+        assert [look.motion for look in looks[1:]] == [()] * 11
+
+
 @pytest.mark.parametrize("size", [SIZE, (320, 240), (1280, 720), (2592, 1944), (97, 333)])
 def test_boxes_are_where_things_are_at_any_size(camera: Camera, size: tuple[int, int]) -> None:
     """However the picture was scaled while it was decoded, and whatever part of it was looked at."""

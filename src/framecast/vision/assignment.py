@@ -21,6 +21,10 @@ def assign(costs: NDArray[np.float32], most: float) -> list[tuple[int, int]]:
     rows, columns = costs.shape
     if not rows or not columns:
         return []
+    nearest = costs.argmin(axis=1)
+    if rows <= columns and len(set(nearest.tolist())) == rows:
+        # Each has the one that costs it least: nothing can be less in sum.
+        return [(row, column) for row, column in enumerate(nearest.tolist()) if costs[row, column] <= most]
     # What costs too much costs all the same, so that it can't push a good pair aside.
     capped = np.minimum(costs, most + 1)
     if rows > columns:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import simplejpeg
 
@@ -92,6 +93,7 @@ class Looker:
         self._input_px = (0, 0)
         self._epoch = 0
         self._size_px = (0, 0)
+        self._whole = False
         self._names: dict[int, tuple[str, int]] = {}
 
     def look(self, packet: Packet) -> Seen:
@@ -115,7 +117,10 @@ class Looker:
 
     def _look(self, work: _Work, now_s: float) -> None:
         with work.stage("decode"):
-            grey = work.decode_grey()
+            # Where the last picture was looked at, this one will be, most likely. Where that takes all of its pixels,
+            # whatever the part, the codec goes over them once.
+            grey = work.decode_grey(in_colour=self._whole)
+        self._whole = False
         if work.size_px != self._size_px:
             self._size_px = work.size_px
             self._begin_anew()  # what is known was somewhere else
@@ -147,6 +152,8 @@ class Looker:
         scale = min(self._input_px[0] / region.width_px, self._input_px[1] / region.height_px)
         with work.stage("decode"):
             image = work.decode(scale if self._faces is None else 1.0)
+        whole = min(self._input_px[0] / work.size_px[0], self._input_px[1] / work.size_px[1])
+        self._whole = (self._faces is not None or whole > 0.5) and image.shape[1::-1] == work.size_px
         with work.stage("objects"):
             found = opened.detector.detect(work.part(image, region), known, FAINT)
             work.count(opened.kind)
@@ -203,6 +210,7 @@ class _Work:
         self.movement: Movement = NOTHING
         self.moved: Boxes = NOTHING.boxes
         self.region: Region | None = None
+        self.colours: Image | None = None
         self.found: list[Detection] = []
         self.seen = True
         self.state = self.reason = ""
@@ -220,8 +228,12 @@ class _Work:
     def count(self, kind: str) -> None:
         self.inferences[kind] = self.inferences.get(kind, 0) + 1
 
-    def decode_grey(self) -> Grey:
+    def decode_grey(self, *, in_colour: bool) -> Grey:
         """``(H, W) uint8`` at a quarter of the picture's sides, or an eighth.
+
+        Args:
+            in_colour: Make it of the whole picture in colour, which will be needed next. The two ways differ by three
+                grey levels at most, which no movement is seen by.
 
         Raises:
             Unseeable: See there.
@@ -240,9 +252,16 @@ class _Work:
             raise Unseeable("too_large", words)
         quarter, eighth = GREY_PARTS
         part = quarter if max(width, height) <= GREY_MOST_PX * quarter else eighth
-        grey: Grey = self._decode("GRAY", part)[..., 0]
-        mean, deviation = float(grey.mean()), float(grey.std())
-        if mean + 3 * deviation < DARK:
+        grey: Grey
+        if in_colour:
+            self.colours = self._decode("BGR", 1)
+            bright = cv2.cvtColor(self.colours, cv2.COLOR_BGR2GRAY)
+            size = (-(-width // part), -(-height // part))
+            grey = cv2.resize(bright, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        else:
+            grey = self._decode("GRAY", part)[..., 0]
+        mean, deviation = cv2.meanStdDev(grey)
+        if float(mean[0, 0] + 3 * deviation[0, 0]) < DARK:
             raise Unseeable("black", "the picture is black: the lens is covered, or there is no light")
         return grey
 
@@ -256,6 +275,8 @@ class _Work:
         part = 1
         while part < 8 and (scale <= 0.5 / part or self.area_px > MOST_DECODED_PX * part * part):
             part *= 2
+        if part == 1 and self.colours is not None:
+            return self.colours
         return self._decode("BGR", part)
 
     def _decode(self, colours: str, part: int) -> Image:

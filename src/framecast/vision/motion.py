@@ -90,8 +90,8 @@ class MotionFinder:
             return NOTHING
         difference = cv2.absdiff(calm, self._scene)
         noise = float(np.median(difference[::2, ::2]))
-        moved = (difference > max(self._least, NOISES * noise)).astype(np.uint8)
-        share = float(moved.mean())
+        moved = cv2.threshold(difference, max(self._least, NOISES * noise), 1, cv2.THRESH_BINARY)[1].astype(np.uint8)
+        share = cv2.countNonZero(moved) / moved.size
         usual = noise if self._noise is None else self._noise
         if share > WHOLE_SHARE or noise > max(self._least, SUDDEN * usual):
             self._scene = calm
