@@ -218,7 +218,8 @@ async def test_models_that_come_later_are_used_without_a_restart(
 ) -> None:
     models = tmp_path / "data" / "models"
     tinymodel.write(models / "tiny.onnx")
-    async with serving(tmp_path, options={"vision.fps": 0, "vision.faces": "yunet"}) as server:
+    options = {"vision.fps": 0, "vision.faces": "yunet", "limits.max_fps_per_camera": 0}
+    async with serving(tmp_path, options=options) as server:
         assert "models install yunet" in (await server.json("GET", PEOPLE))["faces"]["reason"]
         async with Page.opened(server.client, server.url) as page:
             await page.subscribe("cam", detections=True)
