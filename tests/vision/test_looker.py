@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -212,6 +213,18 @@ def test_only_what_is_asked_for_is_told(tiny: Opened) -> None:
     people = Camera(Looker(Options(), lambda: tiny))
     assert people.look(scene(40, 60, label="car")).things == ()
     assert [thing.label for thing in people.look(scene(60, 60)).things] == ["person"]
+
+
+def test_a_huge_picture_after_a_small_one_is_not_decoded_in_its_size(camera: Camera) -> None:
+    huge = simplejpeg.encode_jpeg(np.full((3000, 4200, 1), 128, np.uint8), colorspace="GRAY")
+    camera.look(scene(40, 40, size=(128, 96)))
+    tracemalloc.start()
+    try:
+        assert camera.look(huge).state == ""
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 10e6
 
 
 def test_nothing_asked_for_but_movement_needs_no_model() -> None:

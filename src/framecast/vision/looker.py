@@ -253,7 +253,7 @@ class _Work:
         quarter, eighth = GREY_PARTS
         part = quarter if max(width, height) <= GREY_MOST_PX * quarter else eighth
         grey: Grey
-        if in_colour:
+        if in_colour and self.area_px <= MOST_DECODED_PX:  # the one before was, which says nothing of this one
             self.colours = self._decode("BGR", 1)
             bright = cv2.cvtColor(self.colours, cv2.COLOR_BGR2GRAY)
             size = (-(-width // part), -(-height // part))
