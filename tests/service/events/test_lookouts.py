@@ -53,6 +53,22 @@ async def test_quiet_hours_are_by_the_clock_of_people_also_when_that_was_set_lat
         assert abs(event["start"] - now_s) < 3600, "events are dated by a clock that is not moved"
 
 
+async def test_what_can_not_be_read_any_more_keeps_no_server_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, options=OPTIONS) as server:
+        rule = await in_sight(server)
+        store = server.service.events._store
+        store.save_rule("ANOTHER", {"kind": "of a later version"})
+        store.save_zones("cam", [{"name": "porch", "kind": "circle", "points": []}])
+    async with serving(tmp_path, options=OPTIONS) as server:
+        (kept,) = (await server.json("GET", "/api/v1/rules"))["rules"]
+        assert kept["id"] == rule["id"]
+        assert (await server.json("GET", "/api/v1/cameras/cam/zones"))["zones"] == []
+    assert "the rule ANOTHER can't be used: kind: one of object" in caplog.text
+    assert "the zones of cam can't be used: zones: the kind of 'porch'" in caplog.text
+
+
 async def test_many_cameras_rules_do_not_hold_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.service.events.events.TICK_S", 0.01)
     async with serving(tmp_path, {"one": "push:", "two": "push:"}, options=OPTIONS) as server:

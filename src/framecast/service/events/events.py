@@ -81,17 +81,21 @@ class Events:
         cameras.on_removed.append(self._leave)
 
     async def start(self) -> None:
-        """Let the rules hold that are kept.
+        """Let the rules hold that are kept; those that can't be used, of another version say, stay where they are.
 
         Raises:
             StateError: They can't be read.
         """
-        self._rules = {
-            rule_id: rules.read(rule_id, fields)
-            for rule_id, fields in (await self._blocking(self._store.rules)).items()
-        }
-        drawn = await self._blocking(self._store.zones)
-        self._drawn = {camera_id: zones.read(each) for camera_id, each in drawn.items()}
+        for rule_id, fields in (await self._blocking(self._store.rules)).items():
+            try:
+                self._rules[rule_id] = rules.read(rule_id, fields)
+            except Misuse as error:
+                log.warning("the rule %s can't be used: %s", rule_id, error)
+        for camera_id, drawn in (await self._blocking(self._store.zones)).items():
+            try:
+                self._drawn[camera_id] = zones.read(drawn)
+            except Misuse as error:
+                log.warning("the zones of %s can't be used: %s", camera_id, error)
         await self.log.begin()
         self._ended = await self.log.ended(max((rule.cooldown_s for rule in self._rules.values()), default=0.0))
         self._runs = True
