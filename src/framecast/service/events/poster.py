@@ -178,8 +178,8 @@ def _seconds(text: str) -> float | None:
 
 
 def _words(error: BaseException) -> str:
-    """Why, without the URL, which may be what lets in."""
+    """Why, in one line, without the URL, which may be what lets in."""
     if isinstance(error, aiohttp.InvalidURL):
         return "its URL can't be used"
     said = error.message if isinstance(error, aiohttp.ClientResponseError) else getattr(error, "strerror", None)
-    return (said or str(error) or type(error).__name__)[:200]
+    return " ".join((said or str(error) or type(error).__name__).split())[:200]
