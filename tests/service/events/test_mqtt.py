@@ -132,7 +132,7 @@ async def test_what_is_announced_while_the_broker_is_away_arrives_once_it_is_bac
         await until(lambda: sink.last_error)
         await broker.start()
         async with Listener.of(broker) as home:
-            await until(lambda: sink.delivered == 4)
+            await until(lambda: sink.delivered == 4 and sink.state == "idle")
             await until(lambda: home.held.get("framecast/status") == b"online")
         said = await there.sinks()
         assert (said["mqtt"]["state"], said["mqtt"]["waiting"]) == ("idle", 0)
