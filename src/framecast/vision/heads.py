@@ -99,13 +99,15 @@ class _Grid:
             steps.append(np.full((rows.size, 1), stride))
         self._cells = np.concatenate(corners).astype(np.float32)
         self._strides = np.concatenate(steps).astype(np.float32)
+        self._decoded: bool | None = None
 
     def __call__(self, raw: Raw, least: float) -> tuple[Boxes, Raw]:
-        # A logarithm of a side would be one of more than 10,000 cells.
-        decoded = raw[:, 2:4].max(initial=0) > np.log(1e4)
+        if self._decoded is None:
+            # A logarithm of a side would be one of more than 10,000 cells.
+            self._decoded = bool(raw[:, 2:4].max(initial=0) > np.log(1e4))
         chosen = np.flatnonzero(raw[:, 4] >= least)
         rows = raw[chosen]
-        if decoded:
+        if self._decoded:
             middle, half = rows[:, :2], _half(rows)
         else:
             strides = self._strides[chosen]

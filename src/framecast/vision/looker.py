@@ -39,6 +39,8 @@ GREY_MOST_PX = 480
 """The longer side of the grey picture, where a quarter of the camera's is more: an eighth is enough then."""
 SOME_LABELS = 12
 """So many are named to who asks for one that isn't known."""
+MOST_KEPT_BYTES = 8 << 20
+"""Of the memory that a camera's pictures are decoded into."""
 DARK = 24.0
 """In grey levels: the mean and three deviations of a picture in which nothing can be seen."""
 
@@ -94,6 +96,7 @@ class Looker:
         self._epoch = 0
         self._size_px = (0, 0)
         self._whole = False
+        self._memory = _Memory()
         self._names: dict[int, tuple[str, int]] = {}
 
     def look(self, packet: Packet) -> Seen:
@@ -102,7 +105,7 @@ class Looker:
             self._epoch = packet.epoch
             self._begin_anew()
         now_s = packet.pts_ns / 1e9
-        work = _Work(packet)
+        work = _Work(packet, self._memory)
         try:
             self._look(work, now_s)
         except Unseeable as why:
@@ -198,11 +201,27 @@ class Looker:
         )
 
 
+class _Memory:
+    """Memory for one picture at a time, used again: new pages for each take as long as a fifth of its decoding."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def of(self, size_bytes: int) -> bytearray | None:
+        """So much of it, or more; None where it would be too much to keep."""
+        if size_bytes > MOST_KEPT_BYTES:
+            return None
+        if len(self._bytes) < size_bytes:
+            self._bytes = bytearray(size_bytes)
+        return self._bytes
+
+
 class _Work:
     """What is known of one picture while it is looked at."""
 
-    def __init__(self, packet: Packet) -> None:
+    def __init__(self, packet: Packet, memory: _Memory) -> None:
         self.packet = packet
+        self._memory = memory
         self.size_px = (0, 0)
         self.ms: dict[str, float] = {}
         self.inferences: dict[str, int] = {}
@@ -280,10 +299,11 @@ class _Work:
         return self._decode("BGR", part)
 
     def _decode(self, colours: str, part: int) -> Image:
-        width, height = self.size_px
+        width, height = (-(-side // part) for side in self.size_px)
+        memory = self._memory.of(width * height * 3) if colours == "BGR" else None
         try:
             image: Image = simplejpeg.decode_jpeg(
-                self.packet.payload, colours, min_width=-(-width // part), min_height=-(-height // part)
+                self.packet.payload, colours, min_width=width, min_height=height, buffer=memory
             )
         except ValueError as error:
             raise Unseeable("corrupt", f"the picture is damaged: {error}") from None

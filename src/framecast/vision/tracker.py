@@ -81,8 +81,9 @@ class _Track:
         self.hits += 1
 
     def _after(self, passed_s: float) -> Four:
-        x, y, width, height = (place + speed * passed_s for place, speed in zip(self.box, self.speed, strict=True))
-        return x, y, width, height
+        x, y, width, height = self.box
+        right, down, wider, higher = self.speed
+        return x + right * passed_s, y + down * passed_s, width + wider * passed_s, height + higher * passed_s
 
 
 class Tracker:
