@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -68,7 +69,11 @@ FIRST = [
 
 def test_nothing_heavy_is_imported_on_the_loop(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SERVE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path) as child:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path) as child,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(child.kill)  # or it would be waited for, whatever failed
         assert child.stdout is not None
         url = child.stdout.readline().split()[-1].rstrip("/")
         for method, path, kind, body in FIRST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,7 +58,11 @@ sys.exit(main(["serve", "--port", "0", "--data", "data", "--camera", "a=push:"])
 def test_a_server_is_ready_before_what_it_needs_later_is_imported(tmp_path: Path) -> None:
     """And the rest comes in at once, in a thread, so that the first picture or rendition holds nobody up."""
     command = [sys.executable, "-c", SERVE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path) as child:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path) as child,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(child.kill)  # or it would be waited for, whatever failed
         assert child.stdout is not None
         at_ready, ready, later = (child.stdout.readline() for _ in range(3))
         child.send_signal(signal.SIGTERM)
