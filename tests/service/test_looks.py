@@ -163,6 +163,7 @@ async def test_who_is_seen_after_a_change_is_not_taken_for_who_was_there_before(
         await page.settle()
         looks = await look_at(server, page, [scene(40, 60), scene(44, 60)])
         await server.json("PATCH", "/api/v1/cameras/cam", json={"detect_threshold": 0.4})
+        await until(lambda: server.camera().sight.looks == 3)  # the picture that is shown was looked at anew
         looks += await look_at(server, page, [scene(120, 60), scene(124, 60)])
         assert [look["things"][0]["track"] for look in looks] == [0, 1, 0, 3], (
             "2 was looked at once, in the old picture"
