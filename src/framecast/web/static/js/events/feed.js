@@ -25,6 +25,7 @@ export class Feed {
   #events = new Map();
   #cards = new Map();
   #next = null;
+  #changed = false;
   #loading = null;
   #names;
   #told;
@@ -92,16 +93,19 @@ export class Feed {
 
   /** The newest that fit the filters; `more` keeps what is shown and adds to it. Raises nothing. */
   async load(more = false) {
+    // A load that takes the place of one for other filters has their work to do.
+    this.#changed ||= !more;
     this.#loading?.abort();
     const { signal } = (this.#loading = new AbortController());
     try {
       const answer = await request("GET", `api/v1/events?${this.#filters.query(PAGE)}`, undefined, signal);
       // Where the newest page no longer touches what is shown there would be a hole in between.
       const touches = answer.events.some(({ event_id: id }) => this.#events.has(id));
-      if (!more || !touches) {
+      if (this.#changed || !touches) {
         this.#events.clear();
         this.#next = answer.next ?? null;
       }
+      this.#changed = false;
       this.#keep(answer.events);
       this.#show();
     } catch (error) {
