@@ -336,10 +336,9 @@ class Stream:
             self._transform = None
         self._obstacle = ""
         self.video.clear()
-        for rendition, worked in self._derived.items():
+        for rendition in self._derived:
             if not rendition.is_sound:
-                worked.restart()
-                worked.out.clear()
+                self.remake(rendition)
         if make_worker is None:
             self.inlet = self.video
             self.video.on_demand = self._demand

@@ -39,7 +39,7 @@ from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
 from framecast.service.front.client import FOR as FORWARDED_FOR
 from framecast.service.front.client import Client, Proxies, gives_itself_away
-from framecast.service.front.connection import Connection, Request
+from framecast.service.front.connection import Connection, InPlace, Request
 from framecast.service.front.defence import Defence, is_counted
 from framecast.service.front.places import Connection as Place
 from framecast.service.front.places import Places
@@ -76,6 +76,7 @@ class Server(web.Server):
         super().__init__(front.handle, **options)
         self.front = front
         self.local = local
+        self.in_place = InPlace(self._loop)
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
