@@ -14,10 +14,11 @@ import pytest
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
+from framecast.core.threads import NICENESS
 from framecast.core.track import Track
 from framecast.process.factories import make_transform_worker, make_worker
 from framecast.process.transform import Transform
-from framecast.process.worker import NICENESS, JpegWorker, Made, codec_executor
+from framecast.process.worker import JpegWorker, Made, codec_executor
 
 from .pictures import jpeg_of, packet_of, scene
 

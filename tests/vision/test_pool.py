@@ -11,7 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from framecast.vision.pool import NICENESS, InferencePool
+from framecast.core.threads import NICENESS
+from framecast.vision.pool import InferencePool
 
 pytestmark = pytest.mark.anyio
 

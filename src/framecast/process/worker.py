@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +11,9 @@ from typing import Protocol
 
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
+from framecast.core.threads import give_way
 from framecast.core.track import Track
 from framecast.process.errors import TooLarge, Undecodable
-
-NICENESS = 5
-"""By so much the threads that make pictures are less urgent: a third of the loop's weight where both want a core. With
-much less, one that holds the interpreter's lock would not get to run and give it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +120,4 @@ def codec_executor(threads: int = 0) -> ThreadPoolExecutor:
             always has a core to itself where there are two.
     """
     count = threads or min(4, max(1, (os.cpu_count() or 1) - 1))
-    return ThreadPoolExecutor(count, thread_name_prefix="framecast-codec", initializer=_give_way)
-
-
-def _give_way() -> None:
-    """Have this thread stand back from the loop where both want one core: what the loop passes on is late for all."""
-    if sys.platform == "linux":  # where the number of a thread is as good as that of a process
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))
+    return ThreadPoolExecutor(count, thread_name_prefix="framecast-codec", initializer=give_way)

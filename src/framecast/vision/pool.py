@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+from framecast.core.threads import give_way
+
 T = TypeVar("T")
-NICENESS = 5
-"""By so much the threads that look are less urgent, as those that make pictures are, and for the same reason: with much
-less, one that holds the interpreter's lock would not get to run and give it up."""
 
 
 class Turn(Protocol):
@@ -45,7 +41,7 @@ class InferencePool:
         self.done = 0
         self._free = places
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._threads = ThreadPoolExecutor(places, "vision", initializer=_stand_back)
+        self._threads = ThreadPoolExecutor(places, "vision", initializer=give_way)
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of ``work``, called in a thread when its turn comes."""
@@ -116,9 +112,3 @@ class _Place:
                 loop.call_soon_threadsafe(leave)
 
         self._running.add_done_callback(tell)
-
-
-def _stand_back() -> None:
-    if sys.platform == "linux":  # where the number of a thread is as good as that of a process
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))
