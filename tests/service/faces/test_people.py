@@ -210,7 +210,7 @@ async def test_who_is_known_is_known_after_a_restart(tmp_path: Path, caplog: pyt
     async with serving(tmp_path, options={"vision.faces": "dlib"}) as server:
         ((eileen),) = (await server.json("GET", PEOPLE))["people"]
         assert (eileen["name"], len(eileen["photos"])) == ("Eileen", 1)
-        assert "Trained 1 faces for 1 people" in caplog.text
+        await until(lambda: "Trained 1 faces for 1 people" in caplog.text)
 
 
 async def test_models_that_come_later_are_used_without_a_restart(
