@@ -225,7 +225,7 @@ def still(model: Path, film: Path) -> dict[str, Any]:
 
 def pace(model: Path, film: Path) -> dict[str, Any]:
     """See the module: ms of CPU a picture, each way in turn, a few pictures at a time."""
-    jpegs = film_jpegs(film)[100:140]
+    jpegs = film_jpegs(film)[100:180]
     opened = _opened(model)
     bare, ready = _Bare(model), _Bare(model)
     ready.prepare(jpegs[0])

@@ -51,10 +51,10 @@ def test_overlaps_are_those_of_each_pair(one: Boxes, other: Boxes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(boxes, st.data(), st.sampled_from([0.0, 0.3, 0.5, 0.9]))
 def test_suppression_keeps_the_best_of_each_class(found: Boxes, data: st.DataObject, most: float) -> None:
-    found = np.concatenate([np.minimum(found[:, :2], found[:, 2:]), np.maximum(found[:, :2], found[:, 2:])], axis=1)
+    found = np.concatenate([np.minimum(found[:, :2], found[:, 2:]), np.maximum(found[:, :2], found[:, 2:]) + 1], axis=1)
     count = len(found)
     classes = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
-    scores = [float(place) / 100 for place in data.draw(st.permutations(range(count)))]
+    scores = [float(place + 1) / 100 for place in data.draw(st.permutations(range(count)))]
     real = suppress(found, np.array(scores, np.float32), np.array(classes, np.int64), most)
     assert real.tolist() == plain_suppress(found, scores, classes, most)
 

@@ -47,18 +47,18 @@ def surest(scores: NDArray[np.floating], most: int) -> NDArray[np.int64]:
 
 
 def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int64], most: float) -> NDArray[np.int64]:
-    """Which to keep, the best first: of boxes of one class that overlap by more than ``most`` only the best."""
-    order = np.argsort(-scores, kind="stable")
-    sorted_boxes, sorted_classes = boxes[order], classes[order]
-    beaten = (overlaps(sorted_boxes, sorted_boxes) > most) & (sorted_classes[:, None] == sorted_classes[None])
-    left = np.ones(len(order), np.bool_)
-    kept: list[int] = []
-    while left.any():
-        place = int(left.argmax())
-        kept.append(place)
-        left[beaten[place]] = False
-        left[place] = False  # a box without an area doesn't overlap with itself
-    return order[kept].astype(np.int64)
+    """Which to keep, the best first: of boxes of one class that overlap by more than ``most`` only the best.
+
+    Args:
+        boxes: ``(N, 4) float32``; each has an area.
+        scores: ``(N,)``; who has none is left out.
+        classes: ``(N,)``.
+        most: Intersection over union.
+    """
+    corners_and_sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    # As lists: OpenCV reads arrays a number at a time, at four times the cost.
+    kept = cv2.dnn.NMSBoxesBatched(corners_and_sides.tolist(), scores.tolist(), classes.tolist(), 0.0, most)
+    return np.array(kept, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class Fit:
 
     def back(self, boxes: Boxes) -> Boxes:
         """Boxes of the input as boxes of the picture, cut at its edges."""
-        boxes = (boxes - np.array([self.x_px, self.y_px] * 2, np.float32)) / np.float32(self.scale)
-        limits = np.array([self.width_px, self.height_px] * 2, np.float32)
-        result: Boxes = np.clip(boxes, 0, limits).astype(np.float32)
-        return result
+        boxes = boxes - np.array([self.x_px, self.y_px] * 2, np.float32)
+        boxes /= np.float32(self.scale)
+        np.maximum(boxes, 0, out=boxes)
+        return np.minimum(boxes, np.array([self.width_px, self.height_px] * 2, np.float32), out=boxes)
 
 
 class Letterbox:

@@ -275,8 +275,11 @@ class _Work:
         if in_colour and self.area_px <= MOST_DECODED_PX:  # the one before was, which says nothing of this one
             self.colours = self._decode("BGR", 1)
             bright = cv2.cvtColor(self.colours, cv2.COLOR_BGR2GRAY)
-            size = (-(-width // part), -(-height // part))
-            grey = cv2.resize(bright, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+            while part > 1:  # by halves, which costs half as much as at once
+                part //= 2
+                high, wide = bright.shape
+                bright = cv2.resize(bright, (-(-wide // 2), -(-high // 2)), interpolation=cv2.INTER_AREA)
+            grey = bright.astype(np.uint8, copy=False)
         else:
             grey = self._decode("GRAY", part)[..., 0]
         mean, deviation = cv2.meanStdDev(grey)
@@ -303,7 +306,7 @@ class _Work:
         memory = self._memory.of(width * height * 3) if colours == "BGR" else None
         try:
             image: Image = simplejpeg.decode_jpeg(
-                self.packet.payload, colours, min_width=width, min_height=height, buffer=memory
+                self.packet.payload, colours, fastdct=True, min_width=width, min_height=height, buffer=memory
             )
         except ValueError as error:
             raise Unseeable("corrupt", f"the picture is damaged: {error}") from None

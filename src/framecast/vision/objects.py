@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ PROVIDERS = (
 )
 """Tried before the CPU where the installed onnxruntime has them. TensorRT is left out: it builds its engine anew at
 each start, for minutes."""
-CPU = "CPUExecutionProvider"
+CPU_NAME = "CPU"
+CPU = CPU_NAME + "ExecutionProvider"
 DEFAULT_SIDE_PX = 640
 """Of an input whose size is left open, and not told in the model's metadata."""
 LARGEST_SIDE_PX = 2_048
@@ -124,23 +125,19 @@ class OnnxObjects:
         with np.errstate(all="ignore"):
             boxes, scores = self._head.read(self._run(fitted, unit=self._head.unit, rgb=self._head.rgb), least)
             scores = scores[:, : self._classes]
-            numbers = np.arange(scores.shape[1])
+            numbers = self._numbers(wanted, scores.shape[1])
             if wanted:
-                names = enumerate(self.labels[: scores.shape[1]])
-                numbers = np.array([index for index, label in names if label in wanted], np.int64)
                 scores = scores[:, numbers]
             if not scores.size:
                 return []
             boxes, sure, classes = _best(boxes, scores, numbers, least)
             boxes = fit.back(boxes)
-        real = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
-        boxes, sure, classes = boxes[real], sure[real], classes[real]
-        found = []
-        for index in suppress(boxes, sure, classes, OVERLAP)[:MOST]:
-            left, top, right, bottom = boxes[index].tolist()
-            score = min(float(sure[index]), 1.0)
-            found.append(Detection(self._label(int(classes[index])), score, left, top, right, bottom))
-        return found
+        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        if not real.all():
+            boxes, sure, classes = boxes[real], sure[real], classes[real]
+        kept = suppress(boxes, sure, classes, OVERLAP)[:MOST]
+        rows = zip(classes[kept].tolist(), sure[kept].tolist(), boxes[kept].tolist(), strict=True)
+        return [Detection(self._label(index), min(score, 1.0), *box) for index, score, box in rows]
 
     def _open(self, path: Path, threads: int, providers: list[str]) -> None:
         options = onnxruntime.SessionOptions()
@@ -173,7 +170,7 @@ class OnnxObjects:
             raise UnusableModel(
                 f"{path}: it takes {taken}; an object model takes one picture, [1, 3, height, width] of floats"
             )
-        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        self._input = inputs[0].name
         self._dtype = _TYPES[inputs[0].type]
         told = self._literal("imgsz")
         sides = told if isinstance(told, list) and len(told) == 2 else [DEFAULT_SIDE_PX] * 2
@@ -195,17 +192,46 @@ class OnnxObjects:
             width, height = self.input_px
             scratch.planes = [np.zeros((height, width), np.uint8) for _ in range(3)]
             scratch.blob = np.zeros((1, 3, height, width), self._dtype)
+            scratch.ask = self._asking(scratch.blob)
         cv2.split(image, scratch.planes)
         for plane, into in zip(scratch.planes[::-1] if rgb else scratch.planes, scratch.blob[0], strict=True):
             if unit:
                 np.multiply(plane, np.float32(1 / 255), out=into, casting="same_kind")
             else:
                 np.copyto(into, plane, casting="unsafe")
-        output = self._session.run([self._output], {self._input: scratch.blob})[0]
+        output = scratch.ask()
         if not isinstance(output, np.ndarray):
             raise TypeError(f"its output is a {type(output).__name__}")
         raw = output.astype(np.float32, copy=False)
         return raw if whole else raw[0]
+
+    def _asking(self, blob: NDArray[Any]) -> Callable[[], Any]:
+        """What runs the model on what is in ``blob`` by then, and returns its first output."""
+        session, taken, given = self._session, self._input, self._session.get_outputs()[0]
+        dtype = _TYPES.get(given.type)
+        if self.provider != CPU_NAME or dtype is None or not all(isinstance(side, int) for side in given.shape):
+            return lambda: session.run([given.name], {taken: blob})[0]
+        # Into the same memory each time, where its size is known before.
+        output = np.zeros(given.shape, dtype)
+        binding = session.io_binding()
+        binding.bind_input(taken, "cpu", 0, self._dtype, blob.shape, blob.ctypes.data)
+        binding.bind_output(given.name, "cpu", 0, dtype, output.shape, output.ctypes.data)
+
+        def ask() -> NDArray[Any]:
+            session.run_with_iobinding(binding)
+            return output
+
+        return ask
+
+    def _numbers(self, wanted: frozenset[str], classes: int) -> NDArray[np.int64]:
+        """Of the wanted labels among so many classes; of all when empty."""
+        asked, scratch = (wanted, classes), self._scratch
+        if getattr(scratch, "asked", None) != asked:
+            names = enumerate(self.labels[:classes])
+            chosen = [index for index, label in names if label in wanted] if wanted else range(classes)
+            scratch.asked, scratch.numbers = asked, np.array(chosen, np.int64)
+        numbers: NDArray[np.int64] = scratch.numbers
+        return numbers
 
     def _label(self, index: int) -> str:
         return self.labels[index] if index < len(self.labels) else f"class {index}"

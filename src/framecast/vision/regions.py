@@ -76,15 +76,18 @@ class Gaze:
 def around(boxes: Boxes, size_px: tuple[int, int], input_px: tuple[int, int]) -> Region:
     """The smallest part of a picture of ``size_px`` with all ``boxes`` and a margin, as near to the input's shape as
     the picture allows."""
-    low = np.clip(boxes[:, :2].min(axis=0), 0, size_px)
-    high = np.clip(boxes[:, 2:].max(axis=0), 0, size_px)
-    margin = MARGIN * (high - low)
-    sides = np.maximum(high - low + 2 * margin, np.minimum(input_px, size_px))
+    # Plain numbers: NumPy takes longer to be asked than to reckon with two.
+    low = [min(max(edge, 0.0), most) for edge, most in zip(boxes[:, :2].min(axis=0).tolist(), size_px, strict=True)]
+    high = [min(max(edge, 0.0), most) for edge, most in zip(boxes[:, 2:].max(axis=0).tolist(), size_px, strict=True)]
+    sides = [
+        max((end - start) * (1 + 2 * MARGIN), min(least, most))
+        for start, end, least, most in zip(low, high, input_px, size_px, strict=True)
+    ]
     shape = input_px[0] / input_px[1]
-    sides = np.maximum(sides, (sides[1] * shape, sides[0] / shape))
+    sides = [max(sides[0], sides[1] * shape), max(sides[1], sides[0] / shape)]
     width, height = (min(math.ceil(side), most) for side, most in zip(sides, size_px, strict=True))
     left, top = (
-        int(min(max(0.0, middle - side / 2), most - side))
-        for middle, side, most in zip((low + high) / 2, (width, height), size_px, strict=True)
+        int(min(max(0.0, (start + end - side) / 2), most - side))
+        for start, end, side, most in zip(low, high, (width, height), size_px, strict=True)
     )
     return Region(left, top, width, height)

@@ -16,6 +16,7 @@ Box = tuple[float, float, float, float]
 """``(x, y, width, height)``, fractions of the picture."""
 DIGITS = 4
 """Behind the point: a tenth of a pixel of a picture 1,000 wide."""
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Look:
 
 def pack(look: Look) -> bytes:
     """A look as JSON. Numbers that JSON can hold but JavaScript can't (``pts_ns``) go as text."""
-    return json.dumps(
+    return _ENCODER.encode(
         {
             "frame_id": look.frame_id,
             "epoch": look.epoch,
@@ -90,8 +91,7 @@ def pack(look: Look) -> bytes:
             "ms": {name: round(value, 2) for name, value in look.ms.items()},
             "state": look.state,
             "reason": look.reason,
-        },
-        separators=(",", ":"),
+        }
     ).encode()
 
 
