@@ -135,6 +135,19 @@ def test_while_what_decodes_is_imported_pictures_pass_on_their_markers(stream: S
     assert (budget.covered, budget.passed) == (1, 1)
 
 
+@pytest.mark.parametrize(("busy", "share"), [(0.0, 0.08), (0.7, 0.08), (0.9, 0.032), (0.99, 0.02), (1.0, 0.02)])
+def test_scans_take_their_share_of_a_core_and_less_of_a_busy_one(busy: float, share: float) -> None:
+    now_s = 0.0
+    budget = ScanBudget(share=0.08, burst_s=0.08, now=lambda: now_s, worked=lambda: busy * now_s)
+    for _ in range(100_000):
+        began = budget.begin()
+        now_s += 0.001
+        if began is not None:
+            budget.end(began)
+    assert budget.covered + budget.passed == 100_000
+    assert budget.covered * 0.001 / now_s == pytest.approx(share, rel=0.05)
+
+
 def test_large_progressive_pictures_are_not_decoded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     budget = ScanBudget()
     gate = Gate(stream, budget=budget)

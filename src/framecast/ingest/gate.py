@@ -25,12 +25,23 @@ MOST_PROGRESSIVE_PIXELS = 2_000_000
 0.3 s. No camera is known to send them."""
 
 
+FULL_FROM = 0.25
+"""Of a core: as long as so much of it is idle, scans are decoded for the whole of the budget's share."""
+LEAST = 0.25
+"""Of that share: taken from a core that has no idle time at all, where each scan costs somebody a picture."""
+LOOK_S = 0.1
+
+
 class ScanBudget:
     """A share of one core for decoding scans, for all cameras together: a token bucket filled by time.
+
+    The share is smaller while the thread that asks is nearly always busy.
 
     Args:
         share: Share of one core, 0 to 1.
         burst_s: Most CPU seconds saved up.
+        now: The time.
+        worked: CPU seconds of the thread that asks.
 
     Attributes:
         covered: Scans that were decoded.
@@ -38,25 +49,40 @@ class ScanBudget:
     """
 
     def __init__(
-        self, share: float = 0.08, burst_s: float = 0.08, now: Callable[[], float] = time.perf_counter
+        self,
+        share: float = 0.08,
+        burst_s: float = 0.08,
+        now: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
     ) -> None:
         self.covered = 0
         self.passed = 0
-        self._share = share
+        self._share = self._share_now = share
         self._burst_s = burst_s
         self._now = now
+        self._worked = worked
         self._left_s = burst_s
-        self._filled_at = now()
+        self._filled_at = self._looked_at = now()
+        self._worked_s = worked()
 
     def begin(self) -> float | None:
         """The time, when there is budget for one more scan; None when there is none."""
         now = self._now()
-        self._left_s = min(self._burst_s, self._left_s + (now - self._filled_at) * self._share)
+        if now - self._looked_at >= LOOK_S:
+            self._look(now)
+        self._left_s = min(self._burst_s, self._left_s + (now - self._filled_at) * self._share_now)
         self._filled_at = now
         if self._left_s <= 0:
             self.passed += 1
             return None
         return now
+
+    def _look(self, now: float) -> None:
+        """See how busy the thread was since the last time."""
+        worked_s = self._worked()
+        idle = 1 - (worked_s - self._worked_s) / (now - self._looked_at)
+        self._looked_at, self._worked_s = now, worked_s
+        self._share_now = self._share * min(1.0, max(LEAST, idle / FULL_FROM))
 
     def hold(self) -> None:
         """Let pictures pass on their markers until `release`: what decodes is being imported, for long."""
