@@ -213,6 +213,23 @@ async def test_over_the_api(tmp_path: Path) -> None:
         assert (await server.json("GET", "/api/v1/events/sinks", headers=owner))["sinks"] == []
 
 
+async def test_who_logs_out_everywhere_is_notified_nowhere(tmp_path: Path) -> None:
+    options = {"push.allow_private": True}
+    sinks, path, session = "/api/v1/events/sinks", "/api/v1/push/subscriptions", "/api/v1/session"
+    async with Receiver.running() as service, serving(tmp_path, options=options) as server:
+        owner, phone, table = await server.owner(), await server.user("anna"), await server.user("anna")
+        for number, who in enumerate((owner, phone, phone)):
+            browser = Browser(f"{service.url}/{number}").subscription
+            await server.json("POST", path, json=browser, status=201, headers=who)
+        await server.json("DELETE", session, status=204, headers=table)
+        assert len((await server.json("GET", sinks, headers=owner))["sinks"]) == 3, "one browser is not everywhere"
+        await server.json("DELETE", f"{session}?everywhere=1", status=204, headers=phone)
+        (left,) = (await server.json("GET", sinks, headers=owner))["sinks"]
+        assert left["label"].startswith("owner")
+    async with serving(tmp_path, options=options) as server:
+        assert (await server.json("GET", sinks, headers=await server.owner()))["sinks"] == [left]
+
+
 async def test_without_the_packages_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webpush, "find_spec", lambda _: None)
     async with serving(tmp_path) as server:

@@ -64,7 +64,9 @@ def routes(service: Service) -> list[Route]:
         for name in _COOKIES:
             cookie = call.request.cookies.get(name)
             if cookie:
-                await desk.log_out(cookie, everywhere=everywhere)
+                holder = await desk.log_out(cookie, everywhere=everywhere)
+                if holder and everywhere:
+                    await service.deliveries.browsers.unsubscribe_all(holder)
             if cookie or name == COOKIE:
                 path = "/" if name == SECURE_COOKIE else call.client.cookie_path
                 response.del_cookie(name, path=path, httponly=True, samesite="Strict", secure=name != COOKIE)
@@ -114,7 +116,7 @@ def routes(service: Service) -> list[Route]:
         return Route(method, path, right, handler, summary, tag="access", **more)
 
     public, watch, own = Right.PUBLIC, Right.WATCH, Right.OWN
-    everywhere = {"everywhere": "1: end all sessions of this account or token."}
+    everywhere = {"everywhere": "1: end all sessions and notifications of this account or token."}
     forget = {"forget": "1: take it off the list as well."}
     return [
         route("GET", "/api/v1/session", public, who, "What the caller may do."),

@@ -127,6 +127,13 @@ class Browsers:
             if sink is not None and (is_owner or sink.subscription.holder == holder):
                 await self._remove(sink)
 
+    async def unsubscribe_all(self, holder: str) -> None:
+        """Tell none of this holder's browsers any more."""
+        async with self._changing:
+            await self._blocking(self._receivers.remove_subscriptions_of, holder)
+            for sink in [each for each in self._sinks.values() if each.subscription.holder == holder]:
+                self._end(sink)
+
     async def gone(self, sink: PushSink) -> None:
         """A push service says that there is no such browser any more."""
         self._sinks.pop(sink.name, None)

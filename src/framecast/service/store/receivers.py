@@ -99,6 +99,11 @@ class Receivers:
                 row,
             )
 
+    def remove_subscriptions_of(self, holder: str) -> None:
+        """Forget all of one holder."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM push_subscriptions WHERE holder = ?", (holder,))
+
     def remove_subscription(self, subscription_id: str) -> None:
         """Forget one."""
         with self._database.write() as connection:

@@ -89,7 +89,7 @@ export class Sessions {
     if (
       !(await ask(
         "Log out everywhere?",
-        "All of your browsers are logged out, this one too.",
+        "All of your browsers are logged out, this one too, and get no more notifications.",
         "Log out",
         "button-danger",
       ))
