@@ -58,6 +58,12 @@ def test_names_come_from_the_file_beside_it_the_metadata_or_coco(tmp_path: Path)
     assert OnnxObjects(broken).labels[:3] == LABELS
 
 
+@pytest.mark.parametrize("told", [[], [1, 7, 8400]])
+def test_what_a_model_says_of_its_output_need_not_be_true(tmp_path: Path, told: list[int]) -> None:
+    detector = OnnxObjects(tinymodel.write(tmp_path / "tiny.onnx", "yolov8", told=told))
+    assert len(detector.detect(scene())) == len(detector.detect(scene())) == 3
+
+
 def test_sides_left_open_are_taken_from_the_metadata(tmp_path: Path) -> None:
     path = tinymodel.write(tmp_path / "open.onnx", "yolov8", 128, 96, open_sides=True, metadata={"imgsz": "[96, 128]"})
     detector = OnnxObjects(path)

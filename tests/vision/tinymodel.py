@@ -35,6 +35,7 @@ def write(
     open_sides: bool = False,
     half: bool = False,
     columns: int = 0,
+    told: list[int] | None = None,
 ) -> Path:
     """Make such a model, and the folder it is in; returns ``path``.
 
@@ -47,9 +48,16 @@ def write(
         open_sides: The sides of its input are left open, as in exports with dynamic axes.
         half: It takes float16.
         columns: Others behind the classes, such as models of poses and outlines have.
+        told: The shape that it says its output has, in place of the real one; empty for none at all.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_model(form, width_px, height_px, metadata or {}, open_sides, half, columns).SerializeToString())
+    model = _model(form, width_px, height_px, metadata or {}, open_sides, half, columns, told is not None)
+    if told is not None:
+        of_output = model.graph.output[0].type.tensor_type
+        of_output.ClearField("shape")
+        for side in told:
+            of_output.shape.dim.add().dim_value = side
+    path.write_bytes(model.SerializeToString())
     return path
 
 
@@ -72,7 +80,14 @@ class _Graph:
 
 
 def _model(
-    form: Form, width_px: int, height_px: int, metadata: dict[str, str], open_sides: bool, half: bool, columns: int
+    form: Form,
+    width_px: int,
+    height_px: int,
+    metadata: dict[str, str],
+    open_sides: bool,
+    half: bool,
+    columns: int,
+    hidden: bool,
 ) -> onnx.ModelProto:
     graph = _Graph()
     boxes, scores = _squares(graph, half=half, unit_rgb=not form.startswith("yolox"))
@@ -103,6 +118,12 @@ def _model(
     shape = [1, count, width]
     if form == "yolov8":
         result, shape = graph("Transpose", result, perm=[0, 2, 1]), [1, width, count]
+    if hidden:
+        # So many columns as it has, which onnxruntime can't know before it has seen a picture.
+        nothing = graph("Mul", graph("ReduceMean", "images", keepdims=0), graph.constant(0.0))
+        columns_there = graph("Cast", graph("Add", nothing, graph.constant(float(shape[2]))), to=TensorProto.INT64)
+        zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+        result = graph("Gather", result, graph("Range", zero, columns_there, one), axis=2)
     graph.nodes.append(helper.make_node("Identity", [result], ["output"]))
     sides = ["height", "width"] if open_sides else [height_px, width_px]
     model = helper.make_model(

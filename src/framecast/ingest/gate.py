@@ -26,9 +26,9 @@ MOST_PROGRESSIVE_PIXELS = 2_000_000
 
 
 FULL_FROM = 0.25
-"""Of a core: as long as so much of it is idle, scans are decoded for the whole of the budget's share."""
+"""Of the time of the thread that asks: as long as it rests so much, scans are decoded for the budget's whole share."""
 LEAST = 0.25
-"""Of that share: taken from a core that has no idle time at all, where each scan costs somebody a picture."""
+"""Of that share: taken from a thread that never rests, where each scan costs somebody a picture."""
 LOOK_S = 0.1
 
 

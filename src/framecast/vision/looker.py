@@ -251,7 +251,7 @@ class _Work:
         """``(H, W) uint8`` at a quarter of the picture's sides, or an eighth.
 
         Args:
-            in_colour: Make it of the whole picture in colour, which will be needed next. The two ways differ by three
+            in_colour: Make it of the whole picture in colour, which will be needed next. The two ways differ by a few
                 grey levels at most, which no movement is seen by.
 
         Raises:
@@ -275,10 +275,12 @@ class _Work:
         if in_colour and self.area_px <= MOST_DECODED_PX:  # the one before was, which says nothing of this one
             self.colours = self._decode("BGR", 1)
             bright = cv2.cvtColor(self.colours, cv2.COLOR_BGR2GRAY)
+            if width % part or height % part:  # or each px would be of other ones than the codec's are
+                bright = cv2.copyMakeBorder(bright, 0, -height % part, 0, -width % part, cv2.BORDER_REPLICATE)
             while part > 1:  # by halves, which costs half as much as at once
                 part //= 2
                 high, wide = bright.shape
-                bright = cv2.resize(bright, (-(-wide // 2), -(-high // 2)), interpolation=cv2.INTER_AREA)
+                bright = cv2.resize(bright, (wide // 2, high // 2), interpolation=cv2.INTER_AREA)
             grey = bright.astype(np.uint8, copy=False)
         else:
             grey = self._decode("GRAY", part)[..., 0]

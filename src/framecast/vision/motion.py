@@ -34,6 +34,8 @@ FEWEST = 12
 """In px of the small picture: of so many at least a thing consists."""
 WHOLE_SHARE = 0.6
 """When more of the picture differs, it was not a thing that moved."""
+SAMPLED_PX = 4
+"""Every so many px each way are looked at for the noise, in all but the smallest pictures."""
 NEIGHBOURS = np.ones((9, 9), np.uint8)
 """Spots whose surroundings of so many px touch are of one thing."""
 SUDDEN = 3.0
@@ -92,7 +94,8 @@ class MotionFinder:
             self._settled_s = now_s + SETTLE_S
             return NOTHING
         difference = cv2.absdiff(calm, self._scene)
-        noise = _middle(difference[::4, ::4])
+        step = SAMPLED_PX if min(difference.shape) >= 8 * SAMPLED_PX else 1
+        noise = _middle(difference[::step, ::step])
         moved = (difference > np.float32(max(self._least, NOISES * noise))).view(np.uint8)
         share = cv2.countNonZero(moved) / moved.size
         usual = noise if self._noise is None else self._noise

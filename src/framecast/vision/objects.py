@@ -153,9 +153,12 @@ class OnnxObjects:
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         width, height = self.input_px = self._sides(path)
         self._scratch = threading.local()
+        self._seen_shape: tuple[int, ...] = ()
         try:
             raw = self._run(np.zeros((height, width, 3), np.uint8), unit=True, rgb=False, whole=True)
             self._head = head_of(raw.shape, width, height)
+            self._seen_shape = raw.shape
+            self._scratch = threading.local()  # from here on it is known what comes
         except UnknownHead as error:
             raise UnusableModel(f"{path}: {error}") from error
         except _REFUSALS as error:
@@ -209,9 +212,9 @@ class OnnxObjects:
         """What runs the model on what is in ``blob`` by then, and returns its first output."""
         session, taken, given = self._session, self._input, self._session.get_outputs()[0]
         dtype = _TYPES.get(given.type)
-        if self.provider != CPU_NAME or dtype is None or not all(isinstance(side, int) for side in given.shape):
+        if self.provider != CPU_NAME or dtype is None or self._seen_shape != tuple(given.shape):
             return lambda: session.run([given.name], {taken: blob})[0]
-        # Into the same memory each time, where its size is known before.
+        # Into the same memory each time, where its size is known before: models may say one and give another.
         output = np.zeros(given.shape, dtype)
         binding = session.io_binding()
         binding.bind_input(taken, "cpu", 0, self._dtype, blob.shape, blob.ctypes.data)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from framecast.core.errors import StateError
 from framecast.service.errors import ApiError
 from framecast.service.events import courier, webpush
 from framecast.service.events.push import Holders, PushSink
@@ -228,6 +229,39 @@ async def test_who_logs_out_everywhere_is_notified_nowhere(tmp_path: Path) -> No
         assert left["label"].startswith("owner")
     async with serving(tmp_path, options=options) as server:
         assert (await server.json("GET", sinks, headers=await server.owner()))["sinks"] == [left]
+
+
+async def test_who_is_shut_out_meanwhile_is_not_notified(tmp_path: Path) -> None:
+    async with Receiver.running() as service, office(tmp_path, AT_HOME) as there:
+        browsers = there.deliveries.browsers
+
+        def refuse() -> None:
+            raise ApiError(401, "unauthorised", "gone")
+
+        with pytest.raises(ApiError, match="gone"):
+            await browsers.subscribe(
+                Browser(service.url).subscription, holder="user:anna", stamp="1", agent="", now_s=1.0, check=refuse
+            )
+        assert not browsers._sinks
+
+
+async def test_a_full_disk_keeps_nobody_notified_who_logged_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Receiver.running() as service, serving(tmp_path, options={"push.allow_private": True}) as server:
+        await server.owner()
+        anna, browsers = await server.user("anna"), server.service.deliveries.browsers
+        await server.json("POST", "/api/v1/push/subscriptions", json=Browser(service.url).subscription, status=201,
+                          headers=anna)  # fmt: skip
+
+        def full(*_: object) -> None:
+            raise StateError("the disk is full")
+
+        monkeypatch.setattr("framecast.service.store.credentials.Credentials.delete_sessions", full)
+        monkeypatch.setattr("framecast.service.store.receivers.Receivers.remove_subscriptions_of", full)
+        await server.error("DELETE", "/api/v1/session?everywhere=1", 507, headers=anna)
+        assert not browsers._sinks
+        await server.error("GET", "/api/v1/cameras", 401, headers=anna)
 
 
 async def test_without_the_packages_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

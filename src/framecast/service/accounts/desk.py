@@ -251,14 +251,18 @@ class Desk:
         self.owner_link.use()
         return entered
 
-    async def log_out(self, cookie: str, *, everywhere: bool = False) -> str:
-        """End a session, or all of its account or token; the name of that, and nothing for a cookie that is none."""
+    def name_of(self, cookie: str) -> str:
+        """Whose session it is (`Grant.name`); nothing for a cookie that is none."""
+        session = self._keyring.session(cookie, time.time())
+        return "" if session is None else self._keyring.grant_of_session(session).name
+
+    async def log_out(self, cookie: str, *, everywhere: bool = False) -> None:
+        """End a session, or all of its account or token; nothing is done for a cookie that is none."""
         session = self._keyring.session(cookie, time.time())
         if session is None:
-            return ""
+            return
         name = self._keyring.grant_of_session(session).name
         await self._end(self._keyring.sessions(name) if everywhere else [session])
-        return name
 
     def sessions(self, grant: Grant, *, everybodys: bool = False) -> list[dict[str, Any]]:
         """The caller's sessions, or everybody's; the latest first."""

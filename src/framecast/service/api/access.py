@@ -64,9 +64,12 @@ def routes(service: Service) -> list[Route]:
         for name in _COOKIES:
             cookie = call.request.cookies.get(name)
             if cookie:
-                holder = await desk.log_out(cookie, everywhere=everywhere)
-                if holder and everywhere:
-                    await service.deliveries.browsers.unsubscribe_all(holder)
+                holder = desk.name_of(cookie) if everywhere else ""
+                try:
+                    await desk.log_out(cookie, everywhere=everywhere)
+                finally:
+                    if holder:  # whatever could not be kept: nobody can ask again with this cookie
+                        await service.deliveries.browsers.unsubscribe_all(holder)
             if cookie or name == COOKIE:
                 path = "/" if name == SECURE_COOKIE else call.client.cookie_path
                 response.del_cookie(name, path=path, httponly=True, samesite="Strict", secure=name != COOKIE)

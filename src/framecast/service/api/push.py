@@ -32,13 +32,20 @@ def routes(service: Service) -> list[Route]:
 
     async def subscribe(call: Call) -> web.StreamResponse:
         whose = holder(call)
+        stamp = service.keyring.stamp_of_secret(whose) if whose else ""
+
+        def see_that_they_are_in() -> None:
+            if whose and service.keyring.grant_of_holder(whose, call.grant.session) is None:
+                raise ApiError(401, "unauthorised", "This session was ended meanwhile")
+
         fields = await read_json(call.request, timeout_s=timeout_s)
         made = await browsers.subscribe(
             fields,
             holder=whose,
-            stamp=service.keyring.stamp_of_secret(whose) if whose else "",
+            stamp=stamp,
             agent=call.request.headers.get("User-Agent", ""),
             now_s=time.time(),
+            check=see_that_they_are_in,
         )
         return json_response({"sink": made}, status=201)
 

@@ -90,8 +90,20 @@ class Browsers:
         await self._learn_seed()
         return await asyncio.to_thread(lambda: webpush.to_text(webpush.public_point(self._private_key())))
 
-    async def subscribe(self, fields: dict[str, Any], *, holder: str, stamp: str, agent: str, now_s: float) -> str:
+    async def subscribe(
+        self,
+        fields: dict[str, Any],
+        *,
+        holder: str,
+        stamp: str,
+        agent: str,
+        now_s: float,
+        check: Callable[[], object] = lambda: None,
+    ) -> str:
         """Tell a browser from now on; its id. One that is told already is told as this holder's.
+
+        Args:
+            check: Raises where the holder may not any more, by the time that it is kept.
 
         Raises:
             ApiError: It can't be.
@@ -102,6 +114,7 @@ class Browsers:
         await self._learn_seed()
         made = Subscription(sink_name(endpoint), endpoint, p256dh, auth, holder, stamp, agent[:200], now_s)
         async with self._changing:
+            check()
             await self._keep(made)
         return made.id
 
@@ -128,11 +141,15 @@ class Browsers:
                 await self._remove(sink)
 
     async def unsubscribe_all(self, holder: str) -> None:
-        """Tell none of this holder's browsers any more."""
+        """Tell none of this holder's browsers any more, at least until the next start where that can't be kept.
+
+        Raises:
+            StateError: It can't.
+        """
         async with self._changing:
-            await self._blocking(self._receivers.remove_subscriptions_of, holder)
             for sink in [each for each in self._sinks.values() if each.subscription.holder == holder]:
                 self._end(sink)
+            await self._blocking(self._receivers.remove_subscriptions_of, holder)
 
     async def gone(self, sink: PushSink) -> None:
         """A push service says that there is no such browser any more."""

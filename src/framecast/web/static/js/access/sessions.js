@@ -89,7 +89,7 @@ export class Sessions {
     if (
       !(await ask(
         "Log out everywhere?",
-        "All of your browsers are logged out, this one too, and get no more notifications.",
+        "All of your browsers are logged out, this one too, and get no notifications until you log in there again.",
         "Log out",
         "button-danger",
       ))
