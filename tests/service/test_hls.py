@@ -317,7 +317,8 @@ async def test_a_mask_takes_back_what_was_there(live: Server) -> None:
     for container in ("ts", "mp4"):
         playlist = await text(live, f"stream.m3u8?container={container}")
         assert not set(uris(playlist)) & set(before)
-        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
+        # Where pictures came late there may be more further down.
+        assert re.split(r"#EXTINF:|#EXT-X-PART:", playlist)[0].count("#EXT-X-DISCONTINUITY\n") == 1
 
 
 @pytest.mark.slow
