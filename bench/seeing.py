@@ -27,7 +27,7 @@ from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import DETECTIONS
 from framecast.core.track import Track
-from framecast.vision.boxes import overlaps
+from framecast.vision.boxes import shares
 from framecast.vision.detections import FAINT, Boxes, Detection, Image
 from framecast.vision.detectors import Opened, open_detector
 from framecast.vision.heads import STRIDES
@@ -157,7 +157,7 @@ def recall(ways: Ways, seen: Callable[[int], Boxes], looked: set[int]) -> dict[s
         hits = 0
         for number in numbers:
             boxes = seen(number)
-            if len(boxes) and overlaps(np.array([way[number]], np.float32), boxes).max() >= SAME:
+            if len(boxes) and shares(np.array(way[number], np.float32), boxes).max() >= SAME:
                 hits += 1
         found += bool(numbers) and hits >= MOSTLY * len(numbers)
     return {"found": int(found), "of": total}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framecast.vision.boxes import PADDING, Letterbox, areas, overlaps, suppress
+from framecast.vision.boxes import PADDING, Letterbox, areas, shares, suppress
 from framecast.vision.detections import Boxes
 
 numbers = st.integers(-50, 300)
@@ -37,7 +37,7 @@ def plain_suppress(found: Boxes, scores: list[float], classes: list[int], most: 
 @settings(max_examples=60, deadline=None)
 @given(boxes, boxes)
 def test_overlaps_are_those_of_each_pair(one: Boxes, other: Boxes) -> None:
-    real = overlaps(one, other)
+    real = shares(one[:, None], other[None])
     assert real.shape == (len(one), len(other))
     for row, first in enumerate(one):
         for column, second in enumerate(other):

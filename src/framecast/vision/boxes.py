@@ -22,11 +22,6 @@ def areas(boxes: Boxes) -> NDArray[np.float32]:
     return result
 
 
-def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
-    """Intersection over union of each pair: ``(N, M) float32``, 0 where both are empty."""
-    return shares(one[:, None], other[None])
-
-
 def shares(one: Boxes, other: Boxes) -> NDArray[np.float32]:
     """Intersection over union of boxes side by side, ``(…, 4)`` that stretch to each other: ``(…,) float32``."""
     # Edge by edge: NumPy is quickest with whole planes.

@@ -32,8 +32,7 @@ PROVIDERS = (
 )
 """Tried before the CPU where the installed onnxruntime has them. TensorRT is left out: it builds its engine anew at
 each start, for minutes."""
-CPU_NAME = "CPU"
-CPU = CPU_NAME + "ExecutionProvider"
+CPU = "CPUExecutionProvider"
 DEFAULT_SIDE_PX = 640
 """Of an input whose size is left open, and not told in the model's metadata."""
 LARGEST_SIDE_PX = 2_048
@@ -212,7 +211,7 @@ class OnnxObjects:
         """What runs the model on what is in ``blob`` by then, and returns its first output."""
         session, taken, given = self._session, self._input, self._session.get_outputs()[0]
         dtype = _TYPES.get(given.type)
-        if self.provider != CPU_NAME or dtype is None or self._seen_shape != tuple(given.shape):
+        if session.get_providers()[0] != CPU or dtype is None or self._seen_shape != tuple(given.shape):
             return lambda: session.run([given.name], {taken: blob})[0]
         # Into the same memory each time, where its size is known before: models may say one and give another.
         output = np.zeros(given.shape, dtype)

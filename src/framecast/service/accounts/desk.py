@@ -261,8 +261,7 @@ class Desk:
         session = self._keyring.session(cookie, time.time())
         if session is None:
             return
-        name = self._keyring.grant_of_session(session).name
-        await self._end(self._keyring.sessions(name) if everywhere else [session])
+        await self._end(self._keyring.sessions(self.name_of(cookie)) if everywhere else [session])
 
     def sessions(self, grant: Grant, *, everybodys: bool = False) -> list[dict[str, Any]]:
         """The caller's sessions, or everybody's; the latest first."""
