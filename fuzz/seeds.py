@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 from tests.data import frame, samples
@@ -10,6 +11,7 @@ from tests.wire.test_sdp import OFFER
 
 from framecast.wire import aac, amf, fmp4, h264, mpegts, pcm, rtmp, wav
 from framecast.wire.media import pack_header
+from fuzz.addresses import READERS
 from fuzz.targets import BOUNDARY, TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -100,6 +102,9 @@ def seeds() -> dict[str, list[bytes]]:
         **sound(),
         **peers(),
         **access(),
+        **addresses(),
+        "front": fronts(),
+        "photo": [*small, png()],
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }
 
@@ -210,6 +215,95 @@ def peers() -> dict[str, list[bytes]]:
         "amf": [told[2], b"\x08\0\0\0\1\0\1a\5\0\0\x09\x0a\0\0\0\2\1\1\6\x0b" + bytes(10) + b"\x0c\0\0\0\2hi"],
         "rtsp": [answer, b"$\1\0\4rtcp" + answer * 2, answer.replace(b"200 OK", b"401 No").replace(b"3\r", b"0\r")],
     }
+
+
+def addresses() -> dict[str, list[bytes]]:
+    """Where cameras and people lead."""
+    login = b"ann:s3cret@192.0.2.7"
+    texts = [
+        *(b"http://" + login + b":81/stream?pwd=hidden", b"rtsp://" + login + b"/live", b"rtmp://192.0.2.7/app/key"),
+        *(b"whip+https://:token@cam.local/x", b"https://:hush@hooks.example/a/b", b"mqtts://broker.example:8883"),
+        *(b"home/cams", b"mailto:ann@example.org", b"turn:" + login + b":3478?transport=tcp", b"[::1]:5000", b"/cams"),
+        *(b"localhost:5000", b"file:/films/a.mp4", b"v4l2:/dev/video0?width=640&height=480&fps=15&format=mjpeg"),
+    ]
+    readers = range(len(READERS))
+    return {
+        "redirect": [
+            *(b"/stream", b"http://192.0.2.7:81/x?y=1", b"//evil.example/x"),
+            b"https://bob:other@[2001:db8::1]:8443/a b",
+        ],
+        "address": [bytes((number,)) + text for text in texts for number in readers if _takes(number, text)],
+    }
+
+
+def _takes(number: int, text: bytes) -> bool:
+    try:
+        READERS[number][0](text.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def fronts() -> list[bytes]:
+    """Requests of a client of the server, with a token."""
+    host = b"Host: localhost\r\nAuthorization: Bearer $KEY\r\n"
+    upgrade = (
+        b" HTTP/1.1\r\n" + host + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+
+    def get(path: bytes, more: bytes = b"") -> bytes:
+        return b"GET " + path + b" HTTP/1.1\r\n" + host + more + b"\r\n"
+
+    def post(path: bytes, kind: bytes, body: bytes) -> bytes:
+        head = b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+        return b"POST " + path + b" HTTP/1.1\r\n" + host + head + body
+
+    def said(text: bytes, opcode: int = 1) -> bytes:  # masked by nothing, so that damage stays readable
+        size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + struct.pack(">H", len(text))
+        return bytes((0x80 | opcode,)) + size + bytes(4) + text
+
+    door = b"/api/v1/cameras/door"
+    picture = frame("small-0")
+    fields = b'--x\r\nContent-Disposition: form-data; name="frame"\r\n\r\n' + picture + b"\r\n--x--\r\n"
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(picture), picture)
+    return [
+        get(b"/") + get(b"/healthz") + get(door),
+        get(door + b"/stream.mjpeg?fps=5"),
+        get(door + b"/snapshot.jpg", b"If-None-Match: x\r\nRange: bytes=0-9\r\n"),
+        get(door + b"/audio.pcm") + get(b"/api/v1/stats"),
+        get(b"/stream?camera=door&key=$KEY") + get(b"/api/v1/events?limit=5&before=01J00000000000000000000000"),
+        post(door + b"/frames", b"image/jpeg", picture) * 2,
+        post(door + b"/frames", b"multipart/form-data; boundary=x", fields),
+        post(door + b"/audio", b"audio/L16;rate=16000", bytes(512)),
+        post(b"/api/v1/session", b"application/json", b'{"name": "ann", "password": "a few words"}'),
+        b"PUT " + door + b"/frames HTTP/1.1\r\n" + host + chunks,
+        b"OPTIONS " + door + b" HTTP/1.1\r\n" + host + b"Origin: http://a.example\r\n\r\n",
+        b"HEAD / HTTP/1.0\r\n" + host + b"Connection: keep-alive\r\n\r\n",
+        b"GET " + door + b"/publish" + upgrade + said(picture, 2) + said(b"{}") + said(b"\x03\xe8", 8),
+        b"GET /api/v1/ws"
+        + upgrade
+        + said(b'{"type": "subscribe", "cameras": [{"id": "door", "fps": 5, "width": 320}]}')
+        + said(b'{"type": "stats", "interval_s": 1}')
+        + said(b'{"type": "ping", "t": 1}'),
+        b"GET /api/v1/ws"
+        + upgrade
+        + said(b'{"type": "detections", "cameras": ["door"]}')
+        + said(b'{"type": "ack", "camera": 1, "frame": 2}')
+        + said(b'{"type": "unsubscribe", "cameras": ["*"]}')
+        + said(b"x", 9),
+    ]
+
+
+def png() -> bytes:
+    """A photo of four px."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" + bytes(range(6)) + b"\1" + bytes(range(6)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 if __name__ == "__main__":

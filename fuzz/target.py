@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import random
 import zlib
 from collections.abc import Callable, Hashable, Iterator
@@ -42,6 +44,19 @@ def require(holds: bool, what: str) -> None:
     """
     if not holds:
         raise Broken(what)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without what libraries in C print of damage, some of it for every input."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterator
 
 import numpy as np
 
+from framecast.vision.faces import photos
 from framecast.wire import blockcode
 from framecast.wire.errors import FormError, ProtocolError
 from framecast.wire.form import parse_form, picture
@@ -22,8 +23,8 @@ from framecast.wire.jpeg import EndFinder, Inspector, JpegError, verify_scan
 from framecast.wire.media import HEADER_BYTES, MediaError, pack_header, unpack
 from framecast.wire.multipart import MAX_LINE_BYTES, Parser, Part, boundary_of
 from framecast.wire.wsframe import close_payload, server_frame, server_header
-from fuzz import access, coded, peers, sound
-from fuzz.target import Broken, Target, pieces, require
+from fuzz import access, addresses, coded, front, peers, sound
+from fuzz.target import Broken, Target, pieces, require, silent
 
 __all__ = ["TARGETS", "Broken", "Target"]
 
@@ -157,6 +158,18 @@ def scan(data: bytes) -> Hashable:
     return "sound"
 
 
+def photo(data: bytes) -> Hashable:
+    """Only BadPhoto escapes, the decoder survives, and what it gives is no larger than what is looked at."""
+    try:
+        with silent():
+            image = photos.read(data)
+    except photos.BadPhoto as error:
+        return (error.code, str(error)[:24])
+    require(image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8, "no picture in colour")
+    require(max(image.shape) <= photos.LONGEST_PX, "a picture that is too large")
+    return (data[:2], min(image.shape[:2]) < 8)
+
+
 def stream(data: bytes) -> Hashable:
     """The whole way of a pulled stream gives the same pictures however it was split."""
 
@@ -272,6 +285,10 @@ _JPEG = (
     *(b"\xff\xff", b"\xff\x00", b"\xff\xd0", b"\xff\xe1\x00\x08", b"\xff\xfe\xff\xff", b"\xff\xdd\x00\x04\x00\x01"),
     b"\xff\xdc\x00\x04",
 )
+_PNG = (
+    *(b"IHDR", b"IDAT", b"IEND", b"PLTE", b"tRNS", b"iCCP", b"eXIf"),
+    *(b"\0\0\0\x0d", b"\0\0\x0f\xa0", b"\x10\x06\0\0\0"),
+)
 _PARTS = (
     *(b"--" + _B, b"\r\n--" + _B + b"\r\n", b"--" + _B + b"--\r\n", b"--x", b"----x\r\n", b"--other\r\n"),
     *(b"\r\n", b"\n", b"--", b"Content-Type: image/jpeg\r\n", b"Content-Type: text/plain\r\n", b"\r\n\r\n"),
@@ -297,6 +314,7 @@ TARGETS = {
             share=0.4,
         ),
         Target("jpeg", jpeg, _JPEG, per_byte_s=15e-6, share=2),
+        Target("photo", photo, _JPEG + _PNG, base_s=1.5, per_byte_s=50e-6),
         Target("scan", scan, _JPEG, base_s=0.1, per_byte_s=50e-6, share=0.4),
         Target(
             "stream", stream, _PARTS + _HTTP + _CHUNKS + _JPEG[:4], ("stream",), base_s=0.03, per_byte_s=40e-6, share=5
@@ -309,5 +327,7 @@ TARGETS = {
         *sound.TARGETS,
         *peers.TARGETS,
         *access.TARGETS,
+        *addresses.TARGETS,
+        *front.TARGETS,
     )
 }

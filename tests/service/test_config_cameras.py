@@ -33,7 +33,8 @@ def test_camera_urls(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "192.168.1.20", "http://", "http:/x", "http://h:99999/", "http://a b/", "push:x", "file:", "v4l2:video0",
-     "v4l2:/dev/../etc/passwd", "mock:fps", "mock:?fps", "gopher://x", "http://h/\r\nX: y", "http://" + "a" * 3000],
+     "file://[x", "v4l2:/dev/../etc", "mock:fps", "mock:?fps", "gopher://x", "http://h/\r\nX: y",
+     "http://" + "a" * 3000],
 )  # fmt: skip
 def test_what_is_no_camera_url(url: str) -> None:
     with pytest.raises(ConfigError, match="a camera URL"):

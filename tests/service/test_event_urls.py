@@ -34,6 +34,7 @@ def test_a_webhook(url: str, asked: str, secret: str, shown: str) -> None:
         ("events.webhooks", ["https://host:99999/"], "https://:SECRET@HOST/PATH"),
         ("events.webhooks", ["https://host/a\nb"], "https://:SECRET@HOST/PATH"),
         ("events.webhooks", ["https://host/#part"], "https://:SECRET@HOST/PATH"),
+        ("events.webhooks", ["https://[::1]:@host[::99999]/"], "https://:SECRET@HOST/PATH"),
         ("mqtt.url", "http://host", "mqtt://"),
         ("mqtt.url", "mqtt://me:secret@host", "settings of their own"),
         ("mqtt.url", "mqtt://host/topic", "settings of their own"),

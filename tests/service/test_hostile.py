@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import random
@@ -30,6 +31,8 @@ UNREADABLE: list[bytes] = [
     b"GET\r\n\r\n",
     b"GET /\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
+    b"GET / HTTP/0.9\r\n" + HOST + b"\r\n",
+    b"GET / HTTP/2.0\r\n" + HOST + b"\r\n",
     b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
     b"GET / HTTP/1.1\r\n: empty\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
@@ -118,6 +121,26 @@ async def test_an_upload_of_a_gigabyte_is_refused_before_it_comes(watched: Watch
     # Where no body is read at all, none is waited for either.
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 1073741824\r\n\r\n"
     assert await watched.says(head, 1.0) == 200
+
+
+@pytest.mark.parametrize("rest", [b"fffffffffffffffffffff\r\n", b"zz\r\nx", b"5\r\nabcdeXX", b"\x00" * 100])
+async def test_an_upload_that_breaks_off_into_noise_is_answered_at_once(watched: Watched, rest: bytes) -> None:
+    front = watched.server.listeners.fronts[0]
+    before = front.places.taken
+    reader, writer = await asyncio.open_connection("127.0.0.1", watched.server.port)
+    writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    with contextlib.suppress(ConnectionError, RuntimeError):  # it was answered meanwhile, and closed
+        for _ in range(60):
+            for _ in range(5):
+                await asyncio.sleep(0)  # so that it comes in pieces, each of which is another error
+            writer.write(rest)
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"bad_body" in await reader.read()
+    writer.transport.abort()
+    await until(lambda: front.places.taken == before)
+    await watched.goes_on()
 
 
 async def test_an_endless_upload_is_cut(watched: Watched) -> None:

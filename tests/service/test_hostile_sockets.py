@@ -26,6 +26,8 @@ UPGRADE = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
+BAD_KEYS = ("", "x", "dGhlIHNhbXBsZSBub25jZQ", "d\xc4GhlIHNhbXBsZSBub25jZQ==", "A" * 4000)
+
 BAD_FRAMES: dict[str, bytes] = {
     "reserved opcode": client_frame(0x3, b"x"),
     "reserved control": client_frame(0xB, b"x"),
@@ -68,6 +70,13 @@ async def ends(reader: asyncio.StreamReader, timeout_s: float = 4.0) -> None:
                 pass
         except ConnectionError:
             pass
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+async def test_a_bad_key_opens_no_socket(watched: Watched, key: str) -> None:
+    request = UPGRADE.format("/api/v1/ws").replace("dGhlIHNhbXBsZSBub25jZQ==", key)
+    assert await watched.says(request.encode()) == 400
+    await watched.goes_on()
 
 
 @pytest.mark.parametrize("target", ["/api/v1/ws", "/api/v1/cameras/door/publish", "/api/v1/cameras/door/talk"])

@@ -35,7 +35,7 @@ class Watched:
                     return 0
             if not line:
                 return 0
-            assert re.fullmatch(rb"HTTP/\d\.\d \d{3} .*\r\n", line), line
+            assert re.fullmatch(rb"HTTP/1\.[01] \d{3} .*\r\n", line), line
             return int(line.split()[1])
         finally:
             writer.transport.abort()

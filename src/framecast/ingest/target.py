@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from framecast.core.errors import Misuse
@@ -12,6 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "/%:@!$&'()*+,;=~-._?"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 ACCEPTED = "an address such as 192.168.1.20, or http://HOST[:PORT][/PATH]"
 
@@ -51,13 +53,15 @@ class Target:
             host, port = parts.hostname or "", parts.port
             scheme = parts.scheme.lower()
             host = host if host.isascii() else host.encode("idna").decode("ascii")
+            if not _NAME.fullmatch(host):
+                ip_address(host)
+            path = quote(parts.path, safe=_SAFE)
+            if parts.query:
+                path = f"{path or '/'}?{quote(parts.query, safe=_SAFE)}"
         except ValueError:
             raise Misuse(f"{url!r} can't be used: {ACCEPTED}") from None
         if scheme not in DEFAULT_PORTS or not host or _CONTROL.search(text) or port == 0:
             raise Misuse(f"{url!r} can't be used: {ACCEPTED}")
-        path = quote(parts.path, safe=_SAFE)
-        if parts.query:
-            path = f"{path or '/'}?{quote(parts.query, safe=_SAFE)}"
         return cls(
             scheme,
             host,
@@ -98,7 +102,11 @@ class Target:
         Raises:
             Misuse: It leads to something else than http(s).
         """
-        there = Target.parse(urljoin(self.url, location))
+        try:
+            url = urljoin(self.url, location)
+        except ValueError:
+            raise Misuse(f"{location!r} can't be used: {ACCEPTED}") from None
+        there = Target.parse(url)
         if there.origin == self.origin and not there.user:
             return replace(there, user=self.user, password=self.password)
         return there

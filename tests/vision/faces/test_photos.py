@@ -57,10 +57,20 @@ def dlib() -> Iterator[Tools]:
     child.close()
 
 
-def png(width: int, height: int) -> bytes:
-    """The head of a PNG of this size, and no picture."""
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = bytes(4) + b"IEND\xaeB`\x82"
+
+
+def chunk(kind: bytes, data: bytes, says_bytes: int | None = None) -> bytes:
+    """A part of a PNG, which may lie about its length."""
+    length = len(data) if says_bytes is None else says_bytes
+    return struct.pack(">I", length) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    """The head of a PNG of this size, and no picture but what is in the chunks."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return SIGNATURE + chunk(b"IHDR", head) + b"".join(chunks) + END
 
 
 def exif(orientation: int) -> bytes:
@@ -77,6 +87,16 @@ def test_jpeg_and_png_are_read_and_large_ones_are_made_smaller() -> None:
     assert done
     assert (photos.read(coded.tobytes()) == image).all()
     assert max(photos.read(jpeg(np.zeros((3000, 4000, 3), np.uint8))).shape) <= photos.LONGEST_PX
+
+
+def test_what_a_png_holds_besides_its_picture_is_not_unpacked() -> None:
+    done, coded = cv2.imencode(".png", astronaut_close())
+    assert done
+    data = coded.tobytes()
+    at = len(SIGNATURE) + 25
+    text = chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(1 << 20)))
+    frames = chunk(b"acTL", struct.pack(">II", 1 << 30, 0))
+    assert (photos.read(data[:at] + frames + text * 3 + data[at:]) == astronaut_close()).all()
 
 
 def test_a_phone_held_upright_gives_an_upright_face(dlib: Tools) -> None:
@@ -107,6 +127,9 @@ def test_what_is_kept_of_a_photo_is_a_small_picture_that_can_be_looked_at_anew(d
         (b"\xff\xd8\xff", "damaged"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (png(100, 100), "damaged"),
+        (png(8, 8, chunk(b"IDAT", b"x", 0xF000_0000)), "ends before its end"),
+        (SIGNATURE + chunk(b"PLTE", bytes(30)) + END, "does not begin with its size"),
+        (png(8, 8)[:-1], "ends before its end"),
         (png(0, 100), "0x100"),
         (png(20_000, 20_000), "20000x20000 px; at most 16 million"),
         (png(4, 1000), "no strips"),

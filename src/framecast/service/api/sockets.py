@@ -24,7 +24,11 @@ async def open_socket(service: Service, request: web.BaseRequest, *, max_message
     socket = web.WebSocketResponse(
         timeout=CLOSE_TIMEOUT_S, heartbeat=HEARTBEAT_S, max_msg_size=max_message_bytes, compress=False
     )
-    if not socket.can_prepare(request).ok:
+    try:
+        is_handshake = socket.can_prepare(request).ok
+    except ValueError:  # the key is no text
+        is_handshake = False
+    if not is_handshake:
         raise bad_request("This address speaks WebSocket; send an Upgrade request", "websocket_only")
     await socket.prepare(request)
     service.sockets.add(socket)

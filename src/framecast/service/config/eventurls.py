@@ -64,6 +64,7 @@ def _checked(url: str, schemes: tuple[str, ...], accepted: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no port
+        urlsplit("//" + parts.netloc.rpartition("@")[2])  # as it is asked: without what stands before the host
     except ValueError:
         raise ValueError(accepted) from None
     scheme = parts.scheme.lower()

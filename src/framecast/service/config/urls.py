@@ -62,7 +62,7 @@ def check_camera_url(url: str) -> str:
     }.get(scheme)
     if good is None:
         good = _has_host(url)
-    if not good:
+    if not good or not _can_be_split(url):
         raise ValueError(ACCEPTED)
     return f"{scheme}:{rest}"
 
@@ -111,6 +111,14 @@ def query_values(query: str, *, every: bool = False) -> list[str]:
         if every or _SECRET_QUERY.match(field):
             found.append(value if equals else name)
     return found
+
+
+def _can_be_split(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
 
 
 def _has_host(url: str) -> bool:

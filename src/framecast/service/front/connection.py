@@ -188,10 +188,25 @@ class Connection(RequestHandler):
                 super().data_received(data[:end])
                 data = data[end:]
         super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._give_up()
         if self._eager is not None and data and self._expects_more():
             self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # type: ignore[arg-type]
         if self._junk is not None and self._messages and not self._junk.done():
             self._junk.set_result(None)
+
+    def _give_up(self) -> None:
+        """Read nothing more, since what comes is no request; one whose body it was to be ends at once.
+
+        aiohttp would leave that one waiting for its body, and take each further piece for another error.
+        """
+        self._deaf = True
+        broken = self._messages[-2][1] if len(self._messages) > 1 else None
+        if broken is None and self._current_request is not None:
+            broken = self._current_request.content
+        if broken is not None and not broken.is_eof() and broken.exception() is None:
+            broken.set_exception(web.RequestPayloadError("what comes is no body"))
+            broken.feed_eof()  # and nobody lingers for more of it
 
     def _expects_more(self) -> bool:
         if self.transport is None or self.transport.is_closing():

@@ -52,6 +52,7 @@ LINGER_S = 2.0
 """How long a refused upload is read on, so that its sender gets to see the answer."""
 MAX_LINE_BYTES = 8190
 UPLOADS = ("POST", "PUT")
+SPOKEN = (HttpVersion11, HttpVersion10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,8 @@ class Front:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.version < HttpVersion10:
+        if request._version not in SPOKEN:
+            request._version = HttpVersion11  # `version` is what the answer has, too, once it was asked for
             raise ApiError(400, "bad_request", "HTTP/1.0 and HTTP/1.1 are spoken here", close=True)
         connection = cast(Connection, request.protocol)
         local = connection.local

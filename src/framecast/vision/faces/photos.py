@@ -25,6 +25,8 @@ MOST_ENLARGED = 3.0
 RIVAL = 0.4
 """A face of so much of the largest one's area makes it unclear whose photo it is."""
 _PNG = b"\x89PNG\r\n\x1a\n"
+_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
+"""What of a PNG is decoded: neither texts that unpack to a thousand times as much nor animations."""
 _HALVES = ((1, cv2.IMREAD_COLOR), (2, cv2.IMREAD_REDUCED_COLOR_2), (4, cv2.IMREAD_REDUCED_COLOR_4))
 
 
@@ -42,6 +44,8 @@ def read(data: bytes) -> Image:
     Raises:
         BadPhoto: It is none, is damaged, or too large.
     """
+    if data.startswith(_PNG):
+        data = _picture_of(data)
     longer = max(_size(data))
     how = next((how for part, how in _HALVES if longer <= part * LONGEST_PX), _HALVES[-1][1])
     if data.startswith(_PNG):
@@ -102,11 +106,28 @@ def _scaled(image: Image, scale: float) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
+def _picture_of(png: bytes) -> bytes:
+    """A PNG without all that is no picture; raises BadPhoto.
+
+    OpenCV believes a chunk that says it has four gigabytes, and makes room for them.
+    """
+    kept, at, kind = [_PNG], len(_PNG), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(png[at : at + 4], "big"), png[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(png):
+            raise BadPhoto("bad_picture", "The picture is damaged: it ends before its end")
+        if kind in _CHUNKS:
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept)
+
+
 def _size(data: bytes) -> tuple[int, int]:
     """Width and height, before anything is decoded; raises BadPhoto."""
     if data.startswith(_PNG):
-        if len(data) < 24:
-            raise BadPhoto("bad_picture", "The picture is damaged: it ends in its first line")
+        if data[12:16] != b"IHDR" or len(data) < 24:
+            raise BadPhoto("bad_picture", "The picture is damaged: it does not begin with its size")
         width, height = struct.unpack(">II", data[16:24])
         most = LARGEST_PNG_PX
     elif data.startswith(b"\xff\xd8"):
