@@ -26,7 +26,7 @@ CAMERA = "/api/v1/cameras/door"
 QUIET_ROUNDS = 12
 """Rounds of the loop without a byte of an answer, after which none is waited for."""
 MOST_ROUNDS = 400
-LEAVE_S = 5.0
+LEAVE_S = 15.0
 """How long what a client began may go on when it has gone."""
 MOST_ANSWER_BYTES = 100_000
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
