@@ -16,7 +16,7 @@ from fuzz.targets import TARGETS
 from fuzz.worker import Report, turn
 
 TURN_S = 2.0
-"""So long a process stays with a target of share 1 before it goes on to the next."""
+"""So long a process stays with a target before it goes on to another."""
 SECONDS = " seconds"
 """Follows a target's name where its CPU time over all runs is counted."""
 
@@ -44,24 +44,27 @@ def main() -> int:
 
 
 def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
-    """All turns of this run. Counts are added up as turns end, so that an interrupted run counts too."""
+    """All turns of this run, each at what had the least time so far, over all runs.
+
+    Counts are added up as turns end, so that an interrupted run counts too.
+    """
     reports: list[Report] = []
     started = time.monotonic()
-    shares = {name: TARGETS[name].share for name in names}
-    length = min(TURN_S, seconds * jobs / sum(shares.values()))
+    length = min(TURN_S, seconds * jobs / len(names))
     context = multiprocessing.get_context("spawn")
     # One pool per job: a target's session stays where it was.
     pools = [ProcessPoolExecutor(1, mp_context=context) for _ in range(jobs)]
-    turns = [(index * len(names)) // jobs for index in range(jobs)]  # no two begin with the same target
-    running: dict[Future[Report], int] = {}
+    sums = add_counts({})
+    spent = {name: sums.get(name + SECONDS, 0.0) for name in names}
+    running: dict[Future[Report], tuple[int, str]] = {}
     try:
         while True:
             left = seconds - (time.monotonic() - started)
-            for index in set(range(jobs)) - set(running.values()):
+            for index in set(range(jobs)) - {index for index, _ in running.values()}:
                 if left > 0.05:
-                    name = names[turns[index] % len(names)]
-                    turns[index] += 1
-                    running[pools[index].submit(turn, name, seed + index, min(length * shares[name], left))] = index
+                    taken = {name for _, name in running.values()}
+                    name = min(set(names) - taken or names, key=spent.__getitem__)
+                    running[pools[index].submit(turn, name, seed + index, min(length, left))] = index, name
             if not running:
                 return reports
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -69,6 +72,7 @@ def run(names: list[str], seconds: float, jobs: int, seed: int) -> list[Report]:
                 del running[future]
                 result = future.result()
                 reports.append(result)
+                spent[result.target] += result.seconds
                 add_counts({result.target: result.inputs, result.target + SECONDS: result.seconds})
     except KeyboardInterrupt:
         return reports

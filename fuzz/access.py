@@ -113,9 +113,9 @@ def line(data: bytes) -> Hashable:
 
 
 TARGETS = (
-    Target("forwarded", forwarded, _ADDRESSES + _WORDS, share=0.6),
-    Target("credential", shown, (b"Basic ", b"Bearer ", b"|", b"=", b"Og==", b"\xc3\xa4"), share=0.4),
-    Target("link", link, (b".", b"eyJ", b"-", b"_", b"WyJ1c2VyOmFubiJd"), base_s=0.05, share=0.4),
-    Target("backup", archive, (b"PK\x03\x04", b"PK\x01\x02", b"\x00", b"\xff\xff"), base_s=0.5, share=0.6),
-    Target("cloudlog", line, _LINES, share=0.4),
+    Target("forwarded", forwarded, _ADDRESSES + _WORDS),
+    Target("credential", shown, (b"Basic ", b"Bearer ", b"|", b"=", b"Og==", b"\xc3\xa4")),
+    Target("link", link, (b".", b"eyJ", b"-", b"_", b"WyJ1c2VyOmFubiJd"), base_s=0.05),
+    Target("backup", archive, (b"PK\x03\x04", b"PK\x01\x02", b"\x00", b"\xff\xff"), base_s=0.5),
+    Target("cloudlog", line, _LINES),
 )

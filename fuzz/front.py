@@ -142,7 +142,5 @@ _WORDS = (
     *(b"\x81\x80\0\0\0\0", b"\x89\xfe", b'{"type": "subscribe", "cameras": ["door"]}', b'"interval_s": 1e999'),
 )
 
-TARGETS = (
-    (Target("front", front, _WORDS, base_s=0.1, per_byte_s=50e-6, share=2),) if sys.platform.startswith("linux") else ()
-)
+TARGETS = (Target("front", front, _WORDS, base_s=0.1, per_byte_s=50e-6),) if sys.platform.startswith("linux") else ()
 """Only Linux takes all of 127.0.0.0/8 for this machine without being told."""

@@ -109,10 +109,10 @@ def answers(data: bytes) -> Hashable:
 
 
 TARGETS = (
-    Target("sdp", offer, _SDP, per_byte_s=15e-6, share=1.5),
-    Target("sdpfragment", fragment, _SDP, share=0.4),
-    Target("rtcp", feedback, _FRAMES, share=0.4),
-    Target("rtmp", publishing, _RTMP, per_byte_s=30e-6, share=1.5),
-    Target("amf", values, _RTMP, share=0.4),
+    Target("sdp", offer, _SDP, per_byte_s=15e-6),
+    Target("sdpfragment", fragment, _SDP),
+    Target("rtcp", feedback, _FRAMES),
+    Target("rtmp", publishing, _RTMP, per_byte_s=30e-6),
+    Target("amf", values, _RTMP),
     Target("rtsp", answers, _RTSP, per_byte_s=15e-6),
 )

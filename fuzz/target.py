@@ -26,7 +26,6 @@ class Target:
         kinds: Samples of tests/data that are seeds too.
         base_s: CPU time any input may take.
         per_byte_s: CPU time each byte may take on top.
-        share: Of the time of a run, compared with the others.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Target:
     kinds: tuple[str, ...] = ()
     base_s: float = 0.02
     per_byte_s: float = 5e-6
-    share: float = 1.0
 
 
 def require(holds: bool, what: str) -> None:

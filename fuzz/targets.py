@@ -304,23 +304,20 @@ _AUTH = (
 TARGETS = {
     target.name: target
     for target in (
-        Target("multipart", multipart, _PARTS + _JPEG[:6], base_s=0.03, per_byte_s=30e-6, share=4),
-        Target("form", form, _PARTS[:9] + _FORM, share=1.5),
-        Target("http1", http1, _HTTP + _CHUNKS, per_byte_s=15e-6, share=2),
+        Target("multipart", multipart, _PARTS + _JPEG[:6], base_s=0.03, per_byte_s=30e-6),
+        Target("form", form, _PARTS[:9] + _FORM),
+        Target("http1", http1, _HTTP + _CHUNKS, per_byte_s=15e-6),
         Target(
             "request",
             http_request,
             (b"|", b"\r\n", b"\n", b"/", b"GET", b":", b" ", b"\xc3\xa4", b"http://"),
-            share=0.4,
         ),
-        Target("jpeg", jpeg, _JPEG, per_byte_s=15e-6, share=2),
+        Target("jpeg", jpeg, _JPEG, per_byte_s=15e-6),
         Target("photo", photo, _JPEG + _PNG, base_s=1.5, per_byte_s=50e-6),
-        Target("scan", scan, _JPEG, base_s=0.1, per_byte_s=50e-6, share=0.4),
-        Target(
-            "stream", stream, _PARTS + _HTTP + _CHUNKS + _JPEG[:4], ("stream",), base_s=0.03, per_byte_s=40e-6, share=5
-        ),
-        Target("media", media, share=0.4),
-        Target("wsframe", wsframe, share=0.4),
+        Target("scan", scan, _JPEG, base_s=0.1, per_byte_s=50e-6),
+        Target("stream", stream, _PARTS + _HTTP + _CHUNKS + _JPEG[:4], ("stream",), base_s=0.03, per_byte_s=40e-6),
+        Target("media", media),
+        Target("wsframe", wsframe),
         Target("httpauth", httpauth, _AUTH),
         Target("blockcode", code, base_s=0.05),
         *coded.TARGETS,
