@@ -13,7 +13,8 @@ import sys
 import aiohttp
 import uvloop
 
-from framecast.output.webrtc.icedtls import IceOptions, Identity, Link
+from framecast.output.webrtc.ice import IceOptions
+from framecast.output.webrtc.icedtls import Identity, Link
 from framecast.wire import sdp
 
 CONNECTING_AT_A_TIME = 8

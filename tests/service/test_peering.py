@@ -14,6 +14,7 @@ import pytest
 
 from framecast.core.rendition import H264
 from framecast.output.webrtc import icedtls
+from framecast.output.webrtc.ice import MOST_WAITING_DATAGRAMS
 from framecast.output.webrtc.peer import LOST_PER_S, Allowance
 from framecast.service.access.rights import NOTHING
 from framecast.service.errors import ApiError
@@ -83,7 +84,7 @@ async def test_a_flood_of_wishes_for_lost_packets_is_cut_short_and_others_run_be
             hear(flood)
         assert rtp.MOST_LOST <= looked_at <= rtp.MOST_LOST + LOST_PER_S * (time.monotonic() - began)
         ice = peer.link.ice
-        for _ in range(icedtls.MOST_WAITING_DATAGRAMS):
+        for _ in range(MOST_WAITING_DATAGRAMS):
             ice.data_received(flood, 1)
         waiting = ice._queue.qsize()
         for _ in range(3):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from framecast.core.rendition import H264
+from framecast.output.webrtc import ice as paths
 from framecast.output.webrtc import icedtls
 from framecast.output.webrtc.peer import Peer
 from framecast.service.access.rights import NOTHING
@@ -43,7 +44,7 @@ async def relayed(folder: Path, transport: str, *restream: str) -> AsyncIterator
             yield turn, server
 
 
-async def fill(ice: icedtls.Ice) -> None:
+async def fill(ice: paths.Ice) -> None:
     """Write until no more is taken."""
     for _ in range(20_000):
         if ice.full:
@@ -100,7 +101,7 @@ async def test_what_waits_for_a_channel_of_a_relay_is_bounded(tmp_path: Path) ->
         inner = ice._nominated[1].protocol.transport._TurnTransport__inner_protocol
         turn.deaf = True
         inner.channel_refresh_at = dict.fromkeys(inner.channel_refresh_at, 0.0)  # its channels have to be bound anew
-        for _ in range(icedtls.MOST_WAITING_DATAGRAMS + 1):
+        for _ in range(paths.MOST_WAITING_DATAGRAMS + 1):
             ice.write(bytes(100))
         assert ice.full
         await until(lambda: peer.viewer.behind)
@@ -140,7 +141,7 @@ async def test_a_restream_waits_while_its_relay_takes_no_more(tmp_path: Path, mo
 async def test_a_relay_that_has_fallen_silent_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
-    monkeypatch.setattr(icedtls, "FAREWELL_S", 0.1)
+    monkeypatch.setattr(paths, "FAREWELL_S", 0.1)
     async with relayed(tmp_path, transport) as (turn, server), watcher() as viewer:
         await viewer.watch(server.client, server.url + WHEP)
         await viewer.frame()

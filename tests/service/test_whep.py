@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import random
 import re
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -126,6 +129,40 @@ async def test_a_viewer_that_closes_is_gone_at_once(live: Server) -> None:
         await until(lambda: not peers(live))
         assert not live.camera().stream.viewers
         assert output(live).packets > 0
+
+
+def by_strangers() -> list[bytes]:
+    """What somebody sends who knows the port and nothing else."""
+    check = bytes.fromhex("00010000 2112a442") + bytes(12)
+    cut = bytearray(check + bytes.fromhex("0024 0002 0000 0000"))  # a priority of two bytes
+    cut[3] = len(cut) - 20
+    noise = random.Random(1)
+    return [
+        *(b"", b"\x00", b"\x80", b"\x80\xc9", check, bytes(cut), b"\x03" * 30),
+        *(bytes((first,)) + bytes(1600) for first in (0, 22, 128, 191)),
+        b"\x80\xc8" + bytes(1598),
+        bytes.fromhex("15 fefd 0000 0000 0000 0000 0002 0100"),  # "I close", as DTLS says it
+        *(noise.randbytes(noise.randrange(1, 2000)) for _ in range(300)),
+    ]
+
+
+async def test_strangers_who_know_the_port_disturb_nobody(live: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with watcher() as viewer:
+        await viewer.watch(live.client, live.url + WHEP)
+        await ids(viewer, 1)
+        (peer,) = peers(live)
+        ports = {int(each) for each in re.findall(r"a=candidate:\S+ 1 udp \d+ \S+ (\d+) typ host", viewer.answer)}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for data in by_strangers() * 2:
+                for port in ports:
+                    stranger.sendto(data, (local_address(), port))
+                await asyncio.sleep(0)
+        seen = await ids(viewer, 25)
+        assert seen == sorted(seen)
+        assert peers(live) == [peer]
+        await viewer.want_key()
+        await ids(viewer, 5)
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 async def test_a_viewer_that_just_disappears_is_gone_soon(live: Server) -> None:

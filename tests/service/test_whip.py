@@ -16,7 +16,7 @@ from framecast.core.errors import Misuse
 from framecast.output.restream.dial import CheckAddress
 from framecast.output.restream.restream import Restream, RestreamError
 from framecast.output.restream.whipsession import WhipSession
-from framecast.output.webrtc.icedtls import IceOptions
+from framecast.output.webrtc.ice import IceOptions
 from framecast.wire import blockcode
 from tests.service.serving import Server, serving, until
 from tests.support.whep import local_address

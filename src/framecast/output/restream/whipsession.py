@@ -21,7 +21,7 @@ from framecast.output.webrtc.rtpfanout import RtpSeat
 from framecast.wire import rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
-    from framecast.output.webrtc.icedtls import IceOptions
+    from framecast.output.webrtc.ice import IceOptions
 
 MOST_REDIRECTS = 3
 REPORT_INTERVAL_S = 1.0

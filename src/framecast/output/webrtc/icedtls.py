@@ -1,28 +1,20 @@
-"""One peer's transport: ICE by aioice, DTLS and SRTP by aiortc. Imported only when a peer comes (extra ``webrtc``).
+"""One peer's transport: ICE (`ice`), then DTLS and SRTP by aiortc. Imported only when a peer comes (extra ``webrtc``).
 
 What is used of the two: ICE's checks, candidates and consent, the DTLS handshake, and the two SRTP sessions it leaves.
 Streams, SDP and RTP are our own: here one encode goes to all peers, with stamps on the capture clock.
 
-The few names with an underscore belong to the versions that ``pyproject.toml`` pins; tests/output/test_webrtc.py runs
-through all of them.
+The few names with an underscore belong to the versions that ``pyproject.toml`` pins; tests/service/test_whep.py and
+test_whip.py run through all of them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-import ipaddress
 import logging
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import av  # noqa: F401 (whole, before aiortc begins with a part of it while another thread does too)
 import pylibsrtp
-from aioice import Candidate as IceCandidate
-from aioice import Connection
-from aioice.ice import StunProtocol, server_reflexive_candidate
-from aioice.stun import TransactionError
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -31,232 +23,12 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 
-from framecast.output.webrtc import relays
+from framecast.output.webrtc.ice import Ice, IceOptions
 from framecast.wire.sdp import Candidate, Fragment, Media
 
 log = logging.getLogger("framecast.output.webrtc")
 
-MOST_WAITING_DATAGRAMS = 256
-"""Datagrams of one peer that wait to be read; further ones are dropped, as a network would."""
-MOST_REMOTE_CANDIDATES = 32
-BUFFER_BYTES = 256 * 1024
-"""What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
-GATHER_TIMEOUT_S = 3
-FAREWELL_S = 2.0
-PORT_TRIES = 64
 RENEW = datetime.timedelta(days=2)
-
-
-@dataclass(frozen=True, slots=True)
-class IceOptions:
-    """Where peers can reach this machine.
-
-    Attributes:
-        stun: Host and port of the STUN server that tells our public address; None for none.
-        turn: Host and port of the TURN server that relays for us; None for none.
-        turn_tcp: Reach it over TCP; with ``turn_tls`` over TLS.
-        addresses: Local addresses to use; empty: all but loopback.
-        public_addresses: Addresses by which this machine is known outside, where the router maps ports one to one.
-        ports: First and last UDP port; (0, 0): any.
-        consent_interval_s: Pause between questions whether the peer still wants to listen.
-        consent_failures: Unanswered ones after which it is gone.
-    """
-
-    stun: tuple[str, int] | None = None
-    turn: tuple[str, int] | None = None
-    turn_tcp: bool = False
-    turn_tls: bool = False
-    username: str = ""
-    credential: str = ""
-    addresses: tuple[str, ...] = ()
-    public_addresses: tuple[str, ...] = ()
-    ports: tuple[int, int] = (0, 0)
-    consent_interval_s: float = 4.0
-    consent_failures: int = 5
-
-
-class Ice(Connection):
-    """An ICE connection with our choice of addresses and ports, bounded, and with a quicker end for dead peers."""
-
-    def __init__(self, options: IceOptions, first_port: int = 0, *, controlling: bool = False) -> None:
-        super().__init__(
-            ice_controlling=controlling,
-            stun_server=options.stun,
-            turn_server=options.turn,
-            turn_username=options.username or None,
-            turn_password=options.credential or None,
-            turn_ssl=options.turn_tls,
-            turn_transport="tcp" if options.turn_tcp or options.turn_tls else "udp",
-        )
-        self.options = options
-        self.dropped = 0
-        self._port = first_port
-        self._taken = 0
-
-    @property
-    def role(self) -> str:
-        """What `RTCDtlsTransport` wants to know; it is told its own role otherwise."""
-        return "controlled"
-
-    async def _recv(self) -> bytes:
-        if not self._queue.empty():
-            await asyncio.sleep(0)  # others run between two datagrams of a flood
-        return await self.recv()
-
-    async def _send(self, data: bytes) -> None:
-        self.write(data)
-
-    def write(self, data: bytes) -> None:
-        """Send a datagram; one that can't be sent is lost."""
-        pair = self._nominated.get(1)
-        if pair is not None:
-            relays.send(pair.protocol.transport, data, pair.remote_addr)
-
-    @property
-    def full(self) -> bool:
-        """Whether more waits in the socket than a peer that keeps up would leave there."""
-        pair = self._nominated.get(1)
-        return pair is not None and relays.waiting(pair.protocol.transport) > BUFFER_BYTES
-
-    @property
-    def peer(self) -> str:
-        """The address that was chosen."""
-        pair = self._nominated.get(1)
-        return f"{pair.remote_addr[0]}:{pair.remote_addr[1]}" if pair is not None else ""
-
-    def data_received(self, data: bytes, component: int) -> None:
-        """See `Connection`; bounded here."""
-        if self._queue.qsize() < MOST_WAITING_DATAGRAMS and data:
-            super().data_received(data, component)
-        else:
-            self.dropped += 1
-
-    async def take(self, candidate: Candidate) -> None:
-        """Take a candidate of the peer; those beyond a bound are left out."""
-        self._taken += 1
-        if self._taken > MOST_REMOTE_CANDIDATES or self._remote_candidates_end:
-            return
-        await self.add_remote_candidate(
-            IceCandidate(
-                candidate.foundation, 1, "udp", candidate.priority, candidate.address, candidate.port, candidate.kind
-            )
-        )
-
-    async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT_S
-    ) -> list[IceCandidate]:
-        """See `Connection`; with our ports and addresses."""
-        options = self.options
-        wanted = list(options.addresses) or addresses
-        bound = [protocol for address in wanted if (protocol := await self._bind(address, component)) is not None]
-        found = [protocol.local_candidate for protocol in bound]
-        for public in options.public_addresses:
-            version = ipaddress.ip_address(public).version
-            for protocol in bound:
-                own = protocol.local_candidate
-                if ipaddress.ip_address(own.host).version == version:
-                    found.append(
-                        IceCandidate(
-                            f"p{len(found)}",
-                            component,
-                            "udp",
-                            own.priority - 1,
-                            public,
-                            own.port,
-                            "srflx",
-                            own.host,
-                            own.port,
-                        )
-                    )
-        helped = [self._reflexive(bound)] if self.stun_server is not None and not options.public_addresses else []
-        if self.turn_server is not None:
-            helped.append(super().get_component_candidates(component, [], GATHER_TIMEOUT_S))
-        for more in await asyncio.gather(*helped):
-            found += more
-        return found
-
-    async def close(self) -> None:
-        """See `Connection`; a TURN server that does not answer is left alone after `FAREWELL_S`."""
-        transports = [each.transport for each in self._protocols]
-        timer = asyncio.get_running_loop().call_later(FAREWELL_S, relays.abandon, transports)
-        try:
-            await super().close()
-        finally:
-            timer.cancel()
-
-    async def _reflexive(self, bound: list[StunProtocol]) -> list[IceCandidate]:
-        assert self.stun_server is not None
-        asked = [
-            server_reflexive_candidate(protocol, self.stun_server)
-            for protocol in bound
-            if ipaddress.ip_address(protocol.local_candidate.host).version == 4
-        ]
-        try:
-            async with asyncio.timeout(GATHER_TIMEOUT_S):
-                answers = await asyncio.gather(*asked, return_exceptions=True)
-        except TimeoutError:
-            return []
-        return [each[0] for each in answers if not isinstance(each, BaseException)]
-
-    async def _bind(self, address: str, component: int) -> StunProtocol | None:
-        """A socket on this address, at any port or at a free one of the range."""
-        loop = asyncio.get_running_loop()
-        first, last = self.options.ports
-        ports = (
-            [0]
-            if not first
-            else [
-                first + (self._port + offset) % (last - first + 1)
-                for offset in range(min(PORT_TRIES, last - first + 1))
-            ]
-        )
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        for port in ports:
-            # Bound here: uvloop leaves one behind that can't be bound.
-            bare = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                bare.bind((address, port))
-            except OSError:
-                bare.close()
-                continue
-            bare.setblocking(False)
-            bare.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-            transport, protocol = await loop.create_datagram_endpoint(lambda: StunProtocol(self), sock=bare)
-            host, number = transport.get_extra_info("sockname")[:2]
-            preference = 65_535 - len(self._protocols)
-            protocol.local_candidate = IceCandidate(
-                f"h{len(self._protocols)}",
-                component,
-                "udp",
-                (126 << 24) + (preference << 8) + 255,
-                host,
-                number,
-                "host",
-            )
-            self._protocols.append(protocol)
-            return protocol
-        log.debug("no UDP port at %s", address)
-        return None
-
-    async def query_consent(self) -> None:
-        """Ask now and then whether the peer still listens (RFC 7675), and end when it has not said so for long."""
-        assert self.remote_password is not None
-        failures = 0
-        while failures < self.options.consent_failures:
-            await asyncio.sleep(self.options.consent_interval_s)
-            for pair in tuple(self._nominated.values()):
-                try:
-                    await pair.protocol.request(
-                        self.build_request(pair, nominate=False),
-                        pair.remote_addr,
-                        integrity_key=self.remote_password.encode(),
-                        retransmissions=0,
-                    )
-                    failures = 0
-                except TransactionError:
-                    failures += 1
-        self._query_consent_task = None
-        await self.close()
 
 
 class Dtls(RTCDtlsTransport):

@@ -23,7 +23,8 @@ from framecast.service.errors import ApiError, not_found
 from framecast.wire import sdp
 
 if TYPE_CHECKING:
-    from framecast.output.webrtc.icedtls import IceOptions, Identity
+    from framecast.output.webrtc.ice import IceOptions
+    from framecast.output.webrtc.icedtls import Identity
 
 log = logging.getLogger("framecast.service.webrtc")
 
