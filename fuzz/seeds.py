@@ -6,11 +6,13 @@ import struct
 import zlib
 from pathlib import Path
 
+from aioice import stun
 from tests.data import frame, samples
 from tests.wire.test_sdp import OFFER
 
 from framecast.wire import aac, amf, fmp4, h264, mpegts, pcm, rtmp, wav
 from framecast.wire.media import pack_header
+from fuzz import datagrams
 from fuzz.addresses import READERS
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -104,6 +106,7 @@ def seeds() -> dict[str, list[bytes]]:
         **access(),
         **addresses(),
         "front": fronts(),
+        "stun": checks(),
         "photo": [*small, png()],
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }
@@ -242,6 +245,23 @@ def _takes(number: int, text: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def checks() -> list[bytes]:
+    """Checks of a path, and what is none; each begins with how it is sent."""
+    asking = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, b"t" * 12)
+    asking.attributes["USERNAME"] = f"{datagrams.USER}:{datagrams.THEIRS}"
+    asking.attributes["PRIORITY"] = 1
+    asking.attributes["ICE-CONTROLLING"] = 1 << 60
+    asking.attributes["USE-CANDIDATE"] = None
+    answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, b"t" * 12)
+    answer.attributes["XOR-MAPPED-ADDRESS"] = ("192.0.2.1", 4000)
+    error = stun.Message(stun.Method.BINDING, stun.Class.ERROR, b"t" * 12)
+    error.attributes["ERROR-CODE"] = (487, "Role Conflict")
+    plain = [bytes(each) for each in (asking, answer, error)]
+    asking.add_message_integrity(datagrams.PASSWORD.encode())
+    others = [bytes(asking), b"\x80\xc8" + bytes(26), b"\x16\xfe\xfd" + bytes(40), bytes(1600)]
+    return [bytes((way,)) + each for each in plain + others for way in (0, 3, 7)]
 
 
 def fronts() -> list[bytes]:

@@ -77,7 +77,7 @@ class Datagrams(StunProtocol):
             return
         try:
             super().datagram_received(data, addr)
-        except struct.error:  # a check whose attributes are cut off
+        except (struct.error, KeyError):  # a check with attributes that are cut off, or without one
             self.receiver.dropped += 1
 
 
