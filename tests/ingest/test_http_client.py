@@ -74,7 +74,15 @@ async def test_follows_redirects(target: str) -> None:
     "location",
     [
         *("/round", "file:///etc/passwd", "ftp://127.0.0.1/", "http://", ""),
-        *("http://[", "//[::g]/", "http://[x]/", "http://cam\xa0.local/", "http://cam]/", "http://127.0.0.1%00/"),
+        *(
+            "http://[",
+            "//[::g]/",
+            "http://[x]/",
+            "http://cam\xa0.local/",
+            "http://cam]/",
+            "http://[::1%2\xa0]/",
+            "http://127.0.0.1%00/",
+        ),
     ],
 )
 async def test_redirects_end(location: str) -> None:

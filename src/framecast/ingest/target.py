@@ -14,6 +14,7 @@ _SAFE = "/%:@!$&'()*+,;=~-._?"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _NAME = re.compile(r"[A-Za-z0-9._-]*")
+_WITH_ZONE = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
 ACCEPTED = "an address such as 192.168.1.20, or http://HOST[:PORT][/PATH]"
 
@@ -54,7 +55,7 @@ class Target:
             scheme = parts.scheme.lower()
             host = host if host.isascii() else host.encode("idna").decode("ascii")
             if not _NAME.fullmatch(host):
-                ip_address(host)
+                ip_address(host if _WITH_ZONE.fullmatch(host) else "")
             path = quote(parts.path, safe=_SAFE)
             if parts.query:
                 path = f"{path or '/'}?{quote(parts.query, safe=_SAFE)}"
