@@ -12,7 +12,7 @@ from tests.wire.test_sdp import OFFER
 
 from framecast.wire import aac, amf, fmp4, h264, mpegts, pcm, rtmp, wav
 from framecast.wire.media import pack_header
-from fuzz import datagrams
+from fuzz import datagrams, device
 from fuzz.addresses import READERS
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -107,6 +107,7 @@ def seeds() -> dict[str, list[bytes]]:
         **addresses(),
         "front": fronts(),
         "stun": checks(),
+        "device": devices(streams),
         "photo": [*small, png()],
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }
@@ -247,6 +248,23 @@ def _takes(number: int, text: bytes) -> bool:
     return True
 
 
+def devices(streams: list[bytes]) -> list[bytes]:
+    """Cameras that send their client on, ask for a password, or give one picture at a time."""
+    away = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
+    who = b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="x", nonce="y", qop="auth"\r\nContent-Length: 0\r\n\r\n'
+    stamp = b"X-Timestamp: 12.5\r\n"
+    still = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n%bContent-Length: %d\r\n\r\n%b"
+    small = frame("small-0")
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"
+    return [
+        _one_by_one(away, streams[0]),
+        _one_by_one(who, streams[1]),
+        _one_by_one(*(still % (stamp, len(small), small) for _ in range(3))),
+        _one_by_one(who, still % (b"", len(TINY), TINY)),
+        page,
+    ]
+
+
 def checks() -> list[bytes]:
     """Checks of a path, and what is none; each begins with how it is sent."""
     asking = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, b"t" * 12)
@@ -262,6 +280,10 @@ def checks() -> list[bytes]:
     asking.add_message_integrity(datagrams.PASSWORD.encode())
     others = [bytes(asking), b"\x80\xc8" + bytes(26), b"\x16\xfe\xfd" + bytes(40), bytes(1600)]
     return [bytes((way,)) + each for each in plain + others for way in (0, 3, 7)]
+
+
+def _one_by_one(*answers: bytes) -> bytes:
+    return device.NEXT.join(answers)
 
 
 def fronts() -> list[bytes]:
