@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import itertools
 import random
 import signal
 import time
 import traceback
+import tracemalloc
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -18,7 +21,11 @@ from fuzz.targets import TARGETS, Target
 HANG_S = 20
 """A batch that takes longer has met an input that never ends."""
 
+GROWTH_BYTES = 64 * 1024
+"""What some hundred inputs that were seen before may leave behind, each time they are read again."""
+
 _BATCH = 500
+_GROWTH_INPUTS = 300
 _MAX_LIVE = 1000
 _MAX_LIVE_BYTES = 2048
 
@@ -55,17 +62,47 @@ class Session:
         self._seen: set[Hashable] = set()
         self._untried = list(self._live)
         self._inside = False  # the parser; only there may the watchdog interrupt
+        self._is_weighed = False
 
     def turn(self, seconds: float) -> Report:
-        """Try inputs for so long."""
+        """Try inputs for so long; the first time, see that reading leaves nothing behind."""
         report = Report(self._target.name)
         before = time.process_time()
         started = time.monotonic()
+        if not self._is_weighed:
+            self._is_weighed = True
+            self._see_that_nothing_grows(report)
         while (now := time.monotonic()) - started < seconds:
             with self._watchdog():
                 self._batch(report, min(_BATCH, 1 + int(_BATCH * (started + seconds - now))))
         report.seconds = time.process_time() - before
         return report
+
+    def _see_that_nothing_grows(self, report: Report) -> None:
+        """Read the same inputs again and again: what they take of memory the first time is all that they ever take."""
+        rng, mutator, live = self._rng, self._mutator, self._live
+        inputs = live[:_GROWTH_INPUTS]
+        while len(inputs) < _GROWTH_INPUTS:
+            inputs.append(mutator.mutate(rng.choice(live), rng.choice(live)))
+        self._read_all(inputs)
+        tracemalloc.start()
+        try:
+            used = [self._read_all(inputs) for _ in range(4)]
+        finally:
+            tracemalloc.stop()
+        grown = [after - before for before, after in itertools.pairwise(used)]
+        if min(grown) > GROWTH_BYTES:
+            self._found(
+                b"".join(inputs[:20]), report, "growth", f"{len(inputs)} inputs again and again leave {grown} bytes"
+            )
+
+    def _read_all(self, inputs: list[bytes]) -> int:
+        """Read all; the bytes that Python's objects take then, of those made since tracing began."""
+        for data in inputs:
+            with contextlib.suppress(Exception):  # found when its turn comes
+                self._target.run(data)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
 
     def _batch(self, report: Report, count: int) -> None:
         rng, live, mutator = self._rng, self._live, self._mutator
