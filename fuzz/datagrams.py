@@ -88,6 +88,13 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def close() -> None:
+    """End the loop, where there is one."""
+    if _loop.cache_info().currsize:
+        _loop().close()
+        _loop.cache_clear()
+
+
 _WORDS = (
     *(COOKIE, b"\x00\x01", b"\x01\x01", b"\x01\x11", b"\x00\x11", b"\x80\xc8", b"\x16\xfe\xfd"),
     *(struct.pack(">HH", kind, 4) for kind in (0x01, 0x06, 0x08, 0x09, 0x12, 0x20, 0x24, 0x25, 0x8028, 0x8029, 0x802A)),

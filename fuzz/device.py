@@ -65,6 +65,12 @@ class Camera:
                     break
         writer.close()
 
+    def close(self) -> None:
+        """End it."""
+        self._server.close()
+        self.loop.run_until_complete(self._server.wait_closed())
+        self.loop.close()
+
     def read(self, data: bytes) -> Hashable:
         """Have a camera that answers this read."""
         return self.loop.run_until_complete(self._read(data))
@@ -101,6 +107,13 @@ def _only_here(host: str, address: str) -> None:
 @cache
 def _camera() -> Camera:
     return Camera()
+
+
+def close() -> None:
+    """End the camera, where there is one."""
+    if _camera.cache_info().currsize:
+        _camera().close()
+        _camera.cache_clear()
 
 
 def device(data: bytes) -> Hashable:

@@ -20,6 +20,7 @@ from tests.service.serving import Server, serving
 
 from fuzz.target import Target, pieces, require
 
+LOGGERS = ("framecast", "aiohttp", "asyncio")
 KEY = b"$KEY"
 """Stands in inputs for a token that may watch and publish, which is another in each process."""
 CAMERA = "/api/v1/cameras/door"
@@ -54,10 +55,8 @@ class House:
         self._stack = AsyncExitStack()
         self._folder = tempfile.TemporaryDirectory()
         self._errors = _Errors()
-        for name in ("framecast", "aiohttp", "asyncio"):
-            logger = logging.getLogger(name)
-            logger.addHandler(self._errors)
-            logger.propagate = False
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self._errors)
         self._server, self._key = self._loop.run_until_complete(self._open())
         Finalize(self, self._folder.cleanup, exitpriority=10)  # all else goes with the process
 
@@ -65,6 +64,15 @@ class House:
         server = await self._stack.enter_async_context(serving(Path(self._folder.name), {"door": "push:"}))
         made = await server.service.desk.create_token({"name": "device", "rights": ["watch", "publish"]})
         return server, str(made["secret"]).encode()
+
+    def close(self) -> None:
+        """End it, and see that it ends well."""
+        self._loop.run_until_complete(self._stack.aclose())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self._errors)
+        self._folder.cleanup()
 
     def ask(self, data: bytes) -> Hashable:
         """Send this, read what comes, and go without a word."""
@@ -125,6 +133,13 @@ class House:
 @cache
 def _house() -> House:
     return House()
+
+
+def close() -> None:
+    """End the server, where there is one."""
+    if _house.cache_info().currsize:
+        _house().close()
+        _house.cache_clear()
 
 
 def front(data: bytes) -> Hashable:

@@ -62,24 +62,21 @@ class Session:
         self._seen: set[Hashable] = set()
         self._untried = list(self._live)
         self._inside = False  # the parser; only there may the watchdog interrupt
-        self._is_weighed = False
 
     def turn(self, seconds: float) -> Report:
-        """Try inputs for so long; the first time, see that reading leaves nothing behind."""
+        """Try inputs for so long."""
         report = Report(self._target.name)
         before = time.process_time()
         started = time.monotonic()
-        if not self._is_weighed:
-            self._is_weighed = True
-            self._see_that_nothing_grows(report)
         while (now := time.monotonic()) - started < seconds:
             with self._watchdog():
                 self._batch(report, min(_BATCH, 1 + int(_BATCH * (started + seconds - now))))
         report.seconds = time.process_time() - before
         return report
 
-    def _see_that_nothing_grows(self, report: Report) -> None:
+    def weigh(self, report: Report) -> None:
         """Read the same inputs again and again: what they take of memory the first time is all that they ever take."""
+        before = time.process_time()
         rng, mutator, live = self._rng, self._mutator, self._live
         inputs = live[:_GROWTH_INPUTS]
         while len(inputs) < _GROWTH_INPUTS:
@@ -92,9 +89,10 @@ class Session:
             tracemalloc.stop()
         grown = [after - before for before, after in itertools.pairwise(used)]
         if min(grown) > GROWTH_BYTES:
-            self._found(
-                b"".join(inputs[:20]), report, "growth", f"{len(inputs)} inputs again and again leave {grown} bytes"
-            )
+            text = f"{len(inputs)} inputs, read again and again, leave {grown} bytes"
+            self._found(b"".join(inputs[:20]), report, "growth", text)
+        report.inputs += 5 * len(inputs)
+        report.seconds += time.process_time() - before
 
     def _read_all(self, inputs: list[bytes]) -> int:
         """Read all; the bytes that Python's objects take then, of those made since tracing began."""
@@ -182,8 +180,12 @@ _sessions: dict[tuple[str, int], Session] = {}
 
 
 def turn(name: str, seed: int, seconds: float) -> Report:
-    """Entry point of a worker process: one turn at one target."""
+    """Entry point of a worker process: one turn at one target, which is weighed the first time."""
     session = _sessions.get((name, seed))
+    is_new = session is None
     if session is None:
         session = _sessions[name, seed] = Session(TARGETS[name], seed)
-    return session.turn(seconds)
+    report = session.turn(seconds)
+    if is_new and not report.findings:
+        session.weigh(report)
+    return report

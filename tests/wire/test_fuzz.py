@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzz import corpus, worker
+from fuzz import corpus, datagrams, device, front, worker
 from fuzz.__main__ import main
 from fuzz.seeds import seeds
 from fuzz.targets import TARGETS, Broken, Target
-from fuzz.worker import Session
+from fuzz.worker import Report, Session
 
 
 @pytest.fixture(autouse=True)
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(corpus, "OUT", tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    for each in (front, device, datagrams):
+        each.close()
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -68,6 +76,15 @@ def spin(data: bytes) -> str:
 def test_an_input_that_takes_too_long_is_a_finding() -> None:
     report = Session(Target("media", spin, base_s=1e-6, per_byte_s=0), seed=1).turn(0.05)
     assert list(report.findings) == ["slow"]
+
+
+def test_a_parser_that_leaves_something_behind_is_a_finding() -> None:
+    kept: list[bytes] = []
+    leaky, clean = Report("media"), Report("media")
+    Session(Target("media", lambda data: kept.append(bytes(500))), seed=1).weigh(leaky)
+    assert list(leaky.findings) == ["growth"]
+    Session(TARGETS["media"], seed=1).weigh(clean)
+    assert clean.findings == {}
 
 
 def test_counts_add_up_over_runs(out: Path) -> None:
