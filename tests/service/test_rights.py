@@ -185,19 +185,21 @@ def test_own_is_in_no_other_right() -> None:
 def test_a_cut_hits_a_holder_a_session_or_what_came_by_address() -> None:
     anna = Grant(OWNER, name=holder_of_user("anna"), kind="user", session="s1")
     assert anna.user == "anna"
-    assert Cut("user:anna").hits(anna)
-    assert not Cut("anna").hits(anna), "a token of that name is somebody else"
-    assert Cut("user:anna", session="s1").hits(anna)
-    assert not Cut("user:anna", session="s2").hits(anna)
-    assert not Cut("user:anna", but_session="s1").hits(anna)
-    assert Cut("user:anna", but_session="s2").hits(anna)
-    assert not Cut(NOBODY).hits(anna)
+    assert Cut("user:anna").hits(anna, Right.WATCH)
+    assert not Cut("anna").hits(anna, Right.WATCH), "a token of that name is somebody else"
+    assert Cut("user:anna", session="s1").hits(anna, Right.WATCH)
+    assert not Cut("user:anna", session="s2").hits(anna, Right.WATCH)
+    assert not Cut("user:anna", but_session="s1").hits(anna, Right.WATCH)
+    assert Cut("user:anna", but_session="s2").hits(anna, Right.WATCH)
+    assert not Cut(NOBODY).hits(anna, Right.WATCH)
     wall = Grant(frozenset({Right.WATCH}), name="wall", kind="token")
     assert wall.user == ""
-    assert not Cut("wall", in_address=True).hits(wall)
-    assert Cut("wall", in_address=True).hits(Grant(wall.rights, name="wall", kind="token", in_address=True))
-    assert Cut("wall").hits(Grant(wall.rights, name="wall", kind="token", in_address=True))
-    assert Cut(NOBODY).hits(EVERYTHING), "who is in while everything is open"
+    assert not Cut("wall", in_address=True).hits(wall, Right.WATCH)
+    assert Cut("wall", in_address=True).hits(
+        Grant(wall.rights, name="wall", kind="token", in_address=True), Right.WATCH
+    )
+    assert Cut("wall").hits(Grant(wall.rights, name="wall", kind="token", in_address=True), Right.WATCH)
+    assert Cut(NOBODY).hits(EVERYTHING, Right.WATCH), "who is in while everything is open"
 
 
 def test_carriers() -> None:

@@ -28,7 +28,7 @@ from framecast.output.restream.dial import CheckAddress
 from framecast.service.access.keyring import Keyring
 from framecast.service.access.links import Links, Maker
 from framecast.service.access.passwords import Passwords
-from framecast.service.access.rights import NOBODY, Access, Cut, Grant
+from framecast.service.access.rights import Access, Cut, Grant
 from framecast.service.accounts.desk import Desk
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
 from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, see_that_password_stays
@@ -310,11 +310,7 @@ class Service:
             await self._reload()
             camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         openings.tell(camera.camera_id, before, config, self.access)
-        if set(before.public) - set(config.public) or set(before.publish_from) - set(config.publish_from):
-            self.cut(Cut(NOBODY))
-        if before.allow_query_key and not config.allow_query_key:
-            for token in await self.blocking(self._state.credentials.tokens):
-                self.cut(Cut(token.name, in_address=True))
+        self._cut_all(openings.ended(camera_id, before, config))
         return camera
 
     async def remove_camera(self, camera_id: str) -> None:
@@ -324,7 +320,7 @@ class Service:
             ApiError: There is no such camera.
         """
         async with self._changing:
-            self.camera(camera_id)
+            before = self.camera(camera_id).config
             given = self.configuration.given[f"cameras.{camera_id}.url"]
             if given.origin in PINS:
                 raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
@@ -332,6 +328,7 @@ class Service:
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()
             await self.cameras.remove(camera_id)
+            self._cut_all(openings.ended(camera_id, before, None))
 
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.
@@ -388,6 +385,10 @@ class Service:
         if not self.access.open:
             for listener in self.on_revoked:
                 listener(cut)
+
+    def _cut_all(self, cuts: list[Cut]) -> None:
+        for cut in cuts:
+            self.cut(cut)
 
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""

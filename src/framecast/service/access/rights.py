@@ -115,15 +115,23 @@ class Cut:
         session: Only what this session opened; empty means everything of the holder, links it made too.
         but_session: Not what this session opened, which asked for it.
         in_address: Only what was opened with the secret in the address.
+        camera: Only what this one had let in itself: all that is open by the right ``need`` for somebody, of whatever
+            name, whose own grant doesn't allow it there; with ``in_address``, by a token that stood in the address.
     """
 
-    name: str
+    name: str = NOBODY
     session: str = ""
     but_session: str = ""
     in_address: bool = False
+    camera: str = ""
+    need: Right = Right.WATCH
 
-    def hits(self, grant: Grant) -> bool:
-        """Whether what was let in by this grant has to end."""
+    def hits(self, grant: Grant, need: Right) -> bool:
+        """Whether what was let in by this grant, for want of this right, has to end."""
+        if self.camera and self.in_address:
+            return grant.in_address and grant.kind == "token"
+        if self.camera:
+            return need is self.need and not grant.allows(need, self.camera)
         return (
             grant.name == self.name
             and (not self.session or grant.session == self.session)

@@ -15,7 +15,7 @@ from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
 from framecast.output.webrtc import viewers as webrtc
 from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
-from framecast.service.access.rights import Cut, Grant
+from framecast.service.access.rights import Cut, Grant, Right
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
 from framecast.service.config.sections import WebrtcSettings
@@ -150,7 +150,7 @@ class Peering:
     def drop(self, cut: Cut) -> None:
         """Let those go whom this is about."""
         for _, peer, grant in tuple(self._peers.values()):
-            if cut.hits(grant):
+            if cut.hits(grant, Right.WATCH):
                 peer.end()
 
     def forget(self, camera: Camera) -> None:

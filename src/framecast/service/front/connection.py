@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from framecast.service.access.rights import NOTHING
+from framecast.service.access.rights import NOTHING, Right
 from framecast.service.errors import ApiError
 from framecast.service.front import headers
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
@@ -61,7 +61,7 @@ class Connection(RequestHandler):
     """aiohttp's handler of one connection, with limits and answers of our own.
 
     Attributes:
-        grant: What the latest request was let in by.
+        grant, need: What the latest request was let in by, and the right that it asked for.
         client: Who sent it.
         precursor: What was counted among the places for it during its handshake.
         received: Bytes that came since they were counted last.
@@ -84,6 +84,7 @@ class Connection(RequestHandler):
         "ends",
         "grant",
         "local",
+        "need",
         "peer",
         "precursor",
         "received",
@@ -96,6 +97,7 @@ class Connection(RequestHandler):
         self.local = server.local
         self.peer = ""
         self.grant = NOTHING
+        self.need = Right.PUBLIC
         self.received = 0
         self.brings = False
         self.ends: asyncio.TimerHandle | None = None

@@ -1,10 +1,10 @@
-"""What is open to whom without a credential of their own: lines for the log."""
+"""What is open to whom without a credential of their own: lines for the log, and who goes when it is no longer."""
 
 from __future__ import annotations
 
 import logging
 
-from framecast.service.access.rights import Access
+from framecast.service.access.rights import NOBODY, Access, Cut, Right
 from framecast.service.config import CameraConfig, Settings
 
 log = logging.getLogger("framecast.service.operations.openings")
@@ -48,3 +48,18 @@ def tell(camera_id: str, before: CameraConfig | None, config: CameraConfig, acce
     for text in of_camera(camera_id, config):
         if text not in known and not access.open:
             log.warning("%s", text)
+
+
+def ended(camera_id: str, before: CameraConfig, config: CameraConfig | None) -> list[Cut]:
+    """Whom a change of a camera shuts out who had no right of their own, or its removal.
+
+    What is open to several cameras goes on without one, and must not be let in by what the next of its id keeps shut.
+    """
+    public = frozenset(before.public) - frozenset(config.public if config is not None else ())
+    publish_from = frozenset(before.publish_from) - frozenset(config.publish_from if config is not None else ())
+    cuts = [Cut(NOBODY)] if public or publish_from else []
+    cuts += [Cut(camera=camera_id, need=Right.WATCH)] if public else []
+    cuts += [Cut(camera=camera_id, need=Right.PUBLISH)] if publish_from else []
+    if before.allow_query_key and (config is None or not config.allow_query_key):
+        cuts.append(Cut(camera=camera_id, in_address=True))
+    return cuts
