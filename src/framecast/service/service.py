@@ -257,7 +257,7 @@ class Service:
         camera_id = fields.pop("id", None)
         async with self._changing:
             if camera_id is None:
-                camera_id = free_id(str(fields.get("name") or "camera"), self.cameras)
+                camera_id = free_id(str(fields.get("name") or "camera"), self._is_known)
             if not isinstance(camera_id, str) or not CAMERA_ID.fullmatch(camera_id):
                 raise ApiError(400, "bad_id", "An id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
             if camera_id in self.cameras:
@@ -310,7 +310,7 @@ class Service:
             await self._reload()
             camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         openings.tell(camera.camera_id, before, config, self.access)
-        self._cut_all(openings.ended(camera_id, before, config))
+        self.cut(*openings.ended(camera_id, before, config))
         return camera
 
     async def remove_camera(self, camera_id: str) -> None:
@@ -320,15 +320,20 @@ class Service:
             ApiError: There is no such camera.
         """
         async with self._changing:
-            before = self.camera(camera_id).config
+            camera = self.camera(camera_id)
             given = self.configuration.given[f"cameras.{camera_id}.url"]
             if given.origin in PINS:
                 raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
             configured = f"cameras.{camera_id}.url" in self._base.given
+            await self.events.set_zones(camera, [])
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()
             await self.cameras.remove(camera_id)
-            self._cut_all(openings.ended(camera_id, before, None))
+            self.cut(*openings.ended(camera_id, camera.config, None))
+
+    def _is_known(self, camera_id: str) -> bool:
+        """Whether an id has a meaning: who was let into a camera that is gone must not find another in its place."""
+        return camera_id in self.cameras or self.keyring.names_camera(camera_id)
 
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.
@@ -380,15 +385,11 @@ class Service:
             "Make an owner first: framecast user create NAME --role owner"
         )
 
-    def cut(self, cut: Cut) -> None:
-        """End what this is about; those who still may come back by themselves."""
-        if not self.access.open:
+    def cut(self, *cuts: Cut) -> None:
+        """End what these are about; those who still may come back by themselves."""
+        for cut in cuts if not self.access.open else ():
             for listener in self.on_revoked:
                 listener(cut)
-
-    def _cut_all(self, cuts: list[Cut]) -> None:
-        for cut in cuts:
-            self.cut(cut)
 
     async def blocking(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call on the state's thread."""

@@ -102,6 +102,12 @@ class Keyring:
         """Whether anybody can log in by name, or could before it was disabled."""
         return bool(self._accounts)
 
+    def names_camera(self, camera_id: str) -> bool:
+        """Whether something that lets in is limited to this camera, be there one of that id or not."""
+        limits = [token.cameras for token in self._tokens.values()]
+        limits += [account.cameras for account in self._accounts.values()]
+        return any(cameras is not None and camera_id in cameras for cameras in limits)
+
     @property
     def has_owner(self) -> bool:
         """Whether somebody can log in as an owner."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from framecast.core.errors import ConfigError
 from framecast.service.access.rights import Grant
-from framecast.service.cameras.cameras import Camera, Cameras
+from framecast.service.cameras.cameras import Camera
 from framecast.service.cameras.reach import url_refusal
 from framecast.service.config import CameraConfig, Configuration, Origin, check_camera
 from framecast.service.config.restreamurls import http_url
@@ -101,12 +101,12 @@ def checked(
     return config
 
 
-def free_id(name: str, taken: Cameras) -> str:
-    """An id made of a name that no camera has."""
+def free_id(name: str, taken: Callable[[str], bool]) -> str:
+    """An id made of a name that is not taken."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     base = re.sub("[^a-z0-9]+", "-", plain)[:48].strip("-") or "camera"
     candidate, number = base, 1
-    while candidate in taken:
+    while taken(candidate):
         number += 1
         candidate = f"{base}-{number}"
     return candidate
