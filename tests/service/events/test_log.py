@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -169,6 +170,48 @@ async def test_pictures_that_wait_for_the_disk_are_bounded(tmp_path: Path, monke
         assert told.log.put(event(NOW_S + 9), Phase.START, JPEG), "what is written waits no more"
         await told.log.flush()
         assert len(told.store.with_picture()) == 3
+
+
+async def test_a_picture_that_waits_is_not_kept_once_a_mask_is_set(tmp_path: Path) -> None:
+    async with logging_in(tmp_path) as told:
+        door, yard = event(), event(camera="yard")
+        for each in (door, yard):
+            told.log.put(each, Phase.START, JPEG)
+        told.log.forget_pictures("door")
+        await told.log.flush()
+        assert (told.log.picture(door.event_id), told.log.picture(yard.event_id)) == (None, JPEG)
+        said = [json.loads(each.body)["event"]["picture"] is None for each in told.heard]
+        assert said == [True, False]
+        assert not told.log.may_send(door.event_id, "door") and told.log.may_send(yard.event_id, "yard")
+        told.log.put(door, Phase.UPDATE, JPEG)  # of a later picture
+        await told.log.flush()
+        assert told.log.picture(door.event_id) == JPEG and told.log.may_send(door.event_id, "door")
+
+
+async def test_a_picture_just_being_written_when_a_mask_is_set_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with logging_in(tmp_path) as told:
+        begun, go = threading.Event(), threading.Event()
+        keep = told.log._keep_picture
+
+        def slowly(event_id: str, picture: bytes) -> None:
+            begun.set()
+            assert go.wait(20)
+            keep(event_id, picture)
+
+        monkeypatch.setattr(told.log, "_keep_picture", slowly)
+        door = event()
+        told.log.put(door, Phase.START)
+        told.log.put(door, Phase.UPDATE, JPEG)
+        flushing = asyncio.create_task(told.log.flush())
+        assert await asyncio.to_thread(begun.wait, 20)
+        told.log.put(door, Phase.UPDATE)  # nobody has heard of the one before
+        told.log.forget_pictures("door")
+        go.set()
+        assert await flushing
+        assert told.log.picture(door.event_id) is None
+        assert [json.loads(each.body)["event"]["picture"] for each in told.heard] == [None] * 3
 
 
 async def test_what_a_crash_left_open_is_closed(tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.service.events.test_api import OPTIONS, in_sight, person, see_directly
-from tests.service.serving import serving, until
+from framecast.core.rendition import DETECTIONS
+from framecast.vision.faces.people import Sample
+from framecast.wire.detections import Look, Thing, pack
+from tests.service.events.test_api import OPTIONS, in_sight, person, see, see_directly
+from tests.service.serving import jpeg, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +71,42 @@ async def test_what_can_not_be_read_any_more_keeps_no_server_from_starting(
         assert (await server.json("GET", "/api/v1/cameras/cam/zones"))["zones"] == []
     assert "the rule ANOTHER can't be used: kind: one of object" in caplog.text
     assert "the zones of cam can't be used: zones: the kind of 'porch'" in caplog.text
+
+
+async def test_what_was_shown_before_a_mask_is_the_best_picture_of_nothing(tmp_path: Path) -> None:
+    large = Thing("person", 0.95, (0.1, 0.1, 0.5, 0.7), 1)
+    async with serving(tmp_path, options=OPTIONS) as server:
+        await in_sight(server)
+        log = server.service.events.log
+        await see(server, person())
+        await until(lambda: log.store.newest == 1)
+        (event,) = log.store.open()
+        await see(server, large, number=1)  # a better picture, which waits for the end or a name
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"masks": [[0, 0, 1, 1]]})
+        assert not log.may_send(event.event_id, "cam")
+        await server.push(jpeg(2))
+        await until(lambda: server.camera().stream.video.latest is not None)
+        shown = server.camera().stream.video.latest
+        assert shown is not None
+        look = Look(shown.frame_id, shown.epoch, shown.pts_ns, (person(),))
+        server.camera().stream.track(DETECTIONS).publish(replace(shown, payload=pack(look)))
+        await server.json("DELETE", f"/api/v1/rules/{event.rule}", status=204)  # ends it
+        await until(lambda: log.store.newest == 2)
+        assert log.picture(event.event_id) == shown.payload, "what is masked takes the place of what was not"
+
+
+async def test_a_stranger_is_forgotten_with_the_pictures_or_with_the_wish_to_know_faces(tmp_path: Path) -> None:
+    face = Sample(jpeg(), "tiny", bytes(512))
+    async with serving(tmp_path, {"cam": "push:", "yard": "push:"}) as server:
+        register = server.service.gallery.register
+        for change in ({"rotate": 180}, {"detect_faces": False}, {"policy": "always"}):
+            spell, other = register.spell_of("cam"), register.spell_of("yard")
+            number = register.add_stranger((face,), "cam", spell)
+            assert number
+            await server.json("PATCH", "/api/v1/cameras/cam", json=change)
+            assert number not in register.unknown
+            assert not register.add_stranger((face,), "cam", spell), "a look that began before"
+            assert register.add_stranger((face,), "yard", other)
 
 
 async def test_many_cameras_rules_do_not_hold_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,3 +213,18 @@ async def test_without_the_package_it_is_said_what_is_missing(tmp_path: Path, mo
     async with serving(tmp_path, options={"mqtt.url": f"mqtt://127.0.0.1:{free_port()}"}) as server:
         words = await server.error("POST", "/api/v1/events/sinks/mqtt/test", 503, "undelivered")
         assert "framecast[events]" in words
+
+
+async def test_a_picture_that_waited_is_not_sent_once_a_mask_is_set(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker:
+        await broker.stop()
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            await there.announce(happening(), picture=b"\xff\xd8 before")
+            there.log.forget_pictures("door")
+            await broker.start()
+            async with Listener.of(broker) as home:
+                await until(lambda: "framecast/events" in home.held)
+                assert f"{DOOR}/image" not in home.held
+                await there.announce(happening(1), picture=b"\xff\xd8 after")
+                await until(lambda: f"{DOOR}/image" in home.held)
+                assert home.held[f"{DOOR}/image"] == b"\xff\xd8 after"

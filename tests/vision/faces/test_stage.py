@@ -190,6 +190,30 @@ def test_a_stranger_gets_a_number_by_which_it_is_known_again_and_is_reported_onc
     assert not scene.register.take_news().strangers
 
 
+def test_a_look_under_way_leaves_no_face_behind_once_pictures_may_not_be_kept() -> None:
+    scene = Scene()
+    for _ in range(2):
+        scene.look(STRANGER)
+    scene.register.forget_pictures("yard")
+    scene.register.forget_pictures("door")  # it took until now
+    person, _ = scene.look(STRANGER)
+    assert (person.name, person.group) == ("unknown", 0)
+    assert not scene.register.take_news() and not scene.register.unknown
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_face_on_its_way_to_the_disk_is_taken_back(taken: bool) -> None:
+    scene = Scene()
+    for _ in range(3):
+        scene.look(STRANGER)
+    if taken:
+        assert [each.number for each in scene.register.take_news().strangers] == [3]
+    scene.register.forget_pictures("door")
+    news = scene.register.take_news()
+    assert (news.strangers, news.dropped, news.seen) == ([], {3} if taken else set(), {})
+    assert not scene.register.unknown
+
+
 def test_a_stranger_who_turns_out_to_be_known_was_none() -> None:
     scene = Scene()
     for _ in range(3):

@@ -81,6 +81,10 @@ class Cameras:
         supervisor: Owner of all tasks.
         frame_ids: Where ids are reserved.
         executor: For blocking calls.
+
+    Attributes:
+        on_looks_ended: Told of cameras, by id, of which looks that are under way must leave nothing behind.
+        on_forgotten: Told of those whose pictures so far may be neither kept nor sent any more: a mask was set.
     """
 
     def __init__(
@@ -99,6 +103,8 @@ class Cameras:
         self.on_added: list[Callable[[Camera], None]] = []
         self.on_changed: list[Callable[[Camera], None]] = []
         self.on_removed: list[Callable[[Camera], None]] = []
+        self.on_looks_ended: list[Callable[[str], None]] = []
+        self.on_forgotten: list[Callable[[str], None]] = []
         self._parts = parts
         self._supervisor = supervisor
         self._frame_ids = frame_ids
@@ -193,18 +199,22 @@ class Cameras:
             Misuse: Its URL can't be opened here; the camera is as it was.
         """
         old = self._cameras[camera_id]
+        turned = _transform_of(config) != _transform_of(old.config)
         if _is_read_alike(old, config, origin):
-            if _transform_of(config) != _transform_of(old.config):
+            if turned:
                 old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
             seeks = self.settings.vision_options(config)
             camera = self._cameras[camera_id] = replace(old, config=config, seeks=seeks)
             if seeks != old.seeks:
                 camera.stream.remake(DETECTIONS)
+            if turned or seeks != old.seeks:
+                self._forget(camera_id, pictures=turned)
         else:
             source = self._open(camera_id, config, origin)
             fetched = open_sound(config, self.settings.network, sound_origin or origin)
             transform = self._parts.make_transform(config, old.stream.count_transform_fault)
             await self._stop(old)
+            self._forget(camera_id, pictures=turned)
             camera = self._start(
                 camera_id, config, origin, source, transform, old.stream, old.sound, old.sight, old.output
             )
@@ -228,6 +238,10 @@ class Cameras:
         """End all cameras."""
         for camera in self:
             await self.remove(camera.camera_id)
+
+    def _forget(self, camera_id: str, *, pictures: bool) -> None:
+        for listener in (*self.on_looks_ended, *(self.on_forgotten if pictures else ())):
+            listener(camera_id)
 
     def restart(self, camera_id: str) -> None:
         """Let one camera's reader connect anew."""

@@ -168,6 +168,11 @@ class Case:
         self._still_s = None
         self.wants_picture = False
 
+    def forget_picture(self) -> None:
+        """Take the next sight for the best one: the best so far may not be shown any more."""
+        self.forget()
+        self.best = 0.0
+
     def end(self, at_s: float) -> None:
         """Close the event, if there is one."""
         event, self.event = self.event, None

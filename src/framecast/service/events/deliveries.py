@@ -49,7 +49,7 @@ class Deliveries:
         blocking: Runs a call on the state's thread.
         holders: Knows whose browsers are told.
         cameras: Returns all there are, by id.
-        picture: Returns the picture of an event; None while there is none.
+        picture: Returns the picture of an event, by its id and its camera's; None while there is none to be sent.
         now_s: Unix time.
 
     Attributes:
@@ -65,7 +65,7 @@ class Deliveries:
         blocking: Blocking,
         holders: Holders,
         cameras: Callable[[], Mapping[str, Seen]],
-        picture: Callable[[str], Awaitable[bytes | None]],
+        picture: Callable[[str, str], Awaitable[bytes | None]],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.receivers = Receivers(database)

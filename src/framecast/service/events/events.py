@@ -79,6 +79,7 @@ class Events:
         cameras.on_added.append(self._apply)
         cameras.on_changed.append(self._apply)
         cameras.on_removed.append(self._leave)
+        cameras.on_forgotten.append(events.forget_pictures)
 
     async def start(self) -> None:
         """Let the rules hold that are kept; those that can't be used, of another version say, stay where they are.

@@ -47,6 +47,8 @@ Blocking = Callable[..., Awaitable[Any]]
 class _Waiting:
     change: Change
     picture: bytes | None
+    written: bool = False
+    forgotten: bool = False
 
 
 class EventLog:
@@ -89,11 +91,13 @@ class EventLog:
         self._most_picture_bytes = most_picture_bytes
         self._now_s = now_s
         self._waiting: deque[_Waiting] = deque()
+        self._batch: list[_Waiting] = []  # written now; an update may have been superseded meanwhile, and not wait
         self._pictures: dict[str, int] = {}  # sizes, of events under way
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._said = Quietly(60.0)
         self._unswept_bytes = 0
+        self._since: dict[str, tuple[str, set[str]]] = {}  # by camera: an id, and older ones with newer pictures
 
     def picture_path(self, event_id: str) -> Path:
         """Where the picture of an event lies, if it has one; ``event_id`` has to be one (`ulid.is_one`)."""
@@ -149,6 +153,18 @@ class EventLog:
                 return picture or each.picture
         return picture
 
+    def forget_pictures(self, camera: str) -> None:
+        """Keep no picture of this camera's that is not kept yet, and send none of those that are."""
+        self._since[camera] = ulid.first(SYSTEM.now_ns() / 1e9 + 0.001), set()
+        for each in (*self._waiting, *self._batch):
+            if each.change.event.camera == camera:
+                each.picture, each.forgotten = None, True
+
+    def may_send(self, event_id: str, camera: str) -> bool:
+        """Whether the picture that is kept of an event may still be sent: it may be of a time before a mask was set."""
+        since, newer = self._since.get(camera, ("", frozenset[str]()))
+        return event_id >= since or event_id in newer
+
     # What is done about it.
 
     async def begin(self) -> None:
@@ -197,7 +213,9 @@ class EventLog:
         async with self._writing:
             while self._waiting:
                 batch = [self._waiting[index] for index in range(min(len(self._waiting), MOST_AT_ONCE))]
+                self._batch = batch
                 changes = await asyncio.to_thread(self._keep_pictures, batch)
+                changes = await self._without_forgotten(batch, changes)
                 try:
                     made = await self._blocking(partial(self.store.write, changes, self._now_s()))
                 except StateError as error:
@@ -264,18 +282,35 @@ class EventLog:
         changes = []
         for each in batch:
             event = each.change.event
-            if each.picture is not None and self._most_picture_bytes:
+            picture = each.picture  # may be taken away meanwhile
+            if picture is not None and self._most_picture_bytes:
                 try:
-                    self._keep_picture(event.event_id, each.picture)
-                    self._pictures[event.event_id] = len(each.picture)
-                    self._unswept_bytes += len(each.picture)
-                    each.picture = None
+                    self._keep_picture(event.event_id, picture)
+                    self._pictures[event.event_id] = len(picture)
+                    self._unswept_bytes += len(picture)
+                    each.picture, each.written = None, True
                 except OSError as error:
                     if self._said.due():
                         log.warning("the picture of event %s can't be kept: %s", event.event_id, error)
             size_bytes = self._pictures.get(event.event_id, 0)
             changes.append(replace(each.change, event=replace(event, picture_bytes=size_bytes)))
         return changes
+
+    async def _without_forgotten(self, batch: Sequence[_Waiting], changes: Sequence[Change]) -> list[Change]:
+        """The changes without pictures that may not be kept any more, which may have just been written."""
+        bare = {each.change.event.event_id for each in batch if each.forgotten and each.written}
+        for event_id in bare:
+            self._pictures[event_id] = 0
+        if bare:
+            await asyncio.to_thread(_remove, [self.picture_path(each) for each in bare])
+        for each in batch:
+            since, newer = self._since.get(each.change.event.camera, ("", set()))
+            if each.written and not each.forgotten and each.change.event.event_id < since:
+                newer.add(each.change.event.event_id)
+        return [
+            replace(each, event=replace(each.event, picture_bytes=0)) if each.event.event_id in bare else each
+            for each in changes
+        ]
 
     async def _forget_pictures(self, batch: Sequence[_Waiting], told: set[str]) -> None:
         """Of events that are over; and the files of those that were deleted before."""

@@ -144,7 +144,7 @@ class Lookout:
         """Forget pictures that may not be shown any more: a mask was set."""
         self._better.clear()
         for case in self._cases:
-            case.forget()
+            case.forget_picture()
 
     def _tell(self, case: Case, event: Event, phase: Phase) -> bool:
         picture = self._better.pop(case, None)

@@ -65,7 +65,7 @@ class MqttSink:
         settings: Where it is.
         node: What this server is called there, unlike any other.
         cameras: Returns all there are, by id.
-        picture: Returns the picture of an event; None while there is none.
+        picture: Returns the picture of an event, by its id and its camera's; None while there is none to be sent.
 
     Attributes:
         on_connected: Called when messages can be sent again.
@@ -79,7 +79,7 @@ class MqttSink:
         settings: MqttSettings,
         node: str,
         cameras: Callable[[], Mapping[str, Seen]],
-        picture: Callable[[str], Awaitable[bytes | None]],
+        picture: Callable[[str, str], Awaitable[bytes | None]],
     ) -> None:
         self.label = settings.url
         self.on_connected: Callable[[], None] = lambda: None
@@ -116,7 +116,7 @@ class MqttSink:
         body = delivery.body.encode()
         try:
             if delivery.camera:
-                picture = await self._picture(delivery.event_id) if event["picture"] else None
+                picture = await self._picture(delivery.event_id, delivery.camera) if event["picture"] else None
                 if picture is not None:
                     await self._publish(client, self._topics.of(delivery.camera, "image"), picture, retain=True)
                 await self._publish(client, self._topics.of(delivery.camera, "event"), body, retain=True)

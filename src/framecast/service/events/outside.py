@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from framecast.core.stream import State
 from framecast.core.supervise import Supervisor
@@ -42,7 +43,7 @@ def open_deliveries(
         blocking=blocking,
         holders=holders(keyring, access),
         cameras=lambda: seen(cameras),
-        picture=lambda event_id: picture(log, event_id),
+        picture=partial(picture, log),
     )
     log.store.hooks.append(deliveries.fill)
     log.on_announced.append(deliveries.announced)
@@ -70,9 +71,10 @@ def seen(cameras: Cameras) -> dict[str, Seen]:
     return {each.camera_id: Seen(each.name, each.stream.state not in away) for each in cameras}
 
 
-async def picture(log: EventLog, event_id: str) -> bytes | None:
-    """The picture of an event, if it has one by now."""
+async def picture(log: EventLog, event_id: str, camera: str) -> bytes | None:
+    """The picture of an event, if it has one by now that may be sent."""
     try:
-        return await asyncio.to_thread(log.picture_path(event_id).read_bytes)
+        read = await asyncio.to_thread(log.picture_path(event_id).read_bytes)
     except OSError:
         return None
+    return read if log.may_send(event_id, camera) else None

@@ -49,6 +49,7 @@ class Gallery:
         self.register = Register()
         self._cameras = cameras
         cameras.make_faces = self.make_faces
+        cameras.on_looks_ended.append(self.register.forget_pictures)
         self._workshop = Workshop(folders)
         self._album = Album(database, self.register, self._workshop, kind)
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.

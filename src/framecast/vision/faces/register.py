@@ -6,6 +6,7 @@ Standard library only: what works with vectors is made where a picture is looked
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from framecast.vision.faces.people import Circle, Likeness, News, Sample, Stranger
@@ -30,6 +31,8 @@ class Register:
         self._lock = threading.Lock()
         self._fresh: dict[int, Stranger] = {}
         self._news = News()
+        self._taken = News()
+        self._spells: Counter[str] = Counter()
         self._next = 1
         self._known: dict[str, tuple[tuple[object, int], Known]] = {}
         self._changes = 0
@@ -88,10 +91,36 @@ class Register:
 
     # What the stages saw
 
-    def add_stranger(self, samples: tuple[Sample, ...], camera: str) -> int:
-        """The number of a face that was never seen before; 0 when too many wait to be kept."""
+    def spell_of(self, camera: str) -> int:
+        """Which spell of a camera's pictures this is; `forget_pictures` ends one."""
         with self._lock:
-            if len(self._news.strangers) >= MOST_NEWS:
+            return self._spells[camera]
+
+    def forget_pictures(self, camera: str) -> None:
+        """Keep nothing of what this camera has shown so far, and of looks that are under way, beyond what is kept."""
+        with self._lock:
+            self._spells[camera] += 1
+            # Those that were taken may just be on their way to the disk: they are dropped there by the next news.
+            taken = {each.number for each in self._taken.strangers if each.camera == camera}
+            gone = taken | {each.number for each in self._news.strangers if each.camera == camera}
+            self._news.strangers = [each for each in self._news.strangers if each.number not in gone]
+            self._news.dropped |= taken
+            for number in gone:
+                self._fresh.pop(number, None)
+                self._news.seen.pop(number, None)
+            self._changes += 1
+
+    def add_stranger(self, samples: tuple[Sample, ...], camera: str, spell: int = 0) -> int:
+        """The number of a face that was never seen before.
+
+        Args:
+            spell: Of the camera's pictures, from which the samples are.
+
+        Returns:
+            0 when too many wait to be kept, or nothing of this spell may be.
+        """
+        with self._lock:
+            if len(self._news.strangers) >= MOST_NEWS or spell != self._spells[camera]:
                 return 0
             stranger = Stranger(self._take_number(), camera, samples)
             self._fresh[stranger.number] = stranger
@@ -120,6 +149,7 @@ class Register:
         """What was seen since the last time."""
         with self._lock:
             news, self._news = self._news, News()
+            self._taken = news
             return news
 
     def give_back(self, news: News) -> None:

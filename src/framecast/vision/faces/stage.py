@@ -77,6 +77,7 @@ class FaceNamer:
         self._register = register
         self._tools = tools
         self._camera = camera
+        self._spell = register.spell_of(camera)
         self._most = most
         self._tracks: dict[int, _Track] = {}
         self._quietly = Quietly(60.0)
@@ -175,7 +176,7 @@ class FaceNamer:
         if who == NOBODY:
             self._keep_sample(track, vector, image, face, model)
         if track.votes.decided == NOBODY:
-            number = register.add_stranger(tuple(track.samples), self._camera)
+            number = register.add_stranger(tuple(track.samples), self._camera, self._spell)
             if number:
                 track.votes.adopt(number)
                 track.stranger = number
