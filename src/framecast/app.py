@@ -70,6 +70,7 @@ def open_av(config: CameraConfig, settings: Settings, origin: str) -> Source:
         _captured(config.url, capture) if config.kind == "v4l2" else config.url,
         fps=capture.fps,
         quality=capture.quality,
+        max_pixels=settings.limits.max_pixels,
         user=config.username,
         password=config.password,
         check_address=check_address(settings.network) if origin == "api" else None,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from framecast.core.clock import Clock
 from framecast.core.source import Feed
 from framecast.ingest.avtarget import Target
+from framecast.wire.jpeg import MAX_PIXELS
 
 PICTURES = 4
 """Places between thread and loop: a loop that is busy for 100 ms loses none at 30 fps."""
@@ -33,6 +34,7 @@ class Order:
 
     Attributes:
         is_checked: Whether the target was checked, so that it may lead nowhere else.
+        max_pixels: Of a picture; larger ones are not decoded.
     """
 
     target: Target
@@ -40,6 +42,7 @@ class Order:
     quality: int
     timeout_s: float
     is_checked: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 class Unit(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.container import Flags
-from av.error import ExitError, FFmpegError, HTTPClientError, HTTPError, InvalidDataError
+from av.error import ArgumentError, ExitError, FFmpegError, HTTPClientError, HTTPError, InvalidDataError
 
 from framecast.core.errors import BadStatus, DeviceError, ProtocolError, Stalled, Unreachable
 from framecast.core.pacer import Pacer
@@ -37,6 +37,8 @@ BACKLOG_PACKETS = 8
 """So many of those in a row: a backlog, newer pictures are on their way."""
 BACKLOG_FPS = 5.0
 """Of a backlog only so many pictures a second are encoded: one sees that something comes, and it catches up."""
+BLOCKS_PX = 100_000
+"""Decoders reckon in whole blocks with room around: a picture is a tenth larger there, and a small one by so much."""
 
 _FINAL = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY})
 _GEN_PTS: Any = Flags.gen_pts.value
@@ -116,6 +118,8 @@ class Session:
         self._order = order
         self._target = order.target
         self._outlet = outlet
+        # A kilobyte may claim any size, and FFmpeg makes room for some pictures of it before a byte of one has come.
+        self._decoding = {"max_pixels": str(order.max_pixels * 11 // 10 + BLOCKS_PX)}
         self._encoder = JpegEncoder(order.quality)
         self._pacer = Pacer(order.fps) if order.fps else None
         self._backlog = Pacer(BACKLOG_FPS)
@@ -155,7 +159,10 @@ class Session:
     def _open_with(self, options: dict[str, str]) -> InputContainer:
         timeout_s = self._order.timeout_s
         container: InputContainer = av.open(
-            self._target.name, format=self._target.demuxer or None, options=options, timeout=(timeout_s, timeout_s)
+            self._target.name,
+            format=self._target.demuxer or None,
+            options={**options, **self._decoding},
+            timeout=(timeout_s, timeout_s),
         )
         return container
 
@@ -164,8 +171,16 @@ class Session:
         container.flags &= ~_GEN_PTS
         if not container.streams.video:
             raise ProtocolError(f"{self._target.address} holds no pictures")
-        stream = container.streams.video[0]
+        stream = next((each for each in container.streams.video if each.codec_context is not None), None)
+        if stream is None:
+            raise ProtocolError(f"{self._target.address} sends pictures of a kind that FFmpeg has no decoder for")
         codec = stream.codec_context
+        if codec.width * codec.height > self._order.max_pixels:
+            size = f"{codec.width}x{codec.height}"
+            raise ProtocolError(
+                f"{self._target.address} sends pictures of {size}, which are too large (limits.max_pixels)"
+            )
+        codec.options = self._decoding
         # Threads by frame would hold back a picture for each of them.
         codec.thread_type = "SLICE"
         codec.thread_count = 1
@@ -175,8 +190,9 @@ class Session:
             self._passage = Passage(codec.extradata or b"", codec.has_b_frames)
             self._pictures = Pictures(codec)
         self._pass_on(self._passage is not None and self._passage.open)
-        if container.streams.audio:
-            self._sound = Sound(container.streams.audio[0])
+        heard = next((each for each in container.streams.audio if each.codec_context is not None), None)
+        if heard is not None:
+            self._sound = Sound(heard)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         timeline = Timeline(1 / min(max(rate, 0.1), 240), 0.0 if self._target.live else LONGEST_GAP_S)
         while True:
@@ -186,7 +202,10 @@ class Session:
                 return
             if self._passed == before:
                 raise ProtocolError(f"{self._target.address} holds no picture that can be read")
-            container.seek(0)
+            try:
+                container.seek(0)
+            except FFmpegError:
+                return  # bare access units can't be gone back in; whoever reads them opens the file again
 
     def _pass(self, container: InputContainer, stream: VideoStream, timeline: Timeline) -> None:
         """Once through to the end."""
@@ -290,7 +309,7 @@ class Session:
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
             return packet.decode()
-        except InvalidDataError:
+        except FFmpegError:  # damaged, or larger than it may be
             self._outlet.fault("corrupt_scan")
             return []
 
@@ -345,7 +364,7 @@ class Session:
         silent = target.live and not self._passed and after_s >= 0.9 * seconds
         if silent or isinstance(error, ExitError | av.error.TimeoutError):
             return Unreachable(f"{where} did not answer within {seconds:.0f} s")
-        if isinstance(error, av.error.ArgumentError) and target.kind == "RTSP":
+        if isinstance(error, ArgumentError) and target.kind == "RTSP":
             return Unreachable(f"{where} leads elsewhere, which is not followed: give the URL it leads to")
         if isinstance(error, av.error.FileNotFoundError):
             return Unreachable(f"{where} does not exist")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 LOWEST_HZ, HIGHEST_HZ = 8_000, 48_000
+POSSIBLE_HZ = range(2_000, 768_001)
+"""What a microphone may claim: a packet at 1 Hz would become hours of sound, and 96 MB."""
 AHEAD_BLOCKS = 500
 """A file's sound may lie so many blocks before its pictures; some ten seconds."""
 
@@ -25,24 +27,26 @@ class Sound:
     """Decodes one stream of sound.
 
     Args:
-        stream: What to decode.
+        stream: What to decode; there is a decoder for it.
     """
 
     def __init__(self, stream: AudioStream) -> None:
         self.stream = stream
         self._codec = stream.codec_context
         self._resampler: AudioResampler | None = None
-        self._form: tuple[int, int] = (0, 0)
+        self._form: tuple[int, str, str] = (0, "", "")
         self._waiting: deque[Block] = deque(maxlen=AHEAD_BLOCKS)
 
     def take(self, packet: Packet[AudioStream]) -> bool:
         """Decode one packet; whether it could be."""
         try:
-            frames = self._codec.decode(packet) if packet.size else []
-        except FFmpegError:
+            for frame in self._codec.decode(packet) if packet.size else ():
+                if frame.sample_rate not in POSSIBLE_HZ:
+                    return False
+                self._waiting.extend(self._blocks(frame))
+        except FFmpegError:  # of the resampler, too: not every arrangement of channels can be mixed down
+            self._resampler = None
             return False
-        for frame in frames:
-            self._waiting.extend(self._blocks(frame))
         return True
 
     def until(self, at_s: float | None) -> Iterator[Block]:
@@ -58,11 +62,11 @@ class Sound:
     def _blocks(self, frame: AudioFrame) -> Iterator[Block]:
         if frame.pts is None or frame.time_base is None:
             return
-        form = (frame.sample_rate, len(frame.layout.channels))
+        form = (frame.sample_rate, frame.layout.name, frame.format.name)
         if self._resampler is None or form != self._form:
             self._form = form
             rate = frame.sample_rate if LOWEST_HZ <= frame.sample_rate <= HIGHEST_HZ else HIGHEST_HZ
-            self._resampler = AudioResampler("s16", "mono" if form[1] == 1 else "stereo", rate)
+            self._resampler = AudioResampler("s16", "mono" if frame.layout.nb_channels == 1 else "stereo", rate)
         for made in self._resampler.resample(frame):
             channels = len(made.layout.channels)
             payload = bytes(made.planes[0])[: made.samples * channels * 2]

@@ -23,6 +23,7 @@ from framecast.core.errors import ConfigError, DeviceError, Misuse, Unreachable
 from framecast.core.source import Feed
 from framecast.ingest.avoutlet import Order, Outlet
 from framecast.ingest.avtarget import target_of
+from framecast.wire.jpeg import MAX_PIXELS
 
 CheckAddress = Callable[[str, str], None]
 
@@ -42,6 +43,7 @@ class AvSource:
         timeout_s: How long the peer may be silent.
         user: For RTSP, where the URL names nobody.
         password: Belongs to ``user``.
+        max_pixels: Of a picture; larger ones are not decoded.
         check_address: Called with host and IP address before an RTSP camera is connected; raises Misuse to forbid it.
             The connection then goes to that address, and a redirect is not followed (see `avtarget`).
 
@@ -61,6 +63,7 @@ class AvSource:
         timeout_s: float = 10.0,
         user: str = "",
         password: str = "",
+        max_pixels: int = MAX_PIXELS,
         check_address: CheckAddress | None = None,
     ) -> None:
         if not 1 <= quality <= 100:
@@ -68,7 +71,8 @@ class AvSource:
         if fps < 0 or timeout_s <= 0:
             raise Misuse("fps is at least 0 (all pictures), timeout_s above 0")
         self.drops = 0
-        self._order = Order(target_of(url, timeout_s, user, password), fps, quality, timeout_s)
+        target = target_of(url, timeout_s, user, password)
+        self._order = Order(target, fps, quality, timeout_s, max_pixels=max_pixels)
         self._check_address = check_address
         self._last: Future[None] | None = None
 
