@@ -19,7 +19,7 @@ from fuzz.mutate import Mutator
 from fuzz.targets import TARGETS, Target
 
 HANG_S = 20
-"""A batch that takes longer has met an input that never ends."""
+"""A batch that takes more of the CPU has met an input that never ends."""
 
 GROWTH_BYTES = 64 * 1024
 """What some hundred inputs that were seen before may leave behind, each time they are read again."""
@@ -166,14 +166,14 @@ class Session:
             if self._inside:
                 raise Hang
 
-        before = signal.signal(signal.SIGALRM, ring)
-        timer = signal.setitimer(signal.ITIMER_REAL, HANG_S)
+        before = signal.signal(signal.SIGPROF, ring)
+        timer = signal.setitimer(signal.ITIMER_PROF, HANG_S)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+            signal.setitimer(signal.ITIMER_PROF, *timer)
 
 
 _sessions: dict[tuple[str, int], Session] = {}
