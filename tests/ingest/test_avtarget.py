@@ -57,6 +57,16 @@ def test_files_are_only_ever_files(url: str, name: str) -> None:
     assert not target.live
 
 
+@pytest.mark.parametrize("url", ["rtsp://cam/\ud800", "rtsp://\ud800/", "file:/\ud800.mp4"])
+def test_what_is_no_text_is_refused(url: str) -> None:
+    with pytest.raises(Misuse, match="no text"):
+        target_of(url, 7)
+
+
+def test_a_file_may_have_a_name_that_is_none() -> None:
+    assert target_of("file:/a/\udcff.mp4", 7).name == "file:/a/\udcff.mp4"
+
+
 def test_local_cameras_are_asked_for_jpeg_first() -> None:
     target = target_of("v4l2:/dev/video0?width=640&height=480&fps=15", 7)
     assert (target.name, target.address, target.demuxer) == ("/dev/video0", "/dev/video0", "v4l2")

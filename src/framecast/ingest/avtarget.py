@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -56,6 +57,10 @@ def target_of(url: str, timeout_s: float, user: str = "", password: str = "") ->
     Raises:
         Misuse: A URL that isn't one of these, with what would be.
     """
+    try:
+        os.fsencode(url)  # as FFmpeg is given it
+    except UnicodeEncodeError:
+        raise Misuse("there are characters in this URL that are no text") from None
     scheme, _, rest = url.partition(":")
     if scheme in ("rtsp", "rtsps"):
         return _rtsp(url, timeout_s, user, password)

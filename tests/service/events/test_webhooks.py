@@ -60,6 +60,28 @@ async def test_a_receiver_that_fails_twice_gets_it_the_third_time_in_the_same_by
     assert sink["label"].startswith("http://127.0.0.1:") and "sesame" not in str(sink)
 
 
+@pytest.mark.parametrize(
+    "when", ["Mon, 1 Jan 99999999999 00:00:00 GMT", "Mon, 1 Jan 2030 00:00:00 +999999999999999999", "soon"]
+)
+async def test_one_that_says_oddly_when_to_come_again_is_told_all_the_same(tmp_path: Path, when: str) -> None:
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        receiver.statuses, receiver.headers = iter((429,)), {"Retry-After": when}
+        await there.announce(happening())
+        await until(lambda: len(receiver.told) == 2 or there.supervisor.failures)
+        assert not there.supervisor.failures
+        (sink,) = (await there.sinks()).values()
+    assert sink["delivered"] == 1, sink
+
+
+async def test_a_secret_that_only_looks_like_base64_is_one_all_the_same(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        url = receiver.url.replace("http://", "http://:whsec_%C3%A9@")
+        async with office(tmp_path, {"events.webhooks": [url]}) as there:
+            (name,) = await there.sinks()
+            await there.deliveries.test(name)
+    assert is_signed(receiver.told[0], "whsec_\u00e9".encode())
+
+
 async def test_one_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     async with office(tmp_path, {"events.webhooks": [f"http://127.0.0.1:{free_port()}/"]}) as there:
         await there.announce(happening())

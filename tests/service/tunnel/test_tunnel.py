@@ -318,6 +318,22 @@ async def test_the_self_test_tells_what_else_may_be(tmp_path: Path) -> None:
         assert (await SelfTest(resolver=Resolver(free_port())).run(URL)).verdict == "unreachable"
 
 
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 502 \xff\xfe\x85\r\n\r\n", b"HTTP/1.1 503 no\r\nContent-Length: 1000\r\n\r\n" + b"[" * 1000]
+)
+async def test_whatever_somebody_else_answers_the_self_test_can_be_shown(answer: bytes) -> None:
+    async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(garble, "127.0.0.1", 0) as door:
+        found = await SelfTest().run(f"http://127.0.0.1:{door.sockets[0].getsockname()[1]}")
+    assert found.verdict == "elsewhere"
+    assert found.words.isprintable()
+    assert found.words.encode()
+
+
 async def test_a_configured_tunnel_is_opened_at_the_start(tmp_path: Path) -> None:
     with State.open(tmp_path / "data") as state:
         tokenapi.create(state.credentials, {"name": "me", "rights": ["operate"]})

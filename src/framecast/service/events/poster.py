@@ -172,7 +172,7 @@ def _seconds(text: str) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a year, or a zone, that no integer holds
         return None
     return None if when.tzinfo is None else max(0.0, (when - datetime.now(UTC)).total_seconds())
 

@@ -103,9 +103,9 @@ async def _judge(response: aiohttp.ClientResponse, began_s: float) -> Result:
     if response.status == 503 and await _is_busy(response):
         return _result("unreachable", "too many look at this server in this way just now; try again")
     if response.status != 200:
-        return _result(
-            "elsewhere", f"the public address is answered by somebody else: {response.status} {response.reason or ''}"
-        )
+        reason = "".join(sign for sign in response.reason or "" if sign.isprintable())[:100]
+        words = f"the public address is answered by somebody else: {response.status} {reason}"
+        return _result("elsewhere", words)
     came_s: list[float] = []
     body = b""
     async for chunk in response.content.iter_any():
@@ -127,7 +127,7 @@ async def _is_busy(response: aiohttp.ClientResponse) -> bool:
     try:
         answer = json.loads(await response.content.read(1000))
         return bool(answer["error"]["code"] == "busy")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
