@@ -113,6 +113,7 @@ async def office(
             )
             log.store.hooks.append(deliveries.fill)
             log.on_announced.append(deliveries.announced)
+            log.on_deleted.append(deliveries.deleted)
             await deliveries.start()
             try:
                 yield Office(log, deliveries, supervisor, cameras)

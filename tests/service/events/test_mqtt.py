@@ -14,10 +14,12 @@ from framecast.service.events.homeassistant import Topics, discovery, sensor
 from framecast.service.events.mqtt import Seen
 from framecast.service.front import authority
 from framecast.service.front.tls import Files
-from framecast.service.store.events import Phase
+from framecast.service.store.events import EventStore, Phase
+from framecast.service.store.state import State
 from tests.service.events.broker import PASSWORD, Broker, Listener
-from tests.service.events.telling import happening, office
-from tests.service.serving import serving, until
+from tests.service.events.telling import START_S, happening, office
+from tests.service.events.test_api import OPTIONS, in_sight, person, see
+from tests.service.serving import jpeg, serving, until
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -224,7 +226,74 @@ async def test_a_picture_that_waited_is_not_sent_once_a_mask_is_set(tmp_path: Pa
             await broker.start()
             async with Listener.of(broker) as home:
                 await until(lambda: "framecast/events" in home.held)
-                assert f"{DOOR}/image" not in home.held
+                assert not home.held.get(f"{DOOR}/image")
                 await there.announce(happening(1), picture=b"\xff\xd8 after")
-                await until(lambda: f"{DOOR}/image" in home.held)
-                assert home.held[f"{DOOR}/image"] == b"\xff\xd8 after"
+                await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
+
+
+IMAGE, EVENT = f"{DOOR}/image", f"{DOOR}/event"
+
+
+async def held(broker: Broker) -> set[str]:
+    """What is retained of the door's events, as somebody learns who comes now."""
+    async with Listener.of(broker) as home:
+        await until(lambda: "framecast/status" in home.held)
+        return {IMAGE, EVENT} & home.held.keys()
+
+
+async def test_what_is_retained_of_an_event_goes_with_it(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        first, shown, last, old = (happening(number, end_s=START_S) for number in (0, 1, 2, -1_000_000_000))
+        for each in (first, shown):
+            await there.announce(each, picture=b"\xff\xd8 " + each.event_id.encode())
+        await there.announce(last)  # has no picture: that of the one before stays
+        await until(lambda: [topic for topic, _ in home.heard].count("framecast/events") == 3)
+        for each in (first, last):
+            assert await there.log.delete(each.event_id)
+        await until(lambda: not home.held[EVENT])
+        assert await held(broker) == {IMAGE}
+        assert await there.log.delete(shown.event_id)
+        await until(lambda: not home.held[IMAGE])
+        assert await held(broker) == set()
+        await there.announce(old, picture=b"\xff\xd8 old")
+        await until(lambda: home.held[EVENT] and home.held[IMAGE])
+        await there.log.sweep()
+        await until(lambda: not home.held[EVENT] and not home.held[IMAGE])
+
+
+async def test_what_was_deleted_while_nobody_could_be_told_is_taken_back_later(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker, Listener.of(broker) as home:
+        event = happening()
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            await there.announce(event, picture=b"\xff\xd8")
+            await until(lambda: "framecast/events" in home.held)
+        assert await held(broker) == {EVENT, IMAGE}
+        with State.open(tmp_path / "data") as state:
+            assert EventStore(state.database).delete(event.event_id)
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}):
+            await until(lambda: not home.held[EVENT] and not home.held[IMAGE])
+            assert await held(broker) == set()
+
+
+async def test_a_mask_takes_the_picture_back_and_who_removes_a_camera_takes_back_all(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        serving(tmp_path, {"door": "push:"}, options={**OPTIONS, "mqtt.url": broker.url}) as server,
+    ):
+        await in_sight(server)
+        await see(server, person(), camera="door")
+        await until(lambda: bool(home.held.get(EVENT)))
+        assert home.held[IMAGE] == jpeg()
+        await server.json("PATCH", "/api/v1/cameras/door", json={"masks": [[0, 0, 1, 1]]})
+        await until(lambda: not home.held[IMAGE])
+        assert [topic for topic, _ in home.heard].count(EVENT) == 1, "at once, not with the next announcement"
+        assert await held(broker) == {EVENT}
+        await server.service.remove_camera("door")
+        async with asyncio.timeout(20):
+            while await held(broker):
+                pass

@@ -27,6 +27,7 @@ from framecast.service.store.database import Database
 from framecast.service.store.events import Announcement, Event, EventStore
 from framecast.service.store.outbox import Delivery, Outbox, fill
 from framecast.service.store.receivers import Receivers, Webhook
+from framecast.service.store.retained import Retained
 
 log = logging.getLogger("framecast.service.events.deliveries")
 
@@ -77,6 +78,7 @@ class Deliveries:
         self._picture = picture
         self._now_s = now_s
         self._outbox = Outbox(database)
+        self._retained = Retained(database)
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
@@ -110,6 +112,23 @@ class Deliveries:
         for courier in self._couriers.values():
             courier.wake()
 
+    def deleted(self) -> None:
+        """Events or pictures are no more (a listener of `EventLog`)."""
+        for sink in self._sinks:
+            if isinstance(sink, MqttSink):
+                sink.reconsider()
+
+    def forget_picture(self, camera: str) -> None:
+        """Have the picture taken back that was sent of a camera (a listener of `Cameras`)."""
+        self._supervisor.spawn(f"picture:{camera}", self._forget_picture(camera))
+
+    async def _forget_picture(self, camera: str) -> None:
+        try:
+            await self._blocking(self._retained.forget_picture, camera)
+        except StateError as error:
+            log.warning("%s: the picture that was sent by MQTT can't be taken back: %s", camera, error)
+        self.deleted()
+
     # Who is told.
 
     async def start(self) -> None:
@@ -142,7 +161,9 @@ class Deliveries:
         if not settings.url:
             return
         seed: bytes = await self._blocking(secrets.get, self._database, NODE)
-        sink = MqttSink(settings, f"framecast_{seed.hex()[:8]}", self._cameras, self._picture)
+        node = f"framecast_{seed.hex()[:8]}"
+        retained, blocking = self._retained, self._blocking
+        sink = MqttSink(settings, node, self._cameras, self._picture, retained=retained, blocking=blocking)
         self._add(sink, sink.run)
         sink.on_connected = self._couriers[sink.name].hurry
 

@@ -66,6 +66,7 @@ class EventLog:
         store: Where it is kept; blocking.
         on_announced: Told on the loop, in order, of each announcement once it is on the disk. Must not raise.
         on_closing: Told when the server stops and all is told.
+        on_deleted: Told when events, or pictures of events, are no more.
         refused: Events that could not begin, since too many changes waited for the disk.
         counts: Events that began, by camera and kind.
     """
@@ -83,6 +84,7 @@ class EventLog:
         self.store = store
         self.on_announced: list[Callable[[Announcement], None]] = []
         self.on_closing: list[Callable[[], None]] = []
+        self.on_deleted: list[Callable[[], None]] = []
         self.refused = 0
         self.counts: Counter[tuple[str, str]] = Counter()
         self._folder = folder / FOLDER
@@ -247,7 +249,12 @@ class EventLog:
         was_there = bool(await self._blocking(self.store.delete, event_id))
         if was_there:
             await asyncio.to_thread(_remove, [self.picture_path(event_id)])
+            self._tell_deleted()
         return was_there
+
+    def _tell_deleted(self) -> None:
+        for listener in tuple(self.on_deleted):
+            listener()
 
     async def clear_out(self) -> None:
         """Throw away pictures that belong to no event, and half ones: a crash left them."""
@@ -274,6 +281,8 @@ class EventLog:
             for event_id in bare:
                 self._pictures.pop(event_id, None)
             await asyncio.to_thread(_remove, [self.picture_path(each) for each in (*gone, *bare)])
+            if gone or bare:
+                self._tell_deleted()
             if self._waiting and len(gone) == MOST_SWEPT:
                 await self.flush()  # what happens now is not told after all that is to be forgotten
 

@@ -19,13 +19,15 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from framecast.core.errors import StateError
 from framecast.core.supervise import Backoff
 from framecast.service.config.sections import MqttSettings
 from framecast.service.events import homeassistant
-from framecast.service.events.courier import Undelivered
+from framecast.service.events.courier import Blocking, Undelivered
 from framecast.service.events.homeassistant import OFF, OFFLINE, ON, ONLINE, Topics
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
+from framecast.service.store.retained import EVENT, IMAGE, Retained
 
 log = logging.getLogger("framecast.service.events.mqtt")
 _library_log = log.getChild("library")
@@ -66,6 +68,8 @@ class MqttSink:
         node: What this server is called there, unlike any other.
         cameras: Returns all there are, by id.
         picture: Returns the picture of an event, by its id and its camera's; None while there is none to be sent.
+        retained: Knows of which events something is held there.
+        blocking: Runs a call on the state's thread.
 
     Attributes:
         on_connected: Called when messages can be sent again.
@@ -80,6 +84,9 @@ class MqttSink:
         node: str,
         cameras: Callable[[], Mapping[str, Seen]],
         picture: Callable[[str, str], Awaitable[bytes | None]],
+        *,
+        retained: Retained,
+        blocking: Blocking,
     ) -> None:
         self.label = settings.url
         self.on_connected: Callable[[], None] = lambda: None
@@ -87,12 +94,16 @@ class MqttSink:
         self._topics = Topics(settings.prefix, settings.discovery_prefix, node)
         self._cameras = cameras
         self._picture = picture
+        self._retained = retained
+        self._blocking = blocking
         self._client: Any = None
         self._trouble = "it was not reached yet"
         self._open: dict[str, tuple[str, str]] = {}
         """Camera and sensor of each event that lasts."""
         self._told: dict[str, bytes] = {}
         self._telling = asyncio.Lock()
+        self._retaining = asyncio.Lock()
+        self._is_stale = False
 
     def wants(self, event: Event, phase: Phase) -> bool:
         """All of them."""
@@ -101,6 +112,10 @@ class MqttSink:
     def keep(self, lasting: Collection[str]) -> None:
         """Events that are not among these are over, though that was never told: somebody deleted them, say."""
         self._open = {event_id: where for event_id, where in self._open.items() if event_id in lasting}
+
+    def reconsider(self) -> None:
+        """Something may be held there that is no more here: take it back."""
+        self._is_stale = True
 
     async def send(self, delivery: Delivery) -> None:
         """Publish it, and what follows from it."""
@@ -116,14 +131,34 @@ class MqttSink:
         body = delivery.body.encode()
         try:
             if delivery.camera:
-                picture = await self._picture(delivery.event_id, delivery.camera) if event["picture"] else None
-                if picture is not None:
-                    await self._publish(client, self._topics.of(delivery.camera, "image"), picture, retain=True)
-                await self._publish(client, self._topics.of(delivery.camera, "event"), body, retain=True)
+                async with self._retaining:
+                    if event["picture"]:
+                        await self._retain(client, delivery, IMAGE)
+                    await self._retain(client, delivery, EVENT, body)
                 await self._tell(client)
             await self._publish(client, self._topics.events, body)
         except _library().MqttError as error:
             raise Undelivered(_words(error)) from None
+
+    async def _retain(self, client: Any, delivery: Delivery, what: str, payload: bytes = b"") -> None:
+        """Have this held, or the event's picture: written down first, so that it is taken back whatever happens."""
+        camera, event_id = delivery.camera, delivery.event_id
+        await self._blocking(self._retained.note, camera, what, event_id)
+        if what == IMAGE:  # asked for only now: a mask that is set later takes back what is written down
+            payload = await self._picture(event_id, camera) or b""
+        await self._publish(client, self._topics.of(camera, what), payload, retain=True)
+
+    async def _take_back(self, client: Any) -> None:
+        """Have nothing held of what is no more."""
+        async with self._retaining:
+            self._is_stale = False
+            try:
+                for camera, what in await self._blocking(self._retained.lost, tuple(self._cameras())):
+                    await self._publish(client, self._topics.of(camera, what), b"", retain=True)
+                    await self._blocking(self._retained.taken_back, camera, what)
+            except StateError as error:
+                self._is_stale = True
+                log.debug("what was taken back can't be kept: %s", error)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -179,7 +214,10 @@ class MqttSink:
     async def _keep(self, library: Any, client: Any) -> None:
         """Tell what changes, and take back what is described and is no more."""
         messages = aiter(client.messages)
+        self._is_stale = True
         while True:
+            if self._is_stale:
+                await self._take_back(client)
             try:
                 async with asyncio.timeout(LOOK_S):
                     message = await anext(messages)
@@ -201,6 +239,7 @@ class MqttSink:
             for topic in self._told.keys() - holds.keys():
                 await self._publish(client, topic, b"", retain=True)
                 del self._told[topic]
+                self._is_stale = True  # of a camera that is gone more is held
 
     def _holds(self) -> Iterable[tuple[str, bytes]]:
         """What holds now, by topic: first what there is, then how it is."""

@@ -47,6 +47,8 @@ def open_deliveries(
     )
     log.store.hooks.append(deliveries.fill)
     log.on_announced.append(deliveries.announced)
+    log.on_deleted.append(deliveries.deleted)
+    cameras.on_forgotten.append(deliveries.forget_picture)
     return deliveries
 
 

@@ -183,4 +183,12 @@ MIGRATIONS = (
         FOREIGN KEY (person, photo) REFERENCES face_photos (person, number) ON DELETE CASCADE ON UPDATE CASCADE
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE retained (
+        camera TEXT NOT NULL,
+        what TEXT NOT NULL,
+        event TEXT NOT NULL,
+        PRIMARY KEY (camera, what)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

@@ -1,0 +1,58 @@
+"""Which events an MQTT server still holds something of, in the state file: what is deleted here is taken back there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from framecast.service.store.database import Database
+
+IMAGE = "image"
+EVENT = "event"
+
+
+class Retained:
+    """What is held there of each camera: `IMAGE`, a picture, and `EVENT`, an announcement. Blocking."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, camera: str, what: str, event_id: str) -> None:
+        """This is about to be held of an event, in place of another's.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT INTO retained (camera, what, event) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET event = excluded.event WHERE event <> excluded.event",
+                (camera, what, event_id),
+            )
+
+    def forget_picture(self, camera: str) -> None:
+        """The picture of a camera is to be taken back, whatever becomes of its event.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            connection.execute("UPDATE retained SET event = '' WHERE camera = ? AND what = ?", (camera, IMAGE))
+
+    def lost(self, cameras: Collection[str]) -> list[tuple[str, str]]:
+        """Camera and kind of all that is held of what is no more: events, pictures, cameras but for these."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT retained.camera, what, events.id IS NULL OR (what = ? AND picture_bytes = 0)"
+                " FROM retained LEFT JOIN events ON events.id = retained.event ORDER BY retained.camera, what",
+                (IMAGE,),
+            ).fetchall()
+        return [(camera, what) for camera, what, is_lost in rows if is_lost or camera not in cameras]
+
+    def taken_back(self, camera: str, what: str) -> None:
+        """This is held no more.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM retained WHERE camera = ? AND what = ?", (camera, what))
