@@ -41,10 +41,28 @@ def test_what_is_no_camera_url(url: str) -> None:
         config.check_camera({"url": url})
 
 
-@pytest.mark.parametrize(("url", "meant"), [("htp://1.2.3.4", "http"), ("rstp://h/live", "rtsp")])
+@pytest.mark.parametrize(
+    ("url", "meant"), [("htp://1.2.3.4", "http"), ("rstp://h/live", "rtsp"), ("rtps://h/live", "rtsp")]
+)
 def test_a_scheme_with_a_typo_is_told_what_was_meant(url: str, meant: str) -> None:
-    with pytest.raises(ConfigError, match=rf"{url[:3]}\w* is no scheme; did you mean {meant}\?"):
+    with pytest.raises(ConfigError, match=rf"{url[:3]}\w*:// is unknown; did you mean {meant}://\?"):
         config.check_camera({"url": url})
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("http:/10.0.0.1/s", "two slashes, as in http://192.168.1.20/"),
+        ("rtsp://", "comes an address, as in rtsp://192.168.1.20/"),
+        ("http://me:pw@10.0.0.1 /s", "a space in it; write %20"),
+        ("http://me:pw@10.0.0.1:eighty/s", "has to be a port, from 1 to 65535"),
+        ("https://me:pw@10.0.0.1:80000/s", "has to be a port, from 1 to 65535"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(url: str, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=wrong) as caught:
+        config.check_camera({"url": url})
+    assert "pw" not in str(caught.value)
 
 
 def test_secrets_are_masked() -> None:

@@ -247,6 +247,9 @@ async def test_bad_probes(server: Server) -> None:
         *_, last = await probe(server, {"url": url})
         assert last["result"]["ok"] is False
         assert last["result"]["problems"]
+    *_, last = await probe(server, {"url": "rtps://10.0.0.1/"})
+    words = "'rtps://10.0.0.1/' can't be used: rtps:// is unknown; did you mean rtsp://?"
+    assert last["result"]["problems"][0]["title"] == words, "nothing of settings: somebody typed it"
 
 
 # The server

@@ -45,6 +45,14 @@ def test_probes_shows_and_adds(start: Start, server: Process, open_page: Open) -
     assert page.locator("fc-tile").get_by_text("Hühner & Haus").is_visible()
 
 
+def test_the_example_in_the_field_can_be_read_by_night(server: Process, open_page: Open) -> None:
+    page = open_page(server.url, dark=True).page
+    page.get_by_role("button", name="Add a camera").click()
+    colour = "(element, part) => getComputedStyle(element, part).color"
+    example = page.get_by_label("Address of the camera").evaluate(colour, "::placeholder")
+    assert example == page.locator("#add-hint").evaluate(colour), "what is quiet, and is held to a contrast"
+
+
 def test_says_what_is_wrong_and_adds_all_the_same(server: Process, open_page: Open) -> None:
     page = open_page(server.url).page
     page.get_by_role("heading", name="No camera yet").wait_for()

@@ -150,7 +150,10 @@ def test_the_last_owner_stays(server: Process, open_page: Open) -> None:
 
 def test_logs_in_and_out_by_name(server: Process, open_page: Open) -> None:
     owned(server, open_page)
-    page = open_page(server.url, expected=REFUSED).page
+    page = open_page(server.url + "/cameras/door", expected=REFUSED).page
+    page.get_by_role("heading", name="Log in").wait_for()
+    assert page.evaluate(UNNAMED) == [], "each field has its label, whatever else is on the page"
+    page.goto(server.url)
     page.get_by_role("heading", name="Log in").wait_for()
     log_in(page, "anna", "not the password")
     expect(page.get_by_role("alert")).to_contain_text("Name and password don't belong together")

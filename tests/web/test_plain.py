@@ -74,6 +74,15 @@ def test_the_canvas_page_knows_what_is_not_there(demo: Process, open_page: Open)
     expect(page.locator("#connection")).to_have_text("No such camera")
 
 
+def test_without_a_camera_the_canvas_page_leads_to_where_one_is_added(start: Start, open_page: Open) -> None:
+    page = open_page(start("serve").url + "/mjpeg").page
+    expect(page.locator("#connection")).to_have_text("No camera yet")
+    expect(page.locator("#connect")).to_be_hidden()
+    page.locator("#stage").get_by_role("link", name="All cameras").click()
+    page.get_by_role("button", name="Add a camera").wait_for()
+    expect(page.locator("#boxes")).to_be_hidden()
+
+
 def test_the_reference_lists_every_route(demo: Process, open_page: Open) -> None:
     page = open_page(demo.url + "/docs").page
     page.locator(".route").first.wait_for()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from framecast.core.errors import BadStatus, DeviceError, Misuse
+from framecast.core.errors import BadStatus, ConfigError, DeviceError, Misuse
 from framecast.core.source import Source
 from framecast.ingest.diagnosis import Problem, diagnose, explain, explain_error, sort
 from framecast.ingest.http_client import CheckAddress, Client, Options, Response
@@ -244,6 +244,9 @@ class _Probe:
         self._live = scheme != "file"
         try:
             source = self._open_source(url)
+        except ConfigError as error:
+            # Who typed an address knows no settings.
+            return self._failed(url, explain("bad_url", title=f"{error.value!r} can't be used: {error.accepted}"))
         except (DeviceError, Misuse) as error:
             return self._failed(url, explain("bad_url", title=str(error)))
         self._say("connect", f"Opening {scheme}:")

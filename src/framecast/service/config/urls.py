@@ -49,9 +49,9 @@ def check_camera_url(url: str) -> str:
             f"a camera URL; for a bare address that is http://{url}, and framecast doctor finds its stream"
         )
     if scheme not in _KINDS and rest.startswith("//"):
-        close = difflib.get_close_matches(scheme, _KINDS, n=1, cutoff=0.6)
-        if close:
-            raise ValueError(f"{scheme[:20]} is no scheme; did you mean {close[0]}?")
+        meant = _meant(scheme)
+        if meant:
+            raise ValueError(f"{scheme[:20]}:// is unknown; did you mean {meant}://?")
     if not colon or scheme not in _KINDS or len(url) > MAX_URL_CHARS or _CONTROL.search(url):
         raise ValueError(ACCEPTED)
     good = {
@@ -62,9 +62,35 @@ def check_camera_url(url: str) -> str:
     }.get(scheme)
     if good is None:
         good = _has_host(url)
+        if not good:
+            raise ValueError(_what_is_wrong(url, scheme, rest))
     if not good or not _can_be_split(url):
         raise ValueError(ACCEPTED)
     return f"{scheme}:{rest}"
+
+
+def _meant(scheme: str) -> str:
+    """What somebody who mistyped it may have meant; empty for nothing."""
+    # Letters that changed places come first: rtps is rtsp rather than rtsps.
+    swapped = [known for known in _KINDS if sorted(known) == sorted(scheme)]
+    close = swapped or difflib.get_close_matches(scheme, _KINDS, n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+def _what_is_wrong(url: str, scheme: str, rest: str) -> str:
+    """Why there is no host to be had of a URL that needs one; it repeats nothing of what may be a password."""
+    if not rest.startswith("//"):
+        return f"a camera URL: behind {scheme}: come two slashes, as in {scheme}://192.168.1.20/"
+    if " " in url:
+        return "a camera URL: there is a space in it; write %20 where one belongs there"
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return f"a camera URL: behind {scheme}:// comes an address, as in {scheme}://192.168.1.20/"
+        _ = parts.port
+    except ValueError:
+        return "a camera URL: what stands behind the last colon of its host has to be a port, from 1 to 65535"
+    return ACCEPTED
 
 
 def check_sound_url(url: str) -> str:

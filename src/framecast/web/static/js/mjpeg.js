@@ -76,6 +76,9 @@ function show() {
   setText(find("connect"), status === "off" ? "Connect" : "Disconnect");
   choice.disabled = status !== "open";
   choice.hidden = status === "open" && choice.length === 0;
+  // Nothing to connect to, or to leave.
+  find("connect").hidden = choice.hidden;
+  find("way").hidden = status !== "open" || camera !== null;
   stage.classList.toggle("not-live", status !== "open" || camera?.state !== "live");
   if (status === "off") say("Disconnected", "Press Connect.");
   else if (status === "connecting") say("Connecting", "Waiting for the server.", "connecting");
@@ -85,7 +88,7 @@ function show() {
   else if (!camera)
     say(
       asked ? "No such camera" : "No camera yet",
-      asked ? `There is no camera with the id “${asked}”.` : "Add one on the wall.",
+      asked ? `There is no camera with the id “${asked}”.` : "Add one on the page of all cameras.",
     );
   else {
     const state = stateOf(camera);

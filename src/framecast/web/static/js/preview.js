@@ -124,7 +124,7 @@ export class Preview {
     const asked = looks.filter((look) => look.asked).length / looks.length;
     const rows = [
       ["Pictures looked at", aSecond(rate)],
-      ["Inferences", aSecond(rate * asked)],
+      ["Shown to the model", aSecond(rate * asked)],
     ];
     let sumMs = 0;
     for (const stage of new Set(looks.flatMap(({ ms }) => Object.keys(ms)))) {

@@ -168,8 +168,8 @@ function other(text, click) {
 }
 
 function byPassword(titled, choose, attempt) {
-  const name = field("Name", "name", { autocomplete: "username", required: true });
-  const password = passwordField("Password", "password", { autocomplete: "current-password" });
+  const name = field("Name", "entrance-name", { autocomplete: "username", required: true });
+  const password = passwordField("Password", "entrance-password", { autocomplete: "current-password" });
   const values = () => ({ name: name.input.value.trim(), password: password.input.value });
   return [
     titled ? h("h1", {}, "Log in") : null,
@@ -180,7 +180,7 @@ function byPassword(titled, choose, attempt) {
 }
 
 function byToken(titled, choose, attempt) {
-  const token = field("Token", "key", { type: "password", autocomplete: "current-password", required: true });
+  const token = field("Token", "entrance-key", { type: "password", autocomplete: "current-password", required: true });
   const people = known?.accounts;
   return [
     known?.setup ? ownerless() : null,

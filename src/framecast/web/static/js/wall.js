@@ -152,6 +152,7 @@ function showPanel() {
   const kind = status === "denied" ? "denied" : away ? without : empty ? "empty" : "";
   grid.hidden = kind !== "";
   find("sizes").hidden = kind !== "";
+  find("boxes").hidden = kind !== "";
   panel.hidden = kind === "";
   if (panel.dataset.kind === kind) return;
   panel.dataset.kind = kind;
