@@ -33,6 +33,21 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "guest": {"role": "viewer", "cameras": ["cam"]},
 }
 TOKEN: dict[str, Any] = {"name": "wall", "rights": ["watch"], "cameras": ["cam"]}
+WATCHED_FOR: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("/api/v1/rules", "rules", "id", {"name": "moving", "kind": "motion", "cameras": ["cam"], "cooldown_s": 0}),
+    ("/api/v1/people", "people", "id", {"name": "Ann"}),
+    ("/api/v1/webhooks", "webhooks", "id", {"url": "http://127.0.0.1:9/"}),
+)
+"""What makes events of the test picture, and tells nobody: where, the list there, its ids, what is to be in it."""
+MOST_OTHERS = 4
+LISTS = {
+    "rule": ("/api/v1/rules", "rules", "id"),
+    "event": ("/api/v1/events?limit=5", "events", "event_id"),
+    "person": ("/api/v1/people", "people", "id"),
+    "webhook": ("/api/v1/webhooks", "webhooks", "id"),
+    "sink": ("/api/v1/events/sinks", "sinks", "sink"),
+}
+"""Parameters of paths: where what may stand there is listed, as what, and by which field."""
 CALLERS = {"boss": 84, "guest": 5, "wall": 5, "nobody": 3, "anybody": 3}
 """How many of a hundred requests come from whom; ``anybody`` shows what was made up."""
 _CREDENTIALS = ("Authorization", "X-API-Key", "token", "Cookie", "Origin")
@@ -121,6 +136,9 @@ class House:
             return [each["id"] for each in self.control.call("GET", "/api/v1/sessions?all=1")["sessions"]]
         if name == "viewer":
             return self.viewers
+        if name in LISTS:
+            where, key, field = LISTS[name]
+            return [str(each[field]) for each in self.control.call("GET", where)[key]]
         if path.startswith("/api/v1/users"):
             return list(PEOPLE)
         if path.startswith("/api/v1/tokens"):
@@ -143,6 +161,7 @@ class House:
         self._restore_cameras()
         self._restore_people()
         self._restore_token()
+        self._restore_what_is_watched_for()
         if self.control.call("GET", "/api/v1/tunnel")["state"] != "off":
             self.control.call("DELETE", "/api/v1/tunnel")
         for name in PEOPLE:
@@ -170,6 +189,17 @@ class House:
                 call("PATCH", f"/api/v1/users/{name}", {**wish, "password": PASSWORD, "disabled": False})
         for name in set(have) - set(PEOPLE):
             call("DELETE", f"/api/v1/users/{quote(name, safe='')}")
+
+    def _restore_what_is_watched_for(self) -> None:
+        call = self.control.call
+        for where, key, field, wish in WATCHED_FOR:
+            have = call("GET", where)[key]
+            ours = [each for each in have if all(each.get(name) == value for name, value in wish.items())]
+            for each in have:
+                if each not in ours[:1] and len(have) > MOST_OTHERS:
+                    call("DELETE", f"{where}/{each[field]}")
+            if not ours:
+                call("POST", where, wish)
 
     def _restore_token(self) -> None:
         call = self.control.call
@@ -259,6 +289,8 @@ def path_of(location: str) -> str:
     return urlsplit(location).path.rpartition("/")[2]
 
 
+_POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
+"""The generator of P-256: a key that a browser could have, and has not."""
 Bodies = dict[tuple[str, str], Callable[[House], list[Any]]]
 BODIES: Bodies = {
     ("post", "/api/v1/session"): lambda house: [
@@ -282,6 +314,22 @@ BODIES: Bodies = {
     ("post", "/api/v1/links"): lambda house: [
         {"path": "/api/v1/cameras/cam/snapshot.jpg?width=96"},
         {"path": "/api/v1/cameras/push/hls/index.m3u8", "ttl_s": 5},
+    ],
+    ("post", "/api/v1/rules"): lambda house: [
+        {"name": "people", "kind": "object", "labels": ["person"], "cameras": ["cam"], "quiet": [["22:00", "07:00"]]},
+        {"name": "gone", "kind": "offline", "for_s": 5},
+    ],
+    ("patch", "/api/v1/rules/{rule}"): lambda house: [{"enabled": False}, {"cooldown_s": 60}, {"cameras": []}],
+    ("put", "/api/v1/cameras/{id}/zones"): lambda house: [
+        {"zones": [{"name": "door", "kind": "zone", "points": [[0, 0], [1, 0], [0.5, 1]]}]},
+        {"zones": [{"name": "step", "kind": "line", "points": [[0, 0.5], [1, 0.5]]}]},
+    ],
+    ("post", "/api/v1/people"): lambda house: [{"name": "Ben"}, {"name": "Ann"}],
+    ("patch", "/api/v1/people/{person}"): lambda house: [{"name": "Anna"}],
+    ("post", "/api/v1/people/{person}/photos"): lambda house: [{"camera": "cam"}],
+    ("post", "/api/v1/webhooks"): lambda house: [{"url": "https://hooks.invalid/a", "secret": "whsec_" + "A" * 32}],
+    ("post", "/api/v1/push/subscriptions"): lambda house: [
+        {"endpoint": "https://push.invalid/a", "keys": {"p256dh": _POINT, "auth": "A" * 22}}
     ],
     ("post", "/api/v1/tunnel"): lambda house: [{"provider": "cloudflare"}],
     ("post", "/api/v1/probe"): lambda house: [{"camera": "cam"}, {"url": "127.0.0.1:9"}],
