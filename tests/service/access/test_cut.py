@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 MOCK = "mock:?fps=20&size=96x64&audio=1"
 CAMERAS = {"cam": MOCK, "push": "push:"}
+OPTIONS = {"vision.faces": "off"}
 CAMERA = "/api/v1/cameras/cam"
 END_S = 5.0
 
@@ -86,6 +87,18 @@ async def publisher(server: Server, headers: Headers) -> AsyncIterator[Callable[
 
 
 @asynccontextmanager
+async def talking(server: Server, headers: Headers) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    path = server.url + "/api/v1/cameras/push/talk"
+    async with server.client.ws_connect(path, headers={**headers, "Origin": server.url}) as socket:
+
+        async def ended() -> None:
+            while not socket.closed:
+                await socket.receive(timeout=END_S)
+
+        yield ended
+
+
+@asynccontextmanager
 async def talker(server: Server, headers: Headers) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     path = server.url + "/api/v1/cameras/push/speaker"
     async with server.client.get(path, headers=headers) as response:
@@ -99,9 +112,12 @@ KINDS: dict[str, Callable[[Server, Headers], Any]] = {
     "WAV": lambda server, headers: read(server, CAMERA + "/audio.wav", headers),
     "PCM": lambda server, headers: read(server, CAMERA + "/audio.pcm", headers),
     "older page": lambda server, headers: read(server, "/video_feed", headers),
+    "detections": lambda server, headers: read(server, CAMERA + "/detections", headers),
+    "events": lambda server, headers: read(server, "/api/v1/events/stream", headers),
     "dashboard": dashboard,
     "WHEP": whep,
     "publish": publisher,
+    "talk": talking,
     "speaker": talker,
 }
 
@@ -111,10 +127,10 @@ KINDS: dict[str, Callable[[Server, Headers], Any]] = {
 async def test_every_kind_of_stream_ends(tmp_path: Path, kind: str, carrier: str) -> None:
     if kind == "WHEP":
         assert local_address(), "WebRTC needs an address that is not loopback"
-    async with serving(tmp_path, CAMERAS) as server:
+    async with serving(tmp_path, CAMERAS, options=OPTIONS) as server:
         desk, owner = server.service.desk, await server.owner()
         if carrier == "token":
-            made = await desk.create_token({"name": "t", "rights": ["watch", "publish"]})
+            made = await desk.create_token({"name": "t", "rights": ["operate", "publish"]})
             headers = {"X-API-Key": made["secret"]}
         else:
             headers = await server.owner("ben")
@@ -211,12 +227,14 @@ async def test_every_way_of_ending_ends_streams(tmp_path: Path, change: Change) 
         async with (
             KINDS["MJPEG"](server, ben) as ended,
             KINDS["dashboard"](server, ben) as page_ended,
+            KINDS["events"](server, ben) as events_ended,
             read(server, path, {}) as link_ended,
             KINDS["MJPEG"](server, carl),
         ):
             await change(server, "ben", ben, owner)
             await ended()
             await page_ended()
+            await events_ended()
             await link_ended()
             await until(lambda: len(server.camera().stream.viewers) == 1)
         status = 403 if change is limited_to_another_camera else 401
