@@ -224,6 +224,15 @@ def test_what_happens_now_comes_to_the_top_of_two_browsers(server: Process, open
     dialog.get_by_role("button", name="Save").click()
     expect(rule).to_contain_text("No motion for 10 min · door")
     expect(rule).not_to_contain_text("quiet")
+    # Nobody is told, until everybody is again.
+    for told, words in ((False, ["none"]), (True, [])):
+        page.get_by_role("button", name="Change: Somebody is there").click()
+        for each in ("Phones", "Webhooks", "MQTT"):
+            dialog.get_by_role("checkbox", name=each).set_checked(told)
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog).to_have_count(0)
+        expect(rule).to_contain_text("tells nobody") if not told else expect(rule).not_to_contain_text("tells")
+        assert page.request.get(server.url + "/api/v1/rules").json()["rules"][0]["notify"] == words
     page.get_by_role("button", name="Delete: Somebody is there").click()
     dialog.get_by_role("button", name="Delete").click()
     page.get_by_role("heading", name="No rule yet").wait_for()

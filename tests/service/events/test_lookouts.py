@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -13,10 +14,27 @@ import pytest
 from framecast.core.rendition import DETECTIONS
 from framecast.vision.faces.people import Sample
 from framecast.wire.detections import Look, Thing, pack
+from tests.service.events.telling import Receiver
 from tests.service.events.test_api import OPTIONS, in_sight, person, see, see_directly
 from tests.service.serving import jpeg, serving, until
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_a_rule_can_tell_nobody(tmp_path: Path) -> None:
+    async with Receiver.running() as receiver:
+        options = {**OPTIONS, "events.webhooks": [receiver.url]}
+        async with serving(tmp_path, options=options) as server:
+            silent = await in_sight(server, name="silent", notify=["none"])
+            assert silent["notify"] == ["none"]
+            await see_directly(server, "cam", person())
+            await until(lambda: server.service.events.log.store.newest == 1)
+            await in_sight(server, name="loud")
+            await see_directly(server, "cam", person())
+            await until(lambda: bool(receiver.told))
+            assert json.loads(receiver.told[0].body)["event"]["rule_name"] == "loud"
+            listed = (await server.json("GET", "/api/v1/events"))["events"]
+            assert {each["rule_name"] for each in listed} == {"silent", "loud"}
 
 
 async def test_a_restart_ends_no_cooldown(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from framecast.core.ladder import AUTO, NAMED
 from framecast.service.access.links import LONGEST_S
 from framecast.service.api.query import MAX_BYTES, MOST_FPS, OVERLAYS, WIDTH_PX
 from framecast.service.config import CAMERA_ID, CameraConfig
-from framecast.service.events.rules import DIRECTIONS, KINDS, SINKS
+from framecast.service.events.rules import DIRECTIONS, KINDS, NOBODY, SINKS
 
 Schema = Mapping[str, Any]
 
@@ -88,7 +88,7 @@ _RULE: Schema = {
     **dict.fromkeys(("for_s", "cooldown_s"), _SECONDS),
     "quiet": {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": _CLOCK}},
     "enabled": {"type": "boolean"},
-    "notify": {"type": "array", "items": {"type": "string", "enum": [*SINKS]}},
+    "notify": {"type": "array", "items": {"type": "string", "enum": [*SINKS, NOBODY]}},
 }
 
 _NAMED = _object({"name": TEXT}, required=("name",))

@@ -15,6 +15,8 @@ Kind = Literal["object", "face", "line", "motion", "no_motion", "offline"]
 KINDS = ("object", "face", "line", "motion", "no_motion", "offline")
 DIRECTIONS = ("both", "to_left", "to_right")
 SINKS = ("webhook", "mqtt", "push")
+NOBODY = "none"
+"""Of `notify`, alone: the event is kept and shown, and sent to nobody."""
 STRANGER = "unknown"
 """The name of a face that is nobody's."""
 MOST_RULES = 200
@@ -43,7 +45,7 @@ class Rule:
         cooldown_s: How long no further event begins at a camera when one is over.
         quiet: Spans of the day, by this machine's clock, in which nobody is told: ``("22:00", "07:00")``.
         enabled: Whether it holds.
-        notify: Kinds of receivers that are told; empty for all.
+        notify: Kinds of receivers that are told; empty for all, `NOBODY` for none.
     """
 
     id: str
@@ -175,6 +177,13 @@ def _span(name: str, value: Any) -> tuple[str, str]:
     raise Misuse(f'{name}: spans of the day such as ["22:00", "07:00"]')
 
 
+def _receivers(name: str, value: Any) -> tuple[str, ...]:
+    read: tuple[str, ...] = _list_of(_one_of(*SINKS, NOBODY))(name, value)
+    if NOBODY in read and len(read) > 1:
+        raise Misuse(f"{name}: {NOBODY} stands alone; an empty list means all")
+    return read
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _text(80),
     "cameras": _list_of(_camera, 1000),
@@ -189,5 +198,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "cooldown_s": _number(0, LONGEST_S),
     "quiet": _list_of(_span, 16),
     "enabled": _flag,
-    "notify": _list_of(_one_of(*SINKS)),
+    "notify": _receivers,
 }

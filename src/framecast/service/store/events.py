@@ -57,7 +57,7 @@ class Event:
         zone: The zone, or line, of the rule; empty for the whole picture.
         direction: Which way a line was crossed.
         box: Where it is in the picture, as fractions of it: left, top, width, height.
-        notify: Kinds of receivers that the rule names; empty for all.
+        notify: Kinds of receivers that the rule names; empty for all, ``none`` for nobody.
         quiet: Whether it began in the rule's quiet hours: kept and shown, and sent to nobody.
         picture_bytes: Size of its picture; 0 while it has none.
     """

@@ -5,7 +5,7 @@ import { cameraChoice } from "../access/rows.js";
 import { field, fill } from "../ask.js";
 import { h } from "../dom.js";
 import { labelChoice } from "../labels.js";
-import { SINKS, whatOf } from "./rulewords.js";
+import { NOBODY, SINKS, whatOf } from "./rulewords.js";
 import { KINDS, STRANGER } from "./words.js";
 
 const NEW = {
@@ -195,7 +195,7 @@ export async function editRule(rule, cameras, save) {
     "Who is told",
     Object.entries(SINKS).map(([id, text]) => [id, text[0].toUpperCase() + text.slice(1)]),
     before.notify.length ? before.notify : Object.keys(SINKS),
-    "This page shows it in any case.",
+    "None chosen: nobody. This page shows it in any case.",
   );
 
   async function show(changed) {
@@ -234,6 +234,7 @@ export async function editRule(rule, cameras, save) {
     const { value } = kind.input;
     const if_ = (what, given, otherwise) => (ASKS[what].includes(value) ? given : otherwise);
     const told = notify.value();
+    const everybody = told.length === Object.keys(SINKS).length;
     return {
       name: name.input.value.trim(),
       kind: value,
@@ -246,7 +247,7 @@ export async function editRule(rule, cameras, save) {
       for_s: if_("time", Number(time.input.value), 0),
       cooldown_s: Number(cooldown.input.value),
       quiet: quiet.value(),
-      notify: told.length === Object.keys(SINKS).length ? [] : told,
+      notify: everybody ? [] : told.length ? told : [NOBODY],
     };
   }
 
@@ -278,7 +279,6 @@ export async function editRule(rule, cameras, save) {
         throw new Error("Choose the line. One is drawn on the camera’s page, under Detection.");
       if (made.kind !== "face" && ASKS.labels.includes(made.kind) && !made.labels.length)
         throw new Error("Choose at least one thing to look for.");
-      if (!notify.value().length) throw new Error("Choose at least one who is told; this page shows it in any case.");
       return save({ ...made, name: made.name || whatOf(made), cameras: where.value() ?? [] });
     },
   );

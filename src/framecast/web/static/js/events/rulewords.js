@@ -48,9 +48,14 @@ export function conditionsOf(rule, cameras) {
     camerasText(ids),
     rule.cooldown_s ? `at most every ${span(rule.cooldown_s)}` : "",
     rule.quiet.length ? `quiet ${rule.quiet.map(([from, to]) => `${from}–${to}`).join(", ")}` : "",
-    rule.notify.length ? `tells ${either(rule.notify.map((sink) => SINKS[sink] ?? sink))}` : "",
+    rule.notify.length ? `tells ${either(rule.notify.map(toldText))}` : "",
   ].filter(Boolean);
 }
+
+const toldText = (sink) => (sink === NOBODY ? "nobody" : (SINKS[sink] ?? sink));
+
+/** Stands alone in a rule that tells nobody; one that names nobody tells all. */
+export const NOBODY = "none";
 
 /** Where a rule's events may go. */
 export const SINKS = { push: "phones", webhook: "webhooks", mqtt: "MQTT" };
