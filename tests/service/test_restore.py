@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,21 @@ def rewritten(file: Path, change: Change) -> Path:
         for name, data in entries.items():
             archive.writestr(name, data)
     return file
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_is_packed_otherwise_is_refused(tmp_path: Path, method: int) -> None:
+    fill(tmp_path / "data")
+    ours, file = tmp_path / "backup.zip", tmp_path / "other.zip"
+    backup.write(tmp_path / "data", ours)
+    with zipfile.ZipFile(ours) as archive, zipfile.ZipFile(file, "w", method) as other:
+        for name in archive.namelist():
+            other.writestr(name, archive.read(name))
+    damaged = bytearray(file.read_bytes())
+    damaged[200:400] = bytes(200)
+    file.write_bytes(damaged)
+    with pytest.raises(Misuse, match="packed in another way"):
+        restore.restore(file, tmp_path / "data")
 
 
 @pytest.mark.parametrize("cut", [1, 100, 5000, -1])
@@ -114,6 +130,24 @@ def bad_state(entries: dict[str, bytes]) -> None:
     entries[backup.MANIFEST] = json.dumps(table).encode()
 
 
+def with_state(script: str) -> Change:
+    """A state file in which somebody did this, with its right hash."""
+
+    def change(entries: dict[str, bytes]) -> None:
+        table = json.loads(entries[backup.MANIFEST])
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            connection.deserialize(entries["data/" + FILE_NAME])
+            connection.executescript(script)
+            entries["data/" + FILE_NAME] = data = connection.serialize()
+        table["files"][FILE_NAME] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        entries[backup.MANIFEST] = json.dumps(table).encode()
+
+    return change
+
+
+COUNTING = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -137,7 +171,18 @@ def bad_state(entries: dict[str, bytes]) -> None:
         (say(framecast="\x1b[2J"), "no version of Framecast made it"),
         (say(more=1), "is no whole backup"),
         (newer_format, r"made by a newer Framecast \(9.0\); update this one first"),
+        (say(format=float("inf")), "no version of Framecast made it"),
         (bad_state, "its framecast.db is no good"),
+        (with_state("DROP TABLE accounts"), "other tables than ours"),
+        (with_state("DROP TABLE removed; CREATE VIEW removed AS SELECT 'cam' AS id"), "other tables than ours"),
+        (with_state("ALTER TABLE cameras ADD COLUMN more TEXT"), "other tables than ours"),
+        (
+            with_state(f"CREATE TRIGGER t AFTER UPDATE ON frame_ids BEGIN INSERT INTO removed {COUNTING}; END"),
+            "other tables than ours",
+        ),
+        (with_state("INSERT INTO settings VALUES ('a', '{')"), "no JSON"),
+        (with_state("INSERT INTO cameras (id, fields) VALUES ('a', '[]')"), "no JSON"),
+        (with_state("INSERT INTO frame_ids VALUES ('a', 9223372036854775807)"), "its framecast.db is no good"),
     ],
 )
 def test_what_is_not_as_it_was_changes_nothing(tmp_path: Path, change: Change, words: str) -> None:

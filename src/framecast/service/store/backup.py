@@ -35,6 +35,8 @@ _MANIFEST_BYTES = 64 << 20
 _LATEST_S = 100 * 366 * 86_400 + 1_600_000_000
 _PACKED = frozenset({".jpg", ".jpeg", ".mp4", ".ts", ".zip", ".onnx", ".webp"})
 """Suffixes of files that nothing makes smaller."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How files are packed; others bring errors of their own, and one asks for 4 GB to begin with."""
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, UnicodeDecodeError)
 """What reading a damaged file raises."""
 
@@ -199,11 +201,13 @@ def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Contents]]:
 
 def _contents(archive: zipfile.ZipFile, file: Path) -> Contents:
     try:
+        if any(entry.compress_type not in _METHODS for entry in archive.infolist()):
+            raise ValueError("it is packed in another way than ours are")
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("its table of contents is too large")
         read = json.loads(archive.read(MANIFEST))
-        number, version = int(read.pop("format")), str(read["framecast"])
-        if not re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", version):
+        number, version = read.pop("format"), str(read["framecast"])
+        if type(number) is not int or not re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", version):
             raise ValueError("no version of Framecast made it")
         if number > FORMAT:
             raise Misuse(f"{file} was made by a newer Framecast ({version}); update this one first")

@@ -37,6 +37,12 @@ from framecast.service.store.names import FILE_NAME, KEPT, NOT_OURS, READY, REST
 IDS_PER_S = 1000
 """More than any camera's pictures a second."""
 _SPARE_BYTES = 16 << 20
+_JSON = {
+    ("cameras", "fields"): dict,
+    ("settings", "value"): object,
+    ("rules", "fields"): dict,
+    ("zones", "zones"): list,
+}
 _OPEN = Path("/proc/self/fd")
 _KEPT_NAME = re.compile(r"restore-\d{8}-\d{6}(?:-\d{1,4})?")
 
@@ -186,10 +192,43 @@ def _check_state(path: Path, contents: Contents, now_s: float) -> None:
             layout = connection.execute("PRAGMA user_version").fetchone()[0]
             if said != "ok" or layout != contents.layout:
                 raise Misuse(f"the backup is damaged: its {FILE_NAME} is no good ({said}); nothing was changed")
+            if layout < 0 or _shape(connection) != _shape_of(layout):
+                raise Misuse(f"the backup is damaged: its {FILE_NAME} has other tables than ours; nothing was changed")
+            if not _is_json(connection):
+                raise Misuse(f"the backup is damaged: its {FILE_NAME} has text that is no JSON; nothing was changed")
             passed_s = max(now_s - contents.made_s, 0)
             connection.execute("UPDATE frame_ids SET next = next + ?", (int(passed_s + 1) * IDS_PER_S,))
     except sqlite3.Error as error:
         raise Misuse(f"the backup is damaged: its {FILE_NAME} is no good ({error}); nothing was changed") from None
+
+
+def _shape(connection: sqlite3.Connection) -> tuple[object, ...]:
+    """Tables with their columns, and indexes; what else a file may hold, such as triggers, which run by themselves."""
+    things = "SELECT type, name, tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY 1, 2"
+    found = connection.execute(things).fetchall()
+    columns = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid'
+    return tuple((*each, *connection.execute(columns, (each[1],))) for each in found)
+
+
+def _shape_of(layout: int) -> tuple[object, ...]:
+    """The same of a state file that we made."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        for migration in MIGRATIONS[:layout]:
+            connection.executescript(migration)
+        return _shape(connection)
+
+
+def _is_json(connection: sqlite3.Connection) -> bool:
+    """Whether what a server reads as JSON when it starts is some."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    for (table, column), kind in _JSON.items():
+        for (text,) in connection.execute(f"SELECT {column} FROM {table}") if table in tables else ():
+            try:
+                if not isinstance(json.loads(text), kind):
+                    return False
+            except (ValueError, RecursionError):
+                return False
+    return True
 
 
 def _belongs_to_owner_of(folder: Path, place: Path) -> None:
