@@ -204,3 +204,22 @@ async def test_every_route_asks_for_its_right(tmp_path: Path) -> None:
                 if route.websocket:
                     assert await handshake(server, path, caller) == expected, (name, "WebSocket", path)
         assert asked > 900
+
+
+async def test_other_methods_of_every_route_open_nothing(tmp_path: Path) -> None:
+    """HEAD is asked for the right of GET, OPTIONS says what there is and does nothing, and no other is known."""
+    cameras = {"cam": {"url": "push:", "allow_query_key": True}, "other": "push:"}
+    async with serving(tmp_path, cameras) as server:
+        everybody = await callers(server)
+        kept = await server.service.blocking(server.service.trail.kept.page, None, 100)
+        for name in ("nobody", "viewer of other", "operator of other", "publisher"):
+            caller = everybody[name]
+            for route in make_table(server.service).routes:
+                path = re.sub(r"\{\w+(:path)?\}", "ghost", route.path.replace("{id}", "cam"))
+                if route.method == "GET" and (expected := caller.expected(route.right.value, path)):
+                    async with server.client.head(server.url + path, headers=caller.headers) as response:
+                        assert response.status == expected, (name, "HEAD", path)
+                for method, status in (("OPTIONS", 204), ("TRACE", 405), ("PURGE", 405)):
+                    async with server.client.request(method, server.url + path, headers=caller.headers) as response:
+                        assert response.status == status, (name, method, path)
+        assert await server.service.blocking(server.service.trail.kept.page, None, 100) == kept

@@ -119,6 +119,14 @@ def test_what_is_kept_of_a_photo_is_a_small_picture_that_can_be_looked_at_anew(d
     assert photos.sample(dlib, shrunk(hopper_close(), 0.6)).quality < 100, "small ones are enlarged to be found"
 
 
+def claiming(width_px: int, height_px: int) -> bytes:
+    """A small JPEG whose header says that it is large."""
+    data = bytearray(jpeg(np.zeros((64, 64, 3), np.uint8)))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", height_px, width_px)
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -132,6 +140,7 @@ def test_what_is_kept_of_a_photo_is_a_small_picture_that_can_be_looked_at_anew(d
         (png(8, 8)[:-1], "ends before its end"),
         (png(0, 100), "0x100"),
         (png(20_000, 20_000), "20000x20000 px; at most 16 million"),
+        (claiming(16_000, 16_000), "16000x16000 px; at most 36 million"),
         (png(4, 1000), "no strips"),
         (jpeg(np.zeros((64, 64, 3), np.uint8)) + b"\xff\xda" * 64, "more than 64 scans"),
         (jpeg(np.zeros((64, 64, 3), np.uint8))[:300], "damaged"),

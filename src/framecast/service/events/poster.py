@@ -30,6 +30,8 @@ NAMES_AT_ONCE = 4
 TRY_AGAIN = frozenset({401, 403, 404, 408, 425, 429})
 """Answers below 500 that may become others: who set up the receiver wrongly can mend it."""
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 CheckAddress = Callable[[str, str], None]
 
 
@@ -52,18 +54,24 @@ class Refusal(Undelivered):
 
 def check_public(allow_private: bool) -> CheckAddress:
     """A check that lets through what is on the internet, and what is at home where that is allowed."""
-    home = NetworkSettings(allow_loopback=True)
+    home, internet = NetworkSettings(allow_loopback=True), NetworkSettings()
 
     def check(host: str, address: str) -> None:
         ip = ipaddress.ip_address(address.partition("%")[0])
         if isinstance(ip, ipaddress.IPv6Address):
-            ip = ip.ipv4_mapped or ip.sixtofour or ip
+            ip = ip.ipv4_mapped or ip.sixtofour or _translated(ip) or ip
         if allow_private and not address_refusal(str(ip), home):
             return
-        if not ip.is_global or ip.is_multicast:
+        # Some clouds answer their own machines at addresses that look like any on the internet.
+        if not ip.is_global or ip.is_multicast or address_refusal(str(ip), internet):
             raise Misuse(f"{host} is no address on the internet (push.allow_private)")
 
     return check
+
+
+def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address to which a network that has no IPv4 itself leads this one (NAT64)."""
+    return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
 
 
 class _Names(AbstractResolver):
