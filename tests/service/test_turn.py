@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,6 +55,10 @@ async def fill(ice: paths.Ice) -> None:
     raise AssertionError("it is never full")
 
 
+CUT_OFF = struct.pack(">HHI", 1, 8, 0x2112A442) + bytes(12) + struct.pack(">HH", 0x24, 2) + bytes(4)
+"""A check whose priority has two bytes of its four."""
+
+
 def only(server: Server) -> Peer:
     (peer,) = server.service.peering.of(server.camera())
     return peer
@@ -75,6 +80,21 @@ async def test_a_viewer_whose_only_path_is_the_relay_gets_pictures(tmp_path: Pat
         await until(lambda: not len(server.service.peering))
         await until(lambda: not turn.allocations)
         assert turn.allocated == 1
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_check_of_a_path_that_is_cut_off_ends_nothing_behind_a_relay_either(
+    tmp_path: Path, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relayed(tmp_path, transport) as (_, server), watcher() as viewer:
+        await viewer.watch(server.client, server.url + WHEP)
+        await viewer.frame()
+        ice, packets = only(server).link.ice, only(server).seats[0].packets
+        pair = viewer._ice._nominated[1]
+        pair.protocol.transport.sendto(CUT_OFF, pair.remote_addr)
+        await until(lambda: ice.dropped)
+        await until(lambda: only(server).seats[0].packets > packets + 10)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_what_waits_for_a_relay_over_tcp_is_bounded(tmp_path: Path) -> None:

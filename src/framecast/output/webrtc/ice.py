@@ -184,6 +184,8 @@ class Ice(Connection):
             helped.append(super().get_component_candidates(component, [], GATHER_TIMEOUT_S))
         for more in await asyncio.gather(*helped):
             found += more
+        for protocol in self._protocols:
+            protocol.__class__ = Datagrams  # aioice made that of the relay, and others send through it, too
         return found
 
     async def close(self) -> None:
