@@ -19,7 +19,8 @@ from framecast.service.events import log
 from framecast.service.events.log import DAY_S, MOST_WAITING, EventLog
 from framecast.service.store import events as store
 from framecast.service.store import ulid
-from framecast.service.store.events import Announcement, Change, Event, EventStore, Filter, Phase
+from framecast.service.store.events import Announcement, Change, Event, EventStore, Phase
+from framecast.service.store.eventsearch import Filter
 from framecast.service.store.state import State
 from tests.service.serving import until
 

@@ -20,7 +20,8 @@ from framecast.service.front.bodies import json_response
 from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 from framecast.service.store import ulid
-from framecast.service.store.events import MOST_AT_A_TIME, Announcement, Event, Filter
+from framecast.service.store.events import MOST_AT_A_TIME, Announcement, Event
+from framecast.service.store.eventsearch import Filter
 
 DEFAULT_LIMIT = 50
 BEAT_S = 15.0

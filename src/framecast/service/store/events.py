@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 from framecast.service.store import ulid
 from framecast.service.store.database import Database
+from framecast.service.store.eventsearch import Filter, search
 
 MOST_AT_A_TIME = 200
 """Events of one page."""
@@ -134,25 +135,6 @@ class Change:
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which events are asked for.
-
-    Attributes:
-        cameras: Only of these; None for all.
-        kind, name, rule: Only with this; empty for any.
-        since: Only from this id on (`ulid.first` makes one of a time).
-        before: Only older than this id.
-    """
-
-    cameras: Collection[str] | None = None
-    kind: str = ""
-    name: str = ""
-    rule: str = ""
-    since: str = ""
-    before: str = ""
-
-
 Hook = Callable[[sqlite3.Connection, Event, Announcement], None]
 """Called within the transaction of an announcement, on the state's thread: what it writes is kept with it, or not."""
 
@@ -214,8 +196,8 @@ class EventStore:
                 return False
             connection.execute("DELETE FROM event_names WHERE event = ?", (event.event_id,))
         connection.executemany(
-            "INSERT OR IGNORE INTO event_names (name, event) VALUES (?, ?)",
-            [(name, event.event_id) for name in event.names],
+            "INSERT OR IGNORE INTO event_names (name, event, camera, kind, rule) VALUES (?, ?, ?, ?, ?)",
+            [(name, event.event_id, event.camera, event.kind, event.rule) for name in event.names],
         )
         return True
 
@@ -254,10 +236,10 @@ class EventStore:
 
     def page(self, wanted: Filter, limit: int) -> list[Event]:
         """The latest of these events, the newest first."""
-        question, values = _where(wanted)
         with self._database.read() as connection:
+            ids = search(connection, wanted, limit)
             rows = connection.execute(
-                f"{_SELECT} WHERE {question} ORDER BY id DESC LIMIT ?", (*values, limit)
+                f"{_SELECT} WHERE id IN ({', '.join('?' for _ in ids)}) ORDER BY id DESC", ids
             ).fetchall()
         return [_event(row) for row in rows]
 
@@ -356,26 +338,6 @@ def _delete(connection: sqlite3.Connection, event_ids: Iterable[str]) -> int:
         count += connection.execute("DELETE FROM events WHERE id = ?", (event_id,)).rowcount
         connection.execute("DELETE FROM announcements WHERE event_id = ?", (event_id,))
     return count
-
-
-def _where(wanted: Filter) -> tuple[str, list[str]]:
-    """The condition and its values."""
-    parts, values = ["1"], list[str]()
-    if wanted.cameras is not None:
-        parts.append(f"camera IN ({', '.join('?' for _ in wanted.cameras)})")
-        values.extend(sorted(wanted.cameras))
-    for column, value in (("kind = ?", wanted.kind), ("rule = ?", wanted.rule)):
-        if value:
-            parts.append(column)
-            values.append(value)
-    if wanted.name:
-        parts.append("id IN (SELECT event FROM event_names WHERE name = ?)")
-        values.append(wanted.name)
-    for condition, value in (("id >= ?", wanted.since), ("id < ?", wanted.before)):
-        if value:
-            parts.append(condition)
-            values.append(value)
-    return " AND ".join(parts), values
 
 
 def _packed(event: Event) -> str:

@@ -191,4 +191,24 @@ MIGRATIONS = (
         PRIMARY KEY (camera, what)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX events_by_kind ON events (kind, id);
+    CREATE INDEX events_by_rule ON events (rule, id, kind);
+    CREATE INDEX events_by_camera_and_kind ON events (camera, kind, id);
+    CREATE INDEX events_by_camera_and_rule ON events (camera, rule, id, kind);
+    ALTER TABLE event_names RENAME TO bare_event_names;
+    CREATE TABLE event_names (
+        name TEXT NOT NULL,
+        event TEXT NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+        camera TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        PRIMARY KEY (name, event)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO event_names (name, event, camera, kind, rule)
+        SELECT name, event, camera, kind, rule FROM bare_event_names JOIN events ON id = event;
+    DROP TABLE bare_event_names;
+    CREATE INDEX event_names_by_event ON event_names (event);
+    CREATE INDEX event_names_by_camera ON event_names (name, camera, event, kind, rule);
+    """,
 )
