@@ -2,7 +2,8 @@
 // and on how many cameras there are, and on nothing that changes while one watches.
 
 export const GAP_PX = 8;
-// Must agree with .tile-bar in app.css: one line of caption on a wide tile, two on a narrow one.
+// For text of the usual size; larger text takes more in proportion. Must agree with .tile-bar in wall.css: one line of
+// caption on a wide tile, two on a narrow one.
 const WIDE_PX = 420;
 const CAPTION_WIDE_PX = 36;
 const CAPTION_NARROW_PX = 56;
@@ -10,10 +11,11 @@ const CAPTION_NARROW_PX = 56;
 const SMALLEST_PX = 220;
 const PHONE_PX = 640;
 const PHONE_PAIRS_FROM = 5;
+const SMALLEST_PAIR_PX = 140;
 
 /** Height of a whole tile, its caption included. */
-function heightOf(tilePx, aspect) {
-  return tilePx / aspect + (tilePx >= WIDE_PX ? CAPTION_WIDE_PX : CAPTION_NARROW_PX);
+function heightOf(tilePx, aspect, text) {
+  return tilePx / aspect + (tilePx >= WIDE_PX * text ? CAPTION_WIDE_PX : CAPTION_NARROW_PX) * text;
 }
 
 function widthFor(columns, width) {
@@ -24,13 +26,13 @@ function widthFor(columns, width) {
  * Columns and tile width for `count` tiles in a box of `width` x `height`.
  *
  * Takes the largest tiles that all fit without scrolling; where those would be too small, columns that scroll.
- * `wished` columns (0: none) override the choice.
+ * `wished` columns (0: none) override the choice. `text` is the size of the text, 1 the usual one.
  */
-export function plan(count, width, height, aspect, wished = 0) {
+export function plan(count, width, height, aspect, wished = 0, text = 1) {
   if (count === 0 || width <= 0) return { columns: 1, tilePx: Math.max(width, 0) };
   if (wished > 0) return { columns: wished, tilePx: widthFor(wished, width) };
   if (width < PHONE_PX) {
-    const columns = count < PHONE_PAIRS_FROM ? 1 : 2;
+    const columns = count < PHONE_PAIRS_FROM || widthFor(2, width) < SMALLEST_PAIR_PX * text ? 1 : 2;
     return { columns, tilePx: widthFor(columns, width) };
   }
   let best = { columns: 1, tilePx: 0 };
@@ -39,12 +41,12 @@ export function plan(count, width, height, aspect, wished = 0) {
     const rowPx = (height - GAP_PX * (rows - 1)) / rows;
     // The caption's height depends on the width, so try both kinds and keep what is true.
     for (const caption of [CAPTION_WIDE_PX, CAPTION_NARROW_PX]) {
-      const tilePx = Math.floor(Math.min(widthFor(columns, width), (rowPx - caption) * aspect));
-      if (tilePx > best.tilePx && heightOf(tilePx, aspect) <= rowPx + 1) best = { columns, tilePx };
+      const tilePx = Math.floor(Math.min(widthFor(columns, width), (rowPx - caption * text) * aspect));
+      if (tilePx > best.tilePx && heightOf(tilePx, aspect, text) <= rowPx + 1) best = { columns, tilePx };
     }
   }
-  if (best.tilePx >= SMALLEST_PX) return best;
-  const columns = Math.max(2, Math.floor((width + GAP_PX) / (SMALLEST_PX + 40 + GAP_PX)));
+  if (best.tilePx >= SMALLEST_PX * text) return best;
+  const columns = Math.max(text > 1 ? 1 : 2, Math.floor((width + GAP_PX) / ((SMALLEST_PX + 40) * text + GAP_PX)));
   return { columns, tilePx: widthFor(columns, width) };
 }
 

@@ -21,6 +21,8 @@ const RESIZE_MS = 150;
 const COLUMNS_KEY = "framecast.columns";
 const ASPECT_KEY = "framecast.aspect";
 const MOST_COLUMNS = 10;
+// What the text has where nobody asked the browser for another size: see base.css.
+const TEXT_PX = 15;
 
 const find = (id) => document.getElementById(id);
 const grid = find("wall");
@@ -70,7 +72,8 @@ function arrange() {
   const top = grid.getBoundingClientRect().top + window.scrollY;
   const height = window.innerHeight - top - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
   const aspect = sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(localStorage.getItem(ASPECT_KEY)) || 4 / 3);
-  const chosen = plan(shown.length, width, height, aspect, Math.min(wished, MOST_COLUMNS));
+  const text = parseFloat(getComputedStyle(document.documentElement).fontSize) / TEXT_PX;
+  const chosen = plan(shown.length, width, height, aspect, Math.min(wished, MOST_COLUMNS), text);
   columns = chosen.columns;
   grid.style.setProperty("--columns", columns);
   grid.style.setProperty("--tile", `${chosen.tilePx}px`);
