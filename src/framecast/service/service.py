@@ -306,9 +306,11 @@ class Service:
                 self.cameras.check(camera_id, config, origin)
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
-            await self.blocking(partial(self._state.save_camera, camera_id, changes, trusted=grant.local))
-            await self._reload()
-            camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
+            async with self.events.turned(camera_id, before, config) as zones:
+                keep = partial(self._state.save_camera, camera_id, changes, trusted=grant.local, zones=zones)
+                await self.blocking(keep)
+                await self._reload()
+                camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         openings.tell(camera.camera_id, before, config, self.access)
         self.cut(*openings.ended(camera_id, before, config))
         return camera

@@ -21,6 +21,51 @@ from tests.service.serving import jpeg, serving, until
 pytestmark = pytest.mark.anyio
 
 
+async def test_zones_stay_in_the_scene_when_a_camera_is_turned(tmp_path: Path) -> None:
+    drawn = [
+        {"name": "porch", "kind": "zone", "points": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]},
+        {"name": "gate", "kind": "line", "points": [[0.5, 0.9], [0.5, 0.1]]},
+    ]
+    camera = "/api/v1/cameras/cam"
+    async with serving(tmp_path, options=OPTIONS) as server:
+        await server.json("PUT", f"{camera}/zones", json={"zones": drawn})
+        await server.json("PATCH", camera, json={"rotate": 90})
+        porch, gate = (await server.json("GET", f"{camera}/zones"))["zones"]
+        assert porch["points"] == [[0.8, 0.1], [0.8, 0.4], [0.4, 0.4]]
+        assert gate["points"] == [[0.1, 0.5], [0.9, 0.5]]
+        await server.json("PATCH", camera, json={"mirror": "horizontal", "name": "Door"})
+    async with serving(tmp_path, options=OPTIONS) as server:
+        porch, gate = (await server.json("GET", f"{camera}/zones"))["zones"]
+        assert porch["points"] == [[0.2, 0.1], [0.2, 0.4], [0.6, 0.4]]
+        assert gate["points"] == [[0.1, 0.5], [0.9, 0.5]], "left stays left"
+        await in_sight(server, zone="porch")
+        await server.json("PATCH", camera, json={"rotate": None, "mirror": "vertical"})
+        await see_directly(server, "cam", person(x=0.28, y=0.3))  # with a foot at 0.33, 0.6: porch is up there no more
+        await server.json("PATCH", camera, json={"mirror": None})
+        assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
+        await see_directly(server, "cam", person(x=0.28, y=0.0))  # 0.33, 0.3
+        await until(lambda: server.service.events.log.store.newest >= 1)
+        await server.json("PATCH", camera, json={"name": "Yard"})
+        assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
+
+
+async def test_a_turn_that_can_not_be_kept_leaves_zones_where_they_are(
+    tmp_path: Path,
+) -> None:
+    drawn = [{"name": "porch", "kind": "zone", "points": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]}]
+    camera = "/api/v1/cameras/cam"
+    async with serving(tmp_path, options=OPTIONS) as server:
+        await server.json("PUT", f"{camera}/zones", json={"zones": drawn})
+        with server.service.events._store._database.write() as connection:
+            connection.execute("CREATE TRIGGER full BEFORE UPDATE ON zones BEGIN SELECT RAISE(ABORT, 'full'); END")
+        await server.error("PATCH", camera, 507, json={"rotate": 90})
+        assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
+        shown = await server.json("GET", camera)
+        assert shown["transform"]["rotate"] == 0
+    async with serving(tmp_path, options=OPTIONS) as server:
+        assert (await server.json("GET", camera))["transform"]["rotate"] == 0
+
+
 async def test_a_rule_can_tell_nobody(tmp_path: Path) -> None:
     async with Receiver.running() as receiver:
         options = {**OPTIONS, "events.webhooks": [receiver.url]}

@@ -162,6 +162,30 @@ def test_a_rule_that_makes_no_sense_is_refused(fields: dict[str, Any], words: st
         rules.read("r1", fields)
 
 
+VIEWS = st.builds(zones.View, st.sampled_from([0, 90, 180, 270]), st.sampled_from(["none", "horizontal", "vertical"]))
+PLACES = st.tuples(*[st.integers(0, 10_000).map(lambda number: number / 10_000)] * 2)
+
+
+@given(VIEWS, VIEWS, VIEWS, st.lists(PLACES, min_size=2, max_size=2, unique=True), PLACES, PLACES)
+def test_what_is_drawn_goes_with_the_scene(
+    one: zones.View,
+    other: zones.View,
+    third: zones.View,
+    ends: list[zones.Point],
+    before: zones.Point,
+    now: zones.Point,
+) -> None:
+    line = zones.Line("gate", *ends)
+    there = zones.carried(line, one, other)
+    assert zones.carried(there, other, one) == line
+    assert zones.carried(there, other, third) == zones.carried(line, one, third)
+    # And who steps over it does so in both, the same way.
+    step = zones.carried(zones.Zone("step", (before, now, now)), one, other)
+    assert isinstance(there, zones.Line) and isinstance(step, zones.Zone)
+    if min(line.distance(before), line.distance(now)) > 1e-3:
+        assert there.crossed(*step.points[:2]) == line.crossed(before, now)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(rules.KINDS),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from framecast.core.errors import Misuse
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Camera, Cameras
-from framecast.service.config import Settings
+from framecast.service.config import CameraConfig, Settings
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events import rules, zones
 from framecast.service.events.log import Blocking, EventLog
@@ -135,6 +136,27 @@ class Events:
             self._drawn[camera.camera_id] = drawn
             if self._cameras.has(camera):
                 self._apply(camera)
+
+    @asynccontextmanager
+    async def turned(
+        self, camera_id: str, before: CameraConfig, now: CameraConfig
+    ) -> AsyncIterator[list[dict[str, Any]] | None]:
+        """While a camera gets another configuration, what is drawn on its picture holds for that one.
+
+        Gives what is to be kept of it, as the API has it; None where it stays as it is.
+        """
+        was, is_ = (zones.View(each.rotate, each.mirror) for each in (before, now))
+        async with self._changing:
+            drawn = self._drawn.get(camera_id, [])
+            if was == is_ or not drawn:
+                yield None
+                return
+            self._drawn[camera_id] = [zones.carried(each, was, is_) for each in drawn]
+            try:
+                yield [zones.described(each) for each in self._drawn[camera_id]]
+            except BaseException:
+                self._drawn[camera_id] = drawn
+                raise
 
     # Rules.
 

@@ -88,6 +88,42 @@ class Line:
 Drawn = Zone | Line
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a camera's picture is shown: turned clockwise by ``rotate`` degrees, then mirrored (`CameraConfig`)."""
+
+    rotate: int
+    mirror: str
+
+
+def carried(drawn: Drawn, before: View, now: View) -> Drawn:
+    """The same places of the scene in a picture that is turned or mirrored otherwise."""
+    points = (drawn.start, drawn.end) if isinstance(drawn, Line) else drawn.points
+    places = [_carried(point, before, now) for point in points]
+    if isinstance(drawn, Zone):
+        return Zone(drawn.name, tuple(places))
+    # What was right of a line is left of it in a mirror, unless one walks it the other way.
+    if (before.mirror == "none") != (now.mirror == "none"):
+        places.reverse()
+    return Line(drawn.name, *places)
+
+
+def _carried(point: Point, before: View, now: View) -> Point:
+    plain = _turned(_mirrored(point, before.mirror), -before.rotate)
+    x, y = _mirrored(_turned(plain, now.rotate), now.mirror)
+    return round(x, DIGITS), round(y, DIGITS)
+
+
+def _mirrored(point: Point, mirror: str) -> Point:
+    x, y = point
+    return {"horizontal": (1 - x, y), "vertical": (x, 1 - y)}.get(mirror, point)
+
+
+def _turned(point: Point, degrees: int) -> Point:
+    x, y = point
+    return {90: (1 - y, x), 180: (1 - x, 1 - y), 270: (y, 1 - x)}.get(degrees % 360, point)
+
+
 def described(drawn: Drawn) -> dict[str, Any]:
     """As the API has it: ``{"name", "kind", "points"}``."""
     points = (drawn.start, drawn.end) if isinstance(drawn, Line) else drawn.points

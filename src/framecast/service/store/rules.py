@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,11 +60,15 @@ class RuleStore:
             StateError: It can't be kept.
         """
         with self._database.write() as connection:
-            if not zones:
-                connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
-                return
-            connection.execute(
-                "INSERT INTO zones (camera, zones) VALUES (?, ?)"
-                " ON CONFLICT (camera) DO UPDATE SET zones = excluded.zones",
-                (camera_id, json.dumps(list(zones))),
-            )
+            put_zones(connection, camera_id, zones)
+
+
+def put_zones(connection: sqlite3.Connection, camera_id: str, zones: Sequence[Mapping[str, Any]]) -> None:
+    """What `RuleStore.save_zones` does, within the caller's transaction."""
+    if not zones:
+        connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
+        return
+    connection.execute(
+        "INSERT INTO zones (camera, zones) VALUES (?, ?) ON CONFLICT (camera) DO UPDATE SET zones = excluded.zones",
+        (camera_id, json.dumps(list(zones))),
+    )

@@ -8,13 +8,14 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from framecast.service.config.sources import Changes
 from framecast.service.store.credentials import Credentials
 from framecast.service.store.database import Database
+from framecast.service.store.rules import put_zones
 
 FRAME_ID_BLOCK = 10_000
 
@@ -65,11 +66,19 @@ class State:
             trusted=frozenset(camera_id for camera_id, _, trusted in cameras if trusted),
         )
 
-    def save_camera(self, camera_id: str, fields: Mapping[str, Any], *, trusted: bool = False) -> None:
+    def save_camera(
+        self,
+        camera_id: str,
+        fields: Mapping[str, Any],
+        *,
+        trusted: bool = False,
+        zones: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
         """Keep these fields of a camera besides those kept before; None takes a field back to its default.
 
         Args:
             trusted: Whether the operator gave them on this machine, so that the URL may point anywhere.
+            zones: What is drawn on its picture then; None leaves that as it is.
         """
         with self.database.write() as connection:
             row = connection.execute("SELECT fields FROM cameras WHERE id = ?", (camera_id,)).fetchone()
@@ -82,6 +91,8 @@ class State:
             )
             if "url" in fields:
                 connection.execute("UPDATE cameras SET trusted = ? WHERE id = ?", (trusted, camera_id))
+            if zones is not None:
+                put_zones(connection, camera_id, zones)
 
     def delete_camera(self, camera_id: str, *, configured: bool) -> None:
         """Forget what was changed about a camera.

@@ -6,7 +6,6 @@ import { h, setText } from "./dom.js";
 import { carryOver, MaskEditor } from "./masks.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
-import { carryZones } from "./zoneshapes.js";
 
 const ROTATIONS = [
   [0, "Not turned"],
@@ -200,14 +199,7 @@ export class Settings {
     this.leave();
     const from = this.#camera.transform;
     const to = { rotate: Number(this.#rotate.value), mirror: this.#mirror.value };
-    if (!(await this.#save({ ...to, masks: carryOver(from.masks, from, to) }, "Saved."))) return;
-    const path = cameraApi(this.#camera.id, "/zones");
-    try {
-      const { zones } = await request("GET", path);
-      if (zones.length) await request("PUT", path, { zones: carryZones(zones, from, to) });
-    } catch (error) {
-      toast(`Its zones are where they were. ${apology(error)}`, { bad: true });
-    }
+    await this.#save({ ...to, masks: carryOver(from.masks, from, to) }, "Saved.");
   }
 
   async #readdress(event) {
