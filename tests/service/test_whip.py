@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCCertificate, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame, VideoFrame
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL, crypto
 
 from framecast.core.errors import Misuse
 from framecast.output.restream.dial import CheckAddress
@@ -26,6 +30,8 @@ pytestmark = [
     pytest.mark.skipif(not local_address(), reason="WebRTC needs an address that is not loopback"),
 ]
 
+VERSION = b"\xa0\x03\x02\x01"
+"""What stands before it in a certificate."""
 MOCK = "mock:?fps=25&size=320x240&audio=1"
 
 
@@ -38,6 +44,7 @@ class MediaServer:
         moved_to: Where it sends those who ask for ``/whip/door``, if anywhere.
         in_pieces: Whether its answers come in two pieces, with a pause between.
         surplus_bytes: What follows an answer.
+        certificate: What it shows, instead of one made for each session.
     """
 
     def __init__(self) -> None:
@@ -50,6 +57,7 @@ class MediaServer:
         self.moved_to = ""
         self.in_pieces = False
         self.surplus_bytes = 0
+        self.certificate: RTCCertificate | None = None
         self.port = 0
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -63,6 +71,8 @@ class MediaServer:
             return web.Response(status=self.answer_status, reason="No Room")
         assert request.content_type == "application/sdp"
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        if self.certificate is not None:
+            connection._RTCPeerConnection__certificates = [self.certificate]  # type: ignore[attr-defined]
         self.connections.append(connection)
         connection.on("track", lambda track: self.tracks.__setitem__(track.kind, track))
         await connection.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
@@ -131,6 +141,24 @@ async def test_pictures_and_sound_arrive_and_it_survives_the_end_of_the_session(
         assert media.deleted == ["/resource/1", "/resource/2"]
 
 
+class Unreadable(RTCCertificate):
+    """One of a version that X.509 does not have; OpenSSL does not mind."""
+
+    def __init__(self) -> None:
+        made = RTCCertificate.generateCertificate()
+        super().__init__(made._key, made._cert)
+
+    def _create_ssl_context(self, *args: Any, **options: Any) -> SSL.Context:
+        context = super()._create_ssl_context(*args, **options)
+        der = bytearray(self._cert.public_bytes(Encoding.DER))
+        der[der.index(VERSION) + len(VERSION)] = 7
+        with warnings.catch_warnings():  # only what is old takes such a certificate
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.use_certificate(crypto.load_certificate(crypto.FILETYPE_ASN1, bytes(der)))
+            context.use_privatekey(self._key)
+        return context
+
+
 @asynccontextmanager
 async def session(media: MediaServer, check: CheckAddress | None = None) -> AsyncIterator[WhipSession]:
     pushing = WhipSession(f"http://:t0ken@127.0.0.1:{media.port}/whip/door", check, IceOptions())
@@ -152,6 +180,14 @@ async def test_an_answer_may_come_in_pieces() -> None:
         async with session(media) as pushing:
             await pushing.open()
         assert media.deleted == ["/resource/1"]
+
+
+async def test_a_certificate_that_can_not_be_read_is_a_wrong_one() -> None:
+    async with MediaServer.running() as media:
+        media.certificate = Unreadable()
+        with pytest.raises(RestreamError, match="no path to the media server"):
+            async with session(media) as pushing, asyncio.timeout(20):
+                await pushing.open()
 
 
 async def test_an_answer_without_an_end_is_not_read_to_it() -> None:

@@ -22,6 +22,7 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsTransport,
     State,
 )
+from cryptography.x509 import InvalidVersion
 
 from framecast.output.webrtc.ice import Ice, IceOptions
 from framecast.wire.sdp import Candidate, Fragment, Media
@@ -60,6 +61,13 @@ class Dtls(RTCDtlsTransport):
                 self._ice.write(self._tx_srtp.protect_rtcp(data))
             except pylibsrtp.Error as error:
                 log.debug("a report was not encrypted: %s", error)
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
+        try:
+            super()._validate_peer_identity(remoteParameters)
+        except (ValueError, InvalidVersion) as error:  # OpenSSL takes certificates that can't be read here
+            log.debug("a certificate can't be read: %s", error)
+            self._set_state(State.FAILED)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         if self.on_rtcp is not None:
