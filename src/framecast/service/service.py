@@ -38,6 +38,7 @@ from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, Configuration, check_camera
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.events.events import open_events
+from framecast.service.events.former import Former
 from framecast.service.events.outside import open_deliveries
 from framecast.service.faces.gallery import Gallery
 from framecast.service.front.client import Proxies
@@ -143,6 +144,7 @@ class Service:
         where = folders(self.settings.server.data)
         self.gallery = Gallery(self.cameras, state.database, where, self.settings.vision.faces)
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
+        self.former = Former(self.cameras, state.database)
         self.deliveries = open_deliveries(
             self.events.log,
             self.cameras,
@@ -257,7 +259,7 @@ class Service:
         camera_id = fields.pop("id", None)
         async with self._changing:
             if camera_id is None:
-                camera_id = free_id(str(fields.get("name") or "camera"), self._is_known)
+                camera_id = free_id(str(fields.get("name") or "camera"), self.cameras, self.keyring)
             if not isinstance(camera_id, str) or not CAMERA_ID.fullmatch(camera_id):
                 raise ApiError(400, "bad_id", "An id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
             if camera_id in self.cameras:
@@ -332,10 +334,6 @@ class Service:
             await self._reload()
             await self.cameras.remove(camera_id)
             self.cut(*openings.ended(camera_id, camera.config, None))
-
-    def _is_known(self, camera_id: str) -> bool:
-        """Whether an id has a meaning: who was let into a camera that is gone must not find another in its place."""
-        return camera_id in self.cameras or self.keyring.names_camera(camera_id)
 
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.

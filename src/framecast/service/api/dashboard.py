@@ -346,7 +346,8 @@ class Conversation:
 
     async def _tell_events(self) -> None:
         for said in self._news.take():
-            if self._service.access.covers(self._grant, Right.WATCH, said.camera, self._peer):
+            former, access = self._service.former, self._service.access
+            if former.may_see(access, self._grant, said.camera, said.event_id, self._peer):
                 # Its body goes out as it is kept.
                 await self._socket.send_str(_text({"type": "event"})[:-1] + "," + said.body[1:])
 

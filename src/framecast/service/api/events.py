@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -133,7 +134,12 @@ async def _list(service: Service, call: Call, cameras: Sequence[str] | None) -> 
         _moment(call, "since"),
         _moment(call, "before"),
     )
-    found = await service.blocking(partial(service.events.log.store.page, wanted, limit + 1))
+    found: list[Event] = []
+    parts = [(wanted.since, cameras)] if cameras is None else service.former.since(call.grant, cameras).items()
+    for since, these in parts:
+        part = replace(wanted, cameras=these, since=max(since, wanted.since))
+        found += await service.blocking(partial(service.events.log.store.page, part, limit + 1))
+    found.sort(key=lambda event: event.event_id, reverse=True)
     shown = found[:limit]
     return json_response(
         {
@@ -157,9 +163,13 @@ async def _event(service: Service, call: Call) -> Event:
     event: Event | None = None
     if ulid.is_one(event_id):
         event = await service.blocking(service.events.log.store.get, event_id)
-    if event is None or not service.access.covers(call.grant, Right.WATCH, event.camera, call.peer):
+    if event is None or not _may_see(service, call, event.camera, event_id):
         raise _unknown(event_id)
     return event
+
+
+def _may_see(service: Service, call: Call, camera_id: str, event_id: str) -> bool:
+    return service.former.may_see(service.access, call.grant, camera_id, event_id, call.peer)
 
 
 def _unknown(event_id: str) -> ApiError:
@@ -279,7 +289,7 @@ class _Reader:
             return  # it was among what was missed
         self._seen = said.seq
         call = self._call
-        if self._service.access.covers(call.grant, Right.WATCH, said.camera, call.peer):
+        if _may_see(self._service, call, said.camera, said.event_id):
             await self._write(response, b"id: %d\ndata: %b\n\n" % (said.seq, said.body.encode()))
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:

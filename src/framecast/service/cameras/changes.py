@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from framecast.core.errors import ConfigError
+from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Grant
-from framecast.service.cameras.cameras import Camera
+from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.cameras.reach import url_refusal
 from framecast.service.config import CameraConfig, Configuration, Origin, check_camera
 from framecast.service.config.restreamurls import http_url
@@ -101,12 +102,15 @@ def checked(
     return config
 
 
-def free_id(name: str, taken: Callable[[str], bool]) -> str:
-    """An id made of a name that is not taken."""
+def free_id(name: str, taken: Cameras, keyring: Keyring) -> str:
+    """An id made of a name that no camera has, and that nothing which lets in is limited to.
+
+    Who was let into a camera that is gone must not find another in its place.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     base = re.sub("[^a-z0-9]+", "-", plain)[:48].strip("-") or "camera"
     candidate, number = base, 1
-    while taken(candidate):
+    while candidate in taken or keyring.names_camera(candidate):
         number += 1
         candidate = f"{base}-{number}"
     return candidate

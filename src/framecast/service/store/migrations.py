@@ -211,4 +211,7 @@ MIGRATIONS = (
     CREATE INDEX event_names_by_event ON event_names (event);
     CREATE INDEX event_names_by_camera ON event_names (name, camera, event, kind, rule);
     """,
+    """
+    CREATE TABLE former_cameras (camera TEXT PRIMARY KEY, before TEXT NOT NULL) STRICT;
+    """,
 )

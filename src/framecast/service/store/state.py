@@ -8,11 +8,13 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from framecast.service.config.sources import Changes
+from framecast.service.store import former
 from framecast.service.store.credentials import Credentials
 from framecast.service.store.database import Database
 from framecast.service.store.rules import put_zones
@@ -95,13 +97,15 @@ class State:
                 put_zones(connection, camera_id, zones)
 
     def delete_camera(self, camera_id: str, *, configured: bool) -> None:
-        """Forget what was changed about a camera.
+        """Forget what was changed about a camera, and what was drawn on its picture; what happened before it is over.
 
         Args:
             configured: Whether it also stands in the configuration file, from where it must stay away.
         """
         with self.database.write() as connection:
             connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
+            connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
+            former.end(connection, camera_id, time.time())
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
 
