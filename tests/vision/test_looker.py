@@ -295,3 +295,30 @@ def test_faces_are_looked_for_in_all_there_is_of_a_picture(tiny: Opened) -> None
     look = camera.look(scene(1000, 1000, 800, size=(4000, 3200)))
     assert greeter.shown[-1] == (2000, 1600, pytest.approx(500, abs=30)), "or it would take a hundred megabytes"
     assert pixels(look.things[0], (4000, 3200)) == pytest.approx([1000, 1000, 800, 800], abs=60)
+
+
+class Doubtful:
+    """Sees one person in every picture, as surely as it is told to."""
+
+    name, form, provider = "doubtful", "test", "CPU"
+    labels: tuple[str, ...] = ("person",)
+    input_px = SIZE
+
+    def __init__(self) -> None:
+        self.score = 0.9
+
+    def detect(self, image: Image, wanted: frozenset[str] = frozenset(), least: float = 0.1) -> list[Detection]:
+        return [Detection("person", self.score, 40, 40, 80, 120)]
+
+
+def test_what_is_seen_faintly_is_told_as_what_it_was_and_as_not_seen() -> None:
+    doubtful = Doubtful()
+    camera = Camera(Looker(OPTIONS, lambda: Opened(doubtful, "doubtful")))
+    for x_px in (40, 50):
+        camera.look(scene(x_px, 60))
+    doubtful.score = 0.12
+    (thing,) = camera.look(scene(60, 60)).things
+    assert (thing.score, thing.seen, thing.track) == (0.9, False, 1)
+    doubtful.score = 0.7
+    (thing,) = camera.look(scene(70, 60)).things
+    assert (thing.score, thing.seen) == (0.7, True)

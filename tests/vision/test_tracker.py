@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from framecast.vision.detections import Detection
-from framecast.vision.tracker import LOST_S, Tracker
+from framecast.vision.tracker import FAINT_S, LOST_S, Tracker
 
 
 def thing(x_px: float, y_px: float = 100.0, *, score: float = 0.9, label: str = "person") -> Detection:
@@ -27,7 +27,23 @@ def test_what_is_faint_begins_nothing_but_goes_on() -> None:
     tracker.update([thing(10)], 0.2)
     tracker.update([thing(12)], 0.4)
     (seen,) = tracker.update([thing(14, score=0.2)], 0.6)
-    assert (seen.track, seen.score) == (1, 0.2)
+    assert (seen.track, seen.box) == (1, thing(14).box)
+    assert (seen.score, seen.sure) == (0.9, False), "as sure as it was; nobody is told of 20 %"
+    (standing,) = tracker.standing()
+    assert standing.score == 0.9
+    (seen,) = tracker.update([thing(16, score=0.6)], 0.8)
+    assert (seen.score, seen.sure) == (0.6, True)
+
+
+def test_what_stays_faint_is_told_no_more_and_is_the_same_when_it_is_sure_again() -> None:
+    tracker = Tracker()
+    for index in range(3):
+        tracker.update([thing(10)], index / 2)
+    told = [bool(tracker.update([thing(10, score=0.2)], 1 + index / 2)) for index in range(1, 40)]
+    assert told == [index / 2 <= FAINT_S for index in range(1, 40)]
+    assert tracker.standing() == []
+    (seen,) = tracker.update([thing(10)], 21.0)
+    assert (seen.track, seen.sure) == (1, True)
 
 
 def test_hidden_for_a_moment_it_is_the_same_and_after_longer_another() -> None:

@@ -34,6 +34,8 @@ class Detection:
         track: Number of the same thing over pictures, from 1; 0 while it has none.
         name: Who it is, where that is known.
         group: Number of the same unknown face over time; 0 for none.
+        sure: Whether it was surely seen in this picture; else it is too faint to begin with, and ``score`` is the last
+            one that was sure.
     """
 
     label: str
@@ -45,6 +47,7 @@ class Detection:
     track: int = 0
     name: str = ""
     group: int = 0
+    sure: bool = True
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -69,6 +72,7 @@ class Detection:
             self.track,
             self.name,
             self.group,
+            self.sure,
         )
 
 

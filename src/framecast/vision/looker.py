@@ -195,7 +195,7 @@ class Looker:
                 each.track,
                 each.name,
                 each.group,
-                work.seen,
+                work.seen and each.sure,
             )
             for each in work.found
         )

@@ -15,7 +15,7 @@ boxes are compared with a margin that grows with the time since the track was se
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -35,6 +35,8 @@ BETAS = (1.0, 0.5, 0.33, 0.25)
 MARGIN, MARGIN_S = 0.25, 0.4
 """So much of its sides a box is larger on each side, once its track was not seen for so long; less before."""
 LOST_S = 2.0
+FAINT_S = 10.0
+"""So long after it was surely seen, something that is seen faintly is told of."""
 LONGEST_STEP_S = 1.0
 """Nobody goes on straight for longer than this without being seen."""
 
@@ -50,8 +52,14 @@ class _Track:
     speed: Four  # each per s
     at_s: float
     seen_s: float
-    score: float
+    sure_s: float
+    score: float  # when it was surely seen
     hits: int = 1
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was surely seen lately, as of when it was seen at all."""
+        return self.seen_s - self.sure_s <= FAINT_S
 
     def standing(self) -> Detection:
         """It, where it was seen last."""
@@ -65,7 +73,7 @@ class _Track:
         half_x, half_y = max(width, 1) / 2, max(height, 1) / 2
         return x - half_x, y - half_y, x + half_x, y + half_y
 
-    def follow(self, seen: Detection, now_s: float) -> None:
+    def follow(self, seen: Detection, now_s: float, *, sure: bool) -> None:
         passed_s = min(max(now_s - self.at_s, 1e-3), LONGEST_STEP_S)
         foretold = self._after(passed_s)
         beta = BETAS[min(self.hits, len(BETAS)) - 1]
@@ -77,7 +85,8 @@ class _Track:
         )
         self.speed = (x, y, width / 2, height / 2)  # sizes change slowly; their noise must not run away
         self.at_s = self.seen_s = now_s
-        self.score = seen.score
+        if sure:
+            self.score, self.sure_s = seen.score, now_s
         self.hits += 1
 
     def _after(self, passed_s: float) -> Four:
@@ -113,7 +122,7 @@ class Tracker:
 
     def standing(self) -> list[Detection]:
         """What is known and was where it is when it was last seen, for pictures that nobody looked at."""
-        return [track.standing() for track in self._tracks if track.hits > 1]
+        return [track.standing() for track in self._tracks if track.hits > 1 and track.is_told]
 
     def expected(self, now_s: float) -> Boxes:
         """Where the known things should be: ``(N, 4) float32``, left, top, right, bottom in px."""
@@ -126,7 +135,9 @@ class Tracker:
     def update(self, seen: list[Detection], now_s: float) -> list[Detection]:
         """What was seen at ``now_s`` (of the pictures' own clock), with numbers; without what was too faint.
 
-        What is seen for the first time has no number yet. Things of different labels are never the same.
+        What is seen for the first time has no number yet. What goes on faintly keeps the score with which it was surely
+        seen last, for how faint it is says nothing of what it is; after `FAINT_S` it is told no more. Things of
+        different labels are never the same.
         """
         self._tracks = [track for track in self._tracks if now_s - track.seen_s <= self._lost_s]
         result: list[Detection] = []
@@ -148,13 +159,15 @@ class Tracker:
         pairs += more
         result = []
         for track, each in pairs:
-            track.follow(each, now_s)
-            result.append(Detection(each.label, each.score, *each.box, track.number, each.name, each.group))
+            is_sure = each.score >= self.sure
+            track.follow(each, now_s, sure=is_sure)
+            if track.is_told:
+                result.append(replace(each, score=track.score, track=track.number, sure=is_sure))
         # Seen once and not again: that was nothing.
         self._tracks = [track for track in self._tracks if track not in young]
         for each in sure:
             number = next(self._next_numbers)
-            track = _Track(number, each.label, _middle(each), (0.0, 0.0, 0.0, 0.0), now_s, now_s, each.score)
+            track = _Track(number, each.label, _middle(each), (0.0, 0.0, 0.0, 0.0), now_s, now_s, now_s, each.score)
             self._tracks.append(track)
             result.append(each)
         return result

@@ -25,12 +25,13 @@ class Thing:
 
     Attributes:
         label: What it is: ``person``, ``car``, ``face``.
-        score: How sure the detector is, 0 to 1.
+        score: How sure the detector is, 0 to 1, or was when it was seen last.
         box: Where.
         track: Number of the same thing over the camera's pictures, from 1; 0 while it has none.
         name: Who it is, where that is known; ``unknown`` of a face that is nobody's.
         group: Number of the same unknown face over time; 0 for none.
-        seen: Whether it was found in this very picture; else its track is waited for where it should be.
+        seen: Whether it was surely found in this very picture; else it was found faintly, where it was expected, or is
+            where it was last.
     """
 
     label: str
