@@ -144,6 +144,19 @@ async def test_every_kind_of_stream_ends(tmp_path: Path, kind: str, carrier: str
         await server.error("GET", CAMERA + "/snapshot.jpg", 401, headers=headers)
 
 
+async def test_what_was_open_to_all_ends_with_the_first_account_or_token(tmp_path: Path) -> None:
+    for first in ("token", "account"):
+        async with serving(tmp_path / first, CAMERAS) as server:
+            desk = server.service.desk
+            async with KINDS["MJPEG"](server, {}) as ended, KINDS["dashboard"](server, {}) as page_ended:
+                if first == "token":
+                    await desk.create_token({"name": "t", "rights": ["watch"]})
+                else:
+                    await desk.create_user({"name": "anna", "role": "owner", "password": PASSWORD})
+                await ended()
+                await page_ended()
+
+
 async def test_hls_ends_with_the_next_request(tmp_path: Path) -> None:
     async with serving(tmp_path, CAMERAS) as server:
         owner, ben = await server.owner(), await server.user("ben")
