@@ -12,7 +12,7 @@ from tests.wire.test_sdp import OFFER
 
 from framecast.wire import aac, amf, fmp4, h264, mpegts, pcm, rtmp, wav
 from framecast.wire.media import pack_header
-from fuzz import datagrams, device
+from fuzz import datagrams, device, films
 from fuzz.addresses import READERS
 from fuzz.targets import BOUNDARY, TARGETS
 
@@ -108,6 +108,7 @@ def seeds() -> dict[str, list[bytes]]:
         "front": fronts(),
         "stun": checks(),
         "device": devices(streams),
+        "film": films.seeds(),
         "photo": [*small, png()],
         "blockcode": [bytes(range(13)) + bytes(20), b"\xff" * 40, bytes(range(16)), samples("still")[0].data[-600:]],
     }

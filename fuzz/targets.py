@@ -23,7 +23,7 @@ from framecast.wire.jpeg import EndFinder, Inspector, JpegError, verify_scan
 from framecast.wire.media import HEADER_BYTES, MediaError, pack_header, unpack
 from framecast.wire.multipart import MAX_LINE_BYTES, Parser, Part, boundary_of
 from framecast.wire.wsframe import close_payload, server_frame, server_header
-from fuzz import access, addresses, coded, datagrams, device, front, peers, sound
+from fuzz import access, addresses, coded, datagrams, device, films, front, peers, sound
 from fuzz.target import Broken, Target, pieces, require, silent
 
 __all__ = ["TARGETS", "Broken", "Target"]
@@ -327,6 +327,7 @@ TARGETS = {
         *addresses.TARGETS,
         *front.TARGETS,
         *device.TARGETS,
+        *films.TARGETS,
         *datagrams.TARGETS,
     )
 }

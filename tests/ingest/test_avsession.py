@@ -93,6 +93,22 @@ async def test_nor_are_those_that_grow_midway() -> None:
     assert feed.faults["corrupt_scan"] > 0
 
 
+async def test_a_title_that_is_no_text_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "back door"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for pixels in frames(5):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"back door", b"\xba\xf3\xc3\xc5 cam"))  # as GBK has it
+    feed = await pictures_of(AvSource(f"file:{path}"), 5)
+    assert [number_of(jpeg) for jpeg in feed.pictures[:5]] == [*range(5)]
+
+
 async def test_bare_access_units_play_once_and_end(tmp_path: Path) -> None:
     path = video_file(tmp_path / "clip.h264", codec="libx264", options={"bf": "0", "tune": "zerolatency"})
     feed = FakeFeed()

@@ -162,6 +162,7 @@ class Session:
             self._target.name,
             format=self._target.demuxer or None,
             options={**options, **self._decoding},
+            metadata_errors="replace",  # titles come in the letters of the country where a camera is from
             timeout=(timeout_s, timeout_s),
         )
         return container
