@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from framecast.core.errors import FramecastError, StateError
 from framecast.core.supervise import Backoff
 from framecast.service.store.events import Event, Phase
-from framecast.service.store.outbox import Delivery, Outbox
+from framecast.service.store.outbox import Delivery, Outbox, Outcome
 
 log = logging.getLogger("framecast.service.events.courier")
 
@@ -79,6 +79,7 @@ class Courier:
         sink: Who gets it.
         outbox: Where it waits.
         blocking: Runs a call on the state's thread.
+        settle: Has it written what became of a delivery.
         on_gone: Told when the sink is no more.
 
     Attributes:
@@ -89,7 +90,14 @@ class Courier:
         last_error: Why the last attempt failed; empty once one succeeded.
     """
 
-    def __init__(self, sink: Sink, outbox: Outbox, blocking: Blocking, on_gone: Callable[[Sink], object]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        blocking: Blocking,
+        settle: Callable[[Outcome], Awaitable[None]],
+        on_gone: Callable[[Sink], object],
+    ) -> None:
         self.sink = sink
         self.state = "idle"
         self.delivered = 0
@@ -98,6 +106,7 @@ class Courier:
         self.last_error = ""
         self._outbox = outbox
         self._blocking = blocking
+        self._settle = settle
         self._on_gone = on_gone
         self._due_s: float | None = None
         self._wake = asyncio.Event()
@@ -149,14 +158,14 @@ class Courier:
             if self._is_hopeless(delivery, error):
                 self.given_up += 1
                 log.warning("%s: event %s is given up: %s", name, delivery.event_id, error)
-                await self._blocking(self._outbox.done, name, delivery.seq)
+                await self._settle(Outcome(name, delivery.seq))
             else:
                 pause_s = min(CAP_S, max(backoff.next_s(), error.retry_after_s or 0.0))
-                await self._blocking(self._outbox.failed, name, delivery.seq, str(error), time.time() + pause_s)
+                await self._settle(Outcome(name, delivery.seq, time.time() + pause_s, str(error)))
         else:
             backoff.reset()
             self.note_taken()
-            await self._blocking(self._outbox.done, name, delivery.seq)
+            await self._settle(Outcome(name, delivery.seq))
         return True
 
     def note_taken(self) -> None:

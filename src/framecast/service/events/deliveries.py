@@ -21,6 +21,7 @@ from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink,
 from framecast.service.events.mqtt import MqttSink, Seen
 from framecast.service.events.poster import Poster
 from framecast.service.events.push import Holders, PushSink
+from framecast.service.events.settling import Settling
 from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_id
 from framecast.service.store import secrets, ulid
 from framecast.service.store.database import Database
@@ -78,6 +79,7 @@ class Deliveries:
         self._picture = picture
         self._now_s = now_s
         self._outbox = Outbox(database)
+        self._settling = Settling(self._outbox, blocking)
         self._retained = Retained(database)
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
@@ -170,7 +172,7 @@ class Deliveries:
     def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
         if sink.name in self._couriers:
             return
-        courier = Courier(sink, self._outbox, self._blocking, self._gone)
+        courier = Courier(sink, self._outbox, self._blocking, self._settling.note, self._gone)
         self._couriers[sink.name] = courier
         keep = self._supervisor.keep
         self._tasks[sink.name] = [keep(f"courier:{sink.name}", run) for run in (courier.run, *runs)]

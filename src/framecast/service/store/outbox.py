@@ -40,6 +40,23 @@ class Delivery:
     due_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of trying a delivery.
+
+    Attributes:
+        sink: Whose.
+        seq: Its announcement's number.
+        due_s: When it is to be tried again, Unix s; None when it was taken, or is given up.
+        error: Why it was not taken.
+    """
+
+    sink: str
+    seq: int
+    due_s: float | None = None
+    error: str = ""
+
+
 def fill(connection: sqlite3.Connection, seq: int, sinks: Iterable[str], now_s: float) -> None:
     """Have this announcement sent to these sinks, within the caller's transaction."""
     for sink in sinks:
@@ -72,18 +89,22 @@ class Outbox:
         with self._database.read() as connection:
             return dict(connection.execute("SELECT sink, COUNT(*) FROM deliveries GROUP BY sink").fetchall())
 
-    def done(self, sink: str, seq: int) -> None:
-        """This one was taken, or is given up."""
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM deliveries WHERE sink = ? AND seq = ?", (sink, seq))
+    def settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Forget deliveries that were taken or are given up, and note when others are to be tried again.
 
-    def failed(self, sink: str, seq: int, error: str, due_s: float) -> None:
-        """This one was tried in vain, and is to be tried again."""
+        Raises:
+            StateError: None of it can be kept.
+        """
         with self._database.write() as connection:
-            connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, error = ?, due_s = ? WHERE sink = ? AND seq = ?",
-                (error[:500], due_s, sink, seq),
-            )
+            for each in outcomes:
+                if each.due_s is None:
+                    connection.execute("DELETE FROM deliveries WHERE sink = ? AND seq = ?", (each.sink, each.seq))
+                else:
+                    connection.execute(
+                        "UPDATE deliveries SET attempts = attempts + 1, error = ?, due_s = ?"
+                        " WHERE sink = ? AND seq = ?",
+                        (each.error[:500], each.due_s, each.sink, each.seq),
+                    )
 
     def tidy(self, sinks: Iterable[str], older_than_s: float = 0.0) -> int:
         """Forget what waits for no sink of these, whose announcement is gone, or was announced before this Unix time.
