@@ -207,6 +207,8 @@ def test_what_is_no_offer_is_said_to_be_none(text: str) -> None:
         ("1 1 UDP 1677729535 2001:db8::5 5000 typ srflx raddr :: rport 0", True),
         ("1 1 udp 1 127.0.0.1 5000 typ host", False),
         ("1 1 udp 1 ::1 5000 typ host", False),
+        ("1 1 udp 1 ::ffff:127.0.0.1 5000 typ host", False),
+        ("1 1 udp 1 2001:db8::5%eth0 5000 typ host", False),
         ("1 1 udp 1 169.254.169.254 80 typ host", False),
         ("1 1 udp 1 224.0.0.1 5000 typ host", False),
         ("1 1 udp 1 0.0.0.0 5000 typ host", False),

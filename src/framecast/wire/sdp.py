@@ -196,6 +196,8 @@ def parse_candidate(value: str) -> Candidate | None:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return None  # a name: whoever hides behind one will call on us
+    if isinstance(parsed, ipaddress.IPv6Address) and (parsed.scope_id is not None or parsed.ipv4_mapped is not None):
+        return None  # no other machine's zones are ours: they would be looked up as names, and the loop would wait
     if parsed.is_loopback or parsed.is_multicast or parsed.is_unspecified or parsed.is_link_local:
         return None  # nothing out there is behind these; something in here may be
     return Candidate(foundation[:32], int(priority) & 0x7FFFFFFF, str(parsed), int(port), kind)
