@@ -88,6 +88,7 @@ def test_a_revoked_key_closes_the_wall(start: Start, open_page: Open, tmp_path: 
     command = [sys.executable, "-m", "framecast", "token", "revoke", "hall", "--data", str(data)]
     subprocess.run(command, check=True, capture_output=True)
     page.get_by_role("heading", name="A token is needed").wait_for()
+    expect(page.locator("#summary")).to_be_hidden()
 
 
 def test_the_wall_opens_by_itself_when_the_last_key_is_forgotten(start: Start, open_page: Open, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_probes_shows_and_adds(start: Start, server: Process, open_page: Open) -
 def test_the_example_in_the_field_can_be_read_by_night(server: Process, open_page: Open) -> None:
     page = open_page(server.url, dark=True).page
     page.get_by_role("button", name="Add a camera").click()
+    expect(page.get_by_label("Address of the camera")).to_be_focused()
     colour = "(element, part) => getComputedStyle(element, part).color"
     example = page.get_by_label("Address of the camera").evaluate(colour, "::placeholder")
     assert example == page.locator("#add-hint").evaluate(colour), "what is quiet, and is held to a contrast"

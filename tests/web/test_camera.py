@@ -93,6 +93,10 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(own: Process, ope
     wait_open(page)
     page.get_by_role("tab", name="Settings").click()
     page.get_by_role("button", name="Edit masks").click()
+    expect(page.get_by_role("button", name="Add a mask")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Edit masks")).to_be_focused()
+    page.keyboard.press("Enter")
     box = page.locator(".masks").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)

@@ -98,6 +98,10 @@ def near(shape: dict[str, Any], *points: tuple[float, float]) -> bool:
 def test_zones_are_drawn_with_the_mouse(server: Process, open_page: Open) -> None:
     page = show(server, open_page)
     page.get_by_role("button", name="Draw zones").click()
+    expect(page.get_by_role("button", name="Draw a zone")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Draw zones")).to_be_focused()
+    page.keyboard.press("Enter")
     canvas = Canvas(page)
     # A rectangle by one drag; a triangle by its corners; a line.
     page.get_by_role("button", name="Draw a zone").click()

@@ -214,9 +214,11 @@ def test_what_happens_now_comes_to_the_top_of_two_browsers(server: Process, open
     other.get_by_role("button", name="Delete").click()
     other.get_by_role("dialog", name="Delete this event?").get_by_role("button", name="Delete").click()
     expect(other.locator(f".event[data-id='{event_id}']")).to_have_count(0)
+    expect(other.locator(".event").first).to_be_focused()
     page.get_by_role("tab", name="Rules").click()
     page.get_by_role("switch", name="Somebody is there is on").uncheck()
     expect(rule).to_contain_text("Off")
+    expect(page.get_by_role("switch", name="Somebody is there is on")).to_be_focused()
     page.get_by_role("button", name="Change: Somebody is there").click()
     dialog.get_by_label("What is to be an event").select_option("no_motion")
     expect(dialog.get_by_label("Nothing moves for, s")).to_have_value("600")
@@ -236,6 +238,7 @@ def test_what_happens_now_comes_to_the_top_of_two_browsers(server: Process, open
     page.get_by_role("button", name="Delete: Somebody is there").click()
     dialog.get_by_role("button", name="Delete").click()
     page.get_by_role("heading", name="No rule yet").wait_for()
+    expect(page.get_by_role("button", name="Add a rule")).to_be_focused()
 
 
 def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: Open, ids: list[str]) -> None:

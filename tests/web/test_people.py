@@ -216,6 +216,7 @@ def test_a_token_is_shown_once_and_can_be_revoked(server: Process, open_page: Op
     expect(page.locator(".entry", has_text="kitchen")).to_contain_text("Revoked")
     page.get_by_role("button", name="Forget: kitchen").click()
     expect(page.locator("#panel-tokens")).to_contain_text("No tokens yet")
+    expect(page.get_by_role("button", name="Create a token")).to_be_focused()
 
 
 def test_sessions_are_ended_one_by_one_or_all_at_once(server: Process, open_page: Open) -> None:

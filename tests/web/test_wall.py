@@ -119,9 +119,12 @@ def test_says_that_the_server_is_gone_and_returns_by_itself(start: Start, open_p
     wait_live(page, 2)
     wait_moving(page)
     page.evaluate("window.stays = true")
+    alone = open_page(first.url + "/cameras/cam1", expected=("ERR_CONNECTION_REFUSED", "WebSocket connection")).page
+    expect(alone.locator("#figures")).to_contain_text("fps")
     first.stop()
     page.get_by_text("Server gone").wait_for()
     page.get_by_text("Last picture").first.wait_for()
+    expect(alone.locator("#figures")).not_to_contain_text("fps")
     start("serve", "--port", port, *synthetic(2), data=tmp_path / "state")
     wait_live(page, 2)
     wait_moving(page)

@@ -30,6 +30,7 @@ export function openAdd() {
   dialog = new AddDialog().element;
   document.body.append(dialog);
   dialog.showModal();
+  dialog.querySelector("#add-address").focus();
 }
 
 class AddDialog {

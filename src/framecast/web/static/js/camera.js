@@ -259,9 +259,9 @@ function showStatus() {
   find("gone").hidden = status !== "gone";
   find("state").hidden = status === "gone" || camera === null;
   if (status === "gone") {
-    const waitMs = Math.max(0, dashboard.retryAt - performance.now());
-    const what = dashboard.blocked ? NO_SOCKET.title : "Server gone";
-    setText(find("gone-text"), `${what}. Trying again in ${Math.ceil(waitMs / 1000)} s.`);
+    const waitS = Math.ceil(Math.max(0, dashboard.retryAt - performance.now()) / 1000);
+    setText(find("gone-text"), `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}. Trying again in ${waitS} s.`);
+    for (const figure of find("figures").querySelectorAll("dd")) setText(figure, "–");
     if (dashboard.blocked && !camera) showNoSocket();
   }
   if (status === "denied") replacePage(keyPanel(() => location.reload()));
@@ -382,7 +382,7 @@ bindKeys([
   {
     keys: ["Escape"],
     text: "All cameras",
-    run: ({ key }) => (document.fullscreenElement || detection.key(key) ? false : (location.href = url("").href)),
+    run: ({ key }) => (document.fullscreenElement || settings.leave() || detection.key(key) ? false : (location.href = url("").href)),
   },
 ]);
 find("retry").addEventListener("click", () => dashboard.retry());

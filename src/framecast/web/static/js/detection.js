@@ -188,6 +188,7 @@ export class Detection {
     this.#preview.zones = [];
     this.#editor = new ZoneEditor(this.#host, this.#zones, this.#shape, changed);
     changed();
+    const held = this.#zoneBox.contains(document.activeElement);
     this.#zoneBox.replaceChildren(
       begin,
       end,
@@ -205,12 +206,19 @@ export class Detection {
         button("Save zones", () => this.#saveZones(), "button-main"),
       ),
     );
+    if (held) begin.querySelector("button").focus({ preventScroll: true });
     this.#host.scrollIntoView({ block: "nearest" });
   }
 
   /** Keys while zones are drawn; whether one was meant for that. */
   key(key) {
-    if (!this.#editor?.drawing) return false;
+    if (!this.#editor?.drawing) {
+      // Like “Cancel”: what is drawn would be lost with the page all the same.
+      if (key !== "Escape" || !this.#editor) return false;
+      this.#leave();
+      this.#zoneBox.querySelector("button")?.focus({ preventScroll: true });
+      return true;
+    }
     this.#editor.finish(key === "Enter");
     return true;
   }

@@ -151,15 +151,22 @@ export class Settings {
     if (first || !this.#masks) this.#showMasks();
   }
 
-  /** Ends editing masks without saving. */
+  /** Ends editing masks without saving; tells whether they were edited. */
   leave() {
+    const editing = this.#masks !== null;
+    const held = this.#maskBox.contains(document.activeElement) || this.#host.contains(document.activeElement);
     this.#masks?.close();
     this.#masks = null;
     if (this.#camera) this.#showMasks();
+    if (editing && held) this.#maskBox.querySelector("button")?.focus({ preventScroll: true });
+    return editing;
   }
 
   #showMasks() {
     const count = this.#camera.transform.masks.length;
+    // Only when it differs: written anew it would take the focus from its button.
+    if (this.#maskBox.dataset.count === String(count)) return;
+    this.#maskBox.dataset.count = count;
     this.#maskBox.replaceChildren(
       h("p", {}, count === 0 ? "None." : count === 1 ? "One mask." : `${count} masks.`),
       h(
@@ -175,17 +182,20 @@ export class Settings {
     const save = async () => {
       if (await this.#save({ masks: editor.masks }, "Masks saved.")) this.leave();
     };
+    const add = h("button", { class: "button", type: "button", click: () => editor.add() }, "Add a mask");
+    delete this.#maskBox.dataset.count;
     this.#maskBox.replaceChildren(
       h("p", {}, "Draw a rectangle on the picture, or add one and type its place."),
       editor.list,
       h(
         "div",
         { class: "row" },
-        h("button", { class: "button", type: "button", click: () => editor.add() }, "Add a mask"),
+        add,
         h("button", { class: "button", type: "button", click: () => this.leave() }, "Cancel"),
         h("button", { class: "button button-main", type: "button", click: save }, "Save masks"),
       ),
     );
+    add.focus({ preventScroll: true });
     this.#host.scrollIntoView({ block: "nearest" });
   }
 

@@ -154,6 +154,8 @@ function showPanel() {
   const without = dashboard.blocked ? "blocked" : "away";
   const kind = status === "denied" ? "denied" : away ? without : empty ? "empty" : "";
   grid.hidden = kind !== "";
+  // Who was logged out meanwhile is told no more of the cameras.
+  find("summary").hidden = kind === "denied";
   find("sizes").hidden = kind !== "";
   find("boxes").hidden = kind !== "";
   panel.hidden = kind === "";

@@ -63,12 +63,16 @@ export function rowButton(text, whom, click, look = "") {
   return h("button", { class: `button ${look}`, type: "button", click, "aria-label": `${text}: ${whom}` }, text);
 }
 
-/** Puts new content into a panel; what had the focus has it still, if it is among it again. */
+/** Puts new content into a panel; what had the focus has it still, or else what has come in its place. */
 export function renew(panel, ...content) {
   const held = panel.contains(document.activeElement) ? document.activeElement : null;
   const named = (element) => element?.getAttribute("aria-label") ?? element?.textContent;
+  const controls = () => [...panel.querySelectorAll("button, [role=switch]")].filter((each) => each.checkVisibility());
+  const place = controls().indexOf(held);
   panel.replaceChildren(...content);
-  if (held) [...panel.querySelectorAll("button")].find((each) => named(each) === named(held))?.focus();
+  if (!held) return;
+  const there = controls();
+  (there.find((each) => named(each) === named(held)) ?? there[Math.min(place, there.length - 1)])?.focus();
 }
 
 /** In place of a list that could not be had, with a way to try again. */

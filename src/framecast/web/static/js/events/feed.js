@@ -87,8 +87,12 @@ export class Feed {
 
   /** Takes an event away that is no more. */
   drop(id) {
+    const at = this.order.indexOf(id);
+    const held = this.#cards.get(id)?.contains(document.activeElement);
     this.#events.delete(id);
     this.#show();
+    // Who was at its card goes on at the one that has come in its place.
+    if (held) this.#cards.get(this.order[Math.min(at, this.order.length - 1)])?.focus();
   }
 
   /** The newest that fit the filters; `more` keeps what is shown and adds to it. Raises nothing. */
