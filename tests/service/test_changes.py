@@ -46,6 +46,21 @@ async def test_null_is_what_the_file_says_at_once_and_later(tmp_path: Path) -> N
         assert await shown(server) == ("Door", 90, HALF, "always")
 
 
+async def test_masks_stay_on_the_scene_when_the_picture_is_turned(tmp_path: Path) -> None:
+    upper, left = [[0.0, 0.0, 1.0, 0.5]], HALF
+    async with serving(tmp_path, CONFIGURED) as server:
+        assert await shown(server, rotate=180) == ("Door", 180, upper, "always"), "turned by 90 degrees more"
+        assert server.camera().config.masks == [(0.0, 0.0, 1.0, 0.5)]
+        assert await shown(server, rotate=90) == ("Door", 90, left, "always")
+        assert await shown(server, mirror="horizontal") == ("Door", 90, [[0.5, 0.0, 0.5, 1.0]], "always")
+        assert await shown(server, rotate=None, mirror=None, masks=QUARTER) == ("Door", 90, QUARTER, "always")
+        assert await shown(server, rotate=0, masks=[]) == ("Door", 0, [], "always")
+        assert await shown(server, rotate=90, masks=HALF) == ("Door", 90, HALF, "always"), "as they were sent"
+        assert await shown(server, rotate=270) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
+    async with serving(tmp_path, CONFIGURED) as server:
+        assert await shown(server) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
+
+
 async def test_null_is_the_default_where_no_file_says_anything(tmp_path: Path) -> None:
     async with serving(tmp_path, {}) as server:
         body = {"id": "cam", "url": "push:", "name": "Yard", "masks": HALF}

@@ -203,25 +203,6 @@ def test_a_picture_that_waits_for_a_clock_that_parted_is_shown(page: Page) -> No
     assert shown == 1
 
 
-@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-@pytest.mark.parametrize("mirror", ["none", "horizontal", "vertical"])
-def test_masks_stay_on_what_they_hide(page: Page, rotate: int, mirror: str) -> None:
-    plain = {"rotate": 0, "mirror": "none"}
-    turned = {"rotate": rotate, "mirror": mirror}
-    corner = [[0.0, 0.0, 0.25, 0.125]]
-    (there,) = call(page, "masks.js", "carryOver", corner, plain, turned)
-    # Where the upper left corner of the scene goes: turned clockwise first, then mirrored.
-    x, y = {0: (0, 0), 90: (1, 0), 180: (1, 1), 270: (0, 1)}[rotate]
-    x, y = {"none": (x, y), "horizontal": (1 - x, y), "vertical": (x, 1 - y)}[mirror]
-    sideways = rotate in (90, 270)
-    width, height = (0.125, 0.25) if sideways else (0.25, 0.125)
-    assert there == pytest.approx([x * (1 - width), y * (1 - height), width, height], abs=0.001)
-    (back,) = call(page, "masks.js", "carryOver", [there], turned, plain)
-    assert back == pytest.approx(corner[0], abs=0.001)
-    assert there[0] + there[2] <= 1
-    assert there[1] + there[3] <= 1
-
-
 @pytest.mark.parametrize(
     ("name", "slug"),
     [("Front door", "front-door"), ("Tür 2!", "tur-2"), ("__x__", "x"), ("…", ""), ("A" * 99, "a" * 63)],

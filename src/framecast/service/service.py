@@ -31,7 +31,7 @@ from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import Access, Cut, Grant
 from framecast.service.accounts.desk import Desk
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
-from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, see_that_password_stays
+from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, plan, see_that_password_stays
 from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
@@ -297,10 +297,7 @@ class Service:
                     del changes[name]  # it stays whoever gave it
             check_changes(self.configuration, camera, changes, grant)
             kept = await self.blocking(self._state.changes)
-            planned = self._base.with_changes(kept.with_camera(camera_id, changes, trusted=grant.local))
-            config = planned.settings.cameras.get(camera_id)
-            if config is None:
-                raise ApiError(400, "bad_value", "url: a camera that stands in no configuration file needs one")
+            planned, config = plan(self._base, kept, camera, changes, grant)
             if not grant.local:
                 see_that_password_stays(config, changes, before, self._base.settings.cameras.get(camera_id))
             origin = planned.camera_origin(camera_id)

@@ -13,7 +13,8 @@ from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Grant
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.cameras.reach import url_refusal
-from framecast.service.config import CameraConfig, Configuration, Origin, check_camera
+from framecast.service.cameras.view import carried_masks
+from framecast.service.config import CameraConfig, Changes, Configuration, Origin, check_camera
 from framecast.service.config.restreamurls import http_url
 from framecast.service.config.sections import NetworkSettings
 from framecast.service.errors import ApiError
@@ -45,6 +46,28 @@ def check_changes(configuration: Configuration, camera: Camera, changes: Mapping
         changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
     fields = {**changes, **empty, "url": changes.get("url") or url}
     checked(fields, grant, configuration.settings.network, trusted_url=url)
+
+
+def plan(
+    base: Configuration, kept: Changes, camera: Camera, changes: dict[str, Any], grant: Grant
+) -> tuple[Configuration, CameraConfig]:
+    """The configuration with these changes of a camera, and the camera in it.
+
+    Where the picture is turned or mirrored and nothing is said of masks, they are carried over, in ``changes``, too:
+    what they hid stays hidden.
+
+    Raises:
+        ApiError: The camera has no URL then, or masks are given where they can't be carried over.
+    """
+    planned = base.with_changes(kept.with_camera(camera.camera_id, changes, trusted=grant.local))
+    config = planned.settings.cameras.get(camera.camera_id)
+    if config is None:
+        raise ApiError(400, "bad_value", "url: a camera that stands in no configuration file needs one")
+    if "masks" in changes or (masks := carried_masks(camera.config, config)) is None:
+        return planned, config
+    changes["masks"] = [list(mask) for mask in masks]
+    check_changes(base, camera, {"masks": changes["masks"]}, grant)
+    return plan(base, kept, camera, changes, grant)
 
 
 def see_that_password_stays(

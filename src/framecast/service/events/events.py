@@ -13,6 +13,7 @@ from framecast.core.errors import Misuse
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Camera, Cameras
+from framecast.service.cameras.view import View
 from framecast.service.config import CameraConfig, Settings
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events import rules, zones
@@ -145,7 +146,7 @@ class Events:
 
         Gives what is to be kept of it, as the API has it; None where it stays as it is.
         """
-        was, is_ = (zones.View(each.rotate, each.mirror) for each in (before, now))
+        was, is_ = View.of(before), View.of(now)
         async with self._changing:
             drawn = self._drawn.get(camera_id, [])
             if was == is_ or not drawn:

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from framecast.core.errors import Misuse
+from framecast.service.cameras import view
+from framecast.service.cameras.view import Point, View
 
-Point = tuple[float, float]
 MOST_POINTS = 64
 MOST_DRAWN = 32
 """Zones and lines of one camera."""
@@ -88,14 +89,6 @@ class Line:
 Drawn = Zone | Line
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """How a camera's picture is shown: turned clockwise by ``rotate`` degrees, then mirrored (`CameraConfig`)."""
-
-    rotate: int
-    mirror: str
-
-
 def carried(drawn: Drawn, before: View, now: View) -> Drawn:
     """The same places of the scene in a picture that is turned or mirrored otherwise."""
     points = (drawn.start, drawn.end) if isinstance(drawn, Line) else drawn.points
@@ -109,19 +102,8 @@ def carried(drawn: Drawn, before: View, now: View) -> Drawn:
 
 
 def _carried(point: Point, before: View, now: View) -> Point:
-    plain = _turned(_mirrored(point, before.mirror), -before.rotate)
-    x, y = _mirrored(_turned(plain, now.rotate), now.mirror)
+    x, y = view.carried(point, before, now)
     return round(x, DIGITS), round(y, DIGITS)
-
-
-def _mirrored(point: Point, mirror: str) -> Point:
-    x, y = point
-    return {"horizontal": (1 - x, y), "vertical": (x, 1 - y)}.get(mirror, point)
-
-
-def _turned(point: Point, degrees: int) -> Point:
-    x, y = point
-    return {90: (1 - y, x), 180: (1 - x, 1 - y), 270: (y, 1 - x)}.get(degrees % 360, point)
 
 
 def described(drawn: Drawn) -> dict[str, Any]:

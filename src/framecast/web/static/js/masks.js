@@ -20,38 +20,6 @@ function fit([x, y, width, height]) {
   return [floor(clamp(x, 0, 1 - w)), floor(clamp(y, 0, 1 - v)), w, v];
 }
 
-/**
- * The same places of the scene after the picture is turned or mirrored anew: masks count in what viewers see,
- * and must not slide off what they hide.
- *
- * @param masks As they are under `from`. @param from, to {rotate, mirror}
- */
-export function carryOver(masks, from, to) {
-  // Undo the old in reverse order (mirror, then turn), then do the new as the server does: turn, then mirror.
-  const source = masks.map((mask) => turn(mirrored(mask, from.mirror), -from.rotate));
-  return source.map((mask) => fit(mirrored(turn(mask, to.rotate), to.mirror)));
-}
-
-function mirrored([x, y, width, height], mirror) {
-  if (mirror === "horizontal") return [1 - x - width, y, width, height];
-  if (mirror === "vertical") return [x, 1 - y - height, width, height];
-  return [x, y, width, height];
-}
-
-/** Turned clockwise by a multiple of 90 degrees. */
-function turn([x, y, width, height], degrees) {
-  switch ((degrees + 360) % 360) {
-    case 90:
-      return [1 - y - height, x, height, width];
-    case 180:
-      return [1 - x - width, 1 - y - height, width, height];
-    case 270:
-      return [y, 1 - x - width, height, width];
-    default:
-      return [x, y, width, height];
-  }
-}
-
 /** Where a picture of this shape lies inside a box that letterboxes it. */
 export function letterbox(box, shape) {
   const width = Math.min(box.width, box.height * shape);

@@ -3,7 +3,7 @@
 
 import { cameraApi, request } from "./api.js";
 import { h, setText } from "./dom.js";
-import { carryOver, MaskEditor } from "./masks.js";
+import { MaskEditor } from "./masks.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
 
@@ -207,9 +207,8 @@ export class Settings {
 
   async #turn() {
     this.leave();
-    const from = this.#camera.transform;
-    const to = { rotate: Number(this.#rotate.value), mirror: this.#mirror.value };
-    await this.#save({ ...to, masks: carryOver(from.masks, from, to) }, "Saved.");
+    // Masks and zones stay where they are in the scene: the server sees to that.
+    await this.#save({ rotate: Number(this.#rotate.value), mirror: this.#mirror.value }, "Saved.");
   }
 
   async #readdress(event) {
