@@ -413,7 +413,7 @@ def test_doctor_knows_no_such_camera(run: Run) -> None:
 def test_doctor_explains_an_address_of_no_camera(run: Run) -> None:
     status, out, err = run("doctor", "ftp://192.168.1.20/")
     assert status == 1
-    assert "ERROR: command line: url = 'ftp://192.168.1.20/' can't be used" in out
+    assert "ERROR: 'ftp://192.168.1.20/' can't be used: a camera URL:" in out
     assert err == ""
 
 
