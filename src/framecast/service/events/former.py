@@ -6,9 +6,9 @@ let in by the id alone, or because the camera that has it now is open to everybo
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
+from framecast.core.clock import SYSTEM
 from framecast.service.access.rights import Access, Grant, Right
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.store import former
@@ -28,7 +28,7 @@ class Former:
         cameras.on_removed.append(self._end)
 
     def _end(self, camera: Camera) -> None:
-        self._ends[camera.camera_id] = former.end_id(time.time())
+        self._ends[camera.camera_id] = former.end_id(SYSTEM.now_ns() / 1e9)
 
     def may_see(self, access: Access, grant: Grant, camera_id: str, event_id: str, peer: str) -> bool:
         """Whether an event before this camera, or an earlier one of its id, may be seen."""

@@ -8,11 +8,11 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from framecast.core.clock import SYSTEM
 from framecast.service.config.sources import Changes
 from framecast.service.store import former
 from framecast.service.store.credentials import Credentials
@@ -105,7 +105,7 @@ class State:
         with self.database.write() as connection:
             connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
             connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
-            former.end(connection, camera_id, time.time())
+            former.end(connection, camera_id, SYSTEM.now_ns() / 1e9)  # as events are dated
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
 
