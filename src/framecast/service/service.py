@@ -326,7 +326,6 @@ class Service:
             if given.origin in PINS:
                 raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
             configured = f"cameras.{camera_id}.url" in self._base.given
-            await self.events.set_zones(camera, [])
             await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()
             await self.cameras.remove(camera_id)

@@ -66,6 +66,21 @@ async def test_a_turn_that_can_not_be_kept_leaves_zones_where_they_are(
         assert (await server.json("GET", camera))["transform"]["rotate"] == 0
 
 
+async def test_a_camera_that_can_not_be_removed_keeps_its_zones(tmp_path: Path) -> None:
+    drawn = [{"name": "porch", "kind": "zone", "points": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]}]
+    camera = "/api/v1/cameras/cam"
+    async with serving(tmp_path, options=OPTIONS) as server:
+        await server.json("PUT", f"{camera}/zones", json={"zones": drawn})
+        with server.service.events._store._database.write() as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON former_cameras BEGIN SELECT RAISE(ABORT, 'full'); END"
+            )
+        await server.error("DELETE", camera, 507)
+        assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
+    async with serving(tmp_path, options=OPTIONS) as server:
+        assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
+
+
 async def test_a_rule_can_tell_nobody(tmp_path: Path) -> None:
     async with Receiver.running() as receiver:
         options = {**OPTIONS, "events.webhooks": [receiver.url]}

@@ -290,6 +290,7 @@ class Events:
             del self._lookouts[camera.camera_id]
 
     def _leave(self, camera: Camera) -> None:
+        self._drawn.pop(camera.camera_id, None)
         lookout = self._lookouts.pop(camera.camera_id, None)
         if lookout is not None:
             lookout.close()
