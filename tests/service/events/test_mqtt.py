@@ -231,6 +231,21 @@ async def test_a_picture_that_waited_is_not_sent_once_a_mask_is_set(tmp_path: Pa
                 await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
 
 
+async def test_nor_is_it_when_the_server_was_started_anew_meanwhile(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker:
+        await broker.stop()
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            await there.announce(happening(), picture=b"\xff\xd8 before")
+            there.deliveries.forget_picture("door")
+            await until(lambda: bool(there.deliveries._retained.unsendable()))
+        await broker.start()
+        async with Listener.of(broker) as home, office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            await until(lambda: "framecast/events" in home.held)
+            assert not home.held.get(f"{DOOR}/image")
+            await there.announce(happening(1), picture=b"\xff\xd8 after")
+            await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
+
+
 IMAGE, EVENT = f"{DOOR}/image", f"{DOOR}/event"
 
 
@@ -277,6 +292,23 @@ async def test_what_was_deleted_while_nobody_could_be_told_is_taken_back_later(t
         async with office(tmp_path / "data", {"mqtt.url": broker.url}):
             await until(lambda: not home.held[EVENT] and not home.held[IMAGE])
             assert await held(broker) == set()
+
+
+async def test_what_is_told_last_of_a_camera_that_is_gone_is_taken_back_too(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        await until(lambda: home.held.get(f"{DOOR}/status") == b"online")
+        there.cameras.clear()
+        sink = there.deliveries._couriers["mqtt"].sink
+        assert isinstance(sink, mqtt.MqttSink)
+        await until(lambda: not home.held[f"{DOOR}/status"] and not sink._is_stale)
+        await there.announce(happening(), picture=b"\xff\xd8")
+        await until(lambda: "framecast/events" in home.held)
+        await until(lambda: not home.held[EVENT] and not home.held[IMAGE])
+        assert await held(broker) == set()
 
 
 async def test_a_mask_takes_the_picture_back_and_who_removes_a_camera_takes_back_all(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from framecast.core.clock import SYSTEM
 from framecast.core.errors import StateError
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.reach import check_address, url_refusal
@@ -81,6 +82,8 @@ class Deliveries:
         self._outbox = Outbox(database)
         self._settling = Settling(self._outbox, blocking)
         self._retained = Retained(database)
+        self._unsendable: frozenset[str] = frozenset()
+        """Of those before the start; `EventLog` knows of what came since."""
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
@@ -122,11 +125,12 @@ class Deliveries:
 
     def forget_picture(self, camera: str) -> None:
         """Have the picture taken back that was sent of a camera (a listener of `Cameras`)."""
-        self._supervisor.spawn(f"picture:{camera}", self._forget_picture(camera))
+        since = ulid.first(SYSTEM.now_ns() / 1e9 + 0.001)
+        self._supervisor.spawn(f"picture:{camera}", self._forget_picture(camera, since))
 
-    async def _forget_picture(self, camera: str) -> None:
+    async def _forget_picture(self, camera: str, since: str) -> None:
         try:
-            await self._blocking(self._retained.forget_picture, camera)
+            await self._blocking(self._retained.forget_picture, camera, since)
         except StateError as error:
             log.warning("%s: the picture that was sent by MQTT can't be taken back: %s", camera, error)
         self.deleted()
@@ -165,9 +169,13 @@ class Deliveries:
         seed: bytes = await self._blocking(secrets.get, self._database, NODE)
         node = f"framecast_{seed.hex()[:8]}"
         retained, blocking = self._retained, self._blocking
-        sink = MqttSink(settings, node, self._cameras, self._picture, retained=retained, blocking=blocking)
+        self._unsendable = await blocking(retained.unsendable)
+        sink = MqttSink(settings, node, self._cameras, self._sendable, retained=retained, blocking=blocking)
         self._add(sink, sink.run)
         sink.on_connected = self._couriers[sink.name].hurry
+
+    async def _sendable(self, event_id: str, camera: str) -> bytes | None:
+        return None if event_id in self._unsendable else await self._picture(event_id, camera)
 
     def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
         if sink.name in self._couriers:

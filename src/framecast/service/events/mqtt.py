@@ -135,6 +135,7 @@ class MqttSink:
                     if event["picture"]:
                         await self._retain(client, delivery, IMAGE)
                     await self._retain(client, delivery, EVENT, body)
+                    self._is_stale = True  # the event, or its camera, may have gone meanwhile
                 await self._tell(client)
             await self._publish(client, self._topics.events, body)
         except _library().MqttError as error:
