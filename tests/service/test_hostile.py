@@ -123,7 +123,11 @@ async def test_an_upload_of_a_gigabyte_is_refused_before_it_comes(watched: Watch
     assert await watched.says(head, 1.0) == 200
 
 
-@pytest.mark.parametrize("rest", [b"fffffffffffffffffffff\r\n", b"zz\r\nx", b"5\r\nabcdeXX", b"\x00" * 100])
+@pytest.mark.parametrize(
+    "rest",
+    [b"fffffffffffffffffffff\r\n", b"zz\r\nx", b"5\r\nabcdeXX", b"\x00" * 100, POST + b"Content-Length: 9\r\n\r\nanew"],
+    ids=["too long", "no number", "no end", "zeros", "the next upload"],
+)
 async def test_an_upload_that_breaks_off_into_noise_is_answered_at_once(watched: Watched, rest: bytes) -> None:
     front = watched.server.listeners.fronts[0]
     before = front.places.taken

@@ -203,7 +203,8 @@ class Connection(RequestHandler):
         aiohttp would leave that one waiting for its body, and take each further piece for another error.
         """
         self._deaf = True
-        broken = self._messages[-2][1] if len(self._messages) > 1 else None
+        waiting = [body for message, body in self._messages if not isinstance(message, _ErrInfo)]
+        broken = waiting[-1] if waiting else None
         if broken is None and self._current_request is not None:
             broken = self._current_request.content
         if broken is not None and not broken.is_eof() and broken.exception() is None:
