@@ -67,7 +67,8 @@ export function rowButton(text, whom, click, look = "") {
 export function renew(panel, ...content) {
   const held = panel.contains(document.activeElement) ? document.activeElement : null;
   const named = (element) => element?.getAttribute("aria-label") ?? element?.textContent;
-  const controls = () => [...panel.querySelectorAll("button, [role=switch]")].filter((each) => each.checkVisibility());
+  const isShown = (element) => element.getClientRects().length > 0; // checkVisibility() is too new for many a tablet
+  const controls = () => [...panel.querySelectorAll("button, [role=switch]")].filter(isShown);
   const place = controls().indexOf(held);
   panel.replaceChildren(...content);
   if (!held) return;
