@@ -81,7 +81,9 @@ class Session:
         inputs = live[:_GROWTH_INPUTS]
         while len(inputs) < _GROWTH_INPUTS:
             inputs.append(mutator.mutate(rng.choice(live), rng.choice(live)))
-        self._read_all(inputs)
+        with self._watchdog():
+            if not all(self._ends(data, report) for data in inputs):  # some were never tried before
+                return
         tracemalloc.start()
         try:
             used = [self._read_all(inputs) for _ in range(4)]
@@ -111,11 +113,17 @@ class Session:
                 data = live[int(rng.random() * len(live))]
                 data = mutator.mutate(data, live[int(rng.random() * len(live))])
             report.inputs += 1
-            try:
-                self._try(data, report)
-            except Hang:
-                self._found(data, report, "hang", traceback.format_exc())
+            if not self._ends(data, report):
                 return
+
+    def _ends(self, data: bytes, report: Report) -> bool:
+        """Try one input; whether that came to an end."""
+        try:
+            self._try(data, report)
+        except Hang:
+            self._found(data, report, "hang", traceback.format_exc())
+            return False
+        return True
 
     def _try(self, data: bytes, report: Report) -> None:
         target = self._target

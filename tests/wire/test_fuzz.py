@@ -66,6 +66,9 @@ def test_an_input_that_never_ends_is_a_finding(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(worker, "HANG_S", 0.05)
     report = Session(Target("media", forever), seed=1).turn(0.01)
     assert list(report.findings) == ["hang"]
+    weighed = Report("media")
+    Session(Target("media", forever), seed=1).weigh(weighed)
+    assert list(weighed.findings) == ["hang"]
 
 
 def spin(data: bytes) -> str:
