@@ -294,6 +294,21 @@ async def test_what_was_deleted_while_nobody_could_be_told_is_taken_back_later(t
             assert await held(broker) == set()
 
 
+async def test_no_sensor_stays_on_for_an_event_that_was_deleted(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        seen, moved = happening(), happening(1, kind="motion", label="")
+        for each in (seen, moved):
+            await there.announce(each)
+        await until(lambda: home.held.get(f"{DOOR}/person") == home.held.get(f"{DOOR}/motion") == b"ON")
+        assert await there.log.delete(seen.event_id)
+        await until(lambda: home.held[f"{DOOR}/person"] == b"OFF")
+        assert home.held[f"{DOOR}/motion"] == b"ON"
+
+
 async def test_what_is_told_last_of_a_camera_that_is_gone_is_taken_back_too(tmp_path: Path) -> None:
     async with (
         Broker.running(tmp_path) as broker,

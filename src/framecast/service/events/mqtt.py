@@ -157,6 +157,8 @@ class MqttSink:
                 for camera, what in await self._blocking(self._retained.lost, tuple(self._cameras())):
                     await self._publish(client, self._topics.of(camera, what), b"", retain=True)
                     await self._blocking(self._retained.taken_back, camera, what)
+                for event_id in await self._blocking(self._retained.deleted, tuple(self._open)):
+                    self._open.pop(event_id, None)  # its end is told by nobody
             except StateError as error:
                 self._is_stale = True
                 log.debug("what was taken back can't be kept: %s", error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from framecast.service.store.database import Database
 
@@ -68,6 +68,12 @@ class Retained:
                 (IMAGE, MASKED),
             ).fetchall()
         return [(camera, what) for camera, what, is_lost in rows if is_lost or camera not in cameras]
+
+    def deleted(self, event_ids: Iterable[str]) -> list[str]:
+        """Those of these events that are no more."""
+        known = "SELECT 1 FROM events WHERE id = ?"
+        with self._database.read() as connection:
+            return [each for each in event_ids if connection.execute(known, (each,)).fetchone() is None]
 
     def taken_back(self, camera: str, what: str) -> None:
         """This is held no more.
