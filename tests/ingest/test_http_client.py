@@ -95,6 +95,12 @@ async def test_redirects_end(location: str) -> None:
         assert len(device.asked) == (4 if location in ("/round", "http://") else 1)
 
 
+async def test_an_odd_host_is_a_host_that_nobody_knows() -> None:
+    """A camera that was kept with one must not keep the server from starting."""
+    with pytest.raises(ConnectFailed, match="Nobody knows a host called cam\\(1\\)"):
+        await fetch("http://cam(1)/stream")
+
+
 async def test_a_redirect_takes_no_password_to_another_place() -> None:
     async def secret(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if "authorization" in asked.headers:

@@ -13,7 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "/%:@!$&'()*+,;=~-._?"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_NAME = re.compile(r"[A-Za-z0-9._-]*")
+_NAME = re.compile(r"[^][%@:/?#\\\x00-\x20\x7f]*")
 _WITH_ZONE = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 
 ACCEPTED = "an address such as 192.168.1.20, or http://HOST[:PORT][/PATH]"
