@@ -50,8 +50,8 @@ export class Settings {
     change: () => this.#rename(),
   });
   #policy = select("set-policy", POLICIES, () => this.#save({ policy: this.#policy.value }, "Saved."));
-  #rotate = select("set-rotate", ROTATIONS, () => this.#turn());
-  #mirror = select("set-mirror", MIRRORS, () => this.#turn());
+  #rotate = select("set-rotate", ROTATIONS, () => this.#turn({ rotate: Number(this.#rotate.value) }));
+  #mirror = select("set-mirror", MIRRORS, () => this.#turn({ mirror: this.#mirror.value }));
   #address = h("input", {
     class: "input",
     id: "set-url",
@@ -205,10 +205,11 @@ export class Settings {
     else this.#name.value = this.#camera.name;
   }
 
-  async #turn() {
+  async #turn(change) {
     this.leave();
-    // Masks and zones stay where they are in the scene: the server sees to that.
-    await this.#save({ rotate: Number(this.#rotate.value), mirror: this.#mirror.value }, "Saved.");
+    // Only what was changed: the other may show what it was before a change that is still under way. Masks and zones
+    // stay where they are in the scene: the server sees to that.
+    await this.#save(change, "Saved.");
   }
 
   async #readdress(event) {
