@@ -18,7 +18,7 @@ USER, PASSWORD, THEIRS = "ours", "o" * 22, "them"
 PEER, STRANGER = ("192.0.2.9", 5000), ("192.0.2.66", 6666)
 COOKIE = bytes.fromhex("2112a442")
 HEAD_BYTES = 20
-FLAGS = (FRAMED, SIGNED, KNOWN) = (1, 2, 4)
+FRAMED, SIGNED, KNOWN = 1, 2, 4
 """Bits of an input's first byte: its length is mended, it is signed with our password, it comes from the peer."""
 
 

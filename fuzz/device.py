@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import socket
 import sys
 from collections.abc import Hashable
@@ -92,7 +91,7 @@ class Camera:
         except (DeviceError, Misuse) as error:
             said = type(error).__name__
         feed.finish()
-        for _ in itertools.repeat(None, 3):
+        for _ in range(3):
             await asyncio.sleep(0)
         require(not self.faults, f"something broke later: {self.faults[:1]}")
         require(feed.frames <= MOST_ANSWERS * (1 + len(data) // 4), "more pictures than bytes")

@@ -23,7 +23,6 @@ from fuzz.target import Target, pieces, require
 LOGGERS = ("framecast", "aiohttp", "asyncio")
 KEY = b"$KEY"
 """Stands in inputs for a token that may watch and publish, which is another in each process."""
-CAMERA = "/api/v1/cameras/door"
 QUIET_ROUNDS = 12
 """Rounds of the loop without a byte of an answer, after which none is waited for."""
 MOST_ROUNDS = 400
