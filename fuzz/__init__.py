@@ -9,5 +9,5 @@ its time stays linear. Those are properties of whole runs, stated in ``targets.p
     mutate.py    damages inputs
     targets.py   parsers, and what must hold for any input
     worker.py    one process: picks, damages, runs, keeps what behaves in a new way
-    __main__.py  processes, counts that add up over runs (out/counts.json), crashes (out/crashes)
+    __main__.py  processes, counts that add up over runs (counts.json), crashes (out/crashes)
 """

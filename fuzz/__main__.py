@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from fuzz.corpus import OUT, add_counts
+from fuzz.corpus import COUNTS, OUT, add_counts
 from fuzz.targets import TARGETS
 from fuzz.worker import Report, turn
 
@@ -100,7 +100,7 @@ def report(reports: list[Report]) -> int:
     print(f"{'total':<12}{inputs.total():>12,}{'':>12}{sum(sums.get(name, 0) for name in TARGETS):>14,}")
     for (name, kind), path in findings.items():
         print(f"FOUND {name}: {kind}\n      {path}")
-    print(f"{len(findings)} findings; inputs and counts are in {OUT}")
+    print(f"{len(findings)} findings; inputs are in {OUT}, counts in {COUNTS}")
     return 1 if findings else 0
 
 

@@ -15,6 +15,8 @@ from fuzz.targets import Target
 HERE = Path(__file__).parent
 STORED = HERE / "corpus"
 OUT = HERE / "out"
+COUNTS = HERE / "counts.json"
+"""Inputs and seconds of CPU time of each target, over all runs: kept in the repository, to outlive a machine."""
 
 MAX_KEPT = 400
 """Inputs that behave in a new way, kept per target over runs."""
@@ -49,14 +51,14 @@ def save_crash(target: str, data: bytes, report: str) -> Path:
 
 def add_counts(counts: Mapping[str, float]) -> dict[str, float]:
     """Add to the counts of earlier runs, and return the sums."""
-    OUT.mkdir(exist_ok=True)
-    path = OUT / "counts.json"
-    sums: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    sums: dict[str, float] = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
     for name, count in counts.items():
         sums[name] = round(sums.get(name, 0) + count, 1)
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(sums, indent=1, sort_keys=True) + "\n")
-    scratch.replace(path)
+    if counts:
+        OUT.mkdir(exist_ok=True)
+        scratch = OUT / f"counts.{os.getpid()}"
+        scratch.write_text(json.dumps(sums, indent=1, sort_keys=True) + "\n")
+        scratch.replace(COUNTS)
     return sums
 
 

@@ -17,6 +17,7 @@ from fuzz.worker import Report, Session
 @pytest.fixture(autouse=True)
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(corpus, "OUT", tmp_path)
+    monkeypatch.setattr(corpus, "COUNTS", tmp_path / "counts.json")
     return tmp_path
 
 
