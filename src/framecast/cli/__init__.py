@@ -1,4 +1,4 @@
-"""The command line: ``framecast demo | serve | mock-camera | doctor | cameras | token | config``.
+"""The command line, ``framecast COMMAND``: a module here for each command, or for each that has some of its own.
 
 Start-up time counts: what a command needs is imported when it runs.
 """
