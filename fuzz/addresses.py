@@ -11,7 +11,7 @@ from framecast.ingest.avtarget import target_of
 from framecast.ingest.target import Target as Device
 from framecast.service.access.sites import host_name
 from framecast.service.config import addresses, eventurls, iceurls, restreamurls, urls
-from framecast.wire.http1 import request
+from framecast.wire.httprequest import request
 from fuzz.target import Target, require
 
 HOME = Device.parse("http://ann:s3cret@192.0.2.7:81/stream?x=1")

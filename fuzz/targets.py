@@ -17,8 +17,9 @@ from framecast.vision.faces import photos
 from framecast.wire import blockcode
 from framecast.wire.errors import FormError, ProtocolError
 from framecast.wire.form import parse_form, picture
-from framecast.wire.http1 import MAX_HEAD_BYTES, Data, Event, Head, ResponseParser, request
+from framecast.wire.http1 import MAX_HEAD_BYTES, Data, Event, Head, ResponseParser
 from framecast.wire.httpauth import authorization, parse_challenges
+from framecast.wire.httprequest import request
 from framecast.wire.jpeg import EndFinder, Inspector, JpegError, verify_scan
 from framecast.wire.media import HEADER_BYTES, MediaError, pack_header, unpack
 from framecast.wire.multipart import MAX_LINE_BYTES, Parser, Part, boundary_of

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framecast.wire.errors import ProtocolError
-from framecast.wire.http1 import MAX_HEAD_BYTES, Data, End, Event, Head, ResponseParser, request
+from framecast.wire.http1 import MAX_HEAD_BYTES, Data, End, Event, Head, ResponseParser
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -194,46 +194,3 @@ def test_events_never_depend_on_splits(atoms: list[bytes], cuts: list[int]) -> N
         return joined(events), True
 
     assert outcome([data[a:b] for a, b in itertools.pairwise(edges)]) == outcome([data])
-
-
-def test_request() -> None:
-    data = request("GET", "192.168.1.20:81", "/stream?x=1", {"Accept": "*/*"})
-    assert data == b"GET /stream?x=1 HTTP/1.1\r\nHost: 192.168.1.20:81\r\nAccept: */*\r\n\r\n"
-    assert request("POST", "a", body=b"hi", headers=[("X-A", "b")]).endswith(b"X-A: b\r\nContent-Length: 2\r\n\r\nhi")
-
-
-@pytest.mark.parametrize(
-    ("method", "host", "target", "headers"),
-    [
-        ("GET /", "a", "/", {}),
-        ("", "a", "/", {}),
-        ("GET", "", "/", {}),
-        ("GET", "a\r\nX: y", "/", {}),
-        ("GET", "a/b", "/", {}),
-        ("GET", "a", "/x y", {}),
-        ("GET", "a", "/\r\nX: y", {}),
-        ("GET", "a", "/ä", {}),
-        ("GET", "a", "stream", {}),
-        ("GET", "a", "/", {"X\r\n": "y"}),
-        ("GET", "a", "/", {"X": "y\r\nZ: w"}),
-        ("GET", "a", "/", {"X": "y\n"}),
-        ("GET", "a", "/", {"X": "\x00"}),
-        ("GET", "a", "/", {"X:": "y"}),
-    ],
-)
-def test_request_refuses_what_could_begin_another_line(
-    method: str, host: str, target: str, headers: dict[str, str]
-) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        request(method, host, target, headers)
-
-
-@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
-def test_a_request_has_exactly_its_lines(host: str, target: str, name: str, value: str) -> None:
-    try:
-        data = request("GET", host, "/" + target, {name: value})
-    except ValueError:
-        return
-    assert data.count(b"\r\n") == 4
-    assert data.count(b"\n") == 4
-    assert data.count(b"\r") == 4

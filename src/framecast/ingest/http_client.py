@@ -20,7 +20,7 @@ from framecast import __version__
 from framecast.core.errors import BadStatus, DeviceError, Misuse, ProtocolError
 from framecast.ingest.http_connection import ConnectFailed, Connection, Sink, explain
 from framecast.ingest.target import Target
-from framecast.wire import http1, httpauth
+from framecast.wire import http1, httpauth, httprequest
 
 CheckAddress = Callable[[str, str], None]
 """Called with a host and one of its addresses before connecting; raises Misuse where that is forbidden."""
@@ -238,7 +238,7 @@ class Client:
         answer = challenge.answer(target, path) if challenge is not None and target.user else None
         if answer is not None:
             wanted.append(("Authorization", answer))
-        request = http1.request("GET", target.authority, path, wanted)
+        request = httprequest.request("GET", target.authority, path, wanted)
         kept, self._kept = self._kept, None
         if kept is not None and kept[0] == target.origin and not kept[1].done.cancelled():
             connection = kept[1]

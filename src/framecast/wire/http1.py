@@ -1,4 +1,4 @@
-"""HTTP/1.x from the client's side, as tolerant as devices need it.
+"""HTTP/1.x answers, read as tolerantly as devices need it. What is asked is written in ``httprequest``.
 
 Theory of operation. A response is a head (status line, header lines, blank line) and a body that is chunked, has a
 length, or lasts until the connection closes. The parser gives ``Head`` as soon as the blank line is in, ``Data`` as it
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -34,9 +33,6 @@ _STATUS_LINE = re.compile(rb"(?:HTTP/([0-9])(?:\.([0-9]))?|ICY) +([1-9][0-9]{2})
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})[ \t]*:[ \t]*(.*)", re.S)
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.S)
 _WHOLE_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE_IN_TARGET = re.compile(r"[^!-~]")
-_UNSAFE_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Head(NamedTuple):
@@ -368,42 +364,3 @@ class ResponseParser:
             return True
         self._finish(events)
         return False
-
-
-def request(
-    method: str,
-    host: str,
-    target: str = "/",
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-) -> bytes:
-    """A whole HTTP/1.1 request.
-
-    Args:
-        method: ``GET``, ``POST``, …
-        host: What goes into the Host header: name or address, with ``:port`` unless it is the default.
-        target: Path and query, percent-encoded.
-        headers: Further headers; ``Content-Length`` is added when there is a body.
-        body: May be empty.
-
-    Raises:
-        ValueError: A part holds what could begin another line or another request.
-    """
-    if not _TOKEN.fullmatch(method):
-        raise ValueError(f"{method!r} is no method")
-    if not host or _UNSAFE_IN_TARGET.search(host) or "/" in host:
-        raise ValueError(f"{host!r} is no host")
-    if not target.startswith(("/", "http://", "https://")) and target != "*":
-        raise ValueError(f"{target!r} is no request target")
-    if _UNSAFE_IN_TARGET.search(target):
-        raise ValueError(f"{target!r} holds a space, a control character or one that is not ASCII")
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is no header name")
-        if _UNSAFE_IN_VALUE.search(value):
-            raise ValueError(f"the value of {name} holds a control character")
-        lines.append(f"{name}: {value}")
-    if body:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join((*lines, "", "")).encode("utf-8") + body
