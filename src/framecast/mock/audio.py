@@ -1,7 +1,7 @@
-"""What a fake device does with sound: its microphone, its speaker, and how both travel.
+"""A fake device's sound, where it goes, and how it travels.
 
-A device that is asked gives its sound as an endless WAV. One that pushes POSTs each chunk on a connection of its own,
-as the doorbell's firmware does, or sends it tagged between the pictures on its WebSocket.
+A device that is asked gives its sound as an endless WAV. One that pushes POSTs each chunk on a connection of its own
+(`postedsound`), as the doorbell's firmware does, or sends it tagged between the pictures on its WebSocket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from framecast.core.errors import Misuse
 from framecast.mock.framing import chunk as http_chunk
 from framecast.mock.line import Line
 from framecast.mock.microphone import Chunk, Microphone, SoundOptions
-from framecast.mock.pushing import Pushing, Target, read_reply, write_request
+from framecast.mock.target import Target
 from framecast.wire import pcm
 
 _REMEMBERED = 65_536
@@ -86,40 +86,6 @@ async def stream_wav(line: Line, audio: Audio, *, chunked: bool) -> None:
             heard = await ear.next()
             await line.send(http_chunk(heard.payload) if chunked else heard.payload)
             audio.record(heard)
-
-
-async def post(device: Pushing) -> None:
-    """Each chunk is the body of one POST, all on one connection, with all that there is to say about it."""
-    assert device.audio is not None
-    options = device.audio.microphone.options
-    about = f"X-Sample-Rate: {options.sample_rate_hz}\r\nX-Channels: {options.channels}\r\n"
-    await _post(device, about, stamped=True)
-
-
-async def post_doorbell(device: Pushing) -> None:
-    """As `post`, with nothing but the sequence number beside the chunk."""
-    await _post(device, "", stamped=False)
-
-
-async def _post(device: Pushing, about: str, *, stamped: bool) -> None:
-    audio = device.audio
-    assert audio is not None and audio.target is not None
-    line = await device.dial(audio.target)
-    with audio.microphone.listen() as ear:
-        while True:
-            chunk = await ear.next()
-            stamp = f"X-Timestamp: {device.stamp_s(chunk.start_s):.6f}\r\n" if stamped else ""
-            head = (
-                f"POST {audio.target.path} HTTP/1.1\r\nHost: {audio.target.authority}\r\nConnection: keep-alive\r\n"
-                f"Content-Type: application/octet-stream\r\n{about}X-Sequence: {chunk.number}\r\n{stamp}"
-            )
-            await write_request(device, line, head, [chunk.payload], len(chunk.payload))
-            audio.record(chunk)
-            reply = await read_reply(device, line)
-            audio.statuses[reply.status] += 1
-            audio.last_answer = reply.body
-            if not reply.keeps_open:
-                return
 
 
 def tagged(chunk: Chunk, options: SoundOptions) -> bytes:

@@ -31,9 +31,9 @@ from framecast.mock.faults import Fault, Verdict
 from framecast.mock.line import Line, Link
 from framecast.mock.microphone import Microphone, SoundOptions
 from framecast.mock.picture import Pictures
-from framecast.mock.pushing import Target, dial
 from framecast.mock.setup import bound, checked, dialled, find, make_speaker, sound_target, speaker_target, target
 from framecast.mock.shutter import Frame, Shutter
+from framecast.mock.target import Target, dial
 from framecast.mock.troubles import suffer
 
 STALL_S = 4.4

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from framecast.mock import audio, push
+from framecast.mock import postedsound, push
 from framecast.mock.controls import EspressifControls
 from framecast.mock.framing import Multipart
 from framecast.mock.pushing import Pushing
@@ -218,7 +218,7 @@ TABLE: tuple[Dialect, ...] = (
         "Body image/jpeg, one connection kept alive",
         "/api/v1/cameras/mock/frames",
         push=push.post_raw,
-        push_sound=audio.post,
+        push_sound=postedsound.post,
         fps=10.0,
     ),
     Dialect(
@@ -227,7 +227,7 @@ TABLE: tuple[Dialect, ...] = (
         "Multipart field imageFile, written in 1 KB pieces",
         "/api/v1/cameras/mock/frames",
         push=push.post_multipart,
-        push_sound=audio.post,
+        push_sound=postedsound.post,
         fps=10.0,
     ),
     Dialect(
@@ -236,7 +236,7 @@ TABLE: tuple[Dialect, ...] = (
         "Multipart frame, device_id, frame_id, timestamp; 5 fps",
         "/api/v1/devices/doorbell/camera-stream",
         push=push.doorbell,
-        push_sound=audio.post_doorbell,
+        push_sound=postedsound.post_doorbell,
         fps=5.0,
     ),
     Dialect(

@@ -1,44 +1,18 @@
-"""What all devices that push share: where to, what their dialects see of them, and HTTP as a small client speaks it."""
+"""What all devices that push share: what their dialects see of them, and HTTP as a small client speaks it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from framecast.mock.audio import Audio
 from framecast.mock.framing import bent
-from framecast.mock.line import Line, Link
+from framecast.mock.line import Line
 from framecast.mock.shutter import Frame
-
-if TYPE_CHECKING:
-    from framecast.mock.audio import Audio
-    from framecast.mock.speaker import Speaker
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to push to.
-
-    Attributes:
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
-        host: Name or address.
-        port: Port.
-        path: With the query.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """``host:port``, the port left out where it is the scheme's own."""
-        usual = 443 if self.scheme in ("https", "wss") else 80
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == usual else f"{host}:{self.port}"
+from framecast.mock.speaker import Speaker
+from framecast.mock.target import Target
 
 
 class Pushing(Protocol):
@@ -114,18 +88,3 @@ async def _reply(reader: asyncio.StreamReader) -> Reply:
     else:
         body, closes = await reader.read(), True
     return Reply(status, body, not closes)
-
-
-async def dial(target: Target, link: Link) -> Line:
-    """A new connection.
-
-    Raises:
-        OSError: Nobody answers.
-    """
-    secure = ssl.create_default_context() if target.scheme in ("https", "wss") else None
-    if secure is not None:
-        # Small firmwares don't check certificates.
-        secure.check_hostname = False
-        secure.verify_mode = ssl.CERT_NONE
-    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=secure)
-    return Line(reader, writer, link)

@@ -14,8 +14,9 @@ from framecast.core.errors import Misuse
 from framecast.mock.audio import sound_path, speaker_path
 from framecast.mock.dialects import DIALECTS, Dialect
 from framecast.mock.faults import Fault, parse
-from framecast.mock.pushing import Pushing, Target
+from framecast.mock.pushing import Pushing
 from framecast.mock.speaker import Speaker, fetch
+from framecast.mock.target import Target
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from framecast.core.errors import Misuse
 from framecast.mock.line import Line
-from framecast.mock.pushing import Target
+from framecast.mock.target import Target
 from framecast.wire import pcm
 
 _HEAD_BYTES = 44
