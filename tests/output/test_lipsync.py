@@ -10,7 +10,8 @@ from framecast.core.clock import Clock
 from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.output.webrtc.lipsync import MOST_NS, SILENCE_NS, STORE_NS, Hold
-from framecast.output.webrtc.rtpfanout import MOST_HELD, RtpFanout, RtpSeat, whole
+from framecast.output.webrtc.rtpfanout import MOST_HELD, RtpFanout, whole
+from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import rtp
 
 MS = 1_000_000

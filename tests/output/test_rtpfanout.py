@@ -12,7 +12,8 @@ from framecast.core.packet import Format, Packet
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer, new_viewer
 from framecast.output.webrtc import rtpfanout
-from framecast.output.webrtc.rtpfanout import RtpFanout, RtpSeat
+from framecast.output.webrtc.rtpfanout import RtpFanout
+from framecast.output.webrtc.rtpseat import MOST_RESENT, RtpSeat
 from framecast.wire import rtp
 
 pytestmark = pytest.mark.anyio
@@ -311,14 +312,14 @@ def test_lost_packets_are_sent_again_within_a_budget() -> None:
     assert plain.packets[-1] == plain.packets[4]
     peer.seat.resend((lost + 1000) & 0xFFFF)  # never sent
     assert peer.seat.resent == 1
-    for _ in range(2 * rtpfanout.MOST_RESENT):
+    for _ in range(2 * MOST_RESENT):
         peer.seat.resend(lost)
-    assert peer.seat.resent == rtpfanout.MOST_RESENT
+    assert peer.seat.resent == MOST_RESENT
     for _ in range(4):
         peer.seat.send(b"more", 8, True)
     peer.seat.resend(lost)
     peer.seat.resend(lost)
-    assert peer.seat.resent == rtpfanout.MOST_RESENT + 1
+    assert peer.seat.resent == MOST_RESENT + 1
 
 
 def test_numbers_go_round() -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, dial, hang_up, write
 from framecast.output.restream.restream import RestreamError
-from framecast.output.webrtc.rtpfanout import RtpSeat
+from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import h264, httpauth, rtp, rtsp
 
 READ_BYTES = 16 * 1024

@@ -17,7 +17,7 @@ from framecast.core.errors import Misuse
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, addresses
 from framecast.output.restream.restream import RestreamError
-from framecast.output.webrtc.rtpfanout import RtpSeat
+from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:

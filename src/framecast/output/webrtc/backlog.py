@@ -10,12 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import rtp
-
-if TYPE_CHECKING:
-    from framecast.output.webrtc.rtpfanout import RtpSeat
 
 STEP_PACKETS = 12
 """Packets that each seat gets in one go: about 14 KB, what a Wi-Fi radio sends as one."""

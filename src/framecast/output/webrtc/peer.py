@@ -16,9 +16,10 @@ from framecast.core.ladder import AUTO, LADDER, Choice
 from framecast.core.rendition import OPUS, Rendition
 from framecast.core.viewer import Viewer
 from framecast.output.farewell import see_through
+from framecast.output.webrtc.fanouts import Fanouts, Scout
+from framecast.output.webrtc.plan import Plan
 from framecast.output.webrtc.quality import Controller
-from framecast.output.webrtc.rtpfanout import RtpSeat
-from framecast.output.webrtc.viewers import Output, Plan, Scout
+from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import rtp, sdp, sdpanswer
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Peer:
     """One viewer over WebRTC.
 
     Args:
-        output: The camera's.
+        fanouts: The camera's.
         viewer: As which it is counted.
         link: Its transport, sockets open.
         plan: What it gets.
@@ -79,9 +80,9 @@ class Peer:
     """
 
     def __init__(
-        self, output: Output, viewer: Viewer, link: Link, plan: Plan, rendition: Rendition, *, adapts: bool = False
+        self, fanouts: Fanouts, viewer: Viewer, link: Link, plan: Plan, rendition: Rendition, *, adapts: bool = False
     ) -> None:
-        self.output = output
+        self.fanouts = fanouts
         self.viewer = viewer
         self.link = link
         self.rendition = rendition
@@ -132,7 +133,6 @@ class Peer:
             self._sendings.append(
                 sdpanswer.Sending(plan.sound, plan.sound_codec, self._sound.ssrc, feedback=FEEDBACK[:1])
             )
-        output.peers.add(self)
 
     def answer(self, candidates: tuple[sdp.Candidate, ...]) -> str:
         """The SDP answer."""
@@ -159,10 +159,9 @@ class Peer:
             self.state = "gone"
             if self._scout is not None:
                 self._scout.cancel()
-            self.output.leave(self.rendition, self._video, with_sound=self._sound is not None)
+            self.fanouts.leave(self.rendition, self._video, with_sound=self._sound is not None)
             if self._sound is not None:
-                self.output.leave(OPUS, self._sound, with_sound=True)
-            self.output.count_out(self)
+                self.fanouts.leave(OPUS, self._sound, with_sound=True)
             self._settle()
             self.viewer.settle = None
             on_gone()
@@ -183,10 +182,10 @@ class Peer:
                 and connecting.result()
             ):
                 self.state = "connected"
-                self.output.connects += 1
+                self.fanouts.connects += 1
                 return
-            self.output.failures += 1
-            log.info("%s: client %d did not connect over WebRTC", self.output.stream.camera_id, self.viewer.number)
+            self.fanouts.failures += 1
+            log.info("%s: client %d did not connect over WebRTC", self.fanouts.stream.camera_id, self.viewer.number)
         finally:
             for task in (connecting, ended):
                 task.cancel()
@@ -199,15 +198,15 @@ class Peer:
         if dtls.state != "connected":
             return
         try:
-            self.output.join(self.rendition, self._video, with_sound=self._sound is not None)
+            self.fanouts.join(self.rendition, self._video, with_sound=self._sound is not None)
         except LimitReached as error:
-            log.info("%s: client %d gets nothing: %s", self.output.stream.camera_id, self.viewer.number, error)
+            log.info("%s: client %d gets nothing: %s", self.fanouts.stream.camera_id, self.viewer.number, error)
             return
         if self._sound is not None:
-            self.output.join(OPUS, self._sound, with_sound=True)
+            self.fanouts.join(OPUS, self._sound, with_sound=True)
         log.info(
             "%s: client %d connected over WebRTC from %s",
-            self.output.stream.camera_id,
+            self.fanouts.stream.camera_id,
             self.viewer.number,
             self.link.ice.peer,
         )
@@ -239,7 +238,7 @@ class Peer:
                 if ssrc == seat.ssrc:
                     seat.resend(sequence)
         if self._video.ssrc in said.key_wanted:
-            self.output.want_key(self.rendition, with_sound=self._sound is not None)
+            self.fanouts.want_key(self.rendition, with_sound=self._sound is not None)
         for report in said.reports:
             if report.ssrc == self._video.ssrc:
                 self.lost = report.lost
@@ -257,7 +256,7 @@ class Peer:
             self.bitrate_bps = said.bitrate_bps
 
     def _begin_adapting(self) -> Controller:
-        stream = self.output.stream
+        stream = self.fanouts.stream
         newest = stream.video.latest or stream.inlet.latest
         fps, _ = stream.meter.rates(self._now_ns())
         width_px = newest.format.width_px if newest is not None else 0
@@ -286,7 +285,7 @@ class Peer:
             self._scout = None
         if target != self.rendition:
             try:
-                self._scout = self.output.move(
+                self._scout = self.fanouts.move(
                     self._video,
                     self.rendition,
                     target,
@@ -311,4 +310,4 @@ class Peer:
         self.viewer.choice = Choice(AUTO, level.name, width_px, fps, controller.reason)
 
     def _now_ns(self) -> int:
-        return self.output.stream.clock.now_ns()
+        return self.fanouts.stream.clock.now_ns()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from framecast.core.errors import LimitReached
 from framecast.core.rendition import Rendition
 from framecast.core.supervise import Supervisor
-from framecast.output.webrtc import viewers as webrtc
 from framecast.output.webrtc.peer import CONNECT_TIMEOUT_S, Peer
+from framecast.output.webrtc.plan import Plan, Unacceptable, plan
+from framecast.output.webrtc.viewers import Output
 from framecast.service.access.rights import Cut, Grant, Right
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.config.iceurls import IceServer, parse_ice_server
@@ -32,7 +33,7 @@ CONSENT_INTERVAL_S = 4.0
 """A peer that has disappeared is gone after five of these and the time its last answer may take."""
 
 
-def summary(output: webrtc.Output | None, *, named: bool) -> dict[str, Any] | None:
+def summary(output: Output | None, *, named: bool) -> dict[str, Any] | None:
     """One camera's WebRTC viewers as the API shows them; None before the first.
 
     Args:
@@ -79,7 +80,7 @@ class Peering:
         self.consent_interval_s = CONSENT_INTERVAL_S
         self._cameras = cameras
         self._supervisor = supervisor
-        self._outputs: dict[str, webrtc.Output] = {}
+        self._outputs: dict[str, Output] = {}
         self._peers: dict[str, tuple[Camera, Peer, Grant]] = {}
         self._opening = 0
         self._opened = 0
@@ -91,14 +92,14 @@ class Peering:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def output(self, camera: Camera) -> webrtc.Output:
+    def output(self, camera: Camera) -> Output:
         """The camera's; made when first asked for."""
         found = self._outputs.get(camera.camera_id)
         if found is None:
-            found = self._outputs[camera.camera_id] = webrtc.Output(camera.stream)
+            found = self._outputs[camera.camera_id] = Output(camera.stream)
         return found
 
-    def known(self, camera: Camera) -> webrtc.Output | None:
+    def known(self, camera: Camera) -> Output | None:
         """The camera's, if it ever had a peer."""
         return self._outputs.get(camera.camera_id)
 
@@ -132,10 +133,10 @@ class Peering:
         self._see_that_it_is_here(camera)
         output = self.output(camera)
         try:
-            plan = webrtc.plan(sdp.parse_offer(offer), profile=output.profile)
+            planned = plan(sdp.parse_offer(offer), profile=output.profile)
         except sdp.SdpError as error:
             raise ApiError(400, "bad_sdp", f"This offer can't be answered: {error}") from None
-        except webrtc.Unacceptable as error:
+        except Unacceptable as error:
             raise ApiError(406, "not_acceptable", f"This offer can't be answered: {error}") from None
         camera.stream.check(rendition)
         limit = self.settings.max_peers
@@ -143,7 +144,7 @@ class Peering:
             raise LimitReached(f"there are {limit} WebRTC viewers already (webrtc.max_peers)", limit)
         self._opening += 1
         try:
-            return await self._open(camera, output, plan, rendition, address, grant, adapts)
+            return await self._open(camera, output, planned, rendition, address, grant, adapts)
         finally:
             self._opening -= 1
 
@@ -162,8 +163,8 @@ class Peering:
     async def _open(
         self,
         camera: Camera,
-        output: webrtc.Output,
-        plan: webrtc.Plan,
+        output: Output,
+        planned: Plan,
         rendition: Rendition,
         address: str,
         grant: Grant,
@@ -175,17 +176,19 @@ class Peering:
         async with AsyncExitStack() as undo:
             viewer = self._cameras.admit(camera, "webrtc", address, rendition=rendition.name, holder=grant.counted_as)
             undo.callback(self._cameras.dismiss, camera, viewer)
-            link = library.Link(plan.transport, self._options, self._identity.certificate, first_port=self._opened)
+            link = library.Link(planned.transport, self._options, self._identity.certificate, first_port=self._opened)
             undo.push_async_callback(link.close)
             candidates = await link.gather()
             if not candidates:
                 raise ApiError(503, "no_network", "No UDP port could be opened for WebRTC (webrtc.udp_ports)")
             self._see_that_it_is_here(camera)
-            peer = Peer(output, viewer, link, plan, rendition, adapts=adapts)
+            peer = Peer(output, viewer, link, planned, rendition, adapts=adapts)
             undo.pop_all()
+        output.peers.add(peer)
         self._peers[peer.token] = (camera, peer, grant)
 
         def gone() -> None:
+            output.count_out(peer)
             self._peers.pop(peer.token, None)
             self._cameras.dismiss(camera, viewer)
 
