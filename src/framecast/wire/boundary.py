@@ -13,6 +13,7 @@ from functools import lru_cache
 _DASH = 0x2D
 _MAX_EXTRA_DASHES = 8
 _MAX_ADOPTED = 16  # each costs a compiled pattern; a device changes its mind once at most, an attacker with each part
+_BEHIND_BODY = tuple(newlines + b"--" for newlines in (b"", b"\n", b"\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\n\r\n"))
 _PRINTABLE = re.compile(rb"[!-~][ -~]{0,199}")
 _PARAMETER = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.){0,200})\"|([^\s;\"]{1,200}))", re.I)
 
@@ -27,6 +28,13 @@ def boundary_of(content_type: str) -> str | None:
     return re.sub(r"\\(.)", r"\1", quoted) if bare is None else bare
 
 
+def can_follow(behind: bytes) -> bool | None:
+    """Whether a boundary's line begins with these first bytes behind a body; None while too few of them came."""
+    if behind.startswith(_BEHIND_BODY):
+        return True
+    return None if any(each.startswith(behind) for each in _BEHIND_BODY) else False
+
+
 class Boundary:
     """What is known about one stream's boundary.
 
@@ -37,11 +45,13 @@ class Boundary:
     Attributes:
         seen: How many boundary lines came so far.
         confirm_bytes: No boundary with what confirms it is longer.
+        searched: So many bytes of the body that is being read need not be searched again.
     """
 
     def __init__(self, announced: str | None, quirks: Counter[str]) -> None:
         self.seen = 0
         self.confirm_bytes = 0
+        self.searched = 0
         self._adopted = 0
         self._quirks = quirks
         self._announced: bytes | None = None
@@ -89,10 +99,8 @@ class Boundary:
             return None
         return junk[at:].strip()
 
-    def find(
-        self, buffer: bytearray, start: int, searched: int, stop: int, *, whole: bool, in_text: bool
-    ) -> tuple[int, int]:
-        """Where a boundary stands in a body, or -1, and how much of the body need not be searched again.
+    def find(self, buffer: bytearray, start: int, stop: int, *, whole: bool, in_text: bool = False) -> int:
+        """Where a boundary stands in the body's bytes up to ``stop``, or -1; none is searched twice.
 
         Random bytes may look like a short boundary, so inside a picture it counts only with a header line behind it,
         and in text only as a line of its own.
@@ -100,14 +108,14 @@ class Boundary:
         Args:
             buffer: Holds the body.
             start: Where it begins.
-            searched: So many of its bytes were searched before.
             stop: Nothing from here on belongs to it.
             whole: More bytes will not come, so what is undecided is none.
             in_text: The body is no picture.
         """
         needle = self._needle
         if needle is None:
-            return -1, searched
+            return -1
+        searched = self.searched
         pattern = self._line if in_text else self._confirmed
         at = start + searched
         undecided = -1
@@ -116,13 +124,15 @@ class Boundary:
             if in_text and not self._begins_line(buffer, start, hit):
                 continue
             if pattern.match(buffer, hit, stop):
-                return hit, searched
+                return hit
             # What would confirm it may still come; a later one may be confirmed before that.
             if undecided < 0 and not whole and stop - hit < self.confirm_bytes:
                 undecided = hit
         if undecided >= 0:
-            return -1, undecided - start
-        return -1, max(searched, at - start, stop - start - len(needle) + 1)
+            self.searched = undecided - start
+        else:
+            self.searched = max(searched, at - start, stop - start - len(needle) + 1)
+        return -1
 
     def trim(self, buffer: bytearray, start: int, hit: int) -> tuple[int, int]:
         """For a boundary found at ``hit``: where the body ends, and where the boundary's line begins."""

@@ -28,10 +28,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from enum import Enum, auto
-from typing import NamedTuple
 
-from framecast.wire.boundary import Boundary, boundary_of
-from framecast.wire.jpeg import MAX_BYTES, EndFinder
+from framecast.wire.boundary import Boundary, boundary_of, can_follow
+from framecast.wire.jpeg import MAX_BYTES, EndFinder, is_whole
+from framecast.wire.part import Part
 
 __all__ = ["Parser", "Part", "boundary_of"]
 
@@ -55,21 +55,6 @@ _KEEP_BYTES = 256
 
 _HEADER_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,63})[ \t]*:([^\r\n]*)")
 _BLANK = re.compile(rb"(?:\r?\n)*")
-_BEHIND_TRUE_LENGTH = tuple(
-    newlines + b"--" for newlines in (b"", b"\n", b"\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\n\r\n")
-)
-
-
-class Part(NamedTuple):
-    """One part: header names in lower case, and the body as it came."""
-
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def is_text(self) -> bool:
-        """A message of the device instead of a picture, such as ESPHome's ``No frames send.``"""
-        return self.headers.get("content-type", "").lower().startswith("text/")
 
 
 class _State(Enum):
@@ -115,7 +100,6 @@ class Parser:
         # Body; offsets count from self._at
         self._length = 0
         self._promised = False
-        self._searched = 0
         self._finder: EndFinder | None = None
         self._true_lengths = 0  # bodies in a row that were as long as they were said to be
         self._between_bytes = 1
@@ -284,7 +268,7 @@ class Parser:
             self.quirks["lf_only"] += 1
         self._lf_only = self._behind_boundary = False
         self._candidate = None
-        self._looked = self._searched = 0
+        self._looked = self._boundary.searched = 0
         self._finder = None
         text = self._headers.get("content-length")
         self._promised = text is not None
@@ -301,7 +285,7 @@ class Parser:
         end = at + self._length
         whole = len(buffer) >= end
         stop = end if whole else len(buffer)
-        cut = self._find_boundary(stop, whole=whole)
+        cut = self._boundary.find(buffer, at, stop, whole=whole)
         if cut >= 0:
             self._true_lengths = 0
             self._cut_short(cut)
@@ -326,10 +310,7 @@ class Parser:
 
     def _rescue(self, stop: int) -> bool:
         """The connection ended before the promised length: the picture may be whole all the same."""
-        end = EndFinder()
-        if not self._buffer.startswith(b"\xff\xd8", self._at, stop) or end.find(self._buffer, self._at, stop) < 0:
-            return False
-        if end.interrupted:
+        if not is_whole(self._buffer, self._at, stop):
             return False
         self.quirks["wrong_content_length"] += 1
         self._deliver(stop, stop)
@@ -338,16 +319,16 @@ class Parser:
     def _verify_length(self, *, final: bool) -> bool:
         """Promised bytes without an end of image: a truncated picture if a boundary follows, else a wrong promise."""
         end = self._at + self._length
-        behind = bytes(self._buffer[end : end + 6])
-        if final or behind.startswith(_BEHIND_TRUE_LENGTH):
+        follows = can_follow(bytes(self._buffer[end : end + 6]))
+        if final or follows:
             self._deliver(end, end)
             return True
-        if any(tail.startswith(behind) for tail in _BEHIND_TRUE_LENGTH):
+        if follows is None:
             return False
         self.quirks["wrong_content_length"] += 1
         self._finder = EndFinder()
         # A boundary whose header line goes on behind the promised bytes was passed over.
-        self._searched = max(0, self._length - self._boundary.confirm_bytes)
+        self._boundary.searched = max(0, self._length - self._boundary.confirm_bytes)
         self._state = _State.SCAN
         return True
 
@@ -362,7 +343,7 @@ class Parser:
             return True
         stop = min(size, at + self._max_part_bytes)
         full = size > stop
-        cut = self._find_boundary(stop, whole=full or final, in_text=not is_jpeg)
+        cut = self._boundary.find(buffer, at, stop, whole=full or final, in_text=not is_jpeg)
         if is_jpeg:
             finder = self._finder = self._finder or EndFinder()
             end = finder.find(buffer, at, stop)
@@ -385,22 +366,13 @@ class Parser:
             return True
         return False
 
-    def _find_boundary(self, stop: int, *, whole: bool, in_text: bool = False) -> int:
-        """Where a boundary stands in the body's bytes up to ``stop``, or -1; none is searched twice."""
-        hit, self._searched = self._boundary.find(
-            self._buffer, self._at, self._searched, stop, whole=whole, in_text=in_text
-        )
-        return hit
-
     def _cut_short(self, hit: int) -> None:
         """A boundary stands inside the body, or ends it."""
         buffer, at = self._buffer, self._at
         end, hit = self._boundary.trim(buffer, at, hit)
-        if buffer.startswith(b"\xff\xd8", at, end):
-            finder = EndFinder()
-            if finder.find(buffer, at, end) < 0 or finder.interrupted:
-                self._drop("truncated", hit)
-                return
+        if buffer.startswith(b"\xff\xd8", at, end) and not is_whole(buffer, at, end):
+            self._drop("truncated", hit)
+            return
         if self._state is _State.LENGTH:
             self.quirks["wrong_content_length"] += 1
         self._deliver(end, hit)
