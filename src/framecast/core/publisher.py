@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from framecast.core.frameids import FrameIds
+from framecast.core.meter import Meter
 from framecast.core.packet import Format, Packet
+from framecast.core.track import Track
 
-if TYPE_CHECKING:
-    from framecast.core.stream import Stream
+
+class Camera(Protocol):
+    """A camera's stream, as its publisher sees it; `core.stream.Stream` says what each is."""
+
+    inlet: Track
+    video: Track
+    native: Track
+    frame_ids: FrameIds
+    meter: Meter
+    published: int
+
+    def begin_epoch(self) -> int:
+        """The number of a new epoch."""
+
+    def publisher_closed(self, publisher: Publisher) -> None:
+        """Take the right back from a publisher that gives up."""
 
 
 class Publisher:
@@ -21,7 +38,7 @@ class Publisher:
         closed: Whether another publisher has taken over, or this one was closed.
     """
 
-    def __init__(self, stream: Stream, name: str, on_replaced: Callable[[], None] | None) -> None:
+    def __init__(self, stream: Camera, name: str, on_replaced: Callable[[], None] | None) -> None:
         self.name = name
         self.closed = False
         self._stream = stream
