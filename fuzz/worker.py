@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import random
 import signal
 import time
@@ -26,6 +25,7 @@ GROWTH_BYTES = 64 * 1024
 
 _BATCH = 500
 _GROWTH_INPUTS = 300
+_GROWTH_ROUNDS = 16
 _MAX_LIVE = 1000
 _MAX_LIVE_BYTES = 2048
 
@@ -75,7 +75,7 @@ class Session:
         return report
 
     def weigh(self, report: Report) -> None:
-        """Read the same inputs again and again: what they take of memory the first time is all that they ever take."""
+        """Read the same inputs again and again: what they take of memory comes to an end."""
         before = time.process_time()
         rng, mutator, live = self._rng, self._mutator, self._live
         inputs = live[:_GROWTH_INPUTS]
@@ -86,14 +86,18 @@ class Session:
                 return
         tracemalloc.start()
         try:
-            used = [self._read_all(inputs) for _ in range(4)]
+            used = [self._read_all(inputs)]
+            grown: list[int] = []
+            # What is kept for some seconds, or up to some number, grows until it is full.
+            while len(grown) < 3 or (min(grown[-3:]) > GROWTH_BYTES and len(grown) < _GROWTH_ROUNDS):
+                used.append(self._read_all(inputs))
+                grown.append(used[-1] - used[-2])
         finally:
             tracemalloc.stop()
-        grown = [after - before for before, after in itertools.pairwise(used)]
-        if min(grown) > GROWTH_BYTES:
+        if min(grown[-3:]) > GROWTH_BYTES:
             text = f"{len(inputs)} inputs, read again and again, leave {grown} bytes"
             self._found(b"".join(inputs[:20]), report, "growth", text)
-        report.inputs += 5 * len(inputs)
+        report.inputs += (1 + len(used)) * len(inputs)
         report.seconds += time.process_time() - before
 
     def _read_all(self, inputs: list[bytes]) -> int:
