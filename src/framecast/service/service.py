@@ -114,7 +114,6 @@ class Service:
         credentials = state.credentials
         self.keyring = Keyring(credentials.tokens(), credentials.accounts(), credentials.sessions())
         self.trail = Trail(AuditLog(state.database), self.blocking)
-        self.links = Links(secrets.get(state.database, secrets.LINKS), self._grant_of_maker)
         self.desk = Desk(
             credentials,
             self.keyring,
@@ -145,6 +144,7 @@ class Service:
         self.gallery = Gallery(self.cameras, state.database, where, self.settings.vision.faces)
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
         self.former = Former(self.cameras, state.database)
+        self.links = Links(secrets.get(state.database, secrets.LINKS), self._grant_of_maker, self.former.stamp)
         self.deliveries = open_deliveries(
             self.events.log,
             self.cameras,
@@ -326,8 +326,9 @@ class Service:
             if given.origin in PINS:
                 raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
             configured = f"cameras.{camera_id}.url" in self._base.given
-            await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
+            end = await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()
+            self.former.is_kept(camera_id, end)
             await self.cameras.remove(camera_id)
             self.cut(*openings.ended(camera_id, camera.config, None))
 

@@ -29,8 +29,8 @@ def watching(*cameras: str) -> Grant:
     return Grant(frozenset({Right.WATCH, Right.OPERATE}), frozenset(cameras) if cameras else None, "wall", kind="token")
 
 
-def links(grant: Grant | None, secret: bytes = b"s" * 32) -> Links:
-    return Links(secret, lambda maker: grant if maker == WALL else None)
+def links(grant: Grant | None, secret: bytes = b"s" * 32, stamp: str = "") -> Links:
+    return Links(secret, lambda maker: grant if maker == WALL else None, lambda camera_id: stamp)
 
 
 def test_shows_one_path_and_nothing_but_that() -> None:
@@ -67,6 +67,13 @@ def test_is_worth_what_its_maker_is_worth_now() -> None:
     assert links(None).grant_of(text, PATH, 1) is None
     assert links(Grant(frozenset({Right.PUBLISH}), None, "wall")).grant_of(text, PATH, 1) is None
     assert links(watching()).grant_of(links(watching()).sign(PATH, Maker("wall", "", "2"), 1000), PATH, 1) is None
+
+
+def test_is_of_one_camera_and_of_none_that_has_its_id_later() -> None:
+    first, second = links(watching()), links(watching(), stamp="01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    assert second.grant_of(first.sign(PATH, WALL, 1000), PATH, 1) is None
+    assert first.grant_of(second.sign(PATH, WALL, 1000), PATH, 1) is None
+    assert second.grant_of(second.sign(PATH, WALL, 1000), PATH, 1) is not None
 
 
 def test_of_hls_is_good_for_all_that_belongs_to_it() -> None:
@@ -235,6 +242,25 @@ async def test_outlives_a_restart(tmp_path: Path) -> None:
         path = urlsplit(link["url"])
         async with server.client.get(f"{server.url}{path.path}?{path.query}&max_age=1") as response:
             assert response.status == 503, "there is no picture yet, and that is all that is wrong"
+
+
+async def test_of_a_camera_that_was_removed_leads_to_no_other_of_its_id(tmp_path: Path) -> None:
+    """Its maker may watch all cameras; whoever has the link was shown that one."""
+    links: list[str] = []
+    async with serving(tmp_path, CAMERAS) as server:
+        owner, wall = await server.owner(), await token(server)
+        for _ in range(2):
+            house = {"id": "house", "url": "push:", "publish_from": ["127.0.0.1"]}
+            await server.json("POST", "/api/v1/cameras", json=house, status=201, headers=owner)
+            await server.push(jpeg(1), "house")
+            links.append((await made(server, wall, "/api/v1/cameras/house/snapshot.jpg"))["url"][len(server.url) :])
+            assert await status(server, server.url + links[-1]) == 200
+            if len(links) == 1:
+                await server.json("DELETE", "/api/v1/cameras/house", status=204, headers=owner)
+        assert [await status(server, server.url + link) for link in links] == [401, 200]
+    async with serving(tmp_path, CAMERAS) as server:
+        await server.push(jpeg(1), "house")
+        assert [await status(server, server.url + link) for link in links] == [401, 200], "after a restart, too"
 
 
 @pytest.mark.parametrize(

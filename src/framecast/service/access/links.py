@@ -1,8 +1,9 @@
 """Signed links: one picture or stream, for some hours, for what knows nothing but an address (``<img>``, VLC, a chat).
 
-A link carries who made it, until when it is good, and a signature over that and the path. It holds no secret of its
-maker's and is kept nowhere. What it shows is decided anew at each use: what its maker may watch then, and nothing once
-the maker's token is revoked, the account disabled or the session ended.
+A link carries who made it, until when it is good, and a signature over that, the path and the camera. It holds no
+secret of its maker's and is kept nowhere. What it shows is decided anew at each use: what its maker may watch then, and
+nothing once the maker's token is revoked, the account disabled, the session ended or the camera removed, whatever has
+its id by then.
 """
 
 from __future__ import annotations
@@ -43,11 +44,15 @@ class Links:
     Args:
         secret: 32 random bytes of this server's.
         grant_of: What a maker may do now; None when nothing any more.
+        stamp_of: By a camera's id what tells it from earlier ones of that id; empty for the first.
     """
 
-    def __init__(self, secret: bytes, grant_of: Callable[[Maker], Grant | None]) -> None:
+    def __init__(
+        self, secret: bytes, grant_of: Callable[[Maker], Grant | None], stamp_of: Callable[[str], str]
+    ) -> None:
         self._secret = secret
         self._grant_of = grant_of
+        self._stamp_of = stamp_of
 
     def sign(self, path: str, maker: Maker, expires_s: float) -> str:
         """The value of the query parameter `PARAMETER` that opens a path.
@@ -86,7 +91,8 @@ class Links:
 
     def _serializer(self, path: str) -> URLSafeSerializer:
         folder, hls, _ = path.partition(_HLS)
-        return URLSafeSerializer(self._secret, salt=f"link {folder}{hls}", signer_kwargs=_SIGNER)
+        stamp = self._stamp_of(camera_of(path))
+        return URLSafeSerializer(self._secret, salt=f"link {stamp}{folder}{hls}", signer_kwargs=_SIGNER)
 
 
 def camera_of(path: str) -> str:

@@ -24,11 +24,20 @@ class Former:
     """
 
     def __init__(self, cameras: Cameras, database: Database) -> None:
-        self._ends = former.ends(database)
+        self._kept = former.ends(database)
+        self._ends = dict(self._kept)
         cameras.on_removed.append(self._end)
 
     def _end(self, camera: Camera) -> None:
         self._ends[camera.camera_id] = former.end_id(SYSTEM.now_ns() / 1e9)
+
+    def is_kept(self, camera_id: str, end: str) -> None:
+        """It is kept that a camera ended (`State.delete_camera`): whatever comes under its id is another one."""
+        self._kept[camera_id] = end
+
+    def stamp(self, camera_id: str) -> str:
+        """What tells a camera from others of its id, before it and after it, over restarts too; empty for the first."""
+        return self._kept.get(camera_id, "")
 
     def may_see(self, access: Access, grant: Grant, camera_id: str, event_id: str, peer: str) -> bool:
         """Whether an event before this camera, or an earlier one of its id, may be seen."""

@@ -14,13 +14,15 @@ def ends(database: Database) -> dict[str, str]:
         return dict(connection.execute("SELECT camera, before FROM former_cameras").fetchall())
 
 
-def end(connection: sqlite3.Connection, camera_id: str, time_s: float) -> None:
-    """Keep that a camera ended at this Unix time, within a transaction."""
+def end(connection: sqlite3.Connection, camera_id: str, time_s: float) -> str:
+    """Keep that a camera ended at this Unix time, within a transaction; returns what is kept (`end_id`)."""
+    kept = end_id(time_s)
     connection.execute(
         "INSERT INTO former_cameras (camera, before) VALUES (?, ?)"
         " ON CONFLICT (camera) DO UPDATE SET before = excluded.before",
-        (camera_id, end_id(time_s)),
+        (camera_id, kept),
     )
+    return kept
 
 
 def end_id(time_s: float) -> str:

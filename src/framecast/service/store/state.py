@@ -96,8 +96,10 @@ class State:
             if zones is not None:
                 put_zones(connection, camera_id, zones)
 
-    def delete_camera(self, camera_id: str, *, configured: bool) -> None:
+    def delete_camera(self, camera_id: str, *, configured: bool) -> str:
         """Forget what was changed about a camera, and what was drawn on its picture; what happened before it is over.
+
+        What is returned is kept, and tells it from the next camera of its id (see ``store.former``).
 
         Args:
             configured: Whether it also stands in the configuration file, from where it must stay away.
@@ -105,9 +107,10 @@ class State:
         with self.database.write() as connection:
             connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
             connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
-            former.end(connection, camera_id, SYSTEM.now_ns() / 1e9)  # as events are dated
+            end = former.end(connection, camera_id, SYSTEM.now_ns() / 1e9)  # as events are dated
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
+        return end
 
     def save_settings(self, values: Mapping[str, Any]) -> None:
         """Keep these settings, by dotted key; None forgets a change."""
