@@ -97,6 +97,9 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(own: Process, ope
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Edit masks")).to_be_focused()
     page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove mask 1").press("Enter")
+    expect(page.get_by_role("button", name="Add a mask")).to_be_focused()
     box = page.locator(".masks").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)

@@ -186,6 +186,22 @@ def test_zones_are_drawn_by_touch_and_by_keyboard(server: Process, open_page: Op
     page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
 
 
+def test_the_keyboard_keeps_its_place_while_zones_are_edited(server: Process, open_page: Open) -> None:
+    page = show(server, open_page)
+    page.get_by_role("button", name="Draw zones").press("Enter")
+    page.get_by_role("button", name="Draw a zone").press("Enter")
+    page.get_by_role("button", name="Remove zone 1").press("Enter")
+    expect(page.get_by_role("button", name="Draw a zone")).to_be_focused()
+    page.get_by_role("button", name="Cancel").press("Enter")
+    expect(page.get_by_role("button", name="Draw zones")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Draw a zone").press("Enter")
+    page.get_by_role("button", name="Save zones").press("Enter")
+    page.get_by_text("Zones saved.").wait_for()
+    expect(page.get_by_role("button", name="Edit zones")).to_be_focused()
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
+
+
 def test_zones_stay_in_their_place_when_the_picture_is_turned(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/cameras/door").page
     drawn = [

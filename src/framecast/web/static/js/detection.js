@@ -145,10 +145,14 @@ export class Detection {
     }
   }
 
+  /** Ends editing without saving. */
   #leave() {
+    const { activeElement: active } = document;
+    const held = this.#editor && (this.#zoneBox.contains(active) || this.#host.contains(active));
     this.#editor?.close();
     this.#editor = null;
     this.#showZones();
+    if (held) this.#zoneBox.querySelector("button").focus({ preventScroll: true });
   }
 
   #showZones() {

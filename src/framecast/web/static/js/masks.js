@@ -153,7 +153,9 @@ export class MaskEditor {
   #remove(index) {
     this.#masks.splice(index, 1);
     this.#show();
-    (this.#layer.children[Math.min(index, this.#masks.length - 1)] ?? this.#layer).focus();
+    // After the last one at the button that makes another, which stands behind the list.
+    const next = this.#layer.children[Math.min(index, this.#masks.length - 1)];
+    (next ?? this.#list.parentElement?.querySelector("button"))?.focus();
   }
 
   #key(event, index) {

@@ -182,7 +182,9 @@ export class ZoneEditor {
   #remove(index) {
     this.#shapes.splice(index, 1);
     this.#show();
-    (this.list.children[Math.min(index, this.#shapes.length - 1)]?.querySelector("input") ?? this.#layer).focus();
+    // After the last one at the buttons that make others, which stand before the list.
+    const next = this.list.children[Math.min(index, this.#shapes.length - 1)] ?? this.list.parentElement;
+    next?.querySelector("input, button")?.focus();
   }
 
   #draw() {
