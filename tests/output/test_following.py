@@ -10,10 +10,14 @@ from typing import cast
 import pytest
 
 from framecast.core.fanout import Fanout
+from framecast.core.rendition import SOURCE
+from framecast.core.stream import Stream
+from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
 from framecast.output import tcpinfo
 from framecast.output.following import MOST_LAG, Switch
-from tests.core.fakes import Connection, Labels, a_few_turns, packet, until
+from framecast.output.mjpeg import Output
+from tests.core.fakes import START_NS, Connection, Labels, a_few_turns, packet, until
 
 KNOWN = {tcpinfo.TcpInfo(acked, flying=0, unsent_bytes=0) for acked in (5000, 5001)}
 """After 5000 bytes; the handshake counts for one where data came with it."""
@@ -34,7 +38,7 @@ class Renditions:
         self.moved = 0
 
     def switch(self) -> Switch:
-        return Switch(self.viewer.seat, self.one, self.second, self.other, self._count)
+        return Switch(self.viewer.seat, self.one, lambda: self.second, self.other, self._count)
 
     def _count(self) -> None:
         self.moved += 1
@@ -117,6 +121,30 @@ async def test_who_leaves_or_stays_is_not_moved(renditions: Renditions) -> None:
     await a_few_turns()
     assert renditions.moved == 0
     assert len(renditions.second) == 0
+
+
+@pytest.mark.parametrize("who", ["the last viewer there leaves", "another one that was to come leaves"])
+async def test_where_it_goes_ends_before_it_is_there(who: str) -> None:
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor)
+        output = Output(stream, heartbeat_s=0)
+        best, less = (SOURCE, False, False, 0.0), (SOURCE, False, False, 25.0)
+        viewer = Connection()
+        output.open(best)[0].add(viewer.seat)
+        output.open(less)
+        stream.video.publish(packet(1))
+        Switch(viewer.seat, stream.video, lambda: output.open(less)[0], stream.video, lambda: None)
+        if who.startswith("the last"):
+            other = Connection()
+            output.open(less)[0].add(other.seat)
+            other.seat.leave()
+        output.drop(less)
+        for number in range(2, 6):
+            stream.video.publish(packet(number, at_ns=START_NS + number * 100_000_000))
+            await a_few_turns()
+        assert set(output.fanouts) == {less}
+        assert viewer.viewer.sent == 5
+        viewer.seat.leave()
 
 
 async def test_what_tcp_says_of_a_connection() -> None:

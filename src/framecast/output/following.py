@@ -58,17 +58,24 @@ class Switch:
     Args:
         seat: Whose.
         before: What its fan-out reads.
-        fanout: Where to.
+        open_fanout: Returns the one where to, open: it ends with its last viewer, so it may not be the same by then.
         track: What that one reads.
         on_moved: Called when it is done.
     """
 
     bulk = False
 
-    def __init__(self, seat: Seat, before: Track, fanout: Fanout, track: Track, on_moved: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        before: Track,
+        open_fanout: Callable[[], Fanout],
+        track: Track,
+        on_moved: Callable[[], None],
+    ) -> None:
         self._seat = seat
         self._before = before
-        self._fanout = fanout
+        self._open_fanout = open_fanout
         self._track = track
         self._on_moved = on_moved
         self._lag = 0
@@ -99,7 +106,7 @@ class Switch:
     def _adopt(self) -> None:
         self._track.detach(self)
         if self._seat.fanout is not None:
-            self._fanout.adopt(self._seat)
+            self._open_fanout().adopt(self._seat)
             self._on_moved()
 
 
@@ -202,10 +209,15 @@ class Follower:
                 self._moved(plan, track)
                 return
             self._next = plan
-            self._switch = Switch(self._seat, self._track, fanout, track, partial(self._moved, plan, track))
+            self._switch = Switch(
+                self._seat, self._track, partial(self._open, plan), track, partial(self._moved, plan, track)
+            )
             return
         controller.forgo(before, "other sizes can't be made now: too many are being watched")
         self._tell()
+
+    def _open(self, plan: Plan) -> Fanout:
+        return self._fanouts.open(plan)[0]
 
     def _moved(self, plan: Plan, track: Track) -> None:
         self._switch = self._next = None
