@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections import Counter
@@ -324,6 +325,20 @@ async def test_rtsp_refusals_keep_their_status_and_no_password(status: int, says
 async def test_nobody_there() -> None:
     with pytest.raises(Unreachable, match="refused the connection"):
         await AvSource("rtsp://127.0.0.1:1/live").run(FakeFeed())
+
+
+async def test_what_came_of_an_attempt_is_told_once_and_never_with_the_password() -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context)))
+    source = AvSource("rtsp://viewer:secret@127.0.0.1:1/none")
+    for _ in range(3):
+        with pytest.raises(Unreachable, match="refused the connection") as refused:
+            await source.run(FakeFeed())
+        assert "secret" not in str(refused.value)
+    del source, refused
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []
 
 
 async def test_a_peer_that_never_answers_is_given_up() -> None:

@@ -125,8 +125,8 @@ class AvSource:
 
 
 async def _settled(future: Future[None]) -> None:
-    """Wait until ``future`` is done, in whatever way."""
-    await asyncio.wait([asyncio.wrap_future(future)])
+    """Wait until ``future`` is done, in whatever way: whoever ran it was told which."""
+    await asyncio.gather(asyncio.wrap_future(future), return_exceptions=True)
 
 
 def _thread(order: Order, outlet: Outlet, ended: Future[None]) -> None:
