@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from framecast.service.errors import ApiError
 from framecast.service.store.database import FILE_NAME
 from tests.service.serving import Server, jpeg, serving
 
@@ -59,6 +61,86 @@ async def test_masks_stay_on_the_scene_when_the_picture_is_turned(tmp_path: Path
         assert await shown(server, rotate=270) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
     async with serving(tmp_path, CONFIGURED) as server:
         assert await shown(server) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
+
+
+RIGHT_ANGLE = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.25]]
+ZONES = f"{CAMERA}/zones"
+
+
+def turned(**fields: Any) -> dict[str, dict[str, Any]]:
+    """The camera as a file that was changed has it."""
+    return {"cam": {"url": "push:", **fields}}
+
+
+def undate(folder: Path) -> None:
+    """Have the state file say as little as an older version did."""
+    with closing(sqlite3.connect(folder / "data" / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE cameras SET masks_rotate = NULL, masks_mirror = NULL")
+        connection.execute("UPDATE zones SET rotate = NULL, mirror = NULL")
+
+
+@pytest.mark.parametrize("by_older", [False, True])
+async def test_a_turn_in_the_file_leaves_masks_and_zones_on_the_scene(tmp_path: Path, by_older: bool) -> None:
+    async def drawn(server: Server) -> tuple[Any, Any]:
+        (zone,) = (await server.json("GET", ZONES))["zones"]
+        return (await server.json("GET", CAMERA))["transform"]["masks"], zone["points"]
+
+    def is_blackened(server: Server) -> list[Any]:
+        return [list(mask) for mask in server.camera().config.masks]
+
+    async with serving(tmp_path, turned(rotate=90)) as server:
+        await server.json("PATCH", CAMERA, json={"masks": QUARTER})
+        zone = {"name": "porch", "kind": "zone", "points": RIGHT_ANGLE}
+        await server.json("PUT", ZONES, json={"zones": [zone]})
+        assert await drawn(server) == (QUARTER, RIGHT_ANGLE)
+    if by_older:
+        undate(tmp_path)
+        async with serving(tmp_path, turned(rotate=90)) as server:
+            assert await drawn(server) == (QUARTER, RIGHT_ANGLE), "they are taken for drawn as the camera is now"
+    there = [[0.5, 0.0, 0.5, 0.5]], [[1.0, 0.0], [1.0, 0.5], [0.75, 0.0]]
+    async with serving(tmp_path, turned(rotate=180)) as server:
+        assert await drawn(server) == there, "turned by 90 degrees more"
+        assert is_blackened(server) == there[0]
+        assert (await shown(server, name="Gate"))[2] == there[0]
+    async with serving(tmp_path, turned(rotate=180)) as server:
+        assert await drawn(server) == there, "and once only"
+        assert (await shown(server, rotate=270))[1:3] == (270, [[0.5, 0.5, 0.5, 0.5]])
+        assert is_blackened(server) == [[0.5, 0.5, 0.5, 0.5]]
+        assert (await drawn(server))[1] == [[1.0, 1.0], [0.5, 1.0], [1.0, 0.75]]
+        assert (await shown(server, rotate=None))[1:3] == (180, there[0])
+    async with serving(tmp_path, turned(rotate=180, mirror="vertical")) as server:
+        assert await drawn(server) == ([[0.5, 0.5, 0.5, 0.5]], [[1.0, 1.0], [1.0, 0.5], [0.75, 1.0]])
+        assert (await shown(server, masks=QUARTER))[2] == QUARTER, "drawn on it as it is now"
+    async with serving(tmp_path, turned(rotate=180)) as server:
+        assert (await drawn(server))[0] == [[0.0, 0.5, 0.5, 0.5]]
+    async with serving(tmp_path, turned(rotate=90)) as server:
+        assert (await drawn(server))[1] == RIGHT_ANGLE, "as it was drawn, after all"
+
+
+async def test_the_masks_of_a_file_hold_for_the_picture_as_it_turns_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, turned(rotate=90, masks=QUARTER)) as server:
+        assert (await shown(server, name="Gate"))[2] == QUARTER
+    async with serving(tmp_path, turned(rotate=180, masks=HALF)) as server:
+        assert (await shown(server))[2] == HALF
+
+
+async def test_nothing_is_drawn_on_a_camera_that_goes(tmp_path: Path) -> None:
+    """Or the next one of its id would have it."""
+    zone = {"name": "porch", "kind": "zone", "points": RIGHT_ANGLE}
+    async with serving(tmp_path) as server:
+        old = server.camera()
+        await server.json("DELETE", CAMERA, status=204)
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "cam", "url": "push:"})
+        with pytest.raises(ApiError, match="removed"):
+            await server.service.events.set_zones(old, [zone])
+        service = server.service
+        going, drawing = service.remove_camera("cam"), service.events.set_zones(server.camera(), [zone])
+        _, error = await asyncio.gather(going, drawing, return_exceptions=True)
+        assert isinstance(error, ApiError)
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "cam", "url": "push:"})
+        assert (await server.json("GET", ZONES))["zones"] == []
+    async with serving(tmp_path) as server:
+        assert (await server.json("GET", ZONES))["zones"] == []
 
 
 async def test_null_is_the_default_where_no_file_says_anything(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from framecast.service.cameras.view import carried_masks
 from framecast.service.config import CameraConfig, check_camera
+from framecast.service.config.view import View
+from framecast.service.config.view import carried_masks as carried
 
 CORNER = (0.0, 0.0, 0.25, 0.125)
 VIEWS = list(itertools.product((0, 90, 180, 270), ("none", "horizontal", "vertical")))
@@ -15,6 +16,10 @@ VIEWS = list(itertools.product((0, 90, 180, 270), ("none", "horizontal", "vertic
 
 def camera(view: tuple[int, str], *masks: tuple[float, ...]) -> CameraConfig:
     return check_camera({"url": "push:", "rotate": view[0], "mirror": view[1], "masks": [list(mask) for mask in masks]})
+
+
+def carried_masks(before: CameraConfig, now: CameraConfig) -> list[tuple[float, float, float, float]] | None:
+    return carried(before.masks, View.of(before), View.of(now))
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -36,6 +36,7 @@ from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
 from framecast.service.config import CAMERA_ID, Configuration, check_camera
+from framecast.service.config.view import View
 from framecast.service.errors import ApiError, closing, not_found
 from framecast.service.events.events import open_events
 from framecast.service.events.former import Former
@@ -183,6 +184,7 @@ class Service:
         Raises:
             ConfigError: A camera can't be opened as configured.
         """
+        await self.blocking(self._state.date_masks, self.settings.cameras)
         for camera_id, config in self.settings.cameras.items():
             origin = self.configuration.camera_origin(camera_id)
             try:
@@ -272,7 +274,8 @@ class Service:
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             try:
-                await self.blocking(partial(self._state.save_camera, camera_id, fields, trusted=grant.local))
+                keep = partial(self._state.save_camera, camera_id, fields, trusted=grant.local, view=View.of(config))
+                await self.blocking(keep)
             except StateError:
                 await self.cameras.remove(camera_id)
                 raise
@@ -305,11 +308,10 @@ class Service:
                 self.cameras.check(camera_id, config, origin)
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
-            async with self.events.turned(camera_id, before, config) as zones:
-                keep = partial(self._state.save_camera, camera_id, changes, trusted=grant.local, zones=zones)
-                await self.blocking(keep)
-                await self._reload()
-                camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
+            keep = partial(self._state.save_camera, camera_id, changes, trusted=grant.local, view=View.of(config))
+            await self.blocking(keep)
+            await self._reload()
+            camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
         openings.tell(camera.camera_id, before, config, self.access)
         self.cut(*openings.ended(camera_id, before, config))
         return camera
@@ -320,7 +322,7 @@ class Service:
         Raises:
             ApiError: There is no such camera.
         """
-        async with self._changing:
+        async with self._changing, self.events.changing:
             camera = self.camera(camera_id)
             given = self.configuration.given[f"cameras.{camera_id}.url"]
             if given.origin in PINS:

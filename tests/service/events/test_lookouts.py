@@ -57,7 +57,7 @@ async def test_a_turn_that_can_not_be_kept_leaves_zones_where_they_are(
     async with serving(tmp_path, options=OPTIONS) as server:
         await server.json("PUT", f"{camera}/zones", json={"zones": drawn})
         with server.service.events._store._database.write() as connection:
-            connection.execute("CREATE TRIGGER full BEFORE UPDATE ON zones BEGIN SELECT RAISE(ABORT, 'full'); END")
+            connection.execute("CREATE TRIGGER full BEFORE INSERT ON cameras BEGIN SELECT RAISE(ABORT, 'full'); END")
         await server.error("PATCH", camera, 507, json={"rotate": 90})
         assert (await server.json("GET", f"{camera}/zones"))["zones"] == drawn
         shown = await server.json("GET", camera)
@@ -142,7 +142,7 @@ async def test_what_can_not_be_read_any_more_keeps_no_server_from_starting(
         rule = await in_sight(server)
         store = server.service.events._store
         store.save_rule("ANOTHER", {"kind": "of a later version"})
-        store.save_zones("cam", [{"name": "porch", "kind": "circle", "points": []}])
+        store.save_zones("cam", [{"name": "porch", "kind": "circle", "points": []}], (0, "none"))
     async with serving(tmp_path, options=OPTIONS) as server:
         (kept,) = (await server.json("GET", "/api/v1/rules"))["rules"]
         assert kept["id"] == rule["id"]

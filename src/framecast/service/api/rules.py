@@ -25,7 +25,7 @@ def routes(service: Service) -> list[Route]:
         if fields.keys() != {"zones"}:
             raise bad_request('Send {"zones": [{"name", "kind", "points"}]}', "bad_value")
         await events.set_zones(camera, fields["zones"])
-        return json_response({"zones": events.zones(camera)})
+        return json_response({"zones": events.zones(service.camera(call.parameter))})
 
     async def listing(call: Call) -> web.StreamResponse:
         return json_response({"rules": events.rules})

@@ -13,10 +13,10 @@ from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Grant
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.cameras.reach import url_refusal
-from framecast.service.cameras.view import carried_masks
 from framecast.service.config import CameraConfig, Changes, Configuration, Origin, check_camera
 from framecast.service.config.restreamurls import http_url
 from framecast.service.config.sections import NetworkSettings
+from framecast.service.config.view import View, carried_masks
 from framecast.service.errors import ApiError
 
 PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
@@ -53,8 +53,8 @@ def plan(
 ) -> tuple[Configuration, CameraConfig]:
     """The configuration with these changes of a camera, and the camera in it.
 
-    Where the picture is turned or mirrored and nothing is said of masks, they are carried over, in ``changes``, too:
-    what they hid stays hidden.
+    Where the picture is turned or mirrored and nothing is said of masks, what they hid stays hidden: those that are
+    kept are carried over whenever it is asked what holds, and those of a file are now, in ``changes``, too.
 
     Raises:
         ApiError: The camera has no URL then, or masks are given where they can't be carried over.
@@ -63,7 +63,10 @@ def plan(
     config = planned.settings.cameras.get(camera.camera_id)
     if config is None:
         raise ApiError(400, "bad_value", "url: a camera that stands in no configuration file needs one")
-    if "masks" in changes or (masks := carried_masks(camera.config, config)) is None:
+    if "masks" in changes or camera.camera_id in kept.views:
+        return planned, config
+    masks = carried_masks(camera.config.masks, View.of(camera.config), View.of(config))
+    if masks is None:
         return planned, config
     changes["masks"] = [list(mask) for mask in masks]
     check_changes(base, camera, {"masks": changes["masks"]}, grant)

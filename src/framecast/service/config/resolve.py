@@ -22,6 +22,7 @@ from framecast.service.config import schema, sources
 from framecast.service.config.models import CameraConfig, Settings
 from framecast.service.config.sources import Changes, Given, Layer, Origin
 from framecast.service.config.urls import mask_url
+from framecast.service.config.view import View, carried_masks
 
 FILE_NAME = "framecast.toml"
 _SECRETS = frozenset({"password", "authtoken", "cloudflare_token"})
@@ -170,7 +171,11 @@ def _resolve(file: Path | None, below: tuple[Layer, ...], changes: Changes, abov
     while True:
         given = _merge(below, changed, changes.removed, above)
         try:
-            return Configuration(_validate(given), given, tuple(warnings), file, below, above)
+            settings = _validate(given)
+            if carried := _carried(settings, given, changed, changes):
+                given = {**given, **carried}
+                settings = _validate(given)
+            return Configuration(settings, given, tuple(warnings), file, below, above)
         except ConfigError as error:
             # What is in the file must be mended there; a kept change can't be, and must not stop the start.
             stale = [key for key in changed if key == error.key or key.startswith(error.key + ".")]
@@ -187,6 +192,21 @@ def _resolve(file: Path | None, below: tuple[Layer, ...], changes: Changes, abov
                     changed[key] = replace(changed[key], value=[[0.0, 0.0, 1.0, 1.0]])
                 else:
                     del changed[key]
+
+
+def _carried(
+    settings: Settings, given: Mapping[str, Given], changed: Mapping[str, Given], changes: Changes
+) -> dict[str, Given]:
+    """Masks that were drawn on a picture that is turned or mirrored otherwise now, over what they hid."""
+    found = {}
+    for camera_id, drawn_in in changes.views.items():
+        key, camera = f"cameras.{camera_id}.masks", settings.cameras.get(camera_id)
+        if camera is None or key not in changed or given.get(key) is not changed[key]:
+            continue
+        masks = carried_masks(camera.masks, View(*drawn_in), View.of(camera))
+        if masks is not None:
+            found[key] = replace(given[key], value=[list(mask) for mask in masks])
+    return found
 
 
 def _merge(

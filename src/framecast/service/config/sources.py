@@ -65,21 +65,26 @@ class Changes:
         cameras: Camera id to the fields that were given: all of a new camera, some of a configured one.
         removed: Ids of configured cameras that were deleted.
         trusted: Ids of cameras whose URL the operator gave, by a command on this machine.
+        views: Camera id to how its picture was turned and mirrored when its masks among ``cameras`` were drawn; without
+            one they hold for the picture as it is.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     cameras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     trusted: frozenset[str] = frozenset()
+    views: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def with_camera(self, camera_id: str, fields: Mapping[str, Any], *, trusted: bool) -> Changes:
         """The same with these fields of a camera besides those before, as ``State.save_camera`` keeps them."""
         merged = {**self.cameras.get(camera_id, {}), **fields}
         cameras = {**self.cameras, camera_id: {name: value for name, value in merged.items() if value is not None}}
-        if "url" not in fields:
-            return replace(self, cameras=cameras)
-        whose = self.trusted | {camera_id} if trusted else self.trusted - {camera_id}
-        return replace(self, cameras=cameras, trusted=whose)
+        views, whose = self.views, self.trusted
+        if "masks" in fields:  # they are as one sees them now
+            views = {each: view for each, view in views.items() if each != camera_id}
+        if "url" in fields:
+            whose = whose | {camera_id} if trusted else whose - {camera_id}
+        return replace(self, cameras=cameras, trusted=whose, views=views)
 
 
 def read_toml(path: Path) -> Layer:

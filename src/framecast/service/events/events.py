@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from framecast.core.errors import Misuse
+from framecast.core.errors import Misuse, StateError
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Camera, Cameras
-from framecast.service.cameras.view import View
-from framecast.service.config import CameraConfig, Settings
+from framecast.service.config import Settings
+from framecast.service.config.view import View
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events import rules, zones
 from framecast.service.events.log import Blocking, EventLog
 from framecast.service.events.lookout import Lookout
 from framecast.service.events.rules import Rule
-from framecast.service.events.zones import Drawn
+from framecast.service.events.zones import Drawing, Drawn
 from framecast.service.store import ulid
 from framecast.service.store.database import Database
 from framecast.service.store.events import EventStore
@@ -62,6 +61,7 @@ class Events:
 
     Attributes:
         log: What happened, and who hears of it.
+        changing: Held while rules and zones are changed, and while a camera is removed: nothing is drawn on it then.
     """
 
     def __init__(
@@ -72,13 +72,15 @@ class Events:
         self._store = store
         self._supervisor = supervisor
         self._blocking = blocking
-        self._changing = asyncio.Lock()
+        self.changing = asyncio.Lock()
         self._rules: dict[str, Rule] = {}
-        self._drawn: dict[str, list[Drawn]] = {}
+        self._drawn: dict[str, Drawing] = {}
+        self._undated: dict[str, list[Drawn]] = {}
+        """What an older version kept without saying how the picture was turned: as it is when the camera comes."""
         self._lookouts: dict[str, Lookout] = {}
         self._ended: dict[str, dict[str, float]] = {}
         self._runs = False
-        cameras.on_added.append(self._apply)
+        cameras.on_added.append(self._come)
         cameras.on_changed.append(self._apply)
         cameras.on_removed.append(self._leave)
         cameras.on_forgotten.append(events.forget_pictures)
@@ -94,11 +96,17 @@ class Events:
                 self._rules[rule_id] = rules.read(rule_id, fields)
             except Misuse as error:
                 log.warning("the rule %s can't be used: %s", rule_id, error)
-        for camera_id, drawn in (await self._blocking(self._store.zones)).items():
+        for camera_id, (described, view) in (await self._blocking(self._store.zones)).items():
             try:
-                self._drawn[camera_id] = zones.read(drawn)
+                drawn = zones.read(described)
             except Misuse as error:
                 log.warning("the zones of %s can't be used: %s", camera_id, error)
+                continue
+            if view is None:
+                self._undated[camera_id] = drawn
+            else:
+                self._drawn[camera_id] = Drawing(drawn, View(*view))
+        await self._blocking(self._store.date_zones, self._date(self._cameras))
         await self.log.begin()
         self._ended = await self.log.ended(max((rule.cooldown_s for rule in self._rules.values()), default=0.0))
         self._runs = True
@@ -119,45 +127,30 @@ class Events:
 
     def zones(self, camera: Camera) -> list[dict[str, Any]]:
         """What is drawn on a camera's picture, as the API has it."""
-        return [zones.described(each) for each in self._drawn.get(camera.camera_id, ())]
+        drawing = self._drawn.get(camera.camera_id)
+        now = View.of(camera.config)
+        return [zones.described(drawing.seen(each, now)) for each in drawing.drawn] if drawing else []
 
     async def set_zones(self, camera: Camera, value: object) -> None:
         """Draw these in place of those that are there.
 
         Raises:
-            ApiError: They can't be read.
+            ApiError: They can't be read, or the camera is gone.
         """
         try:
             drawn = zones.read(value)
         except Misuse as error:
             raise ApiError(400, "bad_value", str(error)) from None
-        async with self._changing:
+        async with self.changing:
+            here = self._cameras.get(camera.camera_id)
+            if here is None or not self._cameras.has(camera):
+                raise not_found("The camera has been removed")
+            view = View.of(here.config)
             described = [zones.described(each) for each in drawn]
-            await self._blocking(self._store.save_zones, camera.camera_id, described)
-            self._drawn[camera.camera_id] = drawn
-            if self._cameras.has(camera):
-                self._apply(camera)
-
-    @asynccontextmanager
-    async def turned(
-        self, camera_id: str, before: CameraConfig, now: CameraConfig
-    ) -> AsyncIterator[list[dict[str, Any]] | None]:
-        """While a camera gets another configuration, what is drawn on its picture holds for that one.
-
-        Gives what is to be kept of it, as the API has it; None where it stays as it is.
-        """
-        was, is_ = View.of(before), View.of(now)
-        async with self._changing:
-            drawn = self._drawn.get(camera_id, [])
-            if was == is_ or not drawn:
-                yield None
-                return
-            self._drawn[camera_id] = [zones.carried(each, was, is_) for each in drawn]
-            try:
-                yield [zones.described(each) for each in self._drawn[camera_id]]
-            except BaseException:
-                self._drawn[camera_id] = drawn
-                raise
+            await self._blocking(self._store.save_zones, camera.camera_id, described, view)
+            self._drawn[camera.camera_id] = Drawing(drawn, view)
+            if (here := self._cameras.get(camera.camera_id)) is not None:
+                self._apply(here)
 
     # Rules.
 
@@ -183,7 +176,7 @@ class Events:
         Raises:
             ApiError: It can't be used, or there are as many as there may be.
         """
-        async with self._changing:
+        async with self.changing:
             if len(self._rules) >= rules.MOST_RULES:
                 raise ApiError(409, "limit_reached", f"There are {rules.MOST_RULES} rules already; delete one first")
             return await self._keep(ulid.new(time.time()), fields)
@@ -194,7 +187,7 @@ class Events:
         Raises:
             ApiError: It can't be used, or there is no such rule.
         """
-        async with self._changing:
+        async with self.changing:
             return await self._keep(rule_id, {**self._fields(self.rule(rule_id)), **changes})
 
     async def remove_rule(self, rule_id: str) -> None:
@@ -203,7 +196,7 @@ class Events:
         Raises:
             ApiError: There is none.
         """
-        async with self._changing:
+        async with self.changing:
             self.rule(rule_id)
             await self._blocking(self._store.delete_rule, rule_id)
             del self._rules[rule_id]
@@ -233,7 +226,7 @@ class Events:
         covered = [camera for camera in self._cameras if not rule.cameras or camera.camera_id in rule.cameras]
         if rule.enabled and not covered:
             return "none of its cameras is there"
-        if rule.area and all(self._area(rule, camera.camera_id) is None for camera in covered):
+        if rule.area and all(self._area(rule, camera) is None for camera in covered):
             return f"none of its cameras has {'a line' if rule.kind == 'line' else 'a zone'} named {rule.area!r}"
         if not rule.enabled or not rule.needs_looks:
             return ""
@@ -260,11 +253,14 @@ class Events:
 
     # What has to run for them.
 
-    def _area(self, rule: Rule, camera_id: str) -> Drawn | None:
-        """The rule's zone or line as it is drawn on this camera's picture."""
+    def _area(self, rule: Rule, camera: Camera) -> Drawn | None:
+        """The rule's zone or line where it is in this camera's picture."""
+        drawing = self._drawn.get(camera.camera_id)
+        if drawing is None:
+            return None
         kind = zones.Line if rule.kind == "line" else zones.Zone
-        drawn = self._drawn.get(camera_id, ())
-        return next((each for each in drawn if isinstance(each, kind) and each.name == rule.area), None)
+        found = next((each for each in drawing.drawn if isinstance(each, kind) and each.name == rule.area), None)
+        return None if found is None else drawing.seen(found, View.of(camera.config))
 
     def _apply_all(self) -> None:
         for camera in self._cameras:
@@ -275,7 +271,7 @@ class Events:
             return
         here: list[tuple[Rule, Drawn | None]] = []
         for rule in self._rules.values():
-            area = self._area(rule, camera.camera_id)
+            area = self._area(rule, camera)
             if rule.holds_for(camera.camera_id) and (area is not None or not rule.area):
                 here.append((rule, area))
         lookout = self._lookouts.get(camera.camera_id)
@@ -289,8 +285,26 @@ class Events:
         if not here:
             del self._lookouts[camera.camera_id]
 
+    def _date(self, cameras: Iterable[Camera]) -> dict[str, View]:
+        """Have what was kept without it hold for these cameras' pictures as they are; what is to be kept of that."""
+        views = {each.camera_id: View.of(each.config) for each in cameras if each.camera_id in self._undated}
+        self._drawn |= {each: Drawing(self._undated.pop(each), view) for each, view in views.items()}
+        return views
+
+    def _come(self, camera: Camera) -> None:
+        if views := self._date((camera,)):
+            self._supervisor.spawn(f"zones:{camera.camera_id}", self._keep_dates(views))
+        self._apply(camera)
+
+    async def _keep_dates(self, views: Mapping[str, View]) -> None:
+        try:
+            await self._blocking(self._store.date_zones, views)
+        except StateError as error:
+            log.warning("%s: how its zones were drawn can't be kept: %s", ", ".join(views), error)
+
     def _leave(self, camera: Camera) -> None:
         self._drawn.pop(camera.camera_id, None)
+        self._undated.pop(camera.camera_id, None)
         lookout = self._lookouts.pop(camera.camera_id, None)
         if lookout is not None:
             lookout.close()

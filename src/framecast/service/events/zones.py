@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from framecast.core.errors import Misuse
-from framecast.service.cameras import view
-from framecast.service.cameras.view import Point, View
+from framecast.service.config import view
+from framecast.service.config.view import Point, View
 
 MOST_POINTS = 64
 MOST_DRAWN = 32
@@ -87,6 +87,22 @@ class Line:
 
 
 Drawn = Zone | Line
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All that is drawn on one camera's picture.
+
+    Attributes:
+        view: How the picture was turned and mirrored when it was.
+    """
+
+    drawn: Sequence[Drawn]
+    view: View
+
+    def seen(self, each: Drawn, now: View) -> Drawn:
+        """One of it where it is in the picture as that is turned and mirrored now."""
+        return each if self.view == now else carried(each, self.view, now)
 
 
 def carried(drawn: Drawn, before: View, now: View) -> Drawn:

@@ -214,4 +214,10 @@ MIGRATIONS = (
     """
     CREATE TABLE former_cameras (camera TEXT PRIMARY KEY, before TEXT NOT NULL) STRICT;
     """,
+    """
+    ALTER TABLE cameras ADD COLUMN masks_rotate INTEGER;
+    ALTER TABLE cameras ADD COLUMN masks_mirror TEXT;
+    ALTER TABLE zones ADD COLUMN rotate INTEGER;
+    ALTER TABLE zones ADD COLUMN mirror TEXT;
+    """,
 )

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from framecast.service.store.database import Database
+
+
+class Zones(NamedTuple):
+    """What is drawn on a camera's picture.
+
+    Attributes:
+        drawn: As the API has it.
+        view: How the picture was turned and mirrored then; None where that is not known.
+    """
+
+    drawn: Sequence[Mapping[str, Any]]
+    view: tuple[int, str] | None
 
 
 class RuleStore:
@@ -47,28 +58,39 @@ class RuleStore:
         with self._database.write() as connection:
             connection.execute("DELETE FROM rules WHERE id = ?", (rule_id,))
 
-    def zones(self) -> dict[str, list[dict[str, Any]]]:
+    def zones(self) -> dict[str, Zones]:
         """What is drawn on each camera's picture, by the camera's id."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT camera, zones FROM zones").fetchall()
-        return {camera: json.loads(zones) for camera, zones in rows}
+            rows = connection.execute("SELECT camera, zones, rotate, mirror FROM zones").fetchall()
+        return {
+            camera: Zones(json.loads(drawn), None if rotate is None or mirror is None else (rotate, mirror))
+            for camera, drawn, rotate, mirror in rows
+        }
 
-    def save_zones(self, camera_id: str, zones: Sequence[Mapping[str, Any]]) -> None:
-        """Keep what is drawn on a camera's picture, in place of what was.
+    def save_zones(self, camera_id: str, drawn: Sequence[Mapping[str, Any]], view: tuple[int, str]) -> None:
+        """Keep what is drawn on a camera's picture, which is turned and mirrored so, in place of what was.
 
         Raises:
             StateError: It can't be kept.
         """
         with self._database.write() as connection:
-            put_zones(connection, camera_id, zones)
+            connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
+            if drawn:
+                connection.execute(
+                    "INSERT INTO zones (camera, zones, rotate, mirror) VALUES (?, ?, ?, ?)",
+                    (camera_id, json.dumps(list(drawn)), *view),
+                )
 
+    def date_zones(self, views: Mapping[str, tuple[int, str]]) -> None:
+        """Keep how cameras' pictures are turned and mirrored with what is drawn, where it was kept without that.
 
-def put_zones(connection: sqlite3.Connection, camera_id: str, zones: Sequence[Mapping[str, Any]]) -> None:
-    """What `RuleStore.save_zones` does, within the caller's transaction."""
-    if not zones:
-        connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
-        return
-    connection.execute(
-        "INSERT INTO zones (camera, zones) VALUES (?, ?) ON CONFLICT (camera) DO UPDATE SET zones = excluded.zones",
-        (camera_id, json.dumps(list(zones))),
-    )
+        Raises:
+            StateError: It can't be kept.
+        """
+        if not views:
+            return
+        with self._database.write() as connection:
+            connection.executemany(
+                "UPDATE zones SET rotate = ?, mirror = ? WHERE camera = ? AND rotate IS NULL",
+                [(*view, camera_id) for camera_id, view in views.items()],
+            )

@@ -8,16 +8,17 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from framecast.core.clock import SYSTEM
+from framecast.service.config.models import CameraConfig
 from framecast.service.config.sources import Changes
+from framecast.service.config.view import View
 from framecast.service.store import former
 from framecast.service.store.credentials import Credentials
 from framecast.service.store.database import Database
-from framecast.service.store.rules import put_zones
 
 FRAME_ID_BLOCK = 10_000
 
@@ -60,12 +61,17 @@ class State:
         with self.database.read() as connection:
             settings = connection.execute("SELECT key, value FROM settings").fetchall()
             cameras = connection.execute("SELECT id, fields, trusted FROM cameras ORDER BY rowid").fetchall()
+            views = connection.execute(
+                "SELECT id, masks_rotate, masks_mirror FROM cameras"
+                " WHERE masks_rotate NOT NULL AND masks_mirror NOT NULL"
+            ).fetchall()
             removed = connection.execute("SELECT id FROM removed").fetchall()
         return Changes(
             settings={key: json.loads(value) for key, value in settings},
             cameras={camera_id: json.loads(fields) for camera_id, fields, _ in cameras},
             removed=frozenset(camera_id for (camera_id,) in removed),
             trusted=frozenset(camera_id for camera_id, _, trusted in cameras if trusted),
+            views={camera_id: (rotate, mirror) for camera_id, rotate, mirror in views},
         )
 
     def save_camera(
@@ -74,13 +80,13 @@ class State:
         fields: Mapping[str, Any],
         *,
         trusted: bool = False,
-        zones: Sequence[Mapping[str, Any]] | None = None,
+        view: tuple[int, str] | None = None,
     ) -> None:
         """Keep these fields of a camera besides those kept before; None takes a field back to its default.
 
         Args:
             trusted: Whether the operator gave them on this machine, so that the URL may point anywhere.
-            zones: What is drawn on its picture then; None leaves that as it is.
+            view: How its picture is turned and mirrored then: it is kept with its masks, where they are among these.
         """
         with self.database.write() as connection:
             row = connection.execute("SELECT fields FROM cameras WHERE id = ?", (camera_id,)).fetchone()
@@ -93,8 +99,23 @@ class State:
             )
             if "url" in fields:
                 connection.execute("UPDATE cameras SET trusted = ? WHERE id = ?", (trusted, camera_id))
-            if zones is not None:
-                put_zones(connection, camera_id, zones)
+            if "masks" in fields:
+                drawn_in = (None, None) if view is None or fields["masks"] is None else view
+                connection.execute(
+                    "UPDATE cameras SET masks_rotate = ?, masks_mirror = ? WHERE id = ?", (*drawn_in, camera_id)
+                )
+
+    def date_masks(self, cameras: Mapping[str, CameraConfig]) -> None:
+        """Keep with masks that an older version kept without it how these cameras' pictures are turned and mirrored."""
+        changes = self.changes()
+        undated = [
+            (*View.of(config), camera_id)
+            for camera_id, config in cameras.items()
+            if "masks" in changes.cameras.get(camera_id, ()) and camera_id not in changes.views
+        ]
+        if undated:
+            with self.database.write() as connection:
+                connection.executemany("UPDATE cameras SET masks_rotate = ?, masks_mirror = ? WHERE id = ?", undated)
 
     def delete_camera(self, camera_id: str, *, configured: bool) -> str:
         """Forget what was changed about a camera, and what was drawn on its picture; what happened before it is over.

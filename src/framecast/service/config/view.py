@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from framecast.service.config import CameraConfig
+from framecast.service.config.models import CameraConfig
 
 Point = tuple[float, float]
 Mask = tuple[float, float, float, float]
@@ -29,12 +30,11 @@ def carried(point: Point, before: View, now: View) -> Point:
     return _mirrored(_turned(plain, now.rotate), now.mirror)
 
 
-def carried_masks(before: CameraConfig, now: CameraConfig) -> list[Mask] | None:
-    """A camera's masks over what they hid before; None where they are there already."""
-    was, is_ = View.of(before), View.of(now)
-    if was == is_ or not before.masks:
+def carried_masks(masks: Sequence[Mask], before: View, now: View) -> list[Mask] | None:
+    """Masks over what they hid before; None where they are there already."""
+    if before == now or not masks:
         return None
-    return [_carried_mask(mask, was, is_) for mask in before.masks]
+    return [_carried_mask(mask, before, now) for mask in masks]
 
 
 def _carried_mask(mask: Mask, before: View, now: View) -> Mask:
