@@ -179,6 +179,19 @@ async def test_another_firmware_after_a_reconnect() -> None:
     assert feed.pictures == PICTURES * len(STREAMS)
 
 
+async def test_a_picture_that_never_changes_is_shown_after_a_reconnect_too() -> None:
+    part = f"\r\n--{T}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(PICTURES[0])}\r\n\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary={T}\r\n\r\n".encode()
+    feed = RememberingFeed()
+    async with camera(stream(head + 6 * (part + PICTURES[0]))) as device:
+        pull = HttpPull(device.url("/stream"))
+        await pull.run(feed)
+        assert len(feed.pictures) == 6
+        await pull.run(feed)
+    assert len(feed.pictures) == 11
+    assert feed.faults == {"duplicate": 1}
+
+
 async def test_cancelling_lets_the_connection_go() -> None:
     gone = asyncio.Event()
 

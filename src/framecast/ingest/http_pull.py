@@ -197,7 +197,7 @@ class _Stream:
         self._told: dict[str, int] = {}
         self._known = False
         self._recent = recent
-        self._before = tuple(recent)
+        self._before = list(dict.fromkeys(recent))
 
     async def run(self) -> None:
         for quirk in self._response.quirks:
@@ -238,11 +238,15 @@ class _Stream:
             feed.jpeg(body, stamp_s=None if stamp is None else _seconds(stamp))
 
     def _is_old(self, body: bytes) -> bool:
-        """Whether the firmware kept a picture over the reconnect that was shown already."""
+        """Whether the firmware kept a picture over the reconnect that was shown already.
+
+        Each comes once: what comes again is a picture that does not change, such as a grabber's without a signal.
+        """
         if body in self._before:
+            self._before.remove(body)
             self._feed.fault("duplicate")
             return True
-        self._before = ()
+        self._before.clear()
         return False
 
     def _introduce(self, headers: Mapping[str, str]) -> None:
