@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from av import AudioFrame, VideoFrame
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
+from framecast.core.clock import SYSTEM, Clock, ManualClock
 from framecast.core.errors import Misuse
+from framecast.core.packet import Format
 from framecast.output.restream.dial import CheckAddress
 from framecast.output.restream.restream import Restream, RestreamError
 from framecast.output.restream.whipsession import WhipSession
 from framecast.output.webrtc.ice import IceOptions
 from framecast.wire import blockcode
+from tests.core.fakes import packet
 from tests.service.serving import Server, serving, until
 from tests.support.whep import local_address
 
@@ -160,8 +165,10 @@ class Unreadable(RTCCertificate):
 
 
 @asynccontextmanager
-async def session(media: MediaServer, check: CheckAddress | None = None) -> AsyncIterator[WhipSession]:
-    pushing = WhipSession(f"http://:t0ken@127.0.0.1:{media.port}/whip/door", check, IceOptions())
+async def session(
+    media: MediaServer, check: CheckAddress | None = None, clock: Clock = SYSTEM
+) -> AsyncIterator[WhipSession]:
+    pushing = WhipSession(f"http://:t0ken@127.0.0.1:{media.port}/whip/door", check, IceOptions(), clock)
     try:
         yield pushing
     finally:
@@ -172,6 +179,27 @@ def only_here(host: str, address: str) -> None:
     """See `CheckAddress`."""
     if address != "127.0.0.1":
         raise Misuse(f"{host} may not be called")
+
+
+async def told(media: MediaServer) -> datetime.datetime | None:
+    """When it is by the last report that came."""
+    stats = await media.connections[0].getStats()
+    stamps = [each.remoteTimestamp for each in stats.values() if each.type == "remote-outbound-rtp"]
+    return stamps[-1] if stamps else None
+
+
+async def test_reports_are_of_the_clock_that_stamps_the_pictures() -> None:
+    """The wall clock may have been set since: hours between the two, and the other end would count them as delay."""
+    then = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
+    async with MediaServer.running() as media, session(media, clock=ManualClock(int(then.timestamp()) * 10**9)) as push:
+        await push.open()
+        await push.send(replace(packet(1, b"\0\0\0\1\x65picture"), format=Format("h264", 640, 480)))
+        watching = asyncio.ensure_future(push.watch())
+        async with asyncio.timeout(10):
+            while (at := await told(media)) is None:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.02)
+        watching.cancel()
+        assert abs(at - then) < datetime.timedelta(seconds=1)
 
 
 async def test_an_answer_may_come_in_pieces() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from framecast.core.clock import SYSTEM, Clock
 from framecast.core.errors import Misuse
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, addresses
@@ -37,11 +37,12 @@ class WhipSession:
         url: ``http://[:TOKEN@]HOST/PATH`` or ``https://…``; the token is sent as bearer, to this origin only.
         check: Says whether an address may be called.
         options: How ICE finds its way.
+        clock: Of the packets' stamps.
     """
 
     sound = "opus"
 
-    def __init__(self, url: str, check: CheckAddress | None, options: IceOptions) -> None:
+    def __init__(self, url: str, check: CheckAddress | None, options: IceOptions, clock: Clock = SYSTEM) -> None:
         from framecast.output.webrtc.icedtls import Identity, Link
 
         parts = urlsplit(url)
@@ -49,6 +50,7 @@ class WhipSession:
         token = unquote(parts.password or parts.username or "")
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._check = check
+        self._clock = clock
         self._resource: URL | None = None
         self._link = Link(None, options, Identity().certificate)
         self._cname = secrets.token_hex(8)
@@ -106,7 +108,7 @@ class WhipSession:
     async def watch(self) -> None:
         """See `Session`."""
         while True:
-            now_ns = time.time_ns()
+            now_ns = self._clock.now_ns()
             for seat in (self._video, self._audio):
                 if seat is not None:
                     self._link.dtls.write_rtcp(seat.report(now_ns, self._cname))

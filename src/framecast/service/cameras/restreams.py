@@ -11,6 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+from framecast.core.clock import Clock
 from framecast.core.supervise import Supervisor
 from framecast.output.restream.dial import CheckAddress
 from framecast.output.restream.restream import Restream, RestreamError, Session
@@ -60,7 +61,10 @@ class Restreams:
                 after[url] = before.pop(url)
             elif url not in after:
                 restream = Restream(
-                    camera.stream, mask_restream_url(url), partial(self._open, url, check), partial(hide_secrets, url)
+                    camera.stream,
+                    mask_restream_url(url),
+                    partial(self._open, url, check, camera.stream.clock),
+                    partial(hide_secrets, url),
                 )
                 task = self._supervisor.keep(f"restream:{camera.camera_id}", restream.run)
                 after[url] = _Running(restream, task, check is not None)
@@ -73,22 +77,22 @@ class Restreams:
         for each in self._running.pop(camera.camera_id, {}).values():
             each.task.cancel()
 
-    async def _open(self, url: str, check: CheckAddress | None) -> Session:
+    async def _open(self, url: str, check: CheckAddress | None, clock: Clock) -> Session:
         if find_spec("av") is None:
             raise RestreamError("H.264 needs further packages here: pip install 'framecast[media]'")
         if url.startswith("rtmp"):
             return RtmpSession(url, check)
         if url.startswith("rtsp"):
             return RtspSession(url, check)
-        return await self._open_whip(http_url(url), check)
+        return await self._open_whip(http_url(url), check, clock)
 
-    async def _open_whip(self, url: str, check: CheckAddress | None) -> Session:
+    async def _open_whip(self, url: str, check: CheckAddress | None, clock: Clock) -> Session:
         try:
             await asyncio.to_thread(importlib.import_module, "framecast.output.webrtc.icedtls")
             library: Any = await asyncio.to_thread(importlib.import_module, "framecast.output.restream.whipsession")
         except (ImportError, OSError):
             raise RestreamError("WHIP needs further packages here: pip install 'framecast[webrtc]'") from None
-        session: Session = library.WhipSession(url, check, await self._peering.options())
+        session: Session = library.WhipSession(url, check, await self._peering.options(), clock)
         return session
 
 
