@@ -115,8 +115,10 @@ class Cut:
         session: Only what this session opened; empty means everything of the holder, links it made too.
         but_session: Not what this session opened, which asked for it.
         in_address: Only what was opened with the secret in the address.
-        camera: Only what this one had let in itself: all that is open by the right ``need`` for somebody, of whatever
-            name, whose own grant doesn't allow it there; with ``in_address``, by a token that stood in the address.
+        camera: Only what this one had let in itself: what is open of it by the right ``need`` for somebody, of whatever
+            name, whose own grant doesn't allow it there, and all of those without a credential that may be about it;
+            with ``in_address``, the same by a token that stood in the address. What is about several cameras and by a
+            grant of its own asks anew at each of them.
     """
 
     name: str = NOBODY
@@ -126,12 +128,19 @@ class Cut:
     camera: str = ""
     need: Right = Right.WATCH
 
-    def hits(self, grant: Grant, need: Right) -> bool:
-        """Whether what was let in by this grant, for want of this right, has to end."""
+    def hits(self, grant: Grant, need: Right, camera_id: str = "") -> bool:
+        """Whether what was let in by this grant, for want of this right, has to end.
+
+        Args:
+            camera_id: The camera that it is about; empty for several or none.
+        """
+        if self.camera and camera_id not in ("", self.camera):
+            return False
         if self.camera and self.in_address:
-            return grant.in_address and grant.kind == "token"
+            return grant.in_address and grant.kind == "token" and grant.allows(need, self.camera)
         if self.camera:
-            return need is self.need and not grant.allows(need, self.camera)
+            own = grant.kind != "none"
+            return need is self.need and not (own and (not camera_id or grant.allows(need, self.camera)))
         return (
             grant.name == self.name
             and (not self.session or grant.session == self.session)

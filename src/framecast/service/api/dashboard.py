@@ -301,8 +301,9 @@ class Conversation:
                 self._changed.add(camera.camera_id)
 
     def _on_changed(self, camera: Camera) -> None:
-        if self._on_state not in camera.stream.on_state:
-            self._watch(camera)  # it may have become one that this page may watch
+        # It may have become one that this page may watch, or be one no longer.
+        if (self._on_state in camera.stream.on_state) != self._may_watch(camera):
+            (self._on_added if self._may_watch(camera) else self._on_removed)(camera)
         self._changed.add(camera.camera_id)
         self._wake.set()
 
@@ -310,8 +311,10 @@ class Conversation:
         self._unsubscribe(camera.camera_id)
         self._look_away([camera.camera_id])
         # A server that stops removes nothing: its pages keep what they show until it is back.
-        if not self._service.closing and self._may_watch(camera):
-            self._removed[camera.camera_id] = camera.stream.number
+        if self._on_state in camera.stream.on_state:
+            camera.stream.on_state.remove(self._on_state)
+            if not self._service.closing:
+                self._removed[camera.camera_id] = camera.stream.number
         self._changed.discard(camera.camera_id)
         self._wake.set()
 

@@ -13,6 +13,7 @@ from framecast.service.api import query
 from framecast.service.api.leaving import admitted, while_here
 from framecast.service.cameras.cameras import Camera
 from framecast.service.errors import ApiError, closing
+from framecast.service.front.connection import is_about
 from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
 
@@ -146,6 +147,7 @@ async def send_snapshot(service: Service, call: Call, camera: Camera) -> web.Str
 def allowed(service: Service, call: Call, camera: Camera, right: Right) -> Camera:
     """The camera, when the caller's right covers it: these routes name no camera that could be checked before."""
     if service.access.covers(call.grant, right, camera.camera_id, call.peer):
+        is_about(call.request, camera.camera_id)
         return camera
     raise _forbidden("the camera that this address stands for", right)  # and which that is, is not theirs to know
 
@@ -154,6 +156,7 @@ def named(service: Service, call: Call, camera_id: str, right: Right) -> Camera:
     """The camera of this id; whether it exists is told only to those whose right would cover it."""
     if not service.access.covers(call.grant, right, camera_id, call.peer):
         raise _forbidden(f"camera {camera_id[:63]}", right)
+    is_about(call.request, camera_id)
     return service.camera(camera_id)
 
 

@@ -150,8 +150,8 @@ class Peering:
 
     def drop(self, cut: Cut) -> None:
         """Let those go whom this is about."""
-        for _, peer, grant in tuple(self._peers.values()):
-            if cut.hits(grant, Right.WATCH):
+        for camera, peer, grant in tuple(self._peers.values()):
+            if cut.hits(grant, Right.WATCH, camera.camera_id):
                 peer.end()
 
     def forget(self, camera: Camera) -> None:

@@ -62,6 +62,7 @@ class Connection(RequestHandler):
 
     Attributes:
         grant, need: What the latest request was let in by, and the right that it asked for.
+        camera_id: The camera that it is about; empty for several or none.
         client: Who sent it.
         precursor: What was counted among the places for it during its handshake.
         received: Bytes that came since they were counted last.
@@ -79,6 +80,7 @@ class Connection(RequestHandler):
         "_in_place",
         "_junk",
         "brings",
+        "camera_id",
         "changing",
         "client",
         "ends",
@@ -98,6 +100,7 @@ class Connection(RequestHandler):
         self.peer = ""
         self.grant = NOTHING
         self.need = Right.PUBLIC
+        self.camera_id = ""
         self.received = 0
         self.brings = False
         self.ends: asyncio.TimerHandle | None = None
@@ -277,6 +280,11 @@ def _says(data: bytes, end: int, length: int) -> bool:
 class Request(web.BaseRequest):
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         cast(Connection, self.protocol).decorate(self, response)
+
+
+def is_about(request: web.BaseRequest, camera_id: str) -> None:
+    """Note which camera a request is about whose path doesn't say."""
+    cast(Connection, request.protocol).camera_id = camera_id
 
 
 async def is_followed_by_junk(request: web.BaseRequest) -> bool:

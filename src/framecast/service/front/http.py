@@ -164,7 +164,7 @@ class Front:
         for server in self._servers:
             for connection in server.connections:
                 found = cast(Connection, connection)
-                if found.local or found.transport is None or not cut.hits(found.grant, found.need):
+                if found.local or found.transport is None or not cut.hits(found.grant, found.need, found.camera_id):
                     continue
                 if found.changing is None or found.changing is not asking:
                     found.transport.abort()
@@ -240,7 +240,7 @@ class Front:
             if counted_as != connection.grant.counted_as and not self.places.held(connection, counted_as):
                 words = "Too many connections are open with this token or account (limits.max_connections_per_token)"
                 raise ApiError(429, "too_many_connections", words, close=True, headers={"Retry-After": "10"})
-            connection.grant, connection.need = grant, route.right
+            connection.grant, connection.need, connection.camera_id = grant, route.right, camera_id or ""
             if grant.until_s or connection.ends:
                 connection.end_at(grant.until_s)
             reads = method == "GET" or route.right is Right.PUBLISH

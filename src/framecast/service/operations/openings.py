@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from framecast.service.access.rights import NOBODY, Access, Cut, Right
+from framecast.service.access.rights import Access, Cut, Right
 from framecast.service.config import CameraConfig, Settings
 
 log = logging.getLogger("framecast.service.operations.openings")
@@ -54,11 +54,11 @@ def ended(camera_id: str, before: CameraConfig, config: CameraConfig | None) -> 
     """Whom a change of a camera shuts out who had no right of their own, or its removal.
 
     What is open to several cameras goes on without one, and must not be let in by what the next of its id keeps shut.
+    Whoever looks at others only loses nothing.
     """
     public = frozenset(before.public) - frozenset(config.public if config is not None else ())
     publish_from = frozenset(before.publish_from) - frozenset(config.publish_from if config is not None else ())
-    cuts = [Cut(NOBODY)] if public or publish_from else []
-    cuts += [Cut(camera=camera_id, need=Right.WATCH)] if public else []
+    cuts = [Cut(camera=camera_id, need=Right.WATCH)] if public else []
     cuts += [Cut(camera=camera_id, need=Right.PUBLISH)] if publish_from else []
     if before.allow_query_key and (config is None or not config.allow_query_key):
         cuts.append(Cut(camera=camera_id, in_address=True))
