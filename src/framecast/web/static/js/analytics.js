@@ -7,7 +7,7 @@ import { cameraPage, request, session, url } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { bitrate, bytes, count, duration, fps } from "./format.js";
 import { bindKeys } from "./keys.js";
-import { keyPanel, markRights, mayWatch } from "./session.js";
+import { asksToEnter, keyPanel, markRights, mayWatch } from "./session.js";
 import { momentText } from "./timeaxis.js";
 
 // [hours, what it is called, how often it is looked at anew]
@@ -196,6 +196,10 @@ function instead(...content) {
   find("instead").replaceChildren(...content);
 }
 
+function enter() {
+  if (!asksToEnter(find("instead"))) instead(keyPanel(() => location.reload()));
+}
+
 function noCamera() {
   return h(
     "div",
@@ -217,7 +221,7 @@ async function load(announce = false) {
   try {
     // First, since a browser answers a refused request with a form of its own.
     const { rights } = await session();
-    if (!rights.length) return instead(keyPanel(() => location.reload()));
+    if (!rights.length) return enter();
     if (!mayWatch(rights)) return instead(refused("Your token does not allow watching. Ask for one with the right “watch”."));
     const sums = await request("GET", `api/v1/history?hours=${hours}`, undefined, signal);
     const ids = Object.keys(sums.cameras);
@@ -239,7 +243,7 @@ async function load(announce = false) {
     timer = setTimeout(look, RANGES.find(([each]) => each === hours)[2]);
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (error.status === 401) return instead(keyPanel(() => location.reload()));
+    if (error.status === 401) return enter();
     if (error.status === 0 || error.status >= 500) gone(true);
     else if (error.status !== 404) instead(refused(error.message));
     timer = setTimeout(look, RETRY_MS);

@@ -16,7 +16,7 @@ import { missingText } from "./player/features.js";
 import { HELD } from "./player/held.js";
 import { serverAt } from "./player/server.js";
 import { removeLater } from "./removing.js";
-import { keyPanel, markRights, nameOf } from "./session.js";
+import { asksToEnter, keyPanel, markRights, nameOf } from "./session.js";
 import { Settings } from "./settings.js";
 import { setUpTabs } from "./tabs.js";
 import { toast } from "./toast.js";
@@ -264,16 +264,15 @@ function showStatus() {
     for (const figure of find("figures").querySelectorAll("dd")) setText(figure, "–");
     if (dashboard.blocked && !camera) showNoSocket();
   }
-  if (status === "denied") replacePage(keyPanel(() => location.reload()));
+  if (status === "denied" && !asksToEnter(find("instead"))) replacePage(keyPanel(() => location.reload()));
 }
 
 /** Shows a panel in place of the camera and of all that acts on it; without one, the camera again. */
 function replacePage(panel) {
   for (const id of ["page", "tools", "name", "state"]) find(id).hidden = Boolean(panel);
   find("instead").hidden = !panel;
-  if (!panel) return;
-  find("instead").replaceChildren(panel);
-  panel.querySelector("input")?.focus();
+  find("instead").replaceChildren(...(panel ? [panel] : []));
+  panel?.querySelector("input")?.focus();
 }
 
 async function showEmbed() {

@@ -8,7 +8,7 @@ import { duration, bitrate, count, fps } from "./format.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { Picture } from "./picture.js";
-import { keyPanel, markRights, whoAmI } from "./session.js";
+import { asksToEnter, keyPanel, markRights, whoAmI } from "./session.js";
 import { Dashboard } from "./socket.js";
 import { explain, lastPicture, NO_SOCKET, stateName, stateOf } from "./words.js";
 
@@ -97,6 +97,7 @@ function show() {
 }
 
 function askKey() {
+  if (asksToEnter(find("instead"))) return;
   const panel = keyPanel(() => location.reload());
   find("page").hidden = true;
   find("instead").hidden = false;

@@ -10,7 +10,7 @@ import { bindKeys } from "./keys.js";
 import { enrol } from "./people/enrol.js";
 import { personRow } from "./people/person.js";
 import { strangerCard } from "./people/stranger.js";
-import { hasEntered, keyPanel, markRights, whoAmI } from "./session.js";
+import { asksToEnter, hasEntered, keyPanel, markRights, whoAmI } from "./session.js";
 import { apology } from "./words.js";
 
 const LOOK_MS = 15_000;
@@ -25,6 +25,10 @@ function instead(...content) {
   find("instead").hidden = false;
   find("instead").replaceChildren(...content);
   find("instead").querySelector("input, button")?.focus();
+}
+
+function enter() {
+  if (!asksToEnter(find("instead"))) instead(keyPanel(() => location.reload()));
 }
 
 function panel(title, text, ...more) {
@@ -111,13 +115,17 @@ async function load(force = false) {
     shown = key;
     find("page").hidden = false;
     find("instead").hidden = true;
+    find("instead").replaceChildren();
     renew(
       find("page"),
       ...[trouble(answer), known(answer.people), unknown(strangers.unknown, answer.people)].filter(Boolean),
     );
     if (first && location.hash === "#unknown") find("unknown").scrollIntoView();
   } catch (error) {
-    if (error.status === 401) return instead(keyPanel(() => location.reload()));
+    if (error.status === 401) {
+      shown = "";
+      return enter();
+    }
     clearTimeout(timer);
     timer = setTimeout(look, RETRY_MS);
     // What is shown is still true; it is looked up again.
@@ -142,7 +150,7 @@ async function begin() {
       ),
     );
   }
-  if (!state.open && !hasEntered(state)) return instead(keyPanel(() => location.reload()));
+  if (!state.open && !hasEntered(state)) return enter();
   if (!rights.includes("operate"))
     return instead(panel("This can't be shown", "Who is known here is shown to those who may operate the cameras."));
   load();

@@ -55,6 +55,11 @@ export function logIn() {
   dialog.querySelector("input")?.focus();
 }
 
+/** Whether the form to log in stands in a place already: another one would lose what somebody has typed so far. */
+export function asksToEnter(place) {
+  return place.querySelector("[data-entrance]") !== null;
+}
+
 /** The panel for a visitor without the right to watch; `done()` is called once he was let in. */
 export function keyPanel(done) {
   return new Entrance(done, { titled: true }).element;
@@ -74,7 +79,7 @@ function refusal(error, byToken) {
 }
 
 class Entrance {
-  element = h("div", { class: "panel" });
+  element = h("div", { class: "panel", "data-entrance": "" });
 
   #done;
   #titled;

@@ -159,7 +159,8 @@ export class Dashboard extends EventTarget {
 
   #connect() {
     clearTimeout(this.#timer);
-    if (this.#failures === 0 && this.status !== "gone") this.#setStatus("connecting");
+    // Who is gone or not let in stays so until the server says otherwise: whoever is logging in must not lose the form.
+    if (this.#failures === 0 && !["gone", "denied"].includes(this.status)) this.#setStatus("connecting");
     const socket = new WebSocket(this.#server.socketUrl("api/v1/ws"));
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
