@@ -8,8 +8,8 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -19,11 +19,8 @@ from framecast.service.errors import ApiError
 from framecast.service.front import headers
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
 from framecast.service.front.client import Client
-from framecast.service.front.places import LOCAL
+from framecast.service.front.places import LOCAL, Places
 from framecast.service.front.places import Connection as Place
-
-if TYPE_CHECKING:
-    from framecast.service.front.http import Server
 
 log = logging.getLogger("framecast.service.front.connection")
 
@@ -57,6 +54,45 @@ class InPlace:
         return getattr(self._loop, name)
 
 
+class Server(web.Server):
+    """What a listening socket calls for each connection.
+
+    Args:
+        handle: Answers a request.
+        places: Where connections are counted.
+        local: This is the control socket.
+        header_timeout_s: How long a connection may stay before its first request is there.
+        allowed_origins: Pages that are as good as ours.
+        options: aiohttp's.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        places: Places,
+        *,
+        local: bool,
+        header_timeout_s: float,
+        allowed_origins: Sequence[str],
+        **options: Any,
+    ) -> None:
+        super().__init__(handle, **options)
+        self.places = places
+        self.local = local
+        self.header_timeout_s = header_timeout_s
+        self.allowed_origins = allowed_origins
+        self.in_place = InPlace(self._loop)
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    def after(self, precursor: Place) -> RequestHandler:
+        """The same for a connection that was counted before it got here."""
+        connection = Connection(self, loop=self._loop, **self._kwargs)
+        connection.precursor = precursor
+        return connection
+
+
 class Connection(RequestHandler):
     """aiohttp's handler of one connection, with limits and answers of our own.
 
@@ -76,9 +112,9 @@ class Connection(RequestHandler):
         "_deaf",
         "_eager",
         "_first_timer",
-        "_front",
         "_in_place",
         "_junk",
+        "_server",
         "brings",
         "camera_id",
         "changing",
@@ -94,7 +130,7 @@ class Connection(RequestHandler):
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
-        self._front = server.front
+        self._server = server
         self._in_place = cast(asyncio.AbstractEventLoop, server.in_place)
         self.local = server.local
         self.peer = ""
@@ -118,11 +154,11 @@ class Connection(RequestHandler):
         peer = transport.get_extra_info("peername")
         self.peer = LOCAL if self.local else peer[0] if isinstance(peer, tuple) else "unknown"
         if self.precursor is not None:
-            self._front.places.closed(self.precursor)
+            self._server.places.closed(self.precursor)
             self.precursor = None
-        if not self._front.places.opened(self):
+        if not self._server.places.opened(self):
             cast(asyncio.Transport, transport).abort()
-        self._first_timer = self._loop.call_later(self._front.rules.header_timeout_s, self._first_deadline)
+        self._first_timer = self._loop.call_later(self._server.header_timeout_s, self._first_deadline)
         if sys.version_info < (3, 12):  # else the task of a request begins at once, and this is no gain
             self._loop = self._in_place
 
@@ -134,7 +170,7 @@ class Connection(RequestHandler):
         if self._eager is not None:
             self._eager.detach()
             self._eager = None
-        self._front.places.closed(self)
+        self._server.places.closed(self)
         super().connection_lost(exc)
 
     @property
@@ -249,7 +285,7 @@ class Connection(RequestHandler):
         grant = self.grant
         shared = grant.in_address or grant.kind in ("none", "link")
         secure = request.secure if self.client is None else self.client.secure
-        headers.decorate(request, response, self._front.rules.allowed_origins, shared=shared, secure=secure)
+        headers.decorate(request, response, self._server.allowed_origins, shared=shared, secure=secure)
 
     def handle_error(
         self,

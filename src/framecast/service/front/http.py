@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
-from aiohttp.web_protocol import RequestHandler
 
 from framecast.core.errors import LimitReached, StateError
 from framecast.core.limits import Quietly
@@ -39,9 +38,8 @@ from framecast.service.front import headers, nowhere
 from framecast.service.front.bodies import error_response, see_that_none_has_begun
 from framecast.service.front.client import FOR as FORWARDED_FOR
 from framecast.service.front.client import Client, Proxies, gives_itself_away
-from framecast.service.front.connection import Connection, InPlace, Request
+from framecast.service.front.connection import Connection, Request, Server
 from framecast.service.front.defence import Defence, is_counted
-from framecast.service.front.places import Connection as Place
 from framecast.service.front.places import Places
 from framecast.service.front.rates import Rates
 from framecast.service.front.routing import Call, Handler, Route, Table
@@ -70,23 +68,6 @@ class Rules:
     received_bytes_per_s: int = 0
     header_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
-
-
-class Server(web.Server):
-    def __init__(self, front: Front, *, local: bool, **options: Any) -> None:
-        super().__init__(front.handle, **options)
-        self.front = front
-        self.local = local
-        self.in_place = InPlace(self._loop)
-
-    def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-    def after(self, precursor: Place) -> RequestHandler:
-        """The same for a connection that was counted before it got here."""
-        connection = Connection(self, loop=self._loop, **self._kwargs)
-        connection.precursor = precursor
-        return connection
 
 
 class Front:
@@ -140,8 +121,11 @@ class Front:
             return Request(*args, loop=loop, client_max_size=self.rules.max_body_bytes)  # type: ignore[misc]
 
         server = Server(
-            self,
+            self.handle,
+            self.places,
             local=local,
+            header_timeout_s=self.rules.header_timeout_s,
+            allowed_origins=self.rules.allowed_origins,
             request_factory=make_request,
             access_log=None,
             logger=log,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from framecast.service.front.connection import Connection
-from framecast.service.front.http import Front, Server
+from framecast.service.front.connection import Connection, Server
+from framecast.service.front.http import Front
 
 HOST = "127.0.0.1"
 BACKLOG = 1024
