@@ -255,6 +255,34 @@ async def test_a_bare_address_finds_its_stream(path: str) -> None:
     assert feed.pictures == PICTURES * 2
 
 
+async def test_a_search_that_was_cut_short_still_looks_for_the_stream_before_a_picture() -> None:
+    hangs = True
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.target == "/stream" and hangs:
+            asked_for.set()
+            await asyncio.Event().wait()
+        elif asked.target == "/stream":
+            writer.write(STREAMS[ESPRESSIF])
+        elif asked.target == "/capture":
+            writer.write(respond(PICTURES[0]))
+        else:
+            writer.write(respond(b"", "text/plain", "404 Not Found"))
+
+    asked_for = asyncio.Event()
+    feed = RememberingFeed()
+    async with camera(answer) as device:
+        pull = HttpPull(device.url())
+        search = asyncio.create_task(pull.run(feed))
+        await asked_for.wait()
+        search.cancel()
+        await asyncio.gather(search, return_exceptions=True)
+        hangs = False
+        async with asyncio.timeout(5.0):
+            await pull.run(feed)
+    assert feed.dialects == [ESPRESSIF]
+
+
 async def test_a_bare_address_without_a_stream() -> None:
     async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(respond(b"", "text/plain", "404 Not Found"))

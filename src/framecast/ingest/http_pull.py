@@ -19,7 +19,7 @@ from framecast.core.source import Feed
 from framecast.ingest import still
 from framecast.ingest.http_client import Client, Options, Response
 from framecast.ingest.http_connection import ConnectFailed
-from framecast.ingest.recognise import PAGE_TYPES, PICTURE_TYPES, candidates, stream_dialect
+from framecast.ingest.recognise import PAGE_TYPES, PICTURE_TYPES, candidates, is_last_resort, stream_dialect
 from framecast.ingest.status import refusal
 from framecast.ingest.target import Target
 from framecast.wire import multipart
@@ -100,8 +100,9 @@ class HttpPull:
             if place.port in closed:
                 continue
             if len(tried) > 1:
-                # Should this one take for ever, the next attempt begins with the others.
+                # Should this one take for ever, the next attempt begins with the others; pictures stay the last resort.
                 self._places = [other for other in self._places if other != place] + [place]
+                self._places.sort(key=is_last_resort)
             try:
                 response = await self._client.get(place)
             except ConnectFailed as error:

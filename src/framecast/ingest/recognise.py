@@ -56,6 +56,8 @@ _WITH_PORT = (
     "/capture",
     "/snapshot.jpg",
 )
+_PICTURES = frozenset({"/capture", "/snapshot.jpg"})
+_ESPHOME_PICTURES = (8081, "/")
 
 
 def candidates(target: Target) -> list[Target]:
@@ -63,6 +65,11 @@ def candidates(target: Target) -> list[Target]:
     if target.scheme == "http" and target.port == 80:
         return [target.at(path, port) for port, path in _WITHOUT_PORT]
     return [target.at(path) for path in _WITH_PORT]
+
+
+def is_last_resort(place: Target) -> bool:
+    """Whether a place has single pictures where it has anything: what is left when no stream can be had."""
+    return place.path in _PICTURES or (place.port, place.path) == _ESPHOME_PICTURES
 
 
 def stream_dialect(head: Head, part: Mapping[str, str], quirks: Collection[str]) -> str:
