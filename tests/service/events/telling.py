@@ -93,15 +93,18 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    folder: Path, options: Mapping[str, Any] | None = None, holders: Holders | None = None
+    folder: Path,
+    options: Mapping[str, Any] | None = None,
+    holders: Holders | None = None,
+    shown: tuple[object, ...] = (),
 ) -> AsyncIterator[Office]:
-    """One over a state file in this folder."""
+    """One over a state file in this folder, with a camera that is shown so."""
     settings = defaults(options or {}).settings
     with ThreadPoolExecutor(1) as executor, State.open(folder) as state:
         blocking = partial(asyncio.get_running_loop().run_in_executor, executor)
         async with Supervisor() as supervisor:
             log = EventLog(EventStore(state.database), folder, blocking=blocking)
-            cameras = {"door": Seen("Front door", True)}
+            cameras = {"door": Seen("Front door", True, shown)}
             deliveries = Deliveries(
                 state.database,
                 settings,

@@ -10,6 +10,7 @@ import pytest
 
 from framecast.service.errors import ApiError
 from framecast.service.events import courier, mqtt
+from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.homeassistant import Topics, discovery, sensor
 from framecast.service.events.mqtt import Seen
 from framecast.service.front import authority
@@ -246,6 +247,32 @@ async def test_nor_is_it_when_the_server_was_started_anew_meanwhile(tmp_path: Pa
             await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
 
 
+async def test_nor_when_the_mask_was_set_while_the_server_was_down(tmp_path: Path) -> None:
+    async with Broker.running(tmp_path) as broker:
+        await broker.stop()
+        options = {"mqtt.url": broker.url}
+        late = happening(5 * 365 * 86_400)  # the clock was ahead then
+        async with office(tmp_path / "data", options) as there:
+            await there.announce(late, picture=b"\xff\xd8 before")
+        await broker.start()
+        async with Listener.of(broker) as home, office(tmp_path / "data", options, shown=("masked",)) as there:
+            await until(lambda: "framecast/events" in home.held)
+            assert not home.held.get(f"{DOOR}/image")
+            await there.announce(happening(1), picture=b"\xff\xd8 after")
+            await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
+        async with Listener.of(broker) as home, office(tmp_path / "data", options, shown=("masked",)) as there:
+            await looked_through(there.deliveries)
+            await until(lambda: f"{DOOR}/image" in home.held)
+            assert home.held[f"{DOOR}/image"] == b"\xff\xd8 after", "once, and not at every start"
+
+
+async def looked_through(deliveries: Deliveries) -> None:
+    """Wait until what is no more was taken back."""
+    sink = deliveries._couriers["mqtt"].sink
+    assert isinstance(sink, mqtt.MqttSink)
+    await until(lambda: sink._client is not None and not sink._is_stale)
+
+
 IMAGE, EVENT = f"{DOOR}/image", f"{DOOR}/event"
 
 
@@ -344,3 +371,34 @@ async def test_a_mask_takes_the_picture_back_and_who_removes_a_camera_takes_back
         async with asyncio.timeout(20):
             while await held(broker):
                 pass
+
+
+@pytest.mark.parametrize("way", ["kept", "configured"])
+async def test_a_mask_takes_the_picture_back_where_the_server_could_keep_nothing_but_the_mask(
+    tmp_path: Path, way: str
+) -> None:
+    """It was killed right after that; or somebody wrote the mask into the file while it was down."""
+    yard = IMAGE.replace("door", "yard")
+    mask = {"masks": [[0.0, 0.0, 1.0, 1.0]]}
+    cameras: dict[str, dict[str, object]] = {"door": {"url": "push:"}}
+    async with Broker.running(tmp_path) as broker, Listener.of(broker) as home:
+        options = {**OPTIONS, "mqtt.url": broker.url}
+        async with serving(tmp_path, cameras, options=options) as server:
+            await server.json("POST", "/api/v1/cameras", status=201, json={"id": "yard", "url": "push:"})
+            await in_sight(server)
+            for camera in ("door", "yard"):
+                await see(server, person(), camera=camera)
+            await until(lambda: bool(home.held.get(IMAGE) and home.held.get(yard)))
+        if way == "configured":
+            cameras["door"] |= mask
+        else:
+            with State.open(tmp_path / "data") as state:
+                state.save_camera("door", mask, view=(0, "none"))
+        async with serving(tmp_path, cameras, options=options) as server:
+            deliveries = server.service.deliveries
+            async with asyncio.timeout(20):
+                while any(each["waiting"] for each in await deliveries.described()):
+                    pass  # that the events are over is told now, or was told before
+            await looked_through(deliveries)
+            assert await held(broker) == {EVENT}
+            assert home.held[yard], "nothing has changed there"

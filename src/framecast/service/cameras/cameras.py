@@ -29,7 +29,7 @@ from framecast.vision.factories import MakeFaces, no_faces
 from framecast.vision.options import Options as VisionOptions
 from framecast.vision.sight import Sight
 
-__all__ = ["Camera", "Cameras", "FrameIdStore", "OnFault", "Parts"]
+__all__ = ["Camera", "Cameras", "FrameIdStore", "OnFault", "Parts", "transform_of"]
 
 log = logging.getLogger("framecast.service.cameras.cameras")
 
@@ -199,7 +199,7 @@ class Cameras:
             Misuse: Its URL can't be opened here; the camera is as it was.
         """
         old = self._cameras[camera_id]
-        turned = _transform_of(config) != _transform_of(old.config)
+        turned = transform_of(config) != transform_of(old.config)
         if _is_read_alike(old, config, origin):
             if turned:
                 old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
@@ -394,5 +394,6 @@ def _is_read_alike(old: Camera, config: CameraConfig, origin: str) -> bool:
     )
 
 
-def _transform_of(config: CameraConfig) -> tuple[object, ...]:
+def transform_of(config: CameraConfig) -> tuple[object, ...]:
+    """What is done to a camera's pictures before anybody sees them."""
     return config.rotate, config.mirror, config.masks

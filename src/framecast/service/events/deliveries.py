@@ -84,6 +84,7 @@ class Deliveries:
         self._retained = Retained(database)
         self._unsendable: frozenset[str] = frozenset()
         """Of those before the start; `EventLog` knows of what came since."""
+        self._is_mqtt_told = False
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
@@ -125,15 +126,31 @@ class Deliveries:
 
     def forget_picture(self, camera: str) -> None:
         """Have the picture taken back that was sent of a camera (a listener of `Cameras`)."""
-        since = ulid.first(SYSTEM.now_ns() / 1e9 + 0.001)
-        self._supervisor.spawn(f"picture:{camera}", self._forget_picture(camera, since))
+        self._supervisor.spawn(f"picture:{camera}", self._forget_picture(camera, _now_id()))
 
     async def _forget_picture(self, camera: str, since: str) -> None:
+        seen = self._cameras().get(camera)  # asked for in a task of its own: as it is after the change
+        if seen is None:
+            return  # all is taken back of a camera that is gone
         try:
-            await self._blocking(self._retained.forget_picture, camera, since)
+            await self._blocking(self._retained.forget_picture, camera, since, json.dumps(seen.shown))
         except StateError as error:
             log.warning("%s: the picture that was sent by MQTT can't be taken back: %s", camera, error)
         self.deleted()
+
+    def added(self, camera: str) -> None:
+        """A camera has come (a listener of `Cameras`)."""
+        if self._is_mqtt_told:
+            self._supervisor.spawn(f"picture:{camera}", self._begin(camera))
+
+    async def _begin(self, camera: str) -> None:
+        seen = self._cameras().get(camera)
+        if seen is None:
+            return
+        try:
+            await self._blocking(self._retained.begin, camera, json.dumps(seen.shown))
+        except StateError as error:
+            log.warning("%s: how it is shown can't be kept: %s", camera, error)
 
     # Who is told.
 
@@ -169,6 +186,10 @@ class Deliveries:
         seed: bytes = await self._blocking(secrets.get, self._database, NODE)
         node = f"framecast_{seed.hex()[:8]}"
         retained, blocking = self._retained, self._blocking
+        shown = {camera: json.dumps(seen.shown) for camera, seen in self._cameras().items()}
+        for camera in await blocking(retained.compare, shown, _now_id()):
+            log.info("%s: its pictures are turned or masked otherwise; what was sent by MQTT is taken back", camera)
+        self._is_mqtt_told = True
         self._unsendable = await blocking(retained.unsendable)
         sink = MqttSink(settings, node, self._cameras, self._sendable, retained=retained, blocking=blocking)
         self._add(sink, sink.run)
@@ -324,6 +345,11 @@ def _described(courier: Courier, waiting: int) -> dict[str, Any]:
         "last_error": courier.last_error,
         "retry_in_s": None if retry_in_s is None else round(retry_in_s, 1),
     }
+
+
+def _now_id() -> str:
+    """What no event up to now sorts behind."""
+    return ulid.first(SYSTEM.now_ns() / 1e9 + 0.001)
 
 
 def _test_delivery(now_s: float) -> Delivery:

@@ -54,10 +54,12 @@ class Seen:
     Attributes:
         name: What people call it.
         is_there: Whether it can be reached, as far as anybody tried.
+        shown: How its pictures are turned and masked.
     """
 
     name: str
     is_there: bool
+    shown: tuple[object, ...] = ()
 
 
 class MqttSink:

@@ -10,7 +10,7 @@ from framecast.core.stream import State
 from framecast.core.supervise import Supervisor
 from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Access, Right
-from framecast.service.cameras.cameras import Cameras
+from framecast.service.cameras.cameras import Cameras, transform_of
 from framecast.service.config import Settings
 from framecast.service.events.courier import Blocking
 from framecast.service.events.deliveries import Deliveries
@@ -49,6 +49,7 @@ def open_deliveries(
     log.on_announced.append(deliveries.announced)
     log.on_deleted.append(deliveries.deleted)
     cameras.on_forgotten.append(deliveries.forget_picture)
+    cameras.on_added.append(lambda camera: deliveries.added(camera.camera_id))
     return deliveries
 
 
@@ -68,9 +69,11 @@ def holders(keyring: Keyring, access: Callable[[], Access]) -> Holders:
 
 
 def seen(cameras: Cameras) -> dict[str, Seen]:
-    """All cameras, and whether they can be reached."""
+    """All cameras, whether they can be reached, and how they are shown."""
     away = (State.OFFLINE, State.FAILED)
-    return {each.camera_id: Seen(each.name, each.stream.state not in away) for each in cameras}
+    return {
+        each.camera_id: Seen(each.name, each.stream.state not in away, transform_of(each.config)) for each in cameras
+    }
 
 
 async def picture(log: EventLog, event_id: str, camera: str) -> bytes | None:

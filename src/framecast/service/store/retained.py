@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
 
 from framecast.service.store.database import Database
 
 IMAGE = "image"
 EVENT = "event"
 MASKED = "masked"
+SHOWN = "shown"
 
 
 class Retained:
     """What is held there of each camera: `IMAGE`, a picture, and `EVENT`, an announcement. Blocking.
 
-    Beside these, as `MASKED`, the id that an event has at least whose picture may be sent.
+    Beside these, as `MASKED`, the id that an event has at least whose picture may be sent, and as `SHOWN`, how the
+    camera's pictures were turned and masked when that was settled. Whoever finds them turned or masked otherwise when
+    the server starts (it was killed between a mask and its mark, or a file was changed meanwhile) settles it anew.
     """
 
     def __init__(self, database: Database) -> None:
@@ -33,19 +37,53 @@ class Retained:
                 (camera, what, event_id),
             )
 
-    def forget_picture(self, camera: str, since: str) -> None:
+    def forget_picture(self, camera: str, since: str, shown: str) -> None:
         """The picture of a camera is to be taken back, and none of events before this id is to be sent.
+
+        Args:
+            shown: How its pictures are turned and masked from now on.
 
         Raises:
             StateError: It can't be kept.
         """
         with self._database.write() as connection:
-            connection.execute("UPDATE retained SET event = '' WHERE camera = ? AND what = ?", (camera, IMAGE))
-            connection.execute(
-                "INSERT INTO retained (camera, what, event) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET event = excluded.event",
-                (camera, MASKED, since),
-            )
+            _forget(connection, camera, since, shown)
+
+    def begin(self, camera: str, shown: str) -> None:
+        """A camera is new, and its pictures are turned and masked so.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            _put(connection, camera, SHOWN, shown)
+
+    def compare(self, shown: Mapping[str, str], since: str) -> list[str]:
+        """Have the pictures of those cameras taken back that are turned or masked otherwise than was settled.
+
+        Args:
+            shown: How the pictures of each camera are turned and masked.
+            since: None of events before this id is to be sent of these.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.read() as connection:
+            known = dict(connection.execute("SELECT camera, event FROM retained WHERE what = ?", (SHOWN,)).fetchall())
+        if all(known.get(camera) == how for camera, how in shown.items()):
+            return []
+        others = [camera for camera, how in shown.items() if known.get(camera, how) != how]
+        with self._database.write() as connection:
+            for camera, how in shown.items():
+                _put(connection, camera, SHOWN, how)
+            for camera in others:
+                # The clock may be behind what it was when they were dated.
+                (newest,) = connection.execute("SELECT MAX(id) FROM events WHERE camera = ?", (camera,)).fetchone()
+                _forget(connection, camera, max(since, f"{newest}~") if newest else since, shown[camera])
+        return others
 
     def unsendable(self) -> frozenset[str]:
         """Events of which something may still be told, and whose pictures may be of a time before a mask was set."""
@@ -64,8 +102,8 @@ class Retained:
             rows = connection.execute(
                 "SELECT retained.camera, what, events.id IS NULL OR (what = ? AND picture_bytes = 0)"
                 " FROM retained LEFT JOIN events ON events.id = retained.event"
-                " WHERE what <> ? ORDER BY retained.camera, what",
-                (IMAGE, MASKED),
+                " WHERE what IN (?, ?) ORDER BY retained.camera, what",
+                (IMAGE, IMAGE, EVENT),
             ).fetchall()
         return [(camera, what) for camera, what, is_lost in rows if is_lost or camera not in cameras]
 
@@ -83,3 +121,16 @@ class Retained:
         """
         with self._database.write() as connection:
             connection.execute("DELETE FROM retained WHERE camera = ? AND what = ?", (camera, what))
+
+
+def _forget(connection: sqlite3.Connection, camera: str, since: str, shown: str) -> None:
+    connection.execute("UPDATE retained SET event = '' WHERE camera = ? AND what = ?", (camera, IMAGE))
+    _put(connection, camera, MASKED, since)
+    _put(connection, camera, SHOWN, shown)
+
+
+def _put(connection: sqlite3.Connection, camera: str, what: str, text: str) -> None:
+    connection.execute(
+        "INSERT INTO retained (camera, what, event) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET event = excluded.event",
+        (camera, what, text),
+    )
