@@ -20,11 +20,13 @@ class Throttle:
     Attributes:
         rate: Bytes a second, for all of its connections together; 0 for all there is.
         burst_bytes: What passes at once after a pause.
+        delay_s: What a request or message takes on its way to the server; twice that where one follows another.
     """
 
     port: int = 0
     rate: float = 0.0
     burst_bytes: float = 2000.0
+    delay_s: float = 0.0
     _tokens: float = 0.0
     _at_s: float = 0.0
 
@@ -57,6 +59,8 @@ async def throttled(port: int) -> AsyncIterator[Throttle]:
             while data := await reader.read(1024 if down and throttle.rate else BUFFER_BYTES):
                 if down:
                     await throttle.take(len(data))
+                else:
+                    await asyncio.sleep(throttle.delay_s)
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:

@@ -30,6 +30,10 @@ class Link:
         """Let so many bytes a second pass from now on; 0 for everything."""
         self._loop.call_soon_threadsafe(self._throttle.cut, rate)
 
+    def lengthen(self, delay_s: float) -> None:
+        """Let all that goes to the server take so long from now on."""
+        self._throttle.delay_s = delay_s
+
 
 @contextmanager
 def linked(port: int) -> Iterator[Link]:
@@ -72,3 +76,21 @@ def test_it_goes_on_smaller_and_comes_back(start: Start, open_page: Open, path: 
         ids += [each["frame"] for each in shown(page, 10)]
         assert ids == sorted(ids), "never back"
         assert page.evaluate("() => window.paths") == [path], "it never gave up"
+
+
+def test_a_long_way_is_no_dead_one(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240")
+    with linked(int(server.url.rpartition(":")[2])) as link:
+        page = open_page(link.url + "/docs").page
+        page.evaluate("async () => { window.module = await import('./static/js/socket.js'); }")
+        link.lengthen(0.9)  # two satellites, and some
+        page.evaluate(
+            """() => {
+              window.socket = new window.module.Dashboard();
+              window.said = [];
+              window.socket.addEventListener("status", () => window.said.push(window.socket.status));
+              window.socket.start();
+            }"""
+        )
+        page.wait_for_function("() => window.socket.clock.rttMs > 800 || window.said.includes('gone')")
+        assert page.evaluate("() => window.said") == ["connecting", "open"]
