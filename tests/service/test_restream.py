@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
+from framecast.core.packet import Format
 from framecast.core.rendition import H264
 from framecast.output.restream.dial import dial, hang_up, write
-from framecast.output.restream.restream import Restream
+from framecast.output.restream.restream import Restream, RestreamError
+from framecast.output.restream.rtspsession import RtspSession
 from framecast.wire import amf, blockcode, rtmp
-from tests.core.fakes import Collector
+from tests.core.fakes import Collector, packet
 from tests.service.serving import Server, serving, until
 from tests.support.ports import free_port
 
@@ -316,6 +319,37 @@ async def test_a_name_and_a_password_are_given_when_asked_for(tmp_path: Path, sc
         assert asked[1][1] == "Basic dXNlcjpwYXNzIHdvcmQ="
     else:
         assert 'username="user"' in asked[1][1]
+
+
+async def test_sound_in_another_form_is_announced_anew() -> None:
+    """Players read the rate from what was announced: a camera that was replaced must not be heard at the old one's."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (head := (await reader.readuntil(b"\r\n\r\n")).decode()) and not head.startswith("RECORD"):
+            lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+            announced.append((await reader.readexactly(int(lines.get("Content-Length", 0)))).decode())
+            writer.write(f"RTSP/1.0 200 OK\r\nCSeq: {lines['CSeq']}\r\nSession: 77\r\n\r\n".encode())
+        writer.write(b"RTSP/1.0 200 OK\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    announced: list[str] = []
+    key = replace(packet(1, b"\0\0\0\1\x67\x42\xc0\x1f\0\0\0\1\x68\xce\0\0\0\1\x65."), format=Format("h264", 640, 480))
+    sound = replace(packet(2), format=Format("aac", sample_rate_hz=16_000, channels=1))
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as door:
+        session = RtspSession(f"rtsp://127.0.0.1:{door.sockets[0].getsockname()[1]}/x", None)
+        await session.open()
+        watching = asyncio.ensure_future(session.watch())
+        try:
+            await session.start(key, sound)
+            await session.send(key)
+            await session.send(sound)
+            assert "MPEG4-GENERIC/16000/1" in announced[0]
+            with pytest.raises(RestreamError, match="another form"):
+                await session.send(replace(sound, format=Format("aac", sample_rate_hz=44_100, channels=1)))
+        finally:
+            watching.cancel()
+            await session.close()
 
 
 async def test_a_server_that_can_encode_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ class RtspSession:
         self._out: list[bytes] = []
         self._video = RtpSeat(rtsp.VIDEO_TYPE, rtp.VIDEO_HZ, lambda data: self._carry(0, data), lambda: False)
         self._audio: RtpSeat | None = None
+        self._sound_form: tuple[int, int] | None = None
         self._reported_ns = 0
 
     async def open(self) -> None:
@@ -65,12 +66,15 @@ class RtspSession:
         await self._ask("RECORD", self._target, {"Range": "npt=0.000-"})
         if form is not None:
             self._audio = RtpSeat(rtsp.SOUND_TYPE, form[0], lambda data: self._carry(2, data), lambda: False)
+            self._sound_form = form
 
     async def send(self, packet: Packet) -> None:
         """See `Session`."""
         if packet.format.codec == "h264":
             seat, payloads = self._video, rtp.h264_payloads(packet.payload)
         elif self._audio is not None:
+            if (packet.format.sample_rate_hz, packet.format.channels) != self._sound_form:
+                raise RestreamError("the camera's sound has another form now, which has to be announced anew")
             seat, payloads = self._audio, [rtsp.aac_payload(packet.payload)]
         else:
             return
