@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from framecast.core.packet import Format
 from framecast.core.rendition import H264
-from framecast.output.restream.dial import dial, hang_up, write
+from framecast.output.restream.dial import _in_turn, dial, hang_up, write
 from framecast.output.restream.restream import Restream, RestreamError
 from framecast.output.restream.rtspsession import RtspSession
 from framecast.wire import amf, blockcode, rtmp
@@ -181,7 +182,7 @@ async def test_a_name_is_looked_at_when_it_is_called(server: Server, monkeypatch
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
     await server.json("PATCH", "/api/v1/cameras/cam", json={"restream": ["rtmp://media.example.org/live/x"]})
-    await until(lambda: "allow_loopback" in only(server).last_error)
+    await until(lambda: "receivers on this machine are not allowed" in only(server).last_error)
 
 
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp", "whip+http"])
@@ -285,6 +286,42 @@ async def test_what_is_written_to_a_connection_that_is_closed_is_an_error_like_o
         with pytest.raises(OSError, match="closed"):
             write(writer, b"too late")
         await hang_up(writer, b"farewell")
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for_where_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr("framecast.output.restream.dial.PATIENCE_S", 0.1)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+    door = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = door.sockets[0].getsockname()[1]
+    with socket.socket() as silent, ExitStack() as crowd:
+        silent.bind(("127.0.0.2", port))
+        silent.listen(0)
+        for _ in range(4):  # more than it has room for: those who come later hear nothing
+            one = crowd.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+        async with door, asyncio.timeout(5):
+            _, writer = await dial("media.example.org", port, tls=False, check=None)
+            assert writer.get_extra_info("peername") == ("127.0.0.1", port)
+            await hang_up(writer)
+
+
+@pytest.mark.parametrize(
+    ("found", "tried"),
+    [
+        ([], []),
+        (["10.0.0.1"], ["10.0.0.1"]),
+        (["fd00::1", "fd00::2", "fd00::3", "10.0.0.1"], ["fd00::1", "10.0.0.1", "fd00::2", "fd00::3"]),
+        (["10.0.0.1", "10.0.0.2", "fd00::1"], ["10.0.0.1", "fd00::1", "10.0.0.2"]),
+    ],
+)
+def test_both_kinds_of_addresses_have_their_turn(found: list[str], tried: list[str]) -> None:
+    assert _in_turn(found) == tried
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Digest"])

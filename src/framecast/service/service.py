@@ -352,7 +352,7 @@ class Service:
         """What the addresses of a restream have to pass; those that the configuration names may be any."""
         configured = self._base.settings.cameras.get(camera.camera_id)
         is_ours = configured is not None and url in configured.restream
-        return None if is_ours else check_address(self.settings.network)
+        return None if is_ours else check_address(self.settings.network, "receivers")
 
     async def _reload(self) -> None:
         """Compute the effective settings anew after a change was kept."""

@@ -121,8 +121,9 @@ def checked(
     except ConfigError as error:
         raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
     if not grant.local:
-        for url in (config.url, config.audio_url, *map(http_url, config.restream)):
-            refusal = url_refusal(url, network) if url != trusted_url else ""
+        theirs = [(url, "cameras") for url in (config.url, config.audio_url)]
+        for url, what in (*theirs, *((http_url(url), "receivers") for url in config.restream)):
+            refusal = url_refusal(url, network, what) if url != trusted_url else ""
             if refusal:
                 raise ApiError(403, "forbidden_address", f"This URL may not be given here: {refusal}")
     return config

@@ -91,7 +91,7 @@ class Deliveries:
         self._sinks: tuple[Sink, ...] = ()
         """Read on the state's thread, and so replaced as a whole."""
         self._poster = Poster()
-        self._checked = Poster(check_address(settings.network))
+        self._checked = Poster(check_address(settings.network, "webhooks"))
         self.browsers = Browsers(
             database,
             settings.push,
@@ -261,9 +261,9 @@ class Deliveries:
             url, written = split_webhook_url(check_webhook_url(url))
         except ValueError as error:
             raise ApiError(400, "bad_value", f"url has to be {error}") from None
-        refusal = "" if trusted else url_refusal(url, self._settings.network)
+        refusal = "" if trusted else url_refusal(url, self._settings.network, "webhooks")
         if refusal:
-            raise ApiError(400, "bad_value", f"url: {refusal}")
+            raise ApiError(400, "bad_value", f"url: {refusal}; one that stands in events.webhooks may be anywhere")
         async with self._changing:
             return await self._keep_webhook(url, secret or written or new_secret(), trusted=trusted)
 
