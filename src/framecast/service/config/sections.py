@@ -276,7 +276,7 @@ class SoundSettings(Section):
 
 
 class NetworkSettings(Section):
-    """Which URLs of cameras, restreams and webhooks the API takes. The configuration file and the command line name any."""
+    """Which URLs of cameras, restreams and webhooks the API takes. File and command line may name any."""
 
     allow_private: bool = setting(True, "Cameras in private networks (10/8, 172.16/12, 192.168/16, fc00::/7).")
     allow_public: bool = setting(True, "Cameras at public addresses.")
