@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import ssl
 from collections.abc import Callable
@@ -11,6 +12,8 @@ CheckAddress = Callable[[str, str], None]
 """Called with a host's name and an address of it; raises `Misuse` where that may not be called."""
 
 WRITE_BUFFER_BYTES = 256 * 1024
+PATIENCE_S = 2.5
+"""How long an address may take to answer while there is another: where IPv6 leads nowhere, IPv4 has its turn."""
 
 
 async def addresses(host: str, port: int, check: CheckAddress | None) -> list[str]:
@@ -42,11 +45,13 @@ async def dial(
     """
     context = await asyncio.to_thread(ssl.create_default_context) if tls else None
     failure: OSError | None = None
-    for address in await addresses(host, port, check):
+    found = _in_turn(await addresses(host, port, check))
+    for number, address in enumerate(found, 1):
         try:
-            reader, writer = await asyncio.open_connection(
-                address, port, ssl=context, server_hostname=host if tls else None
-            )
+            async with asyncio.timeout(PATIENCE_S if number < len(found) else None):
+                reader, writer = await asyncio.open_connection(
+                    address, port, ssl=context, server_hostname=host if tls else None
+                )
         except ssl.SSLError:
             raise
         except OSError as error:
@@ -55,6 +60,13 @@ async def dial(
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         return reader, writer
     raise failure or OSError("it has no address")
+
+
+def _in_turn(found: list[str]) -> list[str]:
+    """IPv6 and IPv4 by turns, beginning as they come (RFC 8305, 4)."""
+    first = [each for each in found if (":" in each) is (":" in found[0])]
+    others = [each for each in found if each not in first]
+    return [each for pair in itertools.zip_longest(first, others) for each in pair if each is not None]
 
 
 def write(writer: asyncio.StreamWriter, data: bytes) -> None:
