@@ -16,6 +16,21 @@ from tests.web.playing import place, shown, wait_path
 
 LEVEL = "() => window.player.stats?.quality?.level"
 PATIENCE_MS = 30_000
+LOAD = "async () => { window.module = await import('./static/js/socket.js'); }"
+CONNECT = """
+() => {
+  window.socket = new window.module.Dashboard();
+  window.said = [];
+  window.socket.addEventListener("status", () => window.said.push(window.socket.status));
+  window.socket.start();
+}
+"""
+SLEEP = """
+(asleep) => {
+  Object.defineProperty(document, "hidden", { value: asleep, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
 
 
 class Link:
@@ -82,15 +97,26 @@ def test_a_long_way_is_no_dead_one(start: Start, open_page: Open) -> None:
     server = start("serve", "--camera", "door=mock:?fps=5&size=320x240")
     with linked(int(server.url.rpartition(":")[2])) as link:
         page = open_page(link.url + "/docs").page
-        page.evaluate("async () => { window.module = await import('./static/js/socket.js'); }")
+        page.evaluate(LOAD)
         link.lengthen(0.9)  # two satellites, and some
-        page.evaluate(
-            """() => {
-              window.socket = new window.module.Dashboard();
-              window.said = [];
-              window.socket.addEventListener("status", () => window.said.push(window.socket.status));
-              window.socket.start();
-            }"""
-        )
+        page.evaluate(CONNECT)
         page.wait_for_function("() => window.socket.clock.rttMs > 800 || window.said.includes('gone')")
         assert page.evaluate("() => window.said") == ["connecting", "open"]
+
+
+def test_a_socket_that_died_in_sleep_is_found_out_soon(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=5&size=320x240")
+    with linked(int(server.url.rpartition(":")[2])) as link:
+        page = open_page(link.url + "/docs").page
+        pings: list[str | bytes] = []
+        page.on("websocket", lambda socket: socket.on("framesent", lambda sent: "ping" in sent and pings.append(sent)))
+        page.evaluate(LOAD)
+        page.evaluate(CONNECT)
+        while len(pings) < 5:  # those that set the clock
+            page.wait_for_timeout(50)
+        page.evaluate(SLEEP, True)
+        link.cut(0.001)  # nothing is closed, and nothing comes any more
+        page.evaluate(SLEEP, False)
+        since_ms = page.evaluate("() => performance.now()")
+        page.wait_for_function("() => window.said.includes('gone')")
+        assert page.evaluate("() => performance.now()") - since_ms < 12_000, "three pings of those 5 s apart"
