@@ -8,7 +8,15 @@ from itertools import count
 import pytest
 
 from framecast.core.errors import BadStatus
+from framecast.core.stream import State, Stream
+from framecast.core.supervise import Supervisor
+from framecast.ingest import reader as reading
+from framecast.ingest import still
+from framecast.ingest.gate import Gate
 from framecast.ingest.http_pull import HttpPull
+from framecast.ingest.reader import Reader
+from tests.core.fakes import until
+from tests.data import frame
 
 from .camera import Answer, Asked, RememberingFeed, camera, picture, respond
 
@@ -120,3 +128,40 @@ async def test_pace_is_kept() -> None:
             await HttpPull(device.url("/capture"), interval_s=0.05).run(feed)
         assert loop.time() - began >= 0.05 * 6 - 0.01
     assert len(feed.pictures) == 6
+
+
+async def test_a_long_pause_between_two_requests_is_no_silence_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(still, "BREATH_S", 0.05)
+    monkeypatch.setattr(reading, "LOOK_S", 0.02)
+    states: list[State] = []
+    async with (
+        Supervisor() as supervisor,
+        camera(answering(*(respond(frame(f"small-{n}")) for n in range(3)))) as device,
+    ):
+        stream = Stream("door", 1, supervisor)
+        stream.on_state.append(lambda stream: states.append(stream.state))
+        source = HttpPull(device.url("/capture"), interval_s=0.5)
+        gate = Gate(stream, verify="never")
+        reader = Reader(stream, source, gate, label="http://door/", policy="always", stall_timeout_s=0.2)
+        supervisor.keep("camera:door", reader.run)
+        await until(lambda: stream.published == 3 or reader.sessions > 1)
+        assert reader.sessions == 1
+        assert states == [State.CONNECTING, State.LIVE]
+
+
+async def test_a_camera_whose_pictures_are_no_good_shows_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(RememberingFeed):
+        def jpeg(self, payload: bytes, *, stamp_s: float | None = None, received_ns: int | None = None) -> bool:
+            super().jpeg(payload)
+            return False
+
+    monkeypatch.setattr(still, "BREATH_S", 0.005)
+    feed = Refusing()
+    refused = respond(picture(1), more='ETag: "1"\r\n')
+    async with camera(answering(refused[:-100], refused, refused, keep=False)) as device:
+        with pytest.raises(BadStatus):
+            await HttpPull(device.url("/capture"), interval_s=0.05).run(feed)
+        assert not any("if-none-match" in asked.headers for asked in device.asked)
+    assert feed.faults["truncated"] == 1
+    assert feed.pictures == [picture(1)] * 2
+    assert feed.alive_calls == 1  # that it answered at all

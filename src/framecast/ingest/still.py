@@ -18,6 +18,9 @@ from framecast.wire.jpeg import MAX_BYTES
 INTERVAL_S = 1.0
 """Pause between two requests where nothing else is configured: what such firmwares answer without strain."""
 
+BREATH_S = 1.0
+"""In a longer pause the camera is not silent, it is not asked: so often that is said to whoever watches for silence."""
+
 
 async def poll(
     client: Client,
@@ -45,15 +48,17 @@ async def poll(
     connected = False
     due = loop.time()
     while True:
+        good = True
         try:
             if response.status == 304:
                 feed.alive()
             elif response.status != 200:
                 raise refusal(response)
-            elif response.media_type not in PICTURE_TYPES and last:
+            elif response.media_type not in PICTURE_TYPES and response is not first:
                 return
             else:
                 picture = await _picture(response, feed, max_bytes)
+                good = picture is not None
                 if picture is not None:
                     if not connected:
                         connected = True
@@ -63,12 +68,16 @@ async def poll(
                     if picture == last:
                         feed.alive()
                     else:
-                        last = picture
-                        feed.jpeg(picture, stamp_s=_stamp_s(response))
+                        good = feed.jpeg(picture, stamp_s=_stamp_s(response))
+                        last = picture if good else b""
             tag = response.head.get("etag")
         finally:
             response.close()
         due = max(due + interval_s, loop.time())
+        while due - loop.time() > BREATH_S:
+            await asyncio.sleep(BREATH_S)
+            if good:
+                feed.alive()
         await asyncio.sleep(due - loop.time())
         response = await client.get(first.target, (("If-None-Match", tag),) if tag and last else ())
 
