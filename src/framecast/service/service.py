@@ -386,7 +386,7 @@ class Service:
 
     def cut(self, *cuts: Cut) -> None:
         """End what these are about; those who still may come back by themselves."""
-        for cut in cuts if not self.access.open else ():
+        for cut in cuts:
             for listener in self.on_revoked:
                 listener(cut)
 

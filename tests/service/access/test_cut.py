@@ -157,6 +157,19 @@ async def test_what_was_open_to_all_ends_with_the_first_account_or_token(tmp_pat
                 await page_ended()
 
 
+async def test_what_the_last_token_had_opened_ends_with_it_though_everything_is_open_then(tmp_path: Path) -> None:
+    """It would go on when somebody shuts the server again, and nobody could end it: nothing has that name any more."""
+    async with serving(tmp_path, CAMERAS) as server:
+        desk = server.service.desk
+        made = await desk.create_token({"name": "t", "rights": ["watch"]})
+        headers = {"X-API-Key": made["secret"]}
+        async with KINDS["MJPEG"](server, headers) as ended, KINDS["dashboard"](server, headers) as page_ended:
+            assert await desk.revoke_token("t", forget=True)
+            assert server.service.access.open
+            await ended()
+            await page_ended()
+
+
 async def test_hls_ends_with_the_next_request(tmp_path: Path) -> None:
     async with serving(tmp_path, CAMERAS) as server:
         owner, ben = await server.owner(), await server.user("ben")
