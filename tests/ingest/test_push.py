@@ -188,6 +188,32 @@ async def test_a_device_that_pushes_seldom_is_not_stalled_in_between(office: Off
     assert office.stream.state is State.LIVE
 
 
+async def test_one_picture_a_minute_is_what_some_devices_push(office: Office) -> None:
+    for _ in range(3):
+        office.post("A")
+        await office.pass_time(61)
+    office.stream.refused.clear()
+    for _ in range(3):
+        office.post("A")
+        await office.pass_time(61)
+        assert office.stream.state is State.LIVE
+    assert not office.stream.refused
+    await office.pass_time(4 * 61)
+    assert office.stream.state is State.OFFLINE
+
+
+async def test_one_long_absence_is_no_pace(office: Office) -> None:
+    for _ in range(2):
+        for _ in range(10):
+            office.post("A")
+            await office.pass_time(0.2)
+        await office.pass_time(3600)
+        assert office.stream.state is State.OFFLINE
+    office.post("A")
+    await office.pass_time(5)
+    assert office.stream.state is State.STALLED
+
+
 async def test_bad_pictures_are_refused_and_counted(office: Office) -> None:
     office.connect("A")
     assert office.desk.jpeg(PICTURE[:500]) is None

@@ -25,6 +25,10 @@ log = logging.getLogger("framecast.ingest.push")
 
 LOOK_S = 0.25
 SILENT_S = 2.0
+LONGEST_GAP_S = 10.0
+"""As such a gap counts an absence, of whatever length."""
+LONGEST_INTERVAL_S = 600.0
+"""Some devices push one picture in so long."""
 REFUSE_REPLACED_S = 5.0
 WAITING = "Waiting for the device to push its first picture"
 ONLY_SOUND = "The device pushes its sound, and no picture yet"
@@ -61,6 +65,7 @@ class Desk:
         self.microphone.follow(self._capture)
         self._heard_at = 0.0
         self._interval_s = 0.0
+        self._gap_s = 0.0
         self._quietly = Quietly()
         stream.set_state(State.OFFLINE, WAITING)
 
@@ -129,13 +134,18 @@ class Desk:
             if capture.new_epoch:
                 publisher.new_epoch()
                 stream.refused["reboot"] += 1
-        now = self._now()
-        gap = now - self._heard_at
-        self._interval_s += (min(gap, 10.0) - self._interval_s) / 8 if self._interval_s else min(gap, 1.0)
-        self._heard_at = now
+        self._heard()
         if stream.state is not State.LIVE:
             stream.set_state(State.LIVE)
         return publisher.publish(checked[1], checked[0], pts_ns, received_ns)
+
+    def _heard(self) -> None:
+        """A picture came. Two long gaps in a row are the device's pace; a single one may have been an absence."""
+        now = self._now()
+        before_s, self._gap_s = self._gap_s, now - self._heard_at if self._heard_at else 0.0
+        mean_s = self._interval_s + (min(self._gap_s, LONGEST_GAP_S) - self._interval_s) / 8
+        self._interval_s = max(mean_s, min(before_s, self._gap_s, LONGEST_INTERVAL_S))
+        self._heard_at = now
 
     def restart(self) -> None:
         """Shut out whoever publishes; it may come back at once."""
