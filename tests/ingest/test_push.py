@@ -210,7 +210,7 @@ async def test_one_long_absence_is_no_pace(office: Office) -> None:
         await office.pass_time(3600)
         assert office.stream.state is State.OFFLINE
     office.post("A")
-    await office.pass_time(5)
+    await office.pass_time(8)
     assert office.stream.state is State.STALLED
 
 
