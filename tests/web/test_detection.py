@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from framecast.vision import labels
 from tests.vision import tinymodel
@@ -200,6 +200,49 @@ def test_the_keyboard_keeps_its_place_while_zones_are_edited(server: Process, op
     page.get_by_text("Zones saved.").wait_for()
     expect(page.get_by_role("button", name="Edit zones")).to_be_focused()
     page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
+
+
+def test_zones_that_changed_elsewhere_are_not_replaced_unasked(server: Process, open_page: Open) -> None:
+    page = show(server, open_page)
+    page.get_by_role("button", name="Draw zones").wait_for()
+    points = [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]
+    theirs = [{"name": "theirs", "kind": "zone", "points": points}]
+    later = [*theirs, {"name": "later", "kind": "line", "points": points[:2]}]
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": theirs})
+    # What was drawn in another tab since this one was opened is there to go on with.
+    page.get_by_role("button", name="Draw zones").click()
+    expect(page.get_by_label("Name of zone 1")).to_have_value("theirs")
+    page.get_by_label("Name of zone 1").fill("mine")
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": later})
+    page.get_by_role("button", name="Save zones").click()
+    question = page.get_by_role("dialog", name="Replace the zones?")
+    question.get_by_role("button", name="Cancel").click()
+    assert get(server, page, "/zones")["zones"] == later
+    page.get_by_role("button", name="Save zones").click()
+    question.get_by_role("button", name="Replace").click()
+    page.get_by_text("Zones saved.").wait_for()
+    assert [each["name"] for each in get(server, page, "/zones")["zones"]] == ["mine"]
+    page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
+
+
+def test_zones_that_come_late_end_no_editing(server: Process, open_page: Open) -> None:
+    page = show(server, open_page)
+    page.get_by_role("button", name="Draw zones").wait_for()
+    held: list[Route] = []
+    page.route("**/zones", lambda route: route.continue_() if held else held.append(route))
+    page.get_by_role("tab", name="Numbers").click()
+    page.get_by_role("tab", name="Detection").click()
+    while not held:
+        page.wait_for_timeout(50)
+    # Away and back once more: this time the answer is quick.
+    page.get_by_role("tab", name="Numbers").click()
+    page.get_by_role("tab", name="Detection").click()
+    page.get_by_role("button", name="Draw zones").click()
+    page.get_by_role("button", name="Draw a zone").press("Enter")
+    with page.expect_response("**/zones"):
+        held[0].continue_()
+    expect(page.get_by_label("Name of zone 1")).to_be_visible()
+    expect(page.locator(".zones")).to_have_count(1)
 
 
 def test_zones_stay_in_their_place_when_the_picture_is_turned(server: Process, open_page: Open) -> None:

@@ -1,6 +1,7 @@
 // What is looked for in a camera's pictures: its settings, its zones and lines, and a live look at all of it.
 
 import { cameraApi, request, url } from "./api.js";
+import { ask } from "./ask.js";
 import { capital } from "./events/words.js";
 import { failed } from "./access/rows.js";
 import { h } from "./dom.js";
@@ -9,6 +10,14 @@ import { Preview } from "./preview.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
 import { ZoneEditor } from "./zones.js";
+
+// What is asked before zones take the place of others, which somebody else drew or a turned picture turned.
+const OTHERS = [
+  "Replace the zones?",
+  "They were changed elsewhere since you began. Saved, yours take the place of those: all that was changed there is lost.",
+  "Replace",
+  "button-danger",
+];
 
 function number(id, options, change) {
   return h("input", { class: "input", id, type: "number", change, ...options });
@@ -31,7 +40,10 @@ export class Detection {
   #camera = null;
   #preview;
   #zones = [];
+  /** Those that editing began with, as text. */
+  #before = "";
   #editor = null;
+  #busy = false;
   #open = false;
   #saving = 0;
   #state = h("div", { class: "problem problem-warning", hidden: true });
@@ -84,7 +96,9 @@ export class Detection {
     this.#open = open;
     if (!open) {
       this.#preview.stop();
-      return this.#leave();
+      this.#leave();
+      // What there was then is no ground to begin with when this is opened again.
+      return this.#zoneBox.replaceChildren();
     }
     this.#preview.start();
     this.#loadZones();
@@ -136,12 +150,18 @@ export class Detection {
 
   // --- zones ---------------------------------------------------------------------------------------------------
 
+  async #zonesNow() {
+    return (await request("GET", cameraApi(this.#id, "/zones"))).zones;
+  }
+
   async #loadZones() {
     try {
-      ({ zones: this.#zones } = await request("GET", cameraApi(this.#id, "/zones")));
-      if (this.#open) this.#showZones();
+      const zones = await this.#zonesNow();
+      if (!this.#open || this.#editor) return;
+      this.#zones = zones;
+      this.#showZones();
     } catch (error) {
-      this.#zoneBox.replaceChildren(failed(error, () => this.#loadZones()));
+      if (this.#open && !this.#editor) this.#zoneBox.replaceChildren(failed(error, () => this.#loadZones()));
     }
   }
 
@@ -165,13 +185,26 @@ export class Detection {
         { class: "row" },
         h(
           "button",
-          { class: "button", type: "button", click: () => this.#edit() },
+          { class: "button", type: "button", click: () => this.#begin() },
           this.#zones.length ? "Edit zones" : "Draw zones",
         ),
         h("a", { class: "button", href: url("events#rules").href }, "Rules"),
         h("a", { class: "button", href: url(`events?camera=${this.#id}`).href }, "Events"),
       ),
     );
+  }
+
+  /** Begins with what there is now: the page may have been open for long, here and elsewhere. */
+  async #begin() {
+    try {
+      const zones = await this.#zonesNow();
+      if (!this.#open || this.#editor) return;
+      this.#zones = zones;
+      this.#before = JSON.stringify(zones);
+      this.#edit();
+    } catch (error) {
+      toast(apology(error), { bad: true });
+    }
   }
 
   #edit() {
@@ -228,13 +261,21 @@ export class Detection {
   }
 
   async #saveZones() {
+    if (this.#busy) return;
+    this.#busy = true;
+    const editor = this.#editor;
     try {
-      const { zones } = await request("PUT", cameraApi(this.#id, "/zones"), { zones: this.#editor.zones });
+      const wanted = editor.zones;
+      if (JSON.stringify(await this.#zonesNow()) !== this.#before && !(await ask(...OTHERS))) return;
+      const { zones } = await request("PUT", cameraApi(this.#id, "/zones"), { zones: wanted });
       this.#zones = zones;
-      this.#leave();
+      // Who pressed “Cancel” too late sees what was saved; who began anew goes on with that.
+      if (this.#open && (!this.#editor || this.#editor === editor)) this.#leave();
       toast("Zones saved.");
     } catch (error) {
       toast(`Not saved. ${apology(error)}`, { bad: true });
+    } finally {
+      this.#busy = false;
     }
   }
 }
