@@ -113,9 +113,9 @@ class Publisher:
         """What players are told beforehand."""
         return _message(_DATA_CHUNKS, DATA, 0, self._number, amf.write("@setDataFrame", "onMetaData", fields))
 
-    def video_header(self, sets: h264.ParameterSets) -> bytes:
+    def video_header(self, sets: h264.ParameterSets, stamp_ms: int = 0) -> bytes:
         """The parameter sets, before the first picture and whenever they change."""
-        return self._video(0, b"\x17\x00\x00\x00\x00" + h264.avcc(sets))
+        return self._video(stamp_ms, b"\x17\x00\x00\x00\x00" + h264.avcc(sets))
 
     def picture(self, stamp_ms: int, access_unit: bytes, *, key: bool) -> bytes:
         """One picture, given as Annex B."""

@@ -70,7 +70,7 @@ class RtmpSession:
         """See `Session`."""
         stamp_ms = max(0, packet.pts_ns - self._base_ns) // 1_000_000
         if packet.format.codec == "h264":
-            head = self._parameters(packet) if packet.key else b""
+            head = self._parameters(packet, stamp_ms) if packet.key else b""
             await self._write(head + self._publisher.picture(stamp_ms, packet.payload, key=packet.key))
         else:
             await self._write(self._announce(packet, stamp_ms) + self._publisher.sound(stamp_ms, packet.payload))
@@ -85,13 +85,13 @@ class RtmpSession:
         if self._streams is not None:
             await hang_up(self._streams[1], self._publisher.end())
 
-    def _parameters(self, packet: Packet) -> bytes:
+    def _parameters(self, packet: Packet, stamp_ms: int = 0) -> bytes:
         """The parameter sets, where they are others than before."""
         sets = h264.parameter_sets(packet.payload)
         if sets is None or sets == self._sets:
             return b""
         self._sets = sets
-        return self._publisher.video_header(sets)
+        return self._publisher.video_header(sets, stamp_ms)
 
     def _announce(self, packet: Packet, stamp_ms: int = 0) -> bytes:
         form = packet.format.sample_rate_hz, packet.format.channels
