@@ -17,6 +17,7 @@ from tests.web.looking import wait_live, wait_moving
 from tests.web.test_access import REFUSED, make_token
 
 SYNTHETIC = "mock:?fps=10&size=640x480"
+MASKED = {"rotate": 180, "masks": [[0.0, 0.0, 0.5, 0.5]]}
 
 
 CAMERAS = ("--camera", f"door={SYNTHETIC}", "--camera", "yard=mock:?fps=5&size=320x240")
@@ -125,6 +126,24 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(own: Process, ope
     page.get_by_text("Saved.", exact=True).wait_for()
     (mirrored,) = camera(page, own)["transform"]["masks"]
     assert mirrored == pytest.approx([0.24, 0.25, 0.5, 0.4], abs=0.01)
+
+
+def test_masks_that_changed_elsewhere_are_not_replaced_unasked(own: Process, open_page: Open) -> None:
+    page = open_page(own.url + "/cameras/door").page
+    wait_open(page)
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Edit masks").click()
+    page.get_by_role("button", name="Add a mask").click()
+    assert page.request.patch(f"{own.url}/api/v1/cameras/door", data=MASKED).ok
+    page.wait_for_function("() => document.querySelector('#set-rotate').value === '180'")
+    page.get_by_role("button", name="Save masks").click()
+    question = page.get_by_role("dialog", name="Replace the masks?")
+    question.get_by_role("button", name="Cancel").click()
+    assert camera(page, own)["transform"]["masks"] == MASKED["masks"]
+    page.get_by_role("button", name="Save masks").click()
+    question.get_by_role("button", name="Replace").click()
+    page.get_by_text("Masks saved.").wait_for()
+    assert camera(page, own)["transform"]["masks"] == [[0.4, 0.4, 0.2, 0.2]]
 
 
 def test_restarts_the_reader_when_confirmed(own: Process, open_page: Open) -> None:

@@ -2,11 +2,19 @@
 // nothing here needs a restart of anything.
 
 import { cameraApi, request } from "./api.js";
+import { ask } from "./ask.js";
 import { h, setText } from "./dom.js";
 import { MaskEditor } from "./masks.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
 
+// What is asked before masks are saved for a picture that they were not drawn on: they may bare what others hid.
+const OTHERS = [
+  "Replace the masks?",
+  "The picture was turned, or its masks were changed, elsewhere since you began. What they hide now may be seen again.",
+  "Replace",
+  "button-danger",
+];
 const ROTATIONS = [
   [0, "Not turned"],
   [90, "90° clockwise"],
@@ -179,8 +187,10 @@ export class Settings {
 
   #editMasks() {
     const editor = (this.#masks = new MaskEditor(this.#host, this.#camera.transform.masks, this.#shape));
+    const before = JSON.stringify(this.#camera.transform);
     const save = async () => {
-      if (await this.#save({ masks: editor.masks }, "Masks saved.")) this.leave();
+      if (JSON.stringify(this.#camera.transform) !== before && !(await ask(...OTHERS))) return;
+      if ((await this.#save({ masks: editor.masks }, "Masks saved.")) && this.#masks === editor) this.leave();
     };
     const add = h("button", { class: "button", type: "button", click: () => editor.add() }, "Add a mask");
     delete this.#maskBox.dataset.count;
