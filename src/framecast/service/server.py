@@ -219,6 +219,7 @@ async def running(service: Service) -> AsyncIterator[Listeners]:
         listeners.stop_listening()
         await asyncio.gather(service.tunnel.stop(), service.stop())
         await listeners.close()
+        service.desk.close()
         await service.supervisor.stop()
 
 

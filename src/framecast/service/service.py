@@ -212,7 +212,6 @@ class Service:
         await self.gallery.close()
         await self.deliveries.close()
         await self.desk.tidy(time.time())
-        self.desk.close()
 
     async def _end_streams(self) -> None:
         await self.cameras.close()

@@ -138,6 +138,15 @@ async def test_too_many_who_log_in_at_once_are_turned_away(tmp_path: Path, monke
         await server.json("PATCH", "/api/v1/users/ben", json=change, headers=anna)
 
 
+async def test_who_logs_in_while_the_server_stops_is_answered(tmp_path: Path) -> None:
+    """Cameras and what is kept end before the connections do, which a tunnel may have open for seconds yet."""
+    async with serving(tmp_path) as server:
+        owner = await server.owner("anna")
+        await server.service.stop()
+        await server.error("POST", "/api/v1/session", 401, json={"name": "anna", "password": "wrong words, all"})
+        await server.json("POST", "/api/v1/session", json={"name": "anna", "password": PASSWORD}, headers=owner)
+
+
 async def test_sessions_are_ended_after_a_failure_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_module, "KEEP_PERIOD_S", 0.01)
     looks = []
