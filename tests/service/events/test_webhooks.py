@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from framecast.service.errors import ApiError
 from framecast.service.events import courier
 from framecast.service.front import authority
 from framecast.service.front.tls import Files
-from framecast.service.store.events import Phase
+from framecast.service.store.events import Change, Phase
 from tests.service.events.telling import Receiver, Told, happening, office
 from tests.service.serving import until
 from tests.support.ports import free_port
@@ -120,6 +121,27 @@ async def test_one_that_is_not_wanted_does_not_hold_up_the_others(tmp_path: Path
             await until(lambda: next(iter(there.deliveries._couriers.values())).delivered == 1)
             (sink,) = (await there.sinks()).values()
     assert (sink["given_up"], sink["waiting"]) == (1, 0)
+
+
+async def test_nothing_is_given_up_because_the_time_was_learnt_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that starts without a network believes it is days ago, and learns better when that is there."""
+    monkeypatch.setattr("framecast.service.events.deliveries.TIDY_S", 0.02)
+    async with Receiver.running() as receiver, office(tmp_path) as there:
+        receiver.statuses = iter([503] * 1000)
+        there.deliveries._now_s = lambda: time.time() + 3 * 86_400
+        sink, _ = await there.deliveries.add_webhook(receiver.url, None, trusted=True)
+        old, new = happening(0), happening(1)
+        there.log.store.write([Change(old, Phase.START)], time.time() - 3 * 86_400)
+        await there.announce(new)
+        waiting = there.deliveries._outbox.waiting
+        await until(lambda: waiting() == {sink.name: 1})
+        tried = len(receiver.told)
+        await until(lambda: len(receiver.told) > tried + 1)
+        receiver.statuses = iter(())
+        await until(lambda: not waiting())
+    assert json.loads(receiver.told[-1].body)["event"]["event_id"] == new.event_id
 
 
 async def test_what_is_left_of_an_announcement_that_is_lost_holds_up_no_event(tmp_path: Path) -> None:

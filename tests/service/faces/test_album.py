@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,13 @@ def test_the_oldest_unknown_faces_are_forgotten(database: Database, monkeypatch:
     monkeypatch.setattr(people, "UNKNOWN_KEPT_S", -60.0)
     store.keep_news([], [], {3: (1, "door")})
     assert [each.number for each in store.people()] == [3], "who has a name stays"
+
+
+def test_no_face_is_forgotten_because_the_time_was_learnt_late(database: Database) -> None:
+    PeopleStore(database).keep_news([stranger(1, 100)], [], {})
+    later = PeopleStore(database, now_s=lambda: time.time() + 2 * people.UNKNOWN_KEPT_S)
+    later.keep_news([stranger(2, 100)], [], {})
+    assert [each.number for each in later.people()] == [1, 2]
 
 
 def test_names_are_one_whatever_their_case(album: Album) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from framecast.core.clock import SYSTEM
 from framecast.core.errors import FramecastError, StateError
 from framecast.core.supervise import Backoff
 from framecast.service.store.events import Event, Phase
@@ -81,6 +82,7 @@ class Courier:
         blocking: Runs a call on the state's thread.
         settle: Has it written what became of a delivery.
         on_gone: Told when the sink is no more.
+        now_s: Unix time as people have it.
 
     Attributes:
         state: ``idle``, ``sending`` or ``failing``.
@@ -97,6 +99,8 @@ class Courier:
         blocking: Blocking,
         settle: Callable[[Outcome], Awaitable[None]],
         on_gone: Callable[[Sink], object],
+        *,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self.sink = sink
         self.state = "idle"
@@ -108,6 +112,7 @@ class Courier:
         self._blocking = blocking
         self._settle = settle
         self._on_gone = on_gone
+        self._now_s = now_s
         self._due_s: float | None = None
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -115,7 +120,7 @@ class Courier:
     @property
     def retry_in_s(self) -> float | None:
         """Seconds until the next attempt; None while none is waited for."""
-        return None if self._due_s is None else max(0.0, self._due_s - time.time())
+        return None if self._due_s is None else max(0.0, self._due_s - self._now_s())
 
     def wake(self) -> None:
         """There may be something new."""
@@ -136,7 +141,7 @@ class Courier:
                     self.state = "idle"
                     await self._wake.wait()
                     continue
-                await self._pause(delivery.due_s - time.time())
+                await self._pause(delivery.due_s - self._now_s())
                 self.state = "sending"
                 if not await self._carry(delivery, backoff):
                     return
@@ -161,7 +166,7 @@ class Courier:
                 await self._settle(Outcome(name, delivery.seq))
             else:
                 pause_s = min(CAP_S, max(backoff.next_s(), error.retry_after_s or 0.0))
-                await self._settle(Outcome(name, delivery.seq, time.time() + pause_s, str(error)))
+                await self._settle(Outcome(name, delivery.seq, self._now_s() + pause_s, str(error)))
         else:
             backoff.reset()
             self.note_taken()
@@ -173,12 +178,12 @@ class Courier:
         if self.state == "failing" or self.last_error:
             log.info("%s takes messages again", self.sink.name)
         self.delivered += 1
-        self.last_s = time.time()
+        self.last_s = self._now_s()
         self.last_error = ""
 
     def _is_hopeless(self, delivery: Delivery, error: Undelivered) -> bool:
         too_often = error.refused and delivery.attempts + 1 >= MOST_REFUSALS
-        return too_often or time.time() - delivery.at_s > GIVE_UP_S
+        return too_often or delivery.at_s < given_up_before_s(self._now_s())
 
     def _failed(self, words: str) -> None:
         if words != self.last_error:
@@ -189,7 +194,7 @@ class Courier:
     async def _pause(self, seconds: float) -> None:
         if seconds <= 0:
             return
-        self._due_s = time.time() + min(seconds, CAP_S)
+        self._due_s = self._now_s() + min(seconds, CAP_S)
         self._hurry.clear()
         try:
             # A clock that was set may have put the end far away.
@@ -199,3 +204,12 @@ class Courier:
             pass
         finally:
             self._due_s = None
+
+
+def given_up_before_s(now_s: float) -> float:
+    """Unix time before which what was announced is not tried again.
+
+    A machine that learns the time late must not take what it just wrote down for days old: it goes by the clock that no
+    step moves where that is behind.
+    """
+    return min(now_s, SYSTEM.now_ns() / 1e9) - GIVE_UP_S

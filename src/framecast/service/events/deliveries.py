@@ -18,7 +18,7 @@ from framecast.service.config import Settings
 from framecast.service.config.eventurls import check_webhook_url, mask_webhook_url, split_webhook_url
 from framecast.service.errors import ApiError, not_found
 from framecast.service.events.browsers import Browsers
-from framecast.service.events.courier import GIVE_UP_S, Blocking, Courier, Sink, Undelivered
+from framecast.service.events.courier import Blocking, Courier, Sink, Undelivered, given_up_before_s
 from framecast.service.events.mqtt import MqttSink, Seen
 from framecast.service.events.poster import Poster
 from framecast.service.events.push import Holders, PushSink
@@ -201,7 +201,7 @@ class Deliveries:
     def _add(self, sink: Sink, *runs: Callable[[], Any]) -> None:
         if sink.name in self._couriers:
             return
-        courier = Courier(sink, self._outbox, self._blocking, self._settling.note, self._gone)
+        courier = Courier(sink, self._outbox, self._blocking, self._settling.note, self._gone, now_s=self._now_s)
         self._couriers[sink.name] = courier
         keep = self._supervisor.keep
         self._tasks[sink.name] = [keep(f"courier:{sink.name}", run) for run in (courier.run, *runs)]
@@ -224,7 +224,7 @@ class Deliveries:
 
     async def _tidy(self) -> None:
         while True:
-            older_than_s = self._now_s() - GIVE_UP_S - TIDY_S
+            older_than_s = given_up_before_s(self._now_s()) - TIDY_S
             try:
                 await self._see_what_lasts()
                 lost = await self._blocking(self._outbox.tidy, list(self._couriers), older_than_s)

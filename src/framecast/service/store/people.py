@@ -7,10 +7,11 @@ and what it looks like to each model that was used. All of it goes with the pers
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from framecast.core.clock import SYSTEM
 from framecast.service.store.database import Database
 from framecast.vision.faces.people import Likeness, Sample, Stranger
 
@@ -47,10 +48,12 @@ class PeopleStore:
 
     Args:
         database: The state file.
+        now_s: Unix time as people have it.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now_s: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._now_s = now_s
 
     def people(self) -> list[Person]:
         """All, named or not, by their numbers."""
@@ -87,7 +90,7 @@ class PeopleStore:
         with self._database.write() as connection:
             row = connection.execute(
                 "INSERT INTO people (number, name, folded, created_s) VALUES (?, ?, ?, ?) RETURNING number",
-                (number, name, folded, time.time()),
+                (number, name, folded, self._now_s()),
             ).fetchone()
         return int(row[0])
 
@@ -186,7 +189,9 @@ class PeopleStore:
         self, strangers: Iterable[Stranger], dropped: Iterable[int], seen: Mapping[int, tuple[int, str]]
     ) -> None:
         """Keep new unknown faces and when everybody was seen, and forget the oldest unknown ones."""
-        now_s = time.time()
+        now_s = self._now_s()
+        # A machine that learns the time late must not take whom it just saw for long gone.
+        kept_since_s = min(now_s, SYSTEM.now_ns() / 1e9) - UNKNOWN_KEPT_S
         with self._database.write() as connection:
             for each in strangers:
                 connection.execute(
@@ -206,7 +211,7 @@ class PeopleStore:
             connection.execute(
                 "DELETE FROM people WHERE name IS NULL AND (seen_s < ? OR number IN (SELECT number FROM people"
                 " WHERE name IS NULL ORDER BY seen_s DESC, number DESC LIMIT -1 OFFSET ?))",
-                (now_s - UNKNOWN_KEPT_S, MOST_UNKNOWN),
+                (kept_since_s, MOST_UNKNOWN),
             )
 
 
