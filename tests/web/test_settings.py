@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.web.conftest import Open, Start
 
@@ -46,3 +46,42 @@ def test_sound_has_an_address_of_its_own(start: Start, open_page: Open) -> None:
     page.locator("form", has=field).get_by_role("button", name="Remove").click()
     page.get_by_text("Saved.", exact=True).wait_for()
     assert not (page.request.get(camera).json()["audio"] or {}).get("url")
+
+
+def test_two_quick_changes_are_made_in_their_order(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", f"door={SYNTHETIC}")
+    page = open_page(server.url + "/cameras/door").page
+    camera = f"{server.url}/api/v1/cameras/door"
+    page.get_by_role("tab", name="Settings").click()
+    turned = page.get_by_label("Turn the picture")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method != "PATCH" or held:
+            return route.continue_()
+        held.append(route)
+
+    page.route(camera, hold)
+    turned.select_option("90")
+    turned.select_option("180")
+    page.get_by_label("Mirror the picture").select_option("vertical")
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    expect(page.locator(".toast")).to_have_count(3)
+    transform = page.request.get(camera).json()["transform"]
+    assert (transform["rotate"], transform["mirror"]) == (180, "vertical")
+    expect(turned).to_have_value("180")
+
+
+def test_a_choice_that_was_refused_is_not_shown(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", f"door={SYNTHETIC}")
+    page = open_page(server.url + "/cameras/door", expected=("503",)).page
+    page.get_by_role("tab", name="Settings").click()
+    page.route("**/api/v1/cameras/door", lambda route: route.fulfill(status=503, body="no"))
+    policy = page.get_by_label("Read the camera")
+    policy.focus()
+    policy.select_option("always")
+    page.get_by_text("Not saved.").wait_for()
+    expect(policy).to_be_focused()
+    expect(policy).to_have_value("on_demand")

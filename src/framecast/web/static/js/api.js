@@ -74,6 +74,12 @@ export async function request(method, path, body, signal) {
   return response.status === 204 ? null : response.json();
 }
 
+/** Gives a function that runs what it is given in its turn: of two requests at once either may come first. */
+export function inTurn() {
+  let last = Promise.resolve();
+  return (work) => (last = last.then(work, work));
+}
+
 /** Sends a file as it is; the JSON answer; raises ApiError. */
 export async function upload(path, file) {
   const response = await send("POST", path, file);

@@ -1,6 +1,6 @@
 // What is looked for in a camera's pictures: its settings, its zones and lines, and a live look at all of it.
 
-import { cameraApi, request, url } from "./api.js";
+import { cameraApi, inTurn, request, url } from "./api.js";
 import { ask } from "./ask.js";
 import { capital } from "./events/words.js";
 import { failed } from "./access/rows.js";
@@ -46,6 +46,7 @@ export class Detection {
   #busy = false;
   #open = false;
   #saving = 0;
+  #inTurn = inTurn();
   #state = h("div", { class: "problem problem-warning", hidden: true });
   #labels = labelChoice("detect-labels", [], () => this.#save({ detect: this.#labels.value() }));
   #fps = number("detect-fps", { min: 0.1, max: 60, step: "any" }, () => this.#saveNumber("detect_fps", this.#fps, 1));
@@ -139,7 +140,7 @@ export class Detection {
     this.#saving += 1;
     let camera = null;
     try {
-      camera = await request("PATCH", cameraApi(this.#id), change);
+      camera = await this.#inTurn(() => request("PATCH", cameraApi(this.#id), change));
       toast("Saved.");
     } catch (error) {
       toast(`Not saved. ${apology(error)}`, { bad: true });

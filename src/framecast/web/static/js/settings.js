@@ -1,7 +1,7 @@
 // What an operator may change about a camera. Everything is saved by PATCH, field by field as it is changed;
 // nothing here needs a restart of anything.
 
-import { cameraApi, request } from "./api.js";
+import { cameraApi, inTurn, request } from "./api.js";
 import { ask } from "./ask.js";
 import { h, setText } from "./dom.js";
 import { MaskEditor } from "./masks.js";
@@ -49,6 +49,8 @@ export class Settings {
   #host;
   #shape;
   #masks = null;
+  #saving = 0;
+  #inTurn = inTurn();
   #name = h("input", {
     class: "input",
     id: "set-name",
@@ -141,13 +143,8 @@ export class Settings {
   update(camera) {
     const first = this.#camera === null;
     this.#camera = camera;
-    const put = (control, value) => {
-      if (document.activeElement !== control) control.value = value;
-    };
-    put(this.#name, camera.name);
-    put(this.#policy, camera.policy);
-    put(this.#rotate, String(camera.transform.rotate));
-    put(this.#mirror, camera.transform.mirror);
+    // What is on its way is newer than what comes.
+    if (!this.#saving) this.#put(camera);
     this.#address.placeholder = camera.url;
     this.#audio.placeholder = camera.audio?.url ?? "http://192.168.1.20:82/audio";
     this.#noAudio.hidden = !camera.audio?.url;
@@ -157,6 +154,16 @@ export class Settings {
     };
     setText(this.#origin, where[camera.origin] ?? "A new address takes effect at once; viewers stay.");
     if (first || !this.#masks) this.#showMasks();
+  }
+
+  #put({ name, policy, transform }, refused = false) {
+    if (document.activeElement !== this.#name) this.#name.value = name;
+    const choices = [
+      [this.#policy, policy],
+      [this.#rotate, String(transform.rotate)],
+      [this.#mirror, transform.mirror],
+    ];
+    for (const [control, value] of choices) if (refused || document.activeElement !== control) control.value = value;
   }
 
   /** Ends editing masks without saving; tells whether they were edited. */
@@ -235,14 +242,19 @@ export class Settings {
   }
 
   async #save(change, said) {
+    this.#saving += 1;
+    let refused = false;
     try {
-      this.update(await request("PATCH", cameraApi(this.#camera.id), change));
+      this.#camera = await this.#inTurn(() => request("PATCH", cameraApi(this.#camera.id), change));
       toast(said);
-      return true;
     } catch (error) {
+      refused = true;
       toast(`Not saved. ${apology(error)}`, { bad: true });
-      this.update(this.#camera);
-      return false;
     }
+    this.#saving -= 1;
+    // What was refused is not so, though its field has the focus.
+    if (refused && !this.#saving) this.#put(this.#camera, true);
+    this.update(this.#camera);
+    return !refused;
   }
 }
