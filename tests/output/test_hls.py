@@ -135,6 +135,22 @@ async def test_waiting(house: House) -> None:
     assert house.viewers[0].sent == 5
 
 
+async def test_who_waits_while_everything_is_forgotten_waits_for_what_comes_then(house: House) -> None:
+    """Players take a playlist without anything in it for an error."""
+    hls = house.hls
+    hls.touch("a")
+    house.source.run(30, house.clock)
+    waiting = asyncio.ensure_future(hls.wait_for(Wanted(hls.segmenter.newest, 50), "a"))
+    await asyncio.sleep(0)
+    house.source.track.clear()  # as when a mask is set
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    house.source.run(12, house.clock)
+    assert await waiting
+    assert b"#EXT-X-PART:" in hls.playlist("")
+
+
 async def test_who_waits_keeps_it_alive(house: House) -> None:
     house.hls.touch("a")
     waiting = asyncio.ensure_future(house.hls.wait_for_start("a"))

@@ -288,9 +288,16 @@ class Hls:
     def _may_be_told(self) -> bool:
         return self.settled and self.segmenter.settled
 
+    @property
+    def _tells_something(self) -> bool:
+        """Whether there is anything in a playlist: not before it may be told, nor for a moment after a `clear`."""
+        segmenter = self.segmenter
+        is_empty = not segmenter.segments and (segmenter.open is None or not segmenter.open.parts)
+        return self._may_be_told and not is_empty
+
     async def wait_for(self, wanted: m3u8.Wanted, address: str) -> bool:
         """Wait for a segment or part."""
-        return await self.wait(lambda: self._may_be_told and self.segmenter.has(wanted), address, MOST_WAIT_S)
+        return await self.wait(lambda: self._tells_something and self.segmenter.has(wanted), address, MOST_WAIT_S)
 
     async def wait_for_part(self, name: str, address: str) -> bool:
         """Wait for the part that the playlist hints at; False at once for any other that is not there."""
