@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from framecast.service.store.people import PeopleStore
 from framecast.service.store.state import State
@@ -125,6 +125,25 @@ def test_somebody_is_enrolled_by_files_and_by_a_live_picture(server: Process, op
     expect(page.locator(".person")).to_have_count(1)
     assert [each["name"] for each in people(server, page)] == ["Grace Hopper"]
     forget_all(server, page)
+
+
+def test_who_changes_his_mind_while_it_is_sent_leaves_nobody_behind(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people").page
+    page.get_by_role("button", name="Add somebody").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Nobody")
+    dialog.get_by_label("Photos from this device").set_input_files([photo("face.jpg", scene(60, 40))])
+    dialog.get_by_role("img", name="face.jpg").wait_for()
+    held: list[Route] = []
+    page.route("**" + PEOPLE, lambda route: route.continue_() if held else held.append(route))
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    while not held:
+        page.wait_for_timeout(50)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        held[0].continue_()
+    assert people(server, page) == []
 
 
 def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> None:

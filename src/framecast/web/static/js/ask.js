@@ -1,6 +1,7 @@
 // Dialogs: a question before something that others notice, and the frame of those with fields in them.
 
 import { h, setText } from "./dom.js";
+import { toast } from "./toast.js";
 import { apology } from "./words.js";
 
 /** Asks before something that others notice; resolves to whether it was confirmed. */
@@ -59,23 +60,28 @@ export function showDialog(title, ...content) {
  * @param fields Elements of the form.
  * @param verb What its button says.
  * @param work Called when it is sent; the dialog closes once it is done, and says why when it fails.
- * @returns Resolves to what `work` gave, or to null when it was closed without.
+ * @returns Resolves to what `work` gave, though it was closed meanwhile, or to null when it was closed without.
  */
 export async function fill(title, fields, verb, work) {
   let result = null;
   const said = h("p", { class: "field-error", role: "alert" });
   const button = h("button", { class: "button button-main", type: "submit" }, verb);
-  const submit = async (event) => {
-    event.preventDefault();
+  const send = async () => {
     button.disabled = true;
     setText(said, "");
     try {
       result = (await work()) ?? true;
       dialog.close();
     } catch (error) {
-      setText(said, apology(error));
+      if (dialog.open) setText(said, apology(error));
+      else toast(apology(error), { bad: true });
     }
     button.disabled = false;
+  };
+  let sent = null;
+  const submit = (event) => {
+    event.preventDefault();
+    sent = send();
   };
   const { dialog, closed } = showDialog(
     title,
@@ -83,6 +89,8 @@ export async function fill(title, fields, verb, work) {
   );
   dialog.querySelector("input, select")?.focus();
   await closed;
+  // What was sent before is done all the same, and may be of a kind that is told once.
+  await sent;
   return result;
 }
 

@@ -151,8 +151,7 @@ export async function enrol({ title, verb, person = null }) {
   let made = person;
   let taken = 0;
 
-  async function send(event) {
-    event.preventDefault();
+  async function send() {
     if (!chosen.photos.length) return say("Choose at least one photo.");
     button.disabled = true;
     say("");
@@ -160,6 +159,7 @@ export async function enrol({ title, verb, person = null }) {
       made ??= await request("POST", "api/v1/people", { name: name.value.trim() });
       const failures = [];
       for (const entry of [...chosen.photos]) {
+        if (!dialog.open) return;
         try {
           await upload(`api/v1/people/${encodeURIComponent(made.id)}/photos`, entry.photo);
           entry.drop();
@@ -179,11 +179,16 @@ export async function enrol({ title, verb, person = null }) {
     button.disabled = false;
   }
 
+  let sent = null;
+  const submit = (event) => {
+    event.preventDefault();
+    sent = send();
+  };
   const { dialog, closed } = showDialog(
     title,
     h(
       "form",
-      { class: "stack", submit: send },
+      { class: "stack", submit },
       person ? null : h("div", { class: "field" }, h("label", { for: "enrol-name" }, "Name"), name),
       h(
         "div",
@@ -200,6 +205,8 @@ export async function enrol({ title, verb, person = null }) {
   );
   (person ? files : name).focus();
   await closed;
+  // What is on its way arrives all the same.
+  await sent;
   chosen.clear();
   // Somebody without a photo would be nobody.
   if (!person && made && !taken)
