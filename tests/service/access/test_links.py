@@ -136,6 +136,13 @@ async def test_whoever_has_the_address_sees_the_picture(server: Server) -> None:
         assert response.status == 401, "a link makes no links"
 
 
+async def test_the_longest_is_good_from_its_first_moment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.service.api.links.time.time", lambda: 1_000_000.25)
+    link = await made(server, await token(server), ttl_s=LONGEST_S)
+    assert link["expires"] == 1_000_001 + LONGEST_S, "no less than was asked for"
+    assert await status(server, link["url"]) == 200
+
+
 async def test_never_more_than_its_maker_may_watch(server: Server) -> None:
     wall = await token(server, "cam")
     path = "/api/v1/cameras/other/snapshot.jpg"

@@ -81,7 +81,7 @@ class Links:
         # Base 64 can be written in more than one way; a link can't.
         if serializer.dumps(content) != text:
             return None
-        if not now_s < expires_s <= now_s + LONGEST_S:
+        if not now_s < expires_s < now_s + LONGEST_S + 1:  # its end is the next whole second
             return None
         grant = self._grant_of(Maker(name, session, stamp))
         if grant is None or not grant.allows(Right.WATCH, camera_id):
