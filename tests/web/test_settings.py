@@ -57,9 +57,10 @@ def test_two_quick_changes_are_made_in_their_order(start: Start, open_page: Open
     held: list[Route] = []
 
     def hold(route: Route) -> None:
-        if route.request.method != "PATCH" or held:
-            return route.continue_()
-        held.append(route)
+        if route.request.method == "PATCH" and not held:
+            held.append(route)
+        else:
+            route.continue_()
 
     page.route(camera, hold)
     turned.select_option("90")
