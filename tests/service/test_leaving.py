@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from framecast.service.api import sound, watch
-from tests.service.serving import Server, serving, until
+from framecast.service.api import dashboard, sound, watch
+from tests.service.serving import Server, jpeg, serving, until
+from tests.service.watching import Page
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +42,34 @@ async def test_a_camera_removed_while_a_viewers_head_is_on_its_way(
                 pass
         writer.close()
         assert server.service.cameras.get("cam") is None
+
+
+async def test_a_camera_replaced_while_a_page_hears_that_another_can_not_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = {"limits.max_viewers_per_camera": 1}
+    async with (
+        serving(tmp_path, {"cam": "push:"}, options=limit) as server,
+        Page.opened(server.client, server.url) as first,
+        Page.opened(server.client, server.url) as page,
+    ):
+        await server.json("POST", "/api/v1/cameras", json={"id": "other", "url": "push:"}, status=201)
+        await first.subscribe("cam")
+        await first.settle()
+        say = dashboard.Conversation._say
+
+        async def slowly(conversation: dashboard.Conversation, message: dict[str, Any]) -> None:
+            await say(conversation, message)
+            if message["type"] == "error":
+                await server.json("DELETE", "/api/v1/cameras/other", status=204)
+                await server.json("POST", "/api/v1/cameras", json={"id": "other", "url": "push:"}, status=201)
+
+        monkeypatch.setattr(dashboard.Conversation, "_say", slowly)
+        await page.subscribe("*")
+        assert (await page.hear("error"))["code"] == "limit_reached"
+        await page.settle()
+        await server.push(jpeg(1), "other")
+        assert (await page.see()).camera == server.camera("other").stream.number
 
 
 @asynccontextmanager

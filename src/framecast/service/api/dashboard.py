@@ -212,7 +212,7 @@ class Conversation:
             return
         for camera in cameras:
             try:
-                if camera.camera_id in self._service.cameras:  # still, after the word about another
+                if self._service.cameras.has(camera):  # still, after the word about another
                     self._subscribe(camera, wish)
             except Refusal as refusal:
                 await self._say(refusal.answer)
