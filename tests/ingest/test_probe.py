@@ -10,13 +10,15 @@ import pytest
 
 from framecast.core.errors import Misuse
 from framecast.core.source import Feed
-from framecast.ingest import diagnosis
+from framecast.ingest import diagnosis, probefeed
 from framecast.ingest.codes import TABLE as TABLE_OF_CODES
 from framecast.ingest.http_client import Options
 from framecast.ingest.probe import ProbeResult, Step, probe
+from framecast.ingest.probefeed import ProbeFeed
 from framecast.mock.device import FakeDevice
 from framecast.mock.dialects import TABLE
 from framecast.mock.faults import KINDS
+from tests.data import frame
 
 from .camera import Asked, camera, respond, until
 
@@ -222,6 +224,19 @@ async def test_cancelling_lets_the_camera_go() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         await until(lambda: device.clients == 0)
+
+
+def test_damage_is_looked_for_as_far_as_the_share_of_a_core_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = ProbeFeed()
+    assert not feed.jpeg(frame("corrupt"))
+    assert feed.faults == {"corrupt_scan": 1}
+    monkeypatch.setattr(probefeed, "SHARE", 0.0)
+    monkeypatch.setattr(probefeed, "BURST_S", 1e-9)
+    spent = ProbeFeed()
+    spent.jpeg(frame("small-0"))
+    assert spent.jpeg(frame("corrupt"))
+    assert not spent.jpeg(frame("small-0")[:500]), "its markers cost nothing"
+    assert (spent.frames, spent.faults) == (2, {"truncated": 1})
 
 
 async def test_counters_of_a_live_camera_are_explained() -> None:

@@ -178,7 +178,7 @@ class Gate:
             if self._rate is not None and not self._rate.take(self._stream.clock.now_ns()):
                 self._refuse("too_many_pictures")
                 return None
-            if self._verify == "auto" and not _takes_long(header):
+            if self._verify == "auto" and not takes_long(header):
                 began = self._budget.begin()
                 if began is not None:
                     try:
@@ -207,5 +207,6 @@ class Gate:
         self._stream.refused[cause] += 1
 
 
-def _takes_long(header: Header) -> bool:
+def takes_long(header: Header) -> bool:
+    """Whether decoding a picture in search of damage would hold the loop for too long, whatever budget is left."""
     return header.progressive and header.width_px * header.height_px > MOST_PROGRESSIVE_PIXELS

@@ -9,14 +9,17 @@ from statistics import median
 
 from framecast.core.clock import SYSTEM, Clock
 from framecast.ingest.captureclock import CaptureClock
+from framecast.ingest.gate import ScanBudget, takes_long
 from framecast.wire.jpeg import MAX_BYTES, Header, Inspector, JpegError, verify_scan
 
 PAUSE_S = 2.0
 """A silence this long within a stream is a stall."""
+SHARE, BURST_S = 0.25, 0.25
+"""Of one core for finding damage. It covers all pictures of a small camera, and leaves a server its viewers."""
 
 
 class ProbeFeed:
-    """Takes what a source feeds, checks every picture in full, and keeps the figures.
+    """Takes what a source feeds, checks pictures in full as far as its share of a core goes, and keeps the figures.
 
     Args:
         max_bytes: A larger picture is refused.
@@ -47,6 +50,7 @@ class ProbeFeed:
         self._bytes = 0
         self._arrivals_ns: list[int] = []
         self._inspector = Inspector(max_bytes=max_bytes)
+        self._budget = ScanBudget(SHARE, BURST_S)
         self._capture = CaptureClock()
 
     @property
@@ -63,7 +67,7 @@ class ProbeFeed:
         now_ns = self.clock.now_ns() if received_ns is None else received_ns
         try:
             self.header, picture = self._inspector.inspect(payload)
-            verify_scan(picture)
+            self._verify(self.header, picture)
         except JpegError as error:
             self.faults[error.fault.value] += 1
             return False
@@ -81,6 +85,14 @@ class ProbeFeed:
         self.preview = picture
         self.first.set()
         return True
+
+    def _verify(self, header: Header, picture: bytes) -> None:
+        began = None if takes_long(header) else self._budget.begin()
+        if began is not None:
+            try:
+                verify_scan(picture)
+            finally:
+                self._budget.end(began)
 
     wants_pictures = True
     """It looks at the pictures, whatever the source codes."""
