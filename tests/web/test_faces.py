@@ -165,6 +165,26 @@ def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> No
     forget_all(server, page)
 
 
+def test_a_name_that_is_typed_stays_while_the_list_is_renewed(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    seed_strangers(data, 3)
+    server = start("serve", data=data)
+    page = open_page(server.url + "/people").page
+    first, last = (page.get_by_label(f"Name of unknown face {number}") for number in (1, 3))
+    last.focus()
+    assert page.request.delete(f"{server.url}{PEOPLE}/unknown/2").ok
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".stranger")).to_have_count(2)
+    expect(last).to_be_focused()
+    page.keyboard.type("anna")
+    # One is named while the other's name is being typed.
+    first.fill("Zoe")
+    first.press("Enter")
+    expect(page.locator(".stranger")).to_have_count(1)
+    expect(last).to_have_value("anna")
+    expect(last).to_be_focused()
+
+
 def test_on_a_phone_and_a_tablet_nothing_sticks_out(server: Process, open_page: Open) -> None:
     for size in (PHONE, TABLET):
         page = open_page(server.url + "/people", size=size, dark=size is PHONE).page

@@ -19,6 +19,7 @@ const RETRY_MS = 5_000;
 const find = (id) => document.getElementById(id);
 let timer = 0;
 let shown = "";
+let turns = 0;
 
 function instead(...content) {
   find("page").hidden = true;
@@ -104,11 +105,14 @@ async function load(force = false) {
   clearTimeout(timer);
   timer = setTimeout(look, LOOK_MS);
   if (!force && busy()) return;
+  const turn = (turns += 1);
   try {
     const [answer, strangers] = await Promise.all([
       request("GET", "api/v1/people"),
       request("GET", "api/v1/people/unknown"),
     ]);
+    // What was asked for later is newer, whichever comes first.
+    if (turn !== turns) return;
     const key = JSON.stringify([answer, strangers]);
     if (key === shown) return;
     const first = shown === "";

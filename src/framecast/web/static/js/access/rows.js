@@ -63,16 +63,23 @@ export function rowButton(text, whom, click, look = "") {
   return h("button", { class: `button ${look}`, type: "button", click, "aria-label": `${text}: ${whom}` }, text);
 }
 
-/** Puts new content into a panel; what had the focus has it still, or else what has come in its place. */
+/**
+ * Puts new content into a panel; what had the focus has it still, or else what has come in its place. What is typed into
+ * its fields stays in those of the same names.
+ */
 export function renew(panel, ...content) {
   const held = panel.contains(document.activeElement) ? document.activeElement : null;
   const named = (element) => element?.getAttribute("aria-label") ?? element?.textContent;
   const isShown = (element) => element.getClientRects().length > 0; // checkVisibility() is too new for many a tablet
   const controls = () => [...panel.querySelectorAll("button, [role=switch]")].filter(isShown);
-  const place = controls().indexOf(held);
+  const fields = () => [...panel.querySelectorAll("input[type=text]")];
+  const kin = fields().includes(held) ? fields : controls;
+  const place = kin().indexOf(held);
+  const typed = new Map(fields().map((field) => [named(field), field.value]));
   panel.replaceChildren(...content);
+  for (const field of fields()) field.value = typed.get(named(field)) || field.value;
   if (!held) return;
-  const there = controls();
+  const there = kin();
   (there.find((each) => named(each) === named(held)) ?? there[Math.min(place, there.length - 1)])?.focus();
 }
 
