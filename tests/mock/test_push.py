@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +15,7 @@ from framecast.mock import stamp
 from framecast.mock.device import FakeDevice
 from framecast.mock.faults import Verdict
 from framecast.mock.push import client_frame
+from tests.core.fakes import until
 from tests.support import raw
 from tests.support.peer import Peer, Pushed, listening
 
@@ -186,3 +191,33 @@ async def test_a_push_device_comes_back_after_a_reboot_and_a_lost_network(peer: 
         await device.leave(0.02)
         while peer.connections < 3:
             await peer.request()
+
+
+async def test_who_is_hung_up_on_while_it_is_silent_dials_again() -> None:
+    dialled: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    gone: list[asyncio.StreamWriter] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.put_nowait(writer)
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 16):
+                pass
+        writer.transport.abort()
+        gone.append(writer)
+
+    async with asyncio.timeout(10), await asyncio.start_server(take, "127.0.0.1", 0) as door:
+        to = f"http://127.0.0.1:{door.sockets[0].getsockname()[1]}"
+        async with FakeDevice("post-raw", fps=50, retry_s=0, to=to) as device:
+            first = await dialled.get()
+            await until(lambda: device.written.frames == 1)
+            device.hang()
+            (line,) = device._talks
+            first.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await until(lambda: device.statuses[200] == 1)
+            linger = struct.pack("ii", 1, 0)  # the connection is reset, not closed
+            first.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            first.transport.abort()
+            await until(line._writer.is_closing)
+            device.recover()
+            await dialled.get()
+        await until(lambda: len(gone) == 2)

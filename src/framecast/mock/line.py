@@ -62,15 +62,19 @@ class Line:
     async def _write(self, data: bytes) -> None:
         rate = self._link.bytes_per_s
         if not rate:
-            self._writer.write(data)
-            await self._writer.drain()
+            await self._give(data)
             return
         step = max(1, int(rate / 20))
         for at in range(0, len(data), step):
             piece = data[at : at + step]
-            self._writer.write(piece)
-            await self._writer.drain()
+            await self._give(piece)
             await asyncio.sleep(len(piece) / rate)
+
+    async def _give(self, data: bytes) -> None:
+        if self._writer.transport.is_closing():  # uvloop would say so in a way of its own
+            raise ConnectionResetError("the connection is closed")
+        self._writer.write(data)
+        await self._writer.drain()
 
     def close(self) -> None:
         """Close as a firmware that says goodbye: what was written still arrives."""
