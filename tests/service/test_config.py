@@ -342,6 +342,13 @@ def test_a_camera_may_differ_from_the_rest(tmp_path: Path) -> None:
     assert (b.policy, b.grace_s, b.stall_timeout_s, b.fps, b.rendition) == ("on_demand", 9, 10, 5, SOURCE)
 
 
+def test_masks_of_a_camera_that_left_the_file_keep_nobody_from_starting() -> None:
+    changes = Changes(cameras={"gone": {"masks": [[0.0, 0.0, 0.5, 0.5]], "rotate": 90}}, views={"gone": (0, "none")})
+    configuration = config.defaults().with_changes(changes)
+    assert configuration.settings.cameras == {}
+    assert len(configuration.warnings) == 1
+
+
 def test_masks_that_are_no_longer_accepted_hide_everything() -> None:
     """Forgetting them, as other stale changes are, would show what somebody wanted hidden."""
     changes = Changes(cameras={"yard": {"url": "push:", "masks": [[0.5, 0.5, 3.0, 3.0]]}})

@@ -187,7 +187,7 @@ def _resolve(file: Path | None, below: tuple[Layer, ...], changes: Changes, abov
                 raise
             warnings.append(f"a change made by the API is ignored: {error}")
             for key in stale:
-                if key.endswith(".masks"):
+                if key == error.key and key.endswith(".masks"):
                     # Somebody wanted something hidden. Rather all of it than none.
                     changed[key] = replace(changed[key], value=[[0.0, 0.0, 1.0, 1.0]])
                 else:
