@@ -219,6 +219,26 @@ async def test_bad_pictures_are_refused_and_counted(office: Office) -> None:
     assert office.desk.jpeg(PICTURE[:500]) is None
     assert office.stream.refused == {"truncated": 1}
     assert office.stream.state is State.OFFLINE, "no picture yet"
+    assert (
+        office.stream.reason
+        == office.desk.last_error
+        == "What the device pushes can't be shown: pictures are cut short"
+    )
+    assert office.desk.jpeg(PICTURE) is not None
+    assert (office.stream.state, office.stream.reason) == (State.LIVE, "")
+
+
+async def test_it_is_said_when_what_comes_is_refused(office: Office) -> None:
+    office.post("A")
+    for _ in range(11):
+        await office.pass_time(1)
+        assert office.desk.jpeg(PICTURE[:500]) is None
+    assert office.stream.reason == "What the device pushes can't be shown: pictures are cut short"
+    await office.pass_time(60)
+    assert office.desk.jpeg(PICTURE) is not None
+    await office.pass_time(2.1)
+    await office.pass_time(10)
+    assert office.stream.reason == "Nothing came for 12 s"
 
 
 async def test_a_restart_shuts_the_device_out_and_lets_it_in_again(office: Office) -> None:

@@ -183,6 +183,37 @@ class TestSilence:
         await camera.connected(2)
         assert camera.stream.refused["hang"] == 1
 
+    async def test_it_is_said_when_pictures_come_and_none_can_be_shown(self, keep: Keep) -> None:
+        camera = keep(stall_timeout_s=10.0)
+        await camera.live()
+        for _ in range(8):
+            await camera.pass_time(1.3)
+            if camera.source.feed is not None:
+                camera.source.send(b"no picture")
+        await camera.state(State.OFFLINE)
+        assert (
+            camera.stream.reason
+            == "No picture for 10 s that could be shown: something else than JPEG comes as a picture"
+        )
+
+    async def test_one_refused_picture_long_before_is_no_reason(self, keep: Keep) -> None:
+        camera = keep(stall_timeout_s=10.0)
+        await camera.live()
+        camera.source.send(b"no picture")
+        await camera.pass_time(10.1)
+        await camera.state(State.OFFLINE)
+        assert camera.stream.reason.startswith("Nothing came for 10 s")
+
+    async def test_a_stream_that_is_none_is_said_to_be_none(self, keep: Keep) -> None:
+        camera = keep(stall_timeout_s=10.0)
+        camera.watch()
+        await camera.connected()
+        assert camera.source.feed is not None
+        camera.source.feed.fault("not_multipart")
+        await camera.pass_time(10.1)
+        await camera.state(State.OFFLINE)
+        assert camera.stream.reason.endswith("that could be shown: what comes is no stream of pictures")
+
 
 class TestReconnecting:
     async def test_pauses_double_up_to_a_cap_are_spread_and_reset(

@@ -19,18 +19,15 @@ from framecast.core.publisher import Publisher
 from framecast.core.stream import State, Stream
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
+from framecast.ingest.silence import Silence
 from framecast.ingest.sound import Microphone
 
 log = logging.getLogger("framecast.ingest.push")
 
 LOOK_S = 0.25
-SILENT_S = 2.0
-LONGEST_GAP_S = 10.0
-"""As such a gap counts an absence, of whatever length."""
-LONGEST_INTERVAL_S = 600.0
-"""Some devices push one picture in so long."""
 REFUSE_REPLACED_S = 5.0
 WAITING = "Waiting for the device to push its first picture"
+REFUSED = "What the device pushes can't be shown"
 ONLY_SOUND = "The device pushes its sound, and no picture yet"
 
 
@@ -63,9 +60,7 @@ class Desk:
         self._capture = CaptureClock()
         self.microphone = microphone or Microphone(stream)
         self.microphone.follow(self._capture)
-        self._heard_at = 0.0
-        self._interval_s = 0.0
-        self._gap_s = 0.0
+        self._silence = Silence()
         self._quietly = Quietly()
         stream.set_state(State.OFFLINE, WAITING)
 
@@ -85,7 +80,7 @@ class Desk:
             replaced_at is not None
             and now - replaced_at < REFUSE_REPLACED_S
             and self._publisher is not None
-            and now - self._heard_at < REFUSE_REPLACED_S
+            and self._silence.at(now) < REFUSE_REPLACED_S
         ):
             self._replaced[identity] = replaced_at
             self.stream.refused["replaced"] += 1
@@ -122,6 +117,9 @@ class Desk:
         checked = self._gate.check(payload)
         if checked is None:
             self.cause = self._gate.cause
+            self._silence.refused(self._now(), self.cause)
+            if stream.state is State.OFFLINE and (why := self._silence.why(self._now())):
+                self._gone(f"{REFUSED}: {why}")
             if self._quietly.due():
                 log.info("%s: refused pictures so far: %s", stream.camera_id, dict(stream.refused))
             return None
@@ -134,18 +132,10 @@ class Desk:
             if capture.new_epoch:
                 publisher.new_epoch()
                 stream.refused["reboot"] += 1
-        self._heard()
+        self._silence.heard(self._now())
         if stream.state is not State.LIVE:
             stream.set_state(State.LIVE)
         return publisher.publish(checked[1], checked[0], pts_ns, received_ns)
-
-    def _heard(self) -> None:
-        """A picture came. Two long gaps in a row are the device's pace; a single one may have been an absence."""
-        now = self._now()
-        before_s, self._gap_s = self._gap_s, now - self._heard_at if self._heard_at else 0.0
-        mean_s = self._interval_s + (min(self._gap_s, LONGEST_GAP_S) - self._interval_s) / 8
-        self._interval_s = max(mean_s, min(before_s, self._gap_s, LONGEST_INTERVAL_S))
-        self._heard_at = now
 
     def restart(self) -> None:
         """Shut out whoever publishes; it may come back at once."""
@@ -161,15 +151,17 @@ class Desk:
         """Watch for silence until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            silent_s = self._now() - self._heard_at
+            silence = self._silence
+            silent_s = silence.at(self._now())
             state = self.stream.state
             if self.stream.reason in (WAITING, ONLY_SOUND):
                 self.stream.set_state(state, ONLY_SOUND if self.microphone.active else WAITING)
-            if state is State.LIVE and silent_s > max(SILENT_S, 3 * self._interval_s):
+            if state is State.LIVE and silent_s > silence.normal_s:
                 self.stream.refused["stall"] += 1
                 self.stream.set_state(State.STALLED, "The device pauses")
-            elif state is State.STALLED and silent_s > max(self._stall_timeout_s, 4 * self._interval_s):
-                self._gone(f"Nothing came for {silent_s:.0f} s")
+            elif state is State.STALLED and silent_s > max(self._stall_timeout_s, 4 * silence.interval_s):
+                why = silence.why(self._now())
+                self._gone(f"{REFUSED}: {why}" if why else f"Nothing came for {silent_s:.0f} s")
 
     def _now(self) -> float:
         """Seconds of the stream's clock."""

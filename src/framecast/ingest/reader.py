@@ -30,6 +30,7 @@ from framecast.core.stream import State, Stream
 from framecast.core.supervise import Backoff
 from framecast.ingest.captureclock import CaptureClock
 from framecast.ingest.gate import Gate
+from framecast.ingest.silence import Silence
 from framecast.ingest.sound import Microphone
 from framecast.wire.pcm import PcmError
 
@@ -37,8 +38,6 @@ log = logging.getLogger("framecast.ingest.reader")
 
 LOOK_S = 0.25
 """Pause between two looks at a session."""
-SILENT_S = 2.0
-"""Silence that shows as `stalled`, at least; slow cameras get three of their intervals."""
 CODED_KEPT = 64
 """Access units whose pictures may still be in the works."""
 DENIED = frozenset({401, 403})
@@ -101,8 +100,7 @@ class Reader:
         self.microphone = microphone or Microphone(stream)
         self.microphone.follow(self._capture)
         self._coded: dict[int, Packet] = {}
-        self._heard_at = 0.0
-        self._interval_s = 0.0
+        self._silence = Silence()
         self._good = 0
         self._resumed = False
         self._answered = False
@@ -139,6 +137,7 @@ class Reader:
             received_ns = self.clock.now_ns()
         checked = self._gate.check(payload)
         if checked is None:
+            self._silence.refused(self._now(), self._gate.cause)
             if self._quietly.due():
                 log.info("%s: refused pictures so far: %s", self.stream.camera_id, dict(self.stream.refused))
             return False
@@ -218,7 +217,7 @@ class Reader:
         elif self._resumed and stamp_s is None:
             publisher.new_epoch()  # without stamps nobody can tell whether the device restarted meanwhile
         self._resumed = False
-        self._heard()
+        self._silence.heard(self._now())
         self._answered = True
         self._good += 1
         if self.stream.state is not State.LIVE:
@@ -227,7 +226,7 @@ class Reader:
 
     def alive(self) -> None:
         """The device answers and has nothing new."""
-        self._heard()
+        self._silence.heard(self._now())
         if self._good and self.stream.state is State.STALLED:
             self.stream.set_state(State.LIVE)
 
@@ -238,6 +237,7 @@ class Reader:
     def fault(self, cause: str) -> None:
         """Count a loss."""
         self.stream.refused[cause] += 1
+        self._silence.refused(self._now(), cause)
 
     # What the operator says.
 
@@ -335,7 +335,7 @@ class Reader:
         if self._publisher is None or self._publisher.closed:
             self._publisher = self.stream.open_publisher(self._label)
         self._resumed = self.sessions > 1
-        self._heard_at = self._now()
+        self._silence.begin(self._now())
         self._answered = False
         session = asyncio.get_running_loop().create_task(
             self._source.run(self), name=f"session:{self.stream.camera_id}"
@@ -360,12 +360,14 @@ class Reader:
         """Whether the session has to end for want of viewers; raises when it is dead."""
         if self._publisher is not None and self._publisher.closed:
             raise Replaced("Another publisher took this camera over")
-        silent_s = now - self._heard_at
+        silent_s = self._silence.at(now)
         if silent_s > self._stall_timeout_s:
+            if why := self._silence.why(now):
+                raise Stalled(f"No picture for {silent_s:.0f} s that could be shown: {why}", silent_s)
             if not self._answered:
                 raise Unreachable(f"The camera did not answer within {silent_s:.0f} s")
             raise Stalled(f"Nothing came for {silent_s:.0f} s although the connection is open", silent_s)
-        if self._good and silent_s > max(SILENT_S, 3 * self._interval_s) and self.stream.state is State.LIVE:
+        if self._good and silent_s > self._silence.normal_s and self.stream.state is State.LIVE:
             self.stream.refused["stall"] += 1
             self.stream.set_state(State.STALLED, "The camera pauses")
         if self.wanted:
@@ -378,12 +380,6 @@ class Reader:
     def _now(self) -> float:
         """Seconds of the stream's clock."""
         return self.clock.now_ns() / 1e9
-
-    def _heard(self) -> None:
-        now = self._now()
-        gap = now - self._heard_at
-        self._interval_s += (min(gap, 10.0) - self._interval_s) / 8 if self._interval_s else gap
-        self._heard_at = now
 
     async def _woken(self, timeout_s: float | None) -> None:
         """Wait for demand or a restart, at most ``timeout_s``."""
