@@ -143,6 +143,23 @@ async def test_nothing_is_drawn_on_a_camera_that_goes(tmp_path: Path) -> None:
         assert (await server.json("GET", ZONES))["zones"] == []
 
 
+async def test_a_camera_that_is_added_has_nothing_of_one_that_left_the_file(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.json("PATCH", CAMERA, json={"public": ["watch"], "masks": QUARTER, "restream": ["rtmp://a.b/c/d"]})
+        await server.json("PUT", ZONES, json={"zones": [{"name": "porch", "kind": "zone", "points": RIGHT_ANGLE}]})
+    async with serving(tmp_path, {}) as server:
+        await server.json("POST", "/api/v1/cameras", status=201, json={"id": "cam", "url": "push:", "name": "Yard"})
+        config = server.camera().config
+        assert server.service.settings.cameras == {"cam": config}
+        assert (await server.json("GET", ZONES))["zones"] == []
+    async with serving(tmp_path, {}) as server:
+        assert server.camera().config == config
+        assert not config.public and not config.masks and not config.restream
+        assert (await server.json("GET", ZONES))["zones"] == []
+    async with serving(tmp_path) as server:
+        assert server.camera().name == "Yard", "one that is back in the file has what was changed about it"
+
+
 async def test_null_is_the_default_where_no_file_says_anything(tmp_path: Path) -> None:
     async with serving(tmp_path, {}) as server:
         body = {"id": "cam", "url": "push:", "name": "Yard", "masks": HALF}

@@ -85,7 +85,7 @@ def add(
         with State.open(folder) as state:
             if camera_id in configuration.with_changes(state.changes()).settings.cameras:
                 raise CommandError(f"there is a camera {camera_id} already")
-            state.save_camera(camera_id, fields, trusted=True)
+            state.save_camera(camera_id, fields, trusted=True, new=True)
         camera = {"id": camera_id, **fields}
     if as_json:
         console.as_json(camera)

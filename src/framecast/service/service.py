@@ -273,8 +273,8 @@ class Service:
             except Misuse as error:
                 raise ApiError(400, "bad_camera", str(error)) from None
             try:
-                keep = partial(self._state.save_camera, camera_id, fields, trusted=grant.local, view=View.of(config))
-                await self.blocking(keep)
+                save, view = self._state.save_camera, View.of(config)
+                await self.blocking(partial(save, camera_id, fields, trusted=grant.local, view=view, new=True))
             except StateError:
                 await self.cameras.remove(camera_id)
                 raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from framecast.core.errors import Misuse, StateError
+from framecast.core.errors import Misuse
 from framecast.core.limits import Quietly
 from framecast.core.supervise import Supervisor
 from framecast.service.cameras.cameras import Camera, Cameras
@@ -75,8 +75,6 @@ class Events:
         self.changing = asyncio.Lock()
         self._rules: dict[str, Rule] = {}
         self._drawn: dict[str, Drawing] = {}
-        self._undated: dict[str, list[Drawn]] = {}
-        """What an older version kept without saying how the picture was turned: as it is when the camera comes."""
         self._lookouts: dict[str, Lookout] = {}
         self._ended: dict[str, dict[str, float]] = {}
         self._runs = False
@@ -96,17 +94,20 @@ class Events:
                 self._rules[rule_id] = rules.read(rule_id, fields)
             except Misuse as error:
                 log.warning("the rule %s can't be used: %s", rule_id, error)
+        undated = {}
         for camera_id, (described, view) in (await self._blocking(self._store.zones)).items():
+            camera = self._cameras.get(camera_id)
+            if camera is None:
+                continue  # it may be back in the configuration file at another start
+            now = View.of(camera.config)
             try:
-                drawn = zones.read(described)
+                self._drawn[camera_id] = Drawing(zones.read(described), now if view is None else View(*view))
             except Misuse as error:
                 log.warning("the zones of %s can't be used: %s", camera_id, error)
                 continue
-            if view is None:
-                self._undated[camera_id] = drawn
-            else:
-                self._drawn[camera_id] = Drawing(drawn, View(*view))
-        await self._blocking(self._store.date_zones, self._date(self._cameras))
+            if view is None:  # kept by an older version
+                undated[camera_id] = now
+        await self._blocking(self._store.date_zones, undated)
         await self.log.begin()
         self._ended = await self.log.ended(max((rule.cooldown_s for rule in self._rules.values()), default=0.0))
         self._runs = True
@@ -285,26 +286,13 @@ class Events:
         if not here:
             del self._lookouts[camera.camera_id]
 
-    def _date(self, cameras: Iterable[Camera]) -> dict[str, View]:
-        """Have what was kept without it hold for these cameras' pictures as they are; what is to be kept of that."""
-        views = {each.camera_id: View.of(each.config) for each in cameras if each.camera_id in self._undated}
-        self._drawn |= {each: Drawing(self._undated.pop(each), view) for each, view in views.items()}
-        return views
-
     def _come(self, camera: Camera) -> None:
-        if views := self._date((camera,)):
-            self._supervisor.spawn(f"zones:{camera.camera_id}", self._keep_dates(views))
+        if self._runs:  # what was drawn for one of its id that left the configuration file is not for it
+            self._drawn.pop(camera.camera_id, None)
         self._apply(camera)
-
-    async def _keep_dates(self, views: Mapping[str, View]) -> None:
-        try:
-            await self._blocking(self._store.date_zones, views)
-        except StateError as error:
-            log.warning("%s: how its zones were drawn can't be kept: %s", ", ".join(views), error)
 
     def _leave(self, camera: Camera) -> None:
         self._drawn.pop(camera.camera_id, None)
-        self._undated.pop(camera.camera_id, None)
         lookout = self._lookouts.pop(camera.camera_id, None)
         if lookout is not None:
             lookout.close()

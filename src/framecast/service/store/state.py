@@ -8,6 +8,7 @@ each is synced: after a power cut a token that was shown exists, and no frame id
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -81,14 +82,18 @@ class State:
         *,
         trusted: bool = False,
         view: tuple[int, str] | None = None,
+        new: bool = False,
     ) -> None:
         """Keep these fields of a camera besides those kept before; None takes a field back to its default.
 
         Args:
             trusted: Whether the operator gave them on this machine, so that the URL may point anywhere.
             view: How its picture is turned and mirrored then: it is kept with its masks, where they are among these.
+            new: Whether it is another camera than the one of its id that was there before: nothing is left of that.
         """
         with self.database.write() as connection:
+            if new:  # one that left the configuration file has left its changes here
+                _forget_camera(connection, camera_id)
             row = connection.execute("SELECT fields FROM cameras WHERE id = ?", (camera_id,)).fetchone()
             merged = {**(json.loads(row[0]) if row else {}), **fields}
             text = json.dumps({name: value for name, value in merged.items() if value is not None})
@@ -126,8 +131,7 @@ class State:
             configured: Whether it also stands in the configuration file, from where it must stay away.
         """
         with self.database.write() as connection:
-            connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
-            connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
+            _forget_camera(connection, camera_id)
             end = former.end(connection, camera_id, SYSTEM.now_ns() / 1e9)  # as events are dated
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
@@ -163,3 +167,8 @@ class State:
                 (camera_id, start + count),
             )
         return start
+
+
+def _forget_camera(connection: sqlite3.Connection, camera_id: str) -> None:
+    connection.execute("DELETE FROM cameras WHERE id = ?", (camera_id,))
+    connection.execute("DELETE FROM zones WHERE camera = ?", (camera_id,))
