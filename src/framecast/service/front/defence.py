@@ -73,23 +73,28 @@ class Defence:
             words = "More bytes come from here than may (limits.received_bytes_per_s); send fewer or smaller pictures"
             raise ApiError(429, "too_many_bytes", words, close=True, headers={"Retry-After": "5"})
 
-    def check_name(self, client: Client, grant: Grant) -> None:
+    def check_name(self, client: Client, grant: Grant, host: str) -> None:
         """See that what anybody gets is asked for by a name of ours.
 
         Over HTTPS the certificate has seen to it already: a browser takes ours for no name of another site.
 
+        Args:
+            host: The request's Host header. Behind a proxy that only hands on what it says of the name (see `client`),
+                a page writes that itself, and the name that it was reached by stands here.
+
         Raises:
             ApiError: It may be another site's name.
         """
-        if grant.kind != "none" or client.secure or not client.host:
+        if grant.kind != "none" or client.secure:
             return
-        if not is_near(client.host) and host_name(client.host) not in self._hosts:
+        foreign = [name for name in (client.host, host) if name and not self._is_ours(name)]
+        if foreign:
             if self._quietly.due():
                 log.warning(
                     "%s asks by the name %.100s for what is open to everybody; if that is this server's name, "
                     "put it into server.allowed_hosts",
                     client.address,
-                    client.host,
+                    foreign[0],
                 )
             raise ApiError(
                 401,
@@ -98,6 +103,9 @@ class Defence:
                 "put it into server.allowed_hosts",
                 headers={"WWW-Authenticate": 'Basic realm="Framecast"'},
             )
+
+    def _is_ours(self, name: str) -> bool:
+        return is_near(name) or host_name(name) in self._hosts
 
     def check_page(self, client: Client, request: web.BaseRequest, grant: Grant) -> bool:
         """Whether a request that changes something, or opens a WebSocket, comes from a page that may."""

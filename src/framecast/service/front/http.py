@@ -219,7 +219,7 @@ class Front:
             camera_id = parameter if route.path.startswith("/api/v1/cameras/{id}") else None
             grant = self._authorise(access, request, route.right, camera_id, client)
             if route.right is not Right.PUBLIC:
-                self._defence.check_name(client, grant)
+                self._defence.check_name(client, grant, request.headers.get("Host", ""))
             counted_as = grant.counted_as
             if counted_as != connection.grant.counted_as and not self.places.held(connection, counted_as):
                 words = "Too many connections are open with this token or account (limits.max_connections_per_token)"
