@@ -74,6 +74,19 @@ def test_the_canvas_page_knows_what_is_not_there(demo: Process, open_page: Open)
     expect(page.locator("#connection")).to_have_text("No such camera")
 
 
+def test_nothing_that_ticks_is_read_out(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=10")
+    gone = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection", "ERR_INCOMPLETE_CHUNKED")
+    pages = [open_page(server.url + path, expected=gone).page for path in ("/", "/cameras/door", "/mjpeg")]
+    for page in pages:
+        wait_moving(page, "framecast-player, #picture")
+    server.stop()
+    for page, ticks in zip(pages, ("#gone-when", "#gone-when", "#note-ago"), strict=True):
+        expect(page.locator(ticks)).not_to_be_empty()
+        assert page.locator(f"[role=status]:has({ticks}), {ticks}[role=status]").count() == 0
+        expect(page.get_by_role("status").filter(has_text="Server gone").first).to_be_visible()
+
+
 def test_without_a_camera_the_canvas_page_leads_to_where_one_is_added(start: Start, open_page: Open) -> None:
     page = open_page(start("serve").url + "/mjpeg").page
     expect(page.locator("#connection")).to_have_text("No camera yet")

@@ -260,7 +260,8 @@ function showStatus() {
   find("state").hidden = status === "gone" || camera === null;
   if (status === "gone") {
     const waitS = Math.ceil(Math.max(0, dashboard.retryAt - performance.now()) / 1000);
-    setText(find("gone-text"), `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}. Trying again in ${waitS} s.`);
+    setText(find("gone-what"), `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}.`);
+    setText(find("gone-when"), `Trying again in ${waitS} s.`);
     for (const figure of find("figures").querySelectorAll("dd")) setText(figure, "–");
     if (dashboard.blocked && !camera) showNoSocket();
   }

@@ -138,10 +138,9 @@ function showStatus() {
   find("summary").classList.toggle("outdated", gone);
   if (gone) {
     const waitMs = Math.max(0, dashboard.retryAt - performance.now());
-    setText(
-      find("gone-text"),
-      `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}. Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`,
-    );
+    // Apart, since what ticks is not to be read out.
+    setText(find("gone-what"), `${dashboard.blocked ? NO_SOCKET.title : "Server gone"}.`);
+    setText(find("gone-when"), `Trying again in ${duration(Math.ceil(waitMs / 1000) * 1000).replace(".0", "")}.`);
   }
   showPanel();
 }
