@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from framecast import web
 from framecast.service.front import authority
 from tests.web.conftest import Open, Process, Start, Watched
-from tests.web.looking import wait_moving
+from tests.web.looking import FINGERPRINT, wait_moving
 
 
 def secure_port(url: str) -> int:
@@ -72,6 +72,29 @@ def test_pages_work_by_https(start: Start, chromium: Browser, tmp_path: Path) ->
 def test_the_canvas_page_knows_what_is_not_there(demo: Process, open_page: Open) -> None:
     page = open_page(demo.url + "/mjpeg?camera=nobody").page
     expect(page.locator("#connection")).to_have_text("No such camera")
+
+
+def test_the_canvas_page_shows_no_camera_in_place_of_the_one_that_was_asked_for(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=10")
+    page = open_page(server.url + "/mjpeg?camera=nobody").page
+    expect(page.locator("#connection")).to_have_text("No such camera")
+    assert page.request.patch(f"{server.url}/api/v1/cameras/door", data={"name": "Front door"}).ok
+    expect(page.get_by_label("Camera").locator("option")).to_have_text("Front door")
+    expect(page.locator("#connection")).to_have_text("No such camera")
+    expect(page.get_by_label("Camera")).to_have_value("")
+
+
+def test_the_canvas_page_shows_no_picture_under_another_name(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=mock:?fps=10", "--camera", "bell=push:")
+    page = open_page(server.url + "/mjpeg?camera=door").page
+    wait_moving(page, "#picture")
+    page.get_by_label("Camera").select_option("bell")
+    expect(page.locator("#connection")).to_have_text("Waiting")
+    expect(page.locator("#note-ago")).to_have_text("")
+    assert not re.search("[1-9]", page.locator("#picture").evaluate(FINGERPRINT))
+    page.get_by_label("Camera").select_option("door")
+    page.evaluate("window.seen = undefined")
+    wait_moving(page, "#picture")
 
 
 def test_nothing_that_ticks_is_read_out(start: Start, open_page: Open) -> None:

@@ -20,18 +20,11 @@ const stage = find("stage");
 const choice = find("choice");
 
 const dashboard = new Dashboard();
-const picture = new Picture(find("picture"), {
-  clock: dashboard.clock,
-  ack: (frame) => dashboard.ack(frame),
-  onpaint: (frame, ageMs) => {
-    bytes += frame.bytes;
-    ages.push(ageMs);
-    painted += 1;
-    total += 1;
-  },
-});
+let picture = pictureOn(find("picture"));
 let camera = null;
 let usual = null;
+// Stays wanted while it is not there.
+let wanted = asked;
 // Of the second that runs.
 let bytes = 0;
 let painted = 0;
@@ -41,26 +34,54 @@ let total = 0;
 dashboard.addEventListener("status", show);
 for (const type of ["cameras", "camera", "removed"]) dashboard.addEventListener(type, list);
 
+function pictureOn(canvas) {
+  return new Picture(canvas, {
+    clock: dashboard.clock,
+    ack: (frame) => dashboard.ack(frame),
+    onpaint: (frame, ageMs) => {
+      bytes += frame.bytes;
+      ages.push(ageMs);
+      painted += 1;
+      total += 1;
+    },
+  });
+}
+
 function list() {
-  const wanted = choice.value || asked || usual;
   const names = [...dashboard.cameras.values()].map(({ id, name }) => [id, name]);
   // Only when it differs: writing it anew would close the list under somebody's finger.
   if (choice.dataset.names !== JSON.stringify(names)) {
     choice.dataset.names = JSON.stringify(names);
     choice.replaceChildren(...names.map(([value, name]) => h("option", { value }, name)));
   }
-  choose(wanted);
+  const { cameras } = dashboard;
+  const instead = asked ? null : (cameras.get(camera?.id) ?? cameras.values().next().value);
+  choose(cameras.get(wanted ?? usual) ?? instead ?? null);
 }
 
-function choose(id) {
-  const chosen = dashboard.cameras.get(id) ?? (asked ? null : dashboard.cameras.values().next().value) ?? null;
-  if (camera && camera.id !== chosen?.id) dashboard.unwant(camera.id);
-  camera = chosen;
-  if (camera) {
-    choice.value = camera.id;
-    dashboard.want(camera.id, {}, (frame) => picture.push(frame));
+function choose(chosen) {
+  if (camera && camera.id !== chosen?.id) {
+    dashboard.unwant(camera.id);
+    blank();
   }
+  camera = chosen;
+  choice.value = camera?.id ?? "";
+  if (camera) dashboard.want(camera.id, {}, (frame) => picture.push(frame));
   show();
+}
+
+/** Takes the picture away: under the name of another camera it would be a lie. */
+function blank() {
+  picture.close();
+  const canvas = find("picture");
+  const empty = canvas.cloneNode();
+  canvas.replaceWith(empty);
+  picture = pictureOn(empty);
+}
+
+function choiceMade() {
+  wanted = choice.value;
+  list();
 }
 
 function say(title, text = "", state = null) {
@@ -88,7 +109,7 @@ function show() {
   else if (!camera)
     say(
       asked ? "No such camera" : "No camera yet",
-      asked ? `There is no camera with the id “${asked}”.` : "Add one on the page of all cameras.",
+      asked ? `There is no camera with the id “${wanted}”.` : "Add one on the page of all cameras.",
     );
   else {
     const state = stateOf(camera);
@@ -136,7 +157,7 @@ function toggle() {
 }
 
 find("connect").addEventListener("click", toggle);
-choice.addEventListener("change", () => choose(choice.value));
+choice.addEventListener("change", choiceMade);
 bindKeys([
   { keys: ["c"], text: "Connect or disconnect", run: toggle },
   {
