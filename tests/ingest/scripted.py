@@ -65,9 +65,9 @@ class ScriptedSource:
 class Kept:
     """A camera under its reader, with time by hand. Sessions are looked at all the time; pauses take a millisecond."""
 
-    def __init__(self, supervisor: Supervisor, **options: Any) -> None:
+    def __init__(self, supervisor: Supervisor, source: ScriptedSource | None = None, **options: Any) -> None:
         self.clock = ManualClock()
-        self.source = ScriptedSource()
+        self.source = source or ScriptedSource()
         self.stream = Stream("door", 1, supervisor, clock=self.clock)
         self.states: list[str] = []
         self.stream.on_state.append(lambda stream: self.states.append(stream.state.value))

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from framecast.core.errors import BadStatus, Misuse, ProtocolError, Unreachable
+from framecast.core.source import Feed
 from framecast.core.stream import State
 from framecast.core.supervise import Backoff, Supervisor
 from framecast.ingest import reader as module
 from tests.core.fakes import Workshop, a_few_turns, until
 
-from .scripted import Kept
+from .scripted import Kept, ScriptedSource
 
 pytestmark = pytest.mark.anyio
 
@@ -377,6 +378,23 @@ class TestRestart:
         camera.reader.restart()
         await camera.connected(2)
         assert camera.reader.retry_at is None
+
+    @pytest.mark.parametrize("refusal", [BadStatus("no", 401), Misuse("no such thing")])
+    async def test_it_counts_as_well_while_an_attempt_is_failing(self, keep: Keep, refusal: Exception) -> None:
+        def restart() -> None:  # the session is over, and the reader has not looked at it yet
+            camera.source.refusal = None
+            camera.reader.restart()
+
+        class Refusing(ScriptedSource):
+            async def run(self, feed: Feed) -> None:
+                if self.refusal is not None:
+                    asyncio.get_running_loop().call_soon(restart)
+                await super().run(feed)
+
+        camera = keep(source=Refusing())
+        camera.source.refusal = refusal
+        camera.watch()
+        await camera.connected(2)
 
     async def test_it_does_not_wake_one_that_sleeps(self, keep: Keep) -> None:
         camera = keep()

@@ -271,7 +271,7 @@ class Reader:
                     self.stream.set_state(State.IDLE)
                     await self._woken(None)
                 pause_s = await self._attempt()
-                if pause_s is None:
+                if pause_s is None or self._restart:
                     continue
                 if pause_s < float("inf"):
                     self.retry_at = asyncio.get_running_loop().time() + pause_s
