@@ -41,7 +41,7 @@ def test_masks_stay_on_what_they_hide(view: tuple[int, str]) -> None:
 
 @pytest.mark.parametrize(("before", "now"), [(a, b) for a in VIEWS for b in VIEWS if a != b])
 def test_masks_that_were_carried_are_good_ones(before: tuple[int, str], now: tuple[int, str]) -> None:
-    odd = (1 / 3, 0.1, 2 / 3, 0.9), (0.123456789, 0.0, 0.1 + 0.2, 1e-3)
+    odd = (1 / 3, 0.1, 2 / 3, 0.9), (0.123456789, 0.0, 0.1 + 0.2, 1e-3), (1 - 1e-8, 0.0, 1e-9, 1e-9)
     there = carried_masks(camera(before, *odd), camera(now))
     assert there is not None
     assert camera(now, *there).masks == there

@@ -172,10 +172,11 @@ def _resolve(file: Path | None, below: tuple[Layer, ...], changes: Changes, abov
         given = _merge(below, changed, changes.removed, above)
         try:
             settings = _validate(given)
+            holds = given
             if carried := _carried(settings, given, changed, changes):
-                given = {**given, **carried}
-                settings = _validate(given)
-            return Configuration(settings, given, tuple(warnings), file, below, above)
+                holds = {**given, **carried}
+                settings = _validate(holds)
+            return Configuration(settings, holds, tuple(warnings), file, below, above)
         except ConfigError as error:
             # What is in the file must be mended there; a kept change can't be, and must not stop the start.
             stale = [key for key in changed if key == error.key or key.startswith(error.key + ".")]

@@ -10,6 +10,7 @@ from framecast.service.config.models import CameraConfig
 Point = tuple[float, float]
 Mask = tuple[float, float, float, float]
 DIGITS = 6
+LEAST = 10**-DIGITS
 
 
 class View(NamedTuple):
@@ -40,9 +41,15 @@ def carried_masks(masks: Sequence[Mask], before: View, now: View) -> list[Mask] 
 def _carried_mask(mask: Mask, before: View, now: View) -> Mask:
     x, y, width, height = mask
     (x1, y1), (x2, y2) = carried((x, y), before, now), carried((x + width, y + height), before, now)
-    left, right = sorted((_within(x1), _within(x2)))
-    top, bottom = sorted((_within(y1), _within(y2)))
-    return left, top, round(right - left, DIGITS), round(bottom - top, DIGITS)
+    (left, wide), (top, high) = _span(x1, x2), _span(y1, y2)
+    return left, top, wide, high
+
+
+def _span(one: float, other: float) -> tuple[float, float]:
+    """From where to how far, which is never nothing."""
+    start, end = sorted((_within(one), _within(other)))
+    start = min(start, round(1 - LEAST, DIGITS))
+    return start, max(round(end - start, DIGITS), LEAST)
 
 
 def _within(place: float) -> float:
