@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import h264, httpauth, rtp, rtsp
 
 READ_BYTES = 16 * 1024
+_CHANNELS = re.compile(r"interleaved=([0-9]{1,3})(?:-([0-9]{1,3}))?", re.IGNORECASE)
 REPORT_INTERVAL_NS = 5_000_000_000
 
 
@@ -43,9 +45,12 @@ class RtspSession:
         self._challenge = ""
         self._cname = secrets.token_hex(8)
         self._out: list[bytes] = []
-        self._video = RtpSeat(rtsp.VIDEO_TYPE, rtp.VIDEO_HZ, lambda data: self._carry(0, data), lambda: False)
+        self._video = RtpSeat(
+            rtsp.VIDEO_TYPE, rtp.VIDEO_HZ, lambda data: self._carry(self._channels[0][0], data), lambda: False
+        )
         self._audio: RtpSeat | None = None
         self._sound_form: tuple[int, int] | None = None
+        self._channels: list[tuple[int, int]] = []
         self._reported_ns = 0
 
     async def open(self) -> None:
@@ -62,10 +67,13 @@ class RtspSession:
         for index in range(1 if form is None else 2):
             transport = f"RTP/AVP/TCP;unicast;interleaved={2 * index}-{2 * index + 1};mode=record"
             answer = await self._ask("SETUP", f"{self._target}/streamid={index}", {"Transport": transport})
+            self._channels.append(_channels(answer.headers.get("transport", ""), 2 * index))
             self._session = answer.headers.get("session", "").partition(";")[0].strip()[:256]
         await self._ask("RECORD", self._target, {"Range": "npt=0.000-"})
         if form is not None:
-            self._audio = RtpSeat(rtsp.SOUND_TYPE, form[0], lambda data: self._carry(2, data), lambda: False)
+            self._audio = RtpSeat(
+                rtsp.SOUND_TYPE, form[0], lambda data: self._carry(self._channels[1][0], data), lambda: False
+            )
             self._sound_form = form
 
     async def send(self, packet: Packet) -> None:
@@ -80,7 +88,7 @@ class RtspSession:
             return
         if packet.pts_ns - self._reported_ns > REPORT_INTERVAL_NS:
             self._reported_ns = packet.pts_ns
-            for channel, each in ((1, self._video), (3, self._audio)):
+            for (_, channel), each in zip(self._channels, (self._video, self._audio), strict=False):
                 if each is not None:
                     self._carry(channel, each.report(packet.pts_ns, self._cname))
         stamp = seat.stamp(packet.pts_ns)
@@ -156,3 +164,19 @@ class RtspSession:
         data, self._out = b"".join(self._out), []
         write(self._streams[1], data)
         await self._streams[1].drain()
+
+
+def _channels(transport: str, first: int) -> tuple[int, int]:
+    """The channels of RTP and RTCP that a server has chosen (RFC 2326, 10.12 and 12.39); as asked for where it is mute.
+
+    Raises:
+        RestreamError: There are no such channels.
+    """
+    said = _CHANNELS.search(transport)
+    if said is None:
+        return first, first + 1
+    chosen = int(said[1])
+    reports = int(said[2]) if said[2] else chosen + 1
+    if max(chosen, reports) > 0xFF:
+        raise RestreamError(f"it has chosen channels that there are not: {said[0]}")
+    return chosen, reports
