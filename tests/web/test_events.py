@@ -107,6 +107,19 @@ def test_what_was_seen_stands_there_by_day_with_its_picture(server: Process, ope
     expect(page.get_by_role("button", name="Older events")).to_be_hidden()
 
 
+def test_one_can_go_back_as_far_as_there_are_events(start: Start, open_page: Open, tmp_path: Path) -> None:
+    seed_events(tmp_path / "data", *(past(100 + 60 * age, "yard", "motion", score=0.0) for age in range(530)))
+    server = start("serve", *CAMERAS, data=tmp_path / "data")
+    page = open_page(server.url + "/events").page
+    older, said = page.get_by_role("button", name="Older events"), page.locator(".event-sum")
+    for count in range(48, 528, 48):
+        expect(said).to_have_text(f"{count} events so far")
+        older.click()
+    expect(said).to_have_text("528 events so far")
+    older.click()
+    expect(said).to_have_text("530 events")
+
+
 def test_filters_leave_out_and_are_remembered_in_the_address(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/events").page
     page.locator(".event").first.wait_for()

@@ -13,7 +13,7 @@ import { EventStream } from "./stream.js";
 import { dayOf, titleOf } from "./words.js";
 
 const PAGE = 48;
-// A page that stays open for a week must not grow.
+// A page that stays open for a week must not grow by itself; it does as far back as somebody goes in it.
 const MOST = 480;
 
 export class Feed {
@@ -25,6 +25,7 @@ export class Feed {
   #events = new Map();
   #cards = new Map();
   #next = null;
+  #most = MOST;
   #changed = false;
   #loading = null;
   #names;
@@ -108,6 +109,7 @@ export class Feed {
       if (this.#changed || !touches) {
         this.#events.clear();
         this.#next = answer.next ?? null;
+        this.#most = MOST;
       }
       this.#changed = false;
       this.#keep(answer.events);
@@ -131,6 +133,7 @@ export class Feed {
       // Others are wanted meanwhile.
       if (asked !== this.#loading) return;
       this.#next = answer.next ?? null;
+      this.#most = Math.max(MOST, this.#events.size + answer.events.length);
       this.#keep(answer.events);
       this.#show();
       // On to the first of them, where one would read on.
@@ -154,8 +157,8 @@ export class Feed {
 
   #keep(events) {
     for (const event of events) this.#events.set(event.event_id, event);
-    if (this.#events.size <= MOST) return;
-    const kept = this.#sorted().slice(0, MOST);
+    if (this.#events.size <= this.#most) return;
+    const kept = this.#sorted().slice(0, this.#most);
     this.#events = new Map(kept.map((event) => [event.event_id, event]));
     this.#next = kept.at(-1).event_id;
   }
