@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from framecast.service.store.events import Event
 from tests.vision import tinymodel
@@ -118,6 +118,38 @@ def test_one_can_go_back_as_far_as_there_are_events(start: Start, open_page: Ope
     expect(said).to_have_text("528 events so far")
     older.click()
     expect(said).to_have_text("530 events")
+
+
+def test_who_went_on_is_not_led_back_by_a_late_answer(server: Process, open_page: Open, ids: list[str]) -> None:
+    page = open_page(server.url + "/events", expected=("404",)).page
+    page.locator(".event").first.wait_for()
+    held: list[Route] = []
+    page.route(f"**/events/{ids[-1]}", lambda route: held.append(route))
+    page.evaluate("id => (location.hash = id)", ids[-1])
+    while not held:
+        page.wait_for_timeout(50)
+    page.evaluate("id => (location.hash = id)", ids[1])
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Unknown face")
+    with page.expect_response(f"**/events/{ids[-1]}"):
+        held[0].continue_()
+    expect(dialog.get_by_role("heading")).to_have_text("Unknown face")
+    # What leads to none closes what stood there in its place.
+    page.evaluate("id => (location.hash = id)", "0" * 26)
+    expect(dialog.get_by_role("heading")).to_have_text("No such event")
+    page.evaluate("() => (location.hash = '')")
+    expect(dialog).to_have_count(0)
+
+
+def test_what_was_deleted_elsewhere_is_deleted(start: Start, open_page: Open, tmp_path: Path) -> None:
+    (event_id,) = seed_events(tmp_path / "data", past(100, "yard", "motion", score=0.0))
+    server = start("serve", *CAMERAS, data=tmp_path / "data")
+    page = open_page(f"{server.url}/events#{event_id}", expected=("404",)).page
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    assert page.request.delete(f"{server.url}/api/v1/events/{event_id}").ok
+    page.get_by_role("dialog", name="Delete this event?").get_by_role("button", name="Delete").click()
+    page.get_by_text("Deleted.", exact=True).wait_for()
+    page.get_by_role("heading", name="Nothing happened yet").wait_for()
 
 
 def test_filters_leave_out_and_are_remembered_in_the_address(server: Process, open_page: Open) -> None:

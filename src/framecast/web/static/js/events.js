@@ -56,7 +56,7 @@ function setHash(hash) {
 /** Shows what the address names. */
 async function follow() {
   if (!isEvent()) {
-    if (viewer.id !== null) viewer.close();
+    if (viewer.isOpen) viewer.close();
     const name = location.hash.slice(1);
     if (Object.hasOwn(panels, name) && name !== tab) find(`tab-${name}`)?.click();
     return;
@@ -64,9 +64,13 @@ async function follow() {
   const id = location.hash.slice(1);
   const known = feed.get(id);
   if (known) return viewer.show(known);
+  // Somebody may have gone on meanwhile.
+  const stays = () => location.hash.slice(1) === id;
   try {
-    viewer.show(await request("GET", `api/v1/events/${id}`));
+    const event = await request("GET", `api/v1/events/${id}`);
+    if (stays()) viewer.show(event);
   } catch (error) {
+    if (!stays()) return;
     const gone = error.status === 404;
     viewer.showMissing(
       gone

@@ -74,6 +74,11 @@ export class Viewer {
     return this.#event?.event_id ?? null;
   }
 
+  /** Whether it is open, with an event or with why there is none. */
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
   show(event) {
     this.#event = event;
     this.#fill();
@@ -187,11 +192,12 @@ export class Viewer {
     if (!(await ask("Delete this event?", text, "Delete", "button-danger"))) return;
     try {
       await request("DELETE", `api/v1/events/${encodeURIComponent(id)}`);
-      this.close();
-      this.#removed(id);
-      toast("Deleted.");
     } catch (error) {
-      toast(`Not deleted. ${apology(error)}`, { bad: true });
+      // Deleted elsewhere meanwhile, it is what was asked for.
+      if (error.status !== 404) return toast(`Not deleted. ${apology(error)}`, { bad: true });
     }
+    if (this.id === id) this.close();
+    this.#removed(id);
+    toast("Deleted.");
   }
 }
