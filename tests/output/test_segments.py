@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -111,6 +112,24 @@ def test_sound_goes_with_the_part_in_the_making_and_has_a_bound() -> None:
     assert cut.payload.count(b"s ") == segments.MOST_SOUND
     assert cut.payload.endswith(b"p2 ")
     assert cut.pictures == 2
+
+
+def test_sound_that_goes_on_while_pictures_stall_is_not_put_into_a_part_that_has_ended() -> None:
+    """Players take a piece's end from what is in it, and would look there for the next one."""
+    feed = Feed()
+    feed.run(5.0)
+    last = feed.picture()
+    for number in range(80):  # a tenth of a second each
+        feed.segmenter.push(replace(heard(last), pts_ns=last.pts_ns + number * NS // 10))
+    feed.now_ns += 8 * NS
+    feed.wanted = True
+    feed.run(3.0)
+    heard_in = [cut for cut in feed.segmenter.segments if b"s " in bytes(cut.payload)]
+    assert len(heard_in) == 1
+    assert heard_in[0].parts[-1].duration_s == pytest.approx(0.1)
+    assert bytes(heard_in[0].payload).count(b"s ") == 1
+    after = next(cut for cut in feed.segmenter.segments if cut.sequence == heard_in[0].sequence + 1)
+    assert after.discontinuous
 
 
 def test_another_init_segment_is_a_discontinuity() -> None:

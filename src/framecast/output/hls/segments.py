@@ -132,6 +132,7 @@ class Segmenter:
             end_ns = self._last.pts_ns + guess_ns
             if self.part_target_s:
                 end_ns = min(end_ns, self._pieces[0].pts_ns + self._most_ns)
+            self._pieces = [each for each in self._pieces if each.pts_ns < end_ns]  # sound may have gone on for long
             self._close_part(end_ns)
         if self.open is not None:
             self._close_segment()
