@@ -15,7 +15,7 @@ import { KEYS } from "./player/controls.js";
 import { missingText } from "./player/features.js";
 import { HELD } from "./player/held.js";
 import { serverAt } from "./player/server.js";
-import { removeLater } from "./removing.js";
+import { canUndo, removeAndLeave } from "./removing.js";
 import { asksToEnter, keyPanel, markRights, nameOf } from "./session.js";
 import { Settings } from "./settings.js";
 import { setUpTabs } from "./tabs.js";
@@ -359,10 +359,9 @@ async function restart() {
 
 async function askRemove() {
   if (!camera) return;
-  const text = `Its ${plural(numbers?.viewers ?? camera.viewers, "viewer")} will be disconnected. You can undo it for a few seconds.`;
-  if (!(await ask(`Remove ${camera.name}?`, text, "Remove", "button-danger"))) return;
-  removeLater(camera);
-  location.href = url("").href;
+  const undo = canUndo() ? "You can undo it for a few seconds." : "It can't be undone.";
+  const text = `Its ${plural(numbers?.viewers ?? camera.viewers, "viewer")} will be disconnected. ${undo}`;
+  if (await ask(`Remove ${camera.name}?`, text, "Remove", "button-danger")) removeAndLeave(camera);
 }
 
 function neighbour(step) {

@@ -5,15 +5,26 @@
 // is left.
 
 import { cameraApi, request, url } from "./api.js";
+import { keep, kept } from "./store.js";
 import { toast } from "./toast.js";
 import { apology } from "./words.js";
 
 const UNDO_MS = 8_000;
 const KEY = "framecast.removing";
 
-/** Remembers a removal for the wall, which the camera page goes to next. */
-export function removeLater(camera) {
-  sessionStorage.setItem(KEY, JSON.stringify({ id: camera.id, name: camera.name }));
+/** Whether a removal can be undone here: only where the browser keeps it from one page to the next. */
+export function canUndo() {
+  return keep(KEY, null, "page");
+}
+
+/** Goes to the wall, which removes the camera; where it could not know of that, the camera is removed at once. */
+export async function removeAndLeave({ id, name }) {
+  try {
+    if (!keep(KEY, JSON.stringify({ id, name }), "page")) await request("DELETE", cameraApi(id));
+    location.href = url("").href;
+  } catch (error) {
+    toast(`${name} was not removed. ${apology(error)}`, { bad: true });
+  }
 }
 
 /**
@@ -22,9 +33,9 @@ export function removeLater(camera) {
  * @param hide Called with the id and whether to hide its tile.
  */
 export function finishRemoval(hide) {
-  const note = sessionStorage.getItem(KEY);
+  const note = kept(KEY, "page");
   if (!note) return;
-  sessionStorage.removeItem(KEY);
+  keep(KEY, null, "page");
   const { id, name } = JSON.parse(note);
   let open = true;
   const settle = (work) => () => {

@@ -12,6 +12,7 @@ import { remember, remembered } from "./player/seeing.js";
 import { serverAt } from "./player/server.js";
 import { finishRemoval } from "./removing.js";
 import { keyPanel, markRights, whoAmI } from "./session.js";
+import { keep, kept } from "./store.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toast.js";
 import { apology, NO_SOCKET, stateName, stateOf, STATE_NAMES } from "./words.js";
@@ -31,7 +32,7 @@ const server = serverAt();
 const { dashboard, playout } = server;
 const tiles = new Map();
 const hidden = new Set();
-let wished = Number(localStorage.getItem(COLUMNS_KEY)) || 0;
+let wished = Number(kept(COLUMNS_KEY)) || 0;
 let columns = 1;
 
 // --- tiles ---------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ function arrange() {
   const width = grid.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   const top = grid.getBoundingClientRect().top + window.scrollY;
   const height = window.innerHeight - top - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-  const aspect = sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(localStorage.getItem(ASPECT_KEY)) || 4 / 3);
+  const aspect = sharedAspect(shown.map((tile) => tile.camera)) ?? (Number(kept(ASPECT_KEY)) || 4 / 3);
   const text = parseFloat(getComputedStyle(document.documentElement).fontSize) / TEXT_PX;
   const chosen = plan(shown.length, width, height, aspect, Math.min(wished, MOST_COLUMNS), text);
   columns = chosen.columns;
@@ -84,12 +85,12 @@ function arrange() {
 // was learnt now is for the next time.
 function rememberShape() {
   const aspect = sharedAspect([...tiles.values()].map((tile) => tile.camera));
-  if (aspect && aspect !== Number(localStorage.getItem(ASPECT_KEY))) localStorage.setItem(ASPECT_KEY, String(aspect));
+  if (aspect && aspect !== Number(kept(ASPECT_KEY))) keep(ASPECT_KEY, String(aspect));
 }
 
 function setColumns(count) {
   wished = Math.max(0, Math.min(MOST_COLUMNS, count));
-  localStorage.setItem(COLUMNS_KEY, String(wished));
+  keep(COLUMNS_KEY, String(wished));
   arrange();
 }
 

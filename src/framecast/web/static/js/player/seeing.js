@@ -1,6 +1,7 @@
 // A player's interest in what its camera's detector sees. While it is on, the server looks; what it tells is drawn over
 // the picture it belongs to.
 
+import { keep, kept } from "../store.js";
 import { Looks } from "./looks.js";
 
 const KEY = "framecast.boxes";
@@ -8,19 +9,11 @@ const NOTHING = "Nothing is detected.";
 
 /** Whether this browser showed boxes last. */
 export function remembered() {
-  try {
-    return localStorage.getItem(KEY) === "on";
-  } catch {
-    return false; // in a frame that may keep nothing
-  }
+  return kept(KEY) === "on";
 }
 
 export function remember(on) {
-  try {
-    localStorage.setItem(KEY, on ? "on" : "off");
-  } catch {
-    // It lasts as long as the page.
-  }
+  keep(KEY, on ? "on" : "off");
 }
 
 export class Seeing {
