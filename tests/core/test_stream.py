@@ -307,6 +307,25 @@ class TestTransform:
         await a_few_turns()
         assert (camera.stream.video.latest, camera.stream.video.ring, reader.packets) == (None, (), [])
 
+    async def test_who_watches_a_slow_camera_need_not_wait_for_its_next_picture(self, camera: Camera) -> None:
+        publisher, viewer = camera.stream.open_publisher("door"), Collector()
+        camera.stream.video.attach(viewer)
+        camera.publish(publisher)
+        before = viewer.packets[-1]
+        camera.stream.set_transform(self.mask().make, again=True)
+        await a_few_turns()
+        camera.stream.set_transform(Workshop(b"other mask ").make, again=True)
+        await a_few_turns()
+        assert [each.payload for each in viewer.packets] == [b"other mask jpeg"]
+        camera.stream.set_transform(None, again=True)
+        assert [each.payload for each in viewer.packets] == [b"jpeg"]
+        assert viewer.packets[0].frame_id == before.frame_id + 3, "nobody takes it for the one from before"
+        assert viewer.packets[0].pts_ns == before.pts_ns + 3_000, "but for the moment it is of"
+        publisher.close()
+        camera.stream.set_transform(self.mask().make, again=True)
+        await a_few_turns()
+        assert viewer.packets == [], "who publishes next may be another device"
+
     async def test_it_is_made_only_while_somebody_looks(self, camera: Camera) -> None:
         shop = self.mask()
         camera.stream.set_transform(shop.make)

@@ -13,7 +13,9 @@ import pytest
 
 from framecast.service.errors import ApiError
 from framecast.service.store.database import FILE_NAME
+from framecast.wire.jpeg import read_header
 from tests.service.serving import Server, jpeg, serving
+from tests.service.watching import mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +63,21 @@ async def test_masks_stay_on_the_scene_when_the_picture_is_turned(tmp_path: Path
         assert await shown(server, rotate=270) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
     async with serving(tmp_path, CONFIGURED) as server:
         assert await shown(server) == ("Door", 270, [[0.5, 0.0, 0.5, 1.0]], "always")
+
+
+async def test_who_watches_a_camera_that_seldom_sends_sees_its_picture_turned_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"cam": {"url": "push:"}}) as server, mjpeg(server.port) as viewer:
+        await server.push(jpeg(1, (96, 64)))
+        before = await viewer.part()
+        for rotate, size in ((90, (64, 96)), (180, (96, 64)), (0, (96, 64))):
+            await server.json("PATCH", CAMERA, json={"rotate": rotate})
+            part = await viewer.part()
+            while part.frame_id == before.frame_id:
+                part = await viewer.part()
+            header = read_header(part.picture)
+            assert (header.width_px, header.height_px) == size
+            before = part
+        assert part.picture == jpeg(1, (96, 64))
 
 
 RIGHT_ANGLE = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.25]]

@@ -326,11 +326,13 @@ class Stream:
         """Names of the renditions that exist now."""
         return [each.name for each in self._derived]
 
-    def set_transform(self, make_worker: Callable[[], Worker] | None) -> None:
+    def set_transform(self, make_worker: Callable[[], Worker] | None, *, again: bool = False) -> None:
         """Put a transform (turning, masks) before what everybody sees, or take it away.
 
-        Pictures from before the change are forgotten: a mask must not leave the unmasked one on anybody's screen.
+        Pictures from before the change are forgotten: a mask must not leave the unmasked one on anybody's screen. With
+        ``again`` the newest one is published anew, to be seen as the change makes it: the next may take a minute.
         """
+        newest = self.inlet.latest if again and self.wanted and not self._codes_itself else None
         if self._transform is not None:
             self._transform.close()
             self._transform = None
@@ -342,18 +344,19 @@ class Stream:
         if make_worker is None:
             self.inlet = self.video
             self.video.on_demand = self._demand
-            self._remake_plain_h264()
-            return
-        self.inlet = Track("inlet", ring_packets=2, on_demand=self._demand)
-        self._transform = WorkedTrack(
-            self.inlet,
-            self.video,
-            make_worker,
-            self._supervisor,
-            grace_s=TRANSFORM_GRACE_S,
-            worth_making=self.worth_showing,
-        )
+        else:
+            self.inlet = Track("inlet", ring_packets=2, on_demand=self._demand)
+            self._transform = WorkedTrack(
+                self.inlet,
+                self.video,
+                make_worker,
+                self._supervisor,
+                grace_s=TRANSFORM_GRACE_S,
+                worth_making=self.worth_showing,
+            )
         self._remake_plain_h264()
+        if newest is not None and self._publisher is not None:
+            self._publisher.publish(newest.payload, newest.format, newest.pts_ns, newest.received_ns)
 
     def close(self) -> None:
         """End all derived tracks; whoever publishes is shut out."""

@@ -199,10 +199,11 @@ class Cameras:
             Misuse: Its URL can't be opened here; the camera is as it was.
         """
         old = self._cameras[camera_id]
+        stream = old.stream
         turned = transform_of(config) != transform_of(old.config)
         if _is_read_alike(old, config, origin):
             if turned:
-                old.stream.set_transform(self._parts.make_transform(config, old.stream.count_transform_fault))
+                stream.set_transform(self._parts.make_transform(config, stream.count_transform_fault), again=True)
             seeks = self.settings.vision_options(config)
             camera = self._cameras[camera_id] = replace(old, config=config, seeks=seeks)
             if seeks != old.seeks:
@@ -212,12 +213,10 @@ class Cameras:
         else:
             source = self._open(camera_id, config, origin)
             fetched = open_sound(config, self.settings.network, sound_origin or origin)
-            transform = self._parts.make_transform(config, old.stream.count_transform_fault)
+            transform = self._parts.make_transform(config, stream.count_transform_fault)
             await self._stop(old)
             self._forget(camera_id, pictures=turned)
-            camera = self._start(
-                camera_id, config, origin, source, transform, old.stream, old.sound, old.sight, old.output
-            )
+            camera = self._start(camera_id, config, origin, source, transform, stream, old.sound, old.sight, old.output)
             camera.sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
         for listener in self.on_changed:
