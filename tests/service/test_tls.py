@@ -420,6 +420,18 @@ def test_an_authority_that_was_not_made_whole_is_mended_by_what_it_says(tmp_path
         authority.renew(tmp_path)
 
 
+def test_nothing_is_made_by_a_key_that_is_not_the_authority_s(tmp_path: Path) -> None:
+    """A copy of one half, or an `init --force` that was interrupted: devices would trust nothing that is made so."""
+    authority.init(tmp_path / "one")
+    authority.init(tmp_path / "other")
+    files, others = Files.of(tmp_path / "one"), Files.of(tmp_path / "other")
+    before = files.certificate.read_bytes()
+    files.authority_key.write_bytes(others.authority_key.read_bytes())
+    with pytest.raises(AuthorityError, match="no key of this authority"):
+        authority.renew(tmp_path / "one")
+    assert files.certificate.read_bytes() == before
+
+
 def test_renewing_leaves_out_addresses_that_came_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority.init(tmp_path)
     moved = [*authority.own_addresses(), authority.ipaddress.ip_address("198.51.100.7")]

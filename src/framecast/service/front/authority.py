@@ -120,8 +120,8 @@ def renew(data: Path, hosts: Iterable[str] | None = None, *, now: datetime.datet
         raise _missing(files) from None
     except (OSError, ValueError, TypeError) as error:
         raise AuthorityError(f"the authority in {files.folder} can't be read: {error}") from None
-    if not isinstance(key, EllipticCurvePrivateKey):
-        raise AuthorityError(f"{files.authority_key} is no key of this authority")
+    if not isinstance(key, EllipticCurvePrivateKey) or key.public_key() != authority.public_key():
+        raise AuthorityError(f"{files.authority_key} is no key of this authority; anew: framecast tls init --force")
     if authority.not_valid_after_utc <= now:
         raise AuthorityError("the authority has expired; make a new one: framecast tls init --force")
     asked = subjects(hosts or ())
