@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import simplejpeg
 
 from framecast.core.errors import Misuse
 from framecast.mock import play as module
+from framecast.mock.device import FakeDevice
 from framecast.mock.play import PORT, DeviceOptions, play
 from framecast.wire import blockcode
 from tests.support import raw
@@ -115,8 +118,32 @@ async def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
         (DeviceOptions(to="http://127.0.0.1:1"), "is asked and pushes nowhere"),
         (DeviceOptions(dialect="doorbell"), "needs a URL to push to"),
         (DeviceOptions(dialect="doorbell", to="ftp://x"), "needs a URL to push to"),
+        (DeviceOptions(dialect="doorbell", to="http://x:99999"), "needs a URL to push to"),
+        (DeviceOptions(dialect="doorbell", to="http://[::1"), "needs a URL to push to"),
+        (DeviceOptions(speaker_url="http://x:99999/speaker"), "A speaker listens to"),
+        (DeviceOptions(port=70_000), "Port 70000 on 127.0.0.1 can't be used: .*0-65535"),
+        (DeviceOptions(host="a..b", port=0), "Port 0 on a..b can't be used"),
     ],
 )
 async def test_options_that_make_no_sense_are_explained(options: DeviceOptions, says: str) -> None:
     with pytest.raises(Misuse, match=says):
         await play(options, lambda line: None)
+
+
+def has_ipv6() -> bool:
+    """Whether this machine calls itself ::1."""
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
+@pytest.mark.parametrize("host", ["::1", "::"])
+async def test_where_it_listens_over_ipv6_can_be_called(host: str) -> None:
+    async with FakeDevice(host=host) as device:
+        parts = urlsplit(f"{device.base_url}/capture")
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(f"GET {parts.path} HTTP/1.0\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()

@@ -221,7 +221,8 @@ class FakeDevice:
     @property
     def url(self) -> str:
         """Where to read the stream (or the still, where the dialect has no stream)."""
-        host = "127.0.0.1" if self._host in ("", "0.0.0.0") else self._host
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}{self.dialect.path}"
 
     @property

@@ -63,12 +63,24 @@ def target(to: str, dialect: Dialect) -> Target:
     Raises:
         Misuse: No URL that it can push to.
     """
-    parts = urlsplit(to)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    found = _parsed(to)
+    if found is None:
         raise Misuse(f"{dialect.name} pushes and needs a URL to push to, such as {dialect.scheme}://127.0.0.1:8080")
-    path = dialect.path if parts.path in ("", "/") else parts.path
+    path, mark, query = found.path.partition("?")
+    return replace(found, path=(dialect.path if path in ("", "/") else path) + mark + query)
+
+
+def _parsed(url: str) -> Target | None:
+    """What a URL names, its path with the query as it stands there; None where it can't be read or dialled."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port beyond the last, half of an IPv6 address
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
     query = f"?{parts.query}" if parts.query else ""
-    return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], path + query)
+    return Target(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], parts.path + query)
 
 
 def sound_target(pictures: Target | None, dialect: Dialect) -> Target | None:
@@ -101,11 +113,10 @@ def speaker_target(url: str) -> Target:
     Raises:
         Misuse: No URL that can be asked.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    found = _parsed(url)
+    if found is None or found.scheme not in ("http", "https"):
         raise Misuse(f"A speaker listens to http://… or https://…, not to {url!r}")
-    query = f"?{parts.query}" if parts.query else ""
-    return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], (parts.path or "/") + query)
+    return found if found.path.startswith("/") else replace(found, path=f"/{found.path}")
 
 
 def dialled(device: Pushing, dialect: Dialect) -> list[Callable[[], Awaitable[None]]]:
@@ -135,7 +146,8 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the latter two: no port, no name at all
         taken.close()
-        raise Misuse(f"Port {port} on {host} can't be used: {error.strerror}") from error
+        reason = (error.strerror if isinstance(error, OSError) else "") or error
+        raise Misuse(f"Port {port} on {host} can't be used: {reason}") from error
     return taken
