@@ -257,6 +257,18 @@ def test_a_picture_from_an_old_buffer_keeps_its_age() -> None:
     assert quirks([stale, *captures]) == {}
 
 
+@pytest.mark.parametrize("pause_s", [16, 30, 61, 3600])
+def test_a_device_that_sleeps_between_its_pictures_sends_none_from_before(pause_s: int) -> None:
+    """Each time it wakes its uptime begins anew, and by the time of the picture it is nearly the same."""
+    clock = CaptureClock()
+    now_ns = START
+    for number, stamp_s in enumerate((3.1, 3.25, 3.25, 3.05, 3.3, 9.0, 9.2, 2.0)):
+        found = clock.map(now_ns, stamp_s)
+        assert found.pts_ns == now_ns
+        assert found.new_epoch is (number > 0)
+        now_ns += pause_s * S
+
+
 def test_a_pause_of_a_day_is_no_leap() -> None:
     clock = CaptureClock()
     device = Device(jitter_s=0.002, drift_ppm=150)

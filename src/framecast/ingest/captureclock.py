@@ -54,6 +54,10 @@ CONFIRM = 3
 BOOT_SLACK_NS = 5 * S_NS
 """An uptime may exceed the time since the last frame by this much and still mean that the device started again."""
 
+AWAKE_NS = 15 * S_NS
+"""An uptime that is shorter, so long after the last frame: the device has slept since, though it may have been awake
+for as long or longer than it was at the last one."""
+
 GAP_NS = BUCKET_NS * BUCKETS
 """After a pause this long the old points say nothing about today's latency."""
 
@@ -131,6 +135,8 @@ class CaptureClock:
         if last_ns is None:
             return self._first(received_ns, stamp_s)
         stamp_ns = int(stamp_s * self._unit) + self._wrapped_ns
+        if received_ns - self._last_received_ns > AWAKE_NS and last_ns <= stamp_ns < AWAKE_NS:
+            return self._reboot(received_ns, stamp_ns)
         if stamp_ns == last_ns:
             return self._repeated(received_ns)
         delay_ns = received_ns - stamp_ns
