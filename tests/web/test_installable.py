@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import runpy
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from framecast import web
 from tests.web.conftest import Open, Process, Start, serving
@@ -100,6 +101,41 @@ def test_opens_without_the_server_and_returns_with_it(start: Start, open_page: O
     wait_live(phone, 1)
     # What one may do was not known before.
     expect(phone.get_by_role("button", name="Add camera")).to_be_visible()
+
+
+def updated(server: Process, folder: Path) -> Process:
+    """The next release in its place, on the same port: one of its modules asks another for what that had not before."""
+    server.stop()
+    copy = folder / "framecast"  # found before the one that is installed
+    shutil.copytree(web.FOLDER.parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    modules = copy / "web" / "static" / "js"
+    with (modules / "dom.js").open("a") as dom:
+        dom.write('export const edition = "next";\n')
+    with (modules / "wall.js").open("a") as wall:
+        wall.write('import { edition } from "./dom.js";\ndocument.documentElement.dataset.edition = edition;\n')
+    port = server.url.rsplit(":", 1)[1]
+    return Process(folder, "serve", "--port", port, "--data", str(folder / "data"), *CAMERA)
+
+
+def test_a_page_after_an_update_gets_no_file_of_before(start: Start, open_page: Open, tmp_path: Path) -> None:
+    server = start("serve", *CAMERA)
+    phone = phone_of(server, open_page)
+    late: list[Route] = []
+    phone.context.route("**/static/js/dom.js", lambda route: late.append(route))
+    (tmp_path / "next").mkdir()
+    new = updated(server, tmp_path / "next")
+    try:
+        phone.goto(new.url, wait_until="commit")
+        while not late:
+            phone.wait_for_timeout(50)
+        # Longer than a file that is kept waits for the server's.
+        phone.wait_for_timeout(4_000)
+        assert phone.locator("fc-tile").count() == 0
+        phone.context.unroute("**/static/js/dom.js")
+        phone.locator("html[data-edition=next]").wait_for()
+        wait_live(phone, 1)
+    finally:
+        new.stop()
 
 
 def test_below_a_path_it_answers_for_that_path_alone(start: Start, open_page: Open, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,12 @@ def page_policy(allowed_origins: Iterable[str]) -> str:
     return f"{CONTENT_SECURITY_POLICY}; frame-ancestors {ancestors}"
 
 
+def version(assets: Mapping[str, Asset]) -> str:
+    """Which pages these are: another one after any change of what a service worker keeps of them."""
+    etags = (assets[path].etag for path in sorted(assets) if path != WORKER)
+    return hashlib.sha256("".join(etags).encode()).hexdigest()[:20]
+
+
 def load() -> dict[str, Asset]:
     """Every page and static file, by its path below this folder (``index.html``, ``static/js/wall.js``)."""
     assets: dict[str, Asset] = {}
@@ -98,7 +104,7 @@ def _worker(assets: dict[str, Asset]) -> Asset:
     """The service worker, told what to keep; any change of any file makes it another one."""
     files = sorted(path for path in assets if path.startswith("static/"))
     shell = {
-        "version": hashlib.sha256("".join(assets[path].etag for path in sorted(assets)).encode()).hexdigest()[:20],
+        "version": version(assets),
         "files": files,
         # One page serves every camera, so that one is kept for all.
         "pages": [path.removeprefix("/").replace("{id}", "any") or "./" for path in PAGES],

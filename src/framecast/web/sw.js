@@ -3,9 +3,12 @@
 // The server writes one line above this: `SHELL` {version, files, pages}, made from the files themselves, so that any
 // change of theirs is a new worker with a cache of its own.
 //
-// The network comes first, always: what is kept is used only where nothing answers. Kept are the pages and their
-// static files, fetched without credentials when the worker is installed, and nothing afterwards: no answer that anybody
-// got for a right can be among them. Everything below api/ is none of this worker's business.
+// The network comes first: what is kept is used only where nothing answers, and then for the page and its files alike.
+// After an update the server's pages are others than those kept, and a page made of both would not run: one that came from
+// the server gets none of the kept files then, however late its own are.
+//
+// Kept are the pages and their static files, fetched without credentials when the worker is installed, and nothing
+// afterwards: no answer that anybody got for a right can be among them. Everything below api/ is none of this worker's business.
 
 const { version, files, pages } = self.SHELL;
 const ROOT = new URL(self.registration.scope);
@@ -16,6 +19,12 @@ const CACHE = PREFIX + version;
 const PAGE_WAIT_MS = 5_000;
 const FILE_WAIT_MS = 3_000;
 const KNOWN = new Set(files);
+// Which pages the server has, by its word.
+const VERSION_HEADER = "X-Framecast-Pages";
+const KEPT = "kept";
+// Of each page that was opened lately, by its client's id: KEPT, or the version that the server named.
+const opened = new Map();
+const MOST_OPENED = 50;
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
@@ -32,9 +41,9 @@ self.addEventListener("fetch", (event) => {
   const path = address.pathname.slice(ROOT.pathname.length);
   if (request.mode === "navigate") {
     const shell = shellOf(path);
-    if (shell !== null) event.respondWith(first(request, PAGE_WAIT_MS, shell, isDown));
+    if (shell !== null) event.respondWith(page(request, shell, event.resultingClientId));
   } else if (KNOWN.has(path)) {
-    event.respondWith(first(request, FILE_WAIT_MS, path, (response) => !response.ok));
+    event.respondWith(file(request, path, opened.get(event.clientId)));
   }
 });
 
@@ -44,6 +53,8 @@ async function keep() {
   for (const path of [...pages, ...files]) {
     const response = await fetch(new URL(path, ROOT), { credentials: "omit", cache: "no-cache" });
     if (!response.ok || response.redirected) throw new Error(`${path} could not be kept: status ${response.status}`);
+    // The server was updated in the middle of it: a worker of its own will keep all of that.
+    if ((response.headers.get(VERSION_HEADER) ?? version) !== version) throw new Error(`${path} is of other pages`);
     await cache.put(new URL(path, ROOT), response);
   }
   await self.skipWaiting();
@@ -66,16 +77,35 @@ function isDown({ status }) {
   return status === 502 || status === 504 || status >= 520;
 }
 
-/** The network's answer, or what is kept where none comes in time or it is no use. */
+async function page(request, path, client) {
+  const { response, isKept } = await first(request, PAGE_WAIT_MS, path, isDown);
+  if (opened.size >= MOST_OPENED) opened.delete(opened.keys().next().value);
+  if (client) opened.set(client, isKept ? KEPT : response.headers.get(VERSION_HEADER));
+  return response;
+}
+
+/** A file for a page that came from there; null or undefined where that is not known. */
+async function file(request, path, from) {
+  const isOther = from && from !== KEPT && from !== version;
+  if (isOther) return fetch(request);
+  if (from === KEPT) return (await kept(path)) ?? fetch(request);
+  return (await first(request, FILE_WAIT_MS, path, ({ ok }) => !ok)).response;
+}
+
+async function kept(path) {
+  return (await caches.open(CACHE)).match(new URL(path, ROOT));
+}
+
+/** The network's answer, or what is kept where none comes in time or it is no use: {response, isKept}. */
 async function first(request, waitMs, path, useless) {
   const answer = fetch(request);
   let timer = 0;
   const late = new Promise((done) => (timer = setTimeout(done, waitMs, null)));
   const response = await Promise.race([answer.catch(() => null), late]);
   clearTimeout(timer);
-  if (response && !useless(response)) return response;
-  const kept = await (await caches.open(CACHE)).match(new URL(path, ROOT));
-  return kept ?? answer;
+  if (response && !useless(response)) return { response, isKept: false };
+  const instead = await kept(path);
+  return { response: instead ?? (await answer), isKept: instead !== undefined };
 }
 
 /** Show what the server sent. Browsers end a subscription whose messages show nothing, so there is always something. */

@@ -8,7 +8,7 @@ from framecast.service.access.rights import Right
 from framecast.service.errors import not_found
 from framecast.service.front.routing import Call, Route
 from framecast.service.service import Service
-from framecast.web import PAGES, WORKER, Asset, page_policy
+from framecast.web import PAGES, WORKER, Asset, page_policy, version
 
 SUMMARIES = {
     "/": "The wall: all cameras.",
@@ -21,14 +21,18 @@ SUMMARIES = {
     "/setup": "Where owner links and invitations lead.",
     "/docs": "The reference of this API.",
 }
+VERSION_HEADER = "X-Framecast-Pages"
+"""Names the pages that a page or a file is of, for the service worker: those it keeps may be others."""
 
 
 def routes(service: Service) -> list[Route]:
     """The routes of this module. Pages hold no secret: what they show comes through the API, with its rights."""
 
+    edition = version(service.assets)
+
     def page(path: str, file: str) -> Route:
         async def show(call: Call) -> web.StreamResponse:
-            return _send(service, call, service.assets[file], page=True)
+            return _send(service, call, service.assets[file], edition, page=True)
 
         return Route("GET", path, Right.PUBLIC, show, SUMMARIES[path], answer="text/html", tag="pages")
 
@@ -36,16 +40,16 @@ def routes(service: Service) -> list[Route]:
         asset = service.assets.get("static/" + call.parameter)
         if asset is None:
             raise not_found(f"There is no file {call.parameter[:200]!r}")
-        return _send(service, call, asset, page=False)
+        return _send(service, call, asset, edition, page=False)
 
     async def worker(call: Call) -> web.StreamResponse:
-        return _send(service, call, service.assets[WORKER], page=True)
+        return _send(service, call, service.assets[WORKER], edition, page=True)
 
     async def icon(call: Call) -> web.StreamResponse:
         asset = service.assets.get("static/icon.svg")
         if asset is None:
             raise not_found()
-        return _send(service, call, asset, page=False)
+        return _send(service, call, asset, edition, page=False)
 
     return [
         *(page(path, file) for path, file in PAGES.items()),
@@ -63,8 +67,13 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def _send(service: Service, call: Call, asset: Asset, *, page: bool) -> web.StreamResponse:
-    headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Content-Type": asset.content_type}
+def _send(service: Service, call: Call, asset: Asset, edition: str, *, page: bool) -> web.StreamResponse:
+    headers = {
+        "ETag": asset.etag,
+        "Cache-Control": "no-cache",
+        "Content-Type": asset.content_type,
+        VERSION_HEADER: edition,
+    }
     if page:
         headers["Content-Security-Policy"] = page_policy(service.settings.server.allowed_origins)
     if call.request.headers.get("If-None-Match") == asset.etag:
