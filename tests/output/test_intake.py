@@ -150,3 +150,35 @@ async def test_a_mask_forgets_it() -> None:
         intake.push(each)
     assert await taken(intake, 1) == [2]
     assert wishes.count == 1
+
+
+async def test_a_mask_that_is_set_while_the_other_end_is_told_what_comes_hides_what_came_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("framecast.output.restream.restream.SOUND_WAIT_S", 0.01)
+    now_ns = 0
+
+    class Slow(Other):
+        async def start(self, video: Packet, sound: Packet | None) -> None:
+            coded = stream.track(AS_CODED)
+            coded.clear()
+            publisher.publish_coded(b"\0\0\0\1\x65", H264, now_ns + 1_000_000, now_ns + 1_000_000, key=True)
+            while coded.latest is None:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0)
+
+    async def connect() -> Other:
+        return other
+
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor, make_worker=Workshop().make)
+        stream.set_native(True)
+        publisher = stream.open_publisher("door")
+        now_ns = stream.clock.now_ns()
+        before = publisher.publish_coded(b"\0\0\0\1\x65", H264, now_ns, now_ns, key=True)
+        other = Slow(1)
+        task = supervisor.spawn("restream", Restream(stream, "the other end", connect).run())
+        async with asyncio.timeout(5):
+            await other.has_enough.wait()
+        task.cancel()
+    assert before is not None
+    assert other.got == [before.frame_id + 1]

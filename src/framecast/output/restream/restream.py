@@ -78,12 +78,14 @@ class Intake:
 
     Attributes:
         drops: Pictures lost since they came faster than they went.
+        clears: How often it had to forget everything.
     """
 
     bulk = False
 
     def __init__(self, want_key: Callable[[], None]) -> None:
         self.drops = 0
+        self.clears = 0
         self._want_key = want_key
         self._queue: deque[Packet] = deque()
         self._bytes = 0
@@ -125,6 +127,7 @@ class Intake:
 
     def clear(self) -> None:
         """See `Sink`."""
+        self.clears += 1
         self._empty()
 
     async def get(self) -> Packet:
@@ -261,14 +264,14 @@ class Restream:
             if not video.gives_keys:  # a camera that codes itself gives no key picture for the asking
                 intake.begin(video.ring)
             video.want_key()
-            first = await intake.get()
+            first, clears = await intake.get(), intake.clears
             began_with = await intake.first_sound()  # whether the camera has any is not known before
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await session.start(first, began_with)
             self.connects += 1
             self._enter("sending")
             log.info("%s: restream to %s has begun", self._name, self.label)
-            packet = first
+            packet = first if intake.clears == clears else await intake.get()  # a mask may have been set meanwhile
             while True:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await session.send(packet)
