@@ -272,6 +272,7 @@ async def test_the_last_owner_stays(tmp_path: Path) -> None:
         ({"name": "x", "role": ["owner"]}, 400),
         ({"name": "x", "role": None}, 400),
         ({"name": "x\n", "role": "viewer"}, 400),
+        ({"name": "x ", "role": "viewer"}, 400),  # what is typed to log in is stripped
         ({"name": "user:x", "role": "viewer"}, 400),
         ({"name": "", "role": "viewer"}, 400),
         ({"name": "x", "role": "viewer", "cameras": []}, 400),

@@ -8,7 +8,7 @@ from typing import Any
 from framecast.core.errors import Misuse
 from framecast.service.config import CAMERA_ID
 
-_NAME = re.compile(r"[\w][\w .@+-]{0,63}")
+_NAME = re.compile(r"[\w][\w .@+-]{0,63}(?<! )")
 _MOST_CAMERAS = 1000
 
 
@@ -17,7 +17,8 @@ def name_of(body: dict[str, Any], what: str) -> str:
     name = body.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Misuse(
-            f"{what.capitalize()}'s name has 1 to 64 letters, digits, spaces and . _ @ + -, a letter or digit first"
+            f"{what.capitalize()}'s name has 1 to 64 letters, digits, spaces and . _ @ + -, a letter or digit first, "
+            "and no space last"
         )
     return name
 
