@@ -163,6 +163,37 @@ def test_plays_where_no_socket_gets_through(server: Process, watched: Watched, p
     shown(page, 10)
 
 
+def test_a_socket_that_gets_through_later_brings_no_second_stream(server: Process, watched: Watched) -> None:
+    page = watched.page
+    through = False
+    came: list[int] = []
+
+    def relay(route: WebSocketRoute) -> None:
+        if not through:
+            route.close()
+            return
+        behind = route.connect_to_server()
+
+        def from_server(message: str | bytes) -> None:
+            if isinstance(message, bytes):
+                came.append(message[1])
+            route.send(message)
+
+        behind.on_message(from_server)
+
+    page.route_web_socket(SOCKET, relay)
+    page.reload()
+    place(page, server.url, camera="door", path="mse")
+    wait_path(page, "mse")
+    shown(page, 5)
+    through = True
+    page.evaluate("() => window.player.server.dashboard.retry()")
+    page.wait_for_function("() => window.player.stats?.connection === 'open'")
+    shown(page, FRAMES)
+    assert came == []
+    assert page.evaluate("() => window.paths") == ["mse"]
+
+
 def test_each_path_returns_when_the_server_does(start: Start, open_page: Open, tmp_path: Path) -> None:
     first = start("serve", "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
     pages = {}

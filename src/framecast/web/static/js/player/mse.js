@@ -92,7 +92,9 @@ export class MsePath extends SocketPath {
   }
 
   blocked() {
-    if (!this.#abort) this.#overHttp();
+    // Should the socket get through after all, it would bring the same stream once more.
+    this.leave();
+    this.#overHttp();
   }
 
   formed({ mime, codec }) {

@@ -142,6 +142,13 @@ export class SocketPath extends Path {
     if (this.dashboard) this.host.server.unseat(this.dashboard, this.host.camera);
   }
 
+  /** Wants nothing from the socket any more: its pictures come another way. */
+  leave() {
+    this.#end.abort();
+    this.host.server.unseat(this.dashboard, this.host.camera);
+    this.dashboard = null;
+  }
+
   get follows() {
     return ["quality", "width", "fps", "sound"];
   }
