@@ -213,6 +213,10 @@ async def test_a_camera_that_closes_lets_nobody_stay(tmp_path: Path) -> None:
             published = server.camera().stream.published
             await device.send_bytes(jpeg(2))
             await until(lambda: server.camera().stream.published > published)  # it loses nothing by that
+            fewer = {"publish_from": ["127.0.0.1"]}
+            await server.json("PATCH", "/api/v1/cameras/cam", json=fewer, headers=operator)
+            await device.send_bytes(jpeg(3))
+            await until(lambda: server.camera().stream.published > published + 1)  # it is in one that stays
             await server.json("PATCH", "/api/v1/cameras/cam", json={"publish_from": []}, headers=operator)
             await device.receive(timeout=5)
             assert device.closed

@@ -150,8 +150,15 @@ class Front:
                 found = cast(Connection, connection)
                 if found.local or found.transport is None or not cut.hits(found.grant, found.need, found.camera_id):
                     continue
+                if cut.camera and cut.need is Right.PUBLISH and self._may_push(found, cut.camera):
+                    continue
                 if found.changing is None or found.changing is not asking:
                     found.transport.abort()
+
+    def _may_push(self, connection: Connection, camera_id: str) -> bool:
+        """Whether a device may go on: a camera may keep some of the networks from which it takes pictures."""
+        client = connection.client
+        return client is not None and self._access().covers(connection.grant, Right.PUBLISH, camera_id, client.address)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
