@@ -256,6 +256,29 @@ def test_where_it_can_not_go(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if ".part" in path.name] == []
 
 
+def test_files_of_any_name_and_age_are_back(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    for name in ("10:30.txt", "back\\slash", "two\nlines", "Tür", "later"):
+        (data / name).write_text(name)
+    os.utime(data / "later", (5e9, 5e9))
+    os.utime(data / "Tür", (0, 0))
+    before = held(data)
+    backup.write(data, file)
+    shutil.rmtree(data)
+    restore.restore(file, data)
+    assert held(data) == before
+
+
+def test_a_name_that_no_zip_file_can_hold_is_told(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.zip"
+    fill(data)
+    (data / os.fsdecode(b"\xff.bin")).touch()
+    with pytest.raises(StateError, match=r"the name '\\udcff.bin' in the data folder is not UTF-8; rename it"):
+        backup.write(data, file)
+    assert list(tmp_path.iterdir()) == [data]
+
+
 def test_links_and_sockets_are_left_out(tmp_path: Path) -> None:
     data = tmp_path / "data"
     fill(data)

@@ -157,7 +157,6 @@ COUNTING = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELE
         (climb("../outside"), "no name of a file in a data folder"),
         (climb("/etc/outside"), "no name of a file in a data folder"),
         (climb("a/../../outside"), "no name of a file in a data folder"),
-        (climb("..\\outside"), "no name of a file in a data folder"),
         (climb(f"{RESTORING}/{READY}"), "no name of a file in a data folder"),
         (climb(f"{FILE_NAME}-wal"), "no name of a file in a data folder"),
         (climb("control.sock"), "no name of a file in a data folder"),

@@ -8,6 +8,7 @@ off can't pass for a whole one. The state file is copied by SQLite, which makes 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +38,10 @@ _PACKED = frozenset({".jpg", ".jpeg", ".mp4", ".ts", ".zip", ".onnx", ".webp"})
 """Suffixes of files that nothing makes smaller."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How files are packed; others bring errors of their own, and one asks for 4 GB to begin with."""
+_EARLIEST_S, _LAST_S = 315_619_200, 4_354_646_400
+"""ZIP knows the years 1980 to 2107."""
+_BAD_SIGNS = "\0" if os.sep == "/" else "\0\\:"
+"""What can't be in a file's name here, or leads elsewhere in one."""
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, UnicodeDecodeError)
 """What reading a damaged file raises."""
 
@@ -157,7 +162,13 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             except FileNotFoundError:
                 continue
             if is_file:
-                yield path, path.relative_to(folder).as_posix()
+                yield path, _as_text(path.relative_to(folder).as_posix())
+
+
+def _as_text(name: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise OSError(errno.EILSEQ, f"the name {name!r} in the data folder is not UTF-8; rename it")
+    return name
 
 
 def _not_read(error: OSError) -> None:
@@ -169,7 +180,7 @@ def _not_read(error: OSError) -> None:
 def _add(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, Any]:
     with path.open("rb") as source:
         facts = os.fstat(source.fileno())
-        written = time.localtime(max(facts.st_mtime, 315_619_200))[:6]  # ZIP begins with 1980
+        written = time.localtime(min(max(facts.st_mtime, _EARLIEST_S), _LAST_S))[:6]
         entry = zipfile.ZipInfo(DATA + name, written)
         entry.external_attr = stat.S_IFREG << 16 | (facts.st_mode & 0o777) << 16
         entry.compress_type = zipfile.ZIP_STORED if path.suffix in _PACKED else zipfile.ZIP_DEFLATED
@@ -230,7 +241,7 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> Contents:
 def _see_that_it_stays_inside(name: str) -> None:
     parts = PurePosixPath(name).parts
     bad = not parts or name.startswith("/") or ".." in parts or parts[0] in NOT_OURS or name in SIDE_FILES
-    if bad or any(sign in name for sign in "\\:\0") or PurePosixPath(name).as_posix() != name:
+    if bad or any(sign in name for sign in _BAD_SIGNS) or PurePosixPath(name).as_posix() != name:
         raise ValueError(f"{name!r} is no name of a file in a data folder")
 
 
