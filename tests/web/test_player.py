@@ -194,6 +194,16 @@ def test_a_socket_that_gets_through_later_brings_no_second_stream(server: Proces
     assert page.evaluate("() => window.paths") == ["mse"]
 
 
+@pytest.mark.parametrize("path", ["webrtc", "img"])
+def test_older_browsers_get_what_was_asked_for(server: Process, page: Page, path: str) -> None:
+    # Safari has the one from 17 on, the other from 16.4 on.
+    page.add_init_script("delete URLSearchParams.prototype.size; delete window.OffscreenCanvas;")
+    page.reload()
+    place(page, server.url, camera="door", path=path, quality="low")
+    wait_path(page, path)
+    page.wait_for_function("() => window.player.stats?.width === 320")
+
+
 def test_each_path_returns_when_the_server_does(start: Start, open_page: Open, tmp_path: Path) -> None:
     first = start("serve", "--camera", f"door={SYNTHETIC}", data=tmp_path / "state")
     pages = {}

@@ -49,7 +49,8 @@ export class ImgPath extends Path {
   #look() {
     const { naturalWidth: width, naturalHeight: height } = this.element;
     if (!width || document.hidden) return;
-    this.#glance ??= new OffscreenCanvas(GLANCE_PX, GLANCE_PX).getContext("2d", { willReadFrequently: true });
+    const canvas = { width: GLANCE_PX, height: GLANCE_PX };
+    this.#glance ??= h("canvas", canvas).getContext("2d", { willReadFrequently: true });
     this.#glance.drawImage(this.element, 0, 0, GLANCE_PX, GLANCE_PX);
     const pixels = new Uint32Array(this.#glance.getImageData(0, 0, GLANCE_PX, GLANCE_PX).data.buffer);
     if (this.#before?.every((pixel, index) => pixel === pixels[index])) return;

@@ -87,7 +87,7 @@ export class WebRtcPath extends Path {
     if (quality !== "auto") query.set("quality", quality);
     if (width) query.set("width", width);
     if (fps) query.set("fps", fps);
-    return query.size ? `?${query}` : "";
+    return String(query) && `?${query}`; // `size` is too new for many a browser
   }
 
   #send(method, body) {
