@@ -11,12 +11,15 @@ export class Log {
   #rows = h("tbody", {});
   #older = button("Older", () => this.#more());
   #last = null;
+  /** One for each time that it is shown: what was asked for before comes too late. */
+  #turn = 0;
 
   constructor(element) {
     this.element = element;
   }
 
   async show() {
+    this.#turn += 1;
     this.#last = null;
     this.#rows.replaceChildren();
     this.element.replaceChildren(
@@ -49,15 +52,18 @@ export class Log {
 
   async #more() {
     const before = this.#last === null ? "" : `&before=${this.#last}`;
+    const turn = this.#turn;
     this.#older.disabled = true;
     try {
       const { entries } = await request("GET", `api/v1/audit?limit=${PAGE}${before}`);
+      if (turn !== this.#turn) return;
       this.#rows.append(...entries.map(entryRow));
       this.#last = entries.at(-1)?.id ?? this.#last;
       this.#older.hidden = entries.length < PAGE;
       if (!this.#rows.childElementCount)
         this.element.lastChild.replaceWith(h("p", { class: "quiet access-empty" }, "Nothing happened yet."));
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.element.replaceChildren(failed(error, () => this.show()));
     }
     this.#older.disabled = false;

@@ -1,0 +1,34 @@
+"""Answers that come late, in another order, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.web.conftest import Open, Process, Start
+
+DOOR = "mock:?fps=5&size=320x240"
+
+
+@pytest.fixture
+def server(start: Start) -> Process:
+    """One camera."""
+    return start("serve", "--camera", f"door={DOOR}")
+
+
+def test_the_log_says_once_what_happened_once(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/access#sessions").page
+    for name in ("Front door", "Back door"):
+        assert page.request.patch(f"{server.url}/api/v1/cameras/door", data={"name": name}).ok
+    there = len(page.request.get(f"{server.url}/api/v1/audit").json()["entries"])
+    assert there >= 2
+    held: list[Route] = []
+    page.route("**/api/v1/audit?*", lambda route: route.continue_() if held else held.append(route))
+    page.get_by_role("tab", name="Log", exact=True).click()
+    page.keyboard.press("r")
+    rows = page.get_by_role("region", name="Log").locator("tbody tr")
+    expect(rows).to_have_count(there)
+    with page.expect_response("**/api/v1/audit?*"):
+        held[0].continue_()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(rows).to_have_count(there)
