@@ -32,3 +32,11 @@ def test_the_log_says_once_what_happened_once(server: Process, open_page: Open) 
         held[0].continue_()
     page.evaluate("() => new Promise(requestAnimationFrame)")
     expect(rows).to_have_count(there)
+
+
+def test_what_one_may_do_stays_offered_when_no_answer_comes(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door", expected=("ERR_FAILED",)).page
+    page.get_by_role("tab", name="Settings").wait_for()
+    page.route("**/api/v1/session", lambda route: route.abort())
+    page.evaluate("async () => (await import('../static/js/session.js')).markRights()")
+    expect(page.get_by_role("tab", name="Settings")).to_be_visible()

@@ -31,13 +31,14 @@ export function nameOf({ name }) {
 
 /** Asks the server what is allowed and marks the page with it: CSS hides what needs a right that is missing. */
 export async function markRights() {
-  let state = { open: false, rights: [], name: "" };
+  // Who was told his rights before keeps them where no answer comes now.
+  let state = known ?? { open: false, rights: [], name: "" };
   try {
     state = await session();
     known = state;
     dispatchEvent(new Event("framecast-session"));
   } catch {
-    // The socket's own state tells the visitor; until then nothing that changes things is offered.
+    // The socket's own state tells the visitor; until the first answer nothing that changes things is offered.
   }
   document.documentElement.dataset.rights = state.rights.join(" ");
   return state;
