@@ -40,3 +40,24 @@ def test_what_one_may_do_stays_offered_when_no_answer_comes(server: Process, ope
     page.route("**/api/v1/session", lambda route: route.abort())
     page.evaluate("async () => (await import('../static/js/session.js')).markRights()")
     expect(page.get_by_role("tab", name="Settings")).to_be_visible()
+
+
+def test_a_camera_that_was_removed_and_added_again_is_shown(server: Process, open_page: Open) -> None:
+    cameras = f"{server.url}/api/v1/cameras"
+    page = open_page(server.url + "/docs", expected=("404",)).page
+    added = {"id": "yard", "url": DOOR}
+    assert page.request.post(cameras, data=added).ok
+    page.goto(server.url + "/cameras/yard")
+    page.locator("#state", has_text="Live").wait_for()
+    held: list[Route] = []
+    page.route("**/yard/stats", lambda route: held.append(route))
+    while not held:
+        page.wait_for_timeout(50)
+    answer = held[0].fetch()
+    assert page.request.delete(f"{cameras}/yard").ok
+    page.get_by_role("heading", name="No such camera").wait_for()
+    with page.expect_response("**/yard/stats"):
+        held[0].fulfill(response=answer)
+    page.unroute_all(behavior="ignoreErrors")
+    assert page.request.post(cameras, data=added).ok
+    page.locator("#state", has_text="Live").wait_for()

@@ -218,6 +218,7 @@ async function showReaders() {
   if (!wanted || document.hidden || dashboard.status !== "open" || !camera) return;
   try {
     const { readers, counters, connection } = await request("GET", cameraApi(cameraId, "/stats"));
+    if (!camera) return; // removed meanwhile
     camera = { ...camera, counters, connection };
     showFaults();
     const rows = readers
