@@ -31,8 +31,7 @@ export function nameOf({ name }) {
 
 /** Asks the server what is allowed and marks the page with it: CSS hides what needs a right that is missing. */
 export async function markRights() {
-  // Who was told his rights before keeps them where no answer comes now.
-  let state = known ?? { open: false, rights: [], name: "" };
+  let state = { open: false, rights: [], name: "" };
   try {
     state = await session();
     known = state;
@@ -40,7 +39,8 @@ export async function markRights() {
   } catch {
     // The socket's own state tells the visitor; until the first answer nothing that changes things is offered.
   }
-  document.documentElement.dataset.rights = state.rights.join(" ");
+  // Who was told his rights before keeps them where no answer comes now.
+  document.documentElement.dataset.rights = (known ?? state).rights.join(" ");
   return state;
 }
 
