@@ -9,10 +9,10 @@ import pytest
 
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import H264 as AS_CODED
-from framecast.core.stream import Stream
-from framecast.core.supervise import Supervisor
-from framecast.output.restream.restream import MOST_BYTES, MOST_PACKETS, Intake, Restream
-from tests.core.fakes import Collector, Workshop, a_few_turns, packet
+from framecast.core.stream import State, Stream
+from framecast.core.supervise import Backoff, Supervisor
+from framecast.output.restream.restream import MOST_BYTES, MOST_PACKETS, Intake, Restream, RestreamError
+from tests.core.fakes import Collector, Workshop, a_few_turns, packet, until
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +182,50 @@ async def test_a_mask_that_is_set_while_the_other_end_is_told_what_comes_hides_w
         task.cancel()
     assert before is not None
     assert other.got == [before.frame_id + 1]
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_camera_that_is_back_is_not_kept_waiting_by_a_server_that_hung_up_meanwhile(
+    hangs_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecast.output.restream.restream.SOUND_WAIT_S", 0.01)
+
+    class Impatient(Other):
+        """It hangs up on who sends nothing, or takes nobody at first."""
+
+        async def open(self) -> None:
+            sessions.append(self)
+            if not hangs_up and len(sessions) == 1:
+                raise RestreamError("no room")
+
+        async def watch(self) -> None:
+            if len(sessions) > 1:
+                await asyncio.Event().wait()
+            raise RestreamError("nothing came")
+
+    sessions: list[Impatient] = []
+
+    async def connect() -> Impatient:
+        return Impatient(1)
+
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor, make_worker=Workshop().make)
+        stream.set_native(True)
+        publisher = stream.open_publisher("door")
+        stream.set_state(State.OFFLINE)
+        restream = Restream(stream, "the other end", connect)
+        task = supervisor.spawn("restream", restream.run(Backoff(30.0, jitter=0.0)))
+        async with asyncio.timeout(5):
+            await until(lambda: restream.state == "waiting")
+            now_ns = stream.clock.now_ns()
+            publisher.publish_coded(b"\0\0\0\1\x65", H264, now_ns, now_ns, key=True)
+            stream.set_state(State.LIVE)
+            if hangs_up:
+                await until(lambda: len(sessions) == 2)
+                await sessions[1].has_enough.wait()
+            else:
+                await a_few_turns()
+                assert (restream.state, len(sessions)) == ("waiting", 1), "a refusal has nothing to do with the camera"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not stream.on_state

@@ -1,9 +1,10 @@
 """A camera's pictures and sound pushed on to another server, as they are.
 
 Theory of operation. A `Restream` is ``connecting``, then ``sending``, or ``waiting`` after a failure, longer each time
-up to `CAP_S`. It is attached to the coded tracks only while it is connected: what nobody takes isn't encoded. It begins
-at a key picture. What it can't get rid of in time waits in its `Intake`, and when that is full everything is lost up to
-the next key picture: the camera, its viewers and other restreams never notice.
+up to `CAP_S`, and no longer than until the camera is back where that had nothing to send. It is attached to the coded
+tracks only while it is connected: what nobody takes isn't encoded. It begins at a key picture. What it can't get rid of
+in time waits in its `Intake`, and when that is full everything is lost up to the next key picture: the camera, its
+viewers and other restreams never notice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from framecast.core.errors import LimitReached, Misuse
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
 from framecast.core.rendition import AAC, H264, OPUS
-from framecast.core.stream import Stream
+from framecast.core.stream import State, Stream
 from framecast.core.supervise import Backoff
 from framecast.output.farewell import see_through
 
@@ -201,6 +202,7 @@ class Restream:
         self._open_session = open_session
         self._hide = hide
         self._drops = 0
+        self._lacks_pictures = False
         self._intake: Intake | None = None
         self._quietly = Quietly(10.0)
 
@@ -236,10 +238,28 @@ class Restream:
             self.last_error = error
             self._enter("waiting")
             self.retry_at = loop.time() + pause_s
-            await asyncio.sleep(pause_s)
+            await self._rest(pause_s)
             self.retry_at = None
 
+    async def _rest(self, pause_s: float) -> None:
+        """Wait before the next attempt. Servers hang up on who sends nothing: that is no reason to let them wait."""
+        is_back = asyncio.Event()
+
+        def look(stream: Stream) -> None:
+            if stream.state is State.LIVE and self._lacks_pictures:
+                is_back.set()
+
+        self.stream.on_state.append(look)
+        try:
+            async with asyncio.timeout(pause_s):
+                await is_back.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.stream.on_state.remove(look)
+
     async def _attempt(self) -> None:
+        self._lacks_pictures = False
         session = await self._open_session()
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -264,7 +284,9 @@ class Restream:
             if not video.gives_keys:  # a camera that codes itself gives no key picture for the asking
                 intake.begin(video.ring)
             video.want_key()
+            self._lacks_pictures = True
             first, clears = await intake.get(), intake.clears
+            self._lacks_pictures = False
             began_with = await intake.first_sound()  # whether the camera has any is not known before
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await session.start(first, began_with)
