@@ -22,6 +22,7 @@ SOUND = replace(packet(2), format=Format("aac", sample_rate_hz=16_000, channels=
 async def pushed(*transports: str) -> dict[int, int]:
     """What comes of a picture and a sound: the type of the RTP or RTCP packets of each channel."""
     found: dict[int, int] = {}
+    sessions: list[str | None] = []
     done = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,8 +35,10 @@ async def pushed(*transports: str) -> dict[int, int]:
                 break
             lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
             await reader.readexactly(int(lines.get("Content-Length", 0)))
+            sessions.append(lines.get("Session"))
             chosen = f"Transport: {next(answers)}\r\n" if head.startswith("SETUP") else ""
-            writer.write(f"RTSP/1.0 200 OK\r\nCSeq: {lines['CSeq']}\r\nSession: 77\r\n{chosen}\r\n".encode())
+            session = "Session: 77;timeout=60\r\n" if chosen and not any(sessions) else ""  # said once
+            writer.write(f"RTSP/1.0 200 OK\r\nCSeq: {lines['CSeq']}\r\n{session}{chosen}\r\n".encode())
         while await reader.read(1) == b"$":
             channel, size = (await reader.readexactly(1))[0], int.from_bytes(await reader.readexactly(2), "big")
             found[channel] = (await reader.readexactly(size))[1] & 0x7F
@@ -54,6 +57,7 @@ async def pushed(*transports: str) -> dict[int, int]:
             watching.cancel()
             await session.close()
         await done.wait()
+    assert sessions == [None, None, "77", "77"]
     return found
 
 

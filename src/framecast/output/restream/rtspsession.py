@@ -68,7 +68,8 @@ class RtspSession:
             transport = f"RTP/AVP/TCP;unicast;interleaved={2 * index}-{2 * index + 1};mode=record"
             answer = await self._ask("SETUP", f"{self._target}/streamid={index}", {"Transport": transport})
             self._channels.append(_channels(answer.headers.get("transport", ""), 2 * index))
-            self._session = answer.headers.get("session", "").partition(";")[0].strip()[:256]
+            said = answer.headers.get("session", "").partition(";")[0].strip()[:256]
+            self._session = said or self._session  # it need not be said again
         await self._ask("RECORD", self._target, {"Range": "npt=0.000-"})
         if form is not None:
             self._audio = RtpSeat(
