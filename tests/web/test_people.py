@@ -332,26 +332,6 @@ def test_a_browser_without_popovers_has_the_menu_too(server: Process, open_page:
     expect(menu).to_be_hidden()
 
 
-def test_a_link_shows_one_camera_until_its_maker_logs_out(server: Process, open_page: Open) -> None:
-    page = owned(server, open_page)
-    page.goto(server.url + "/cameras/door")
-    page.get_by_role("tab", name="Use it").click()
-    page.get_by_label("What the link shows").select_option("One picture")
-    page.get_by_role("button", name="Make a link").click()
-    made = page.locator(".snippet", has_text="A link for some hours").locator("fc-copy code")
-    made.wait_for()
-    link = made.inner_text()
-    assert link.startswith(f"{server.url}/api/v1/cameras/door/snapshot.jpg?")
-    expect(page.locator("#panel-embed")).to_contain_text("which is this computer")
-    stranger = open_page(link).page
-    assert stranger.request.get(link).status == 200
-    assert stranger.request.get(link.replace("/door/", "/yard/")).status == 401
-    page.get_by_role("button", name="Menu, logged in as anna").click()
-    page.get_by_role("button", name="Log out", exact=True).click()
-    page.get_by_role("heading", name="Log in").wait_for()
-    assert stranger.request.get(link).status == 401
-
-
 def test_the_keyboard_stays_where_it_was_when_a_list_changes(server: Process, open_page: Open) -> None:
     page = owned(server, open_page)
     page.get_by_role("tab", name="People").focus()

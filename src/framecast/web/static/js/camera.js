@@ -8,7 +8,7 @@ import { cameraApi, cameraPage, request, url } from "./api.js";
 import { ask } from "./ask.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { Detection } from "./detection.js";
-import { embedPanel } from "./embed.js";
+import { showSnippets } from "./embed.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { KEYS } from "./player/controls.js";
@@ -16,7 +16,7 @@ import { missingText } from "./player/features.js";
 import { HELD } from "./player/held.js";
 import { serverAt } from "./player/server.js";
 import { canUndo, removeAndLeave } from "./removing.js";
-import { asksToEnter, keyPanel, markRights, nameOf } from "./session.js";
+import { asksToEnter, keyPanel, markRights, nameOf, whoAmI } from "./session.js";
 import { Settings } from "./settings.js";
 import { setUpTabs } from "./tabs.js";
 import { toast } from "./toast.js";
@@ -278,8 +278,8 @@ function replacePage(panel) {
 }
 
 async function showEmbed() {
-  const { open } = await markRights();
-  if (camera) find("panel-embed").replaceChildren(embedPanel(camera, open, held));
+  await markRights();
+  if (camera) showSnippets(find("panel-embed"), camera, whoAmI()?.open ?? false, held);
 }
 
 async function lookAtTheWay() {

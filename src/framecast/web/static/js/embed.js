@@ -97,12 +97,17 @@ function snippets(camera, open) {
 }
 
 /**
- * The panel of snippets for one camera.
+ * Fills the panel of snippets for one camera, unless it says all of that already: a link that was made stands there once,
+ * and somebody may be in the middle of copying.
  *
- * @param open Whether the server asks nobody for a token.
+ * @param panel Where. @param open Whether the server asks nobody for a token.
  * @param held Whether a proxy on the way holds pictures back.
  */
-export function embedPanel(camera, open, held) {
+export function showSnippets(panel, camera, open, held) {
+  const { id, name, kind } = camera;
+  const key = JSON.stringify([id, name, kind, open, held]);
+  if (panel.dataset.key === key) return;
+  panel.dataset.key = key;
   const parts = snippets(camera, open).map(([title, text, code]) =>
     h(
       "section",
@@ -115,7 +120,7 @@ export function embedPanel(camera, open, held) {
   const push = camera.kind === "push" ? [h("h3", {}, "Sending to this camera"), ...pushHelp(camera.id, open)] : [];
   const words = [h("b", {}, HELD.title), h("span", {}, HELD.advice)];
   const late = held ? h("div", { class: "problem problem-warning" }, words) : null;
-  return h(
+  const stack = h(
     "div",
     { class: "stack" },
     late,
@@ -123,4 +128,5 @@ export function embedPanel(camera, open, held) {
     open ? null : [linkMaker(camera), push.length ? h("h3", {}, "Watching it") : null, tokenNote("watch", camera.id)],
     parts,
   );
+  panel.replaceChildren(stack);
 }
