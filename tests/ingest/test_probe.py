@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from framecast.core.errors import Misuse
+from framecast.core.errors import Misuse, Unreachable
 from framecast.core.source import Feed
 from framecast.ingest import diagnosis, probefeed
 from framecast.ingest.codes import TABLE as TABLE_OF_CODES
@@ -214,6 +214,27 @@ async def test_other_kinds_are_opened_by_their_own_sources() -> None:
     assert jpeg is not None
     result, _ = await look("mock:?fps=50", open_source=lambda url: Synthetic())
     assert (result.ok, result.kind, result.dialect) == (True, "mock", "Synthetic")
+
+
+async def test_a_login_goes_to_the_other_kinds_too_and_is_never_shown() -> None:
+    class Silent:
+        async def run(self, feed: Feed) -> None:
+            raise Unreachable("nobody there")
+
+    def open_source(url: str) -> Silent:
+        opened.append(url)
+        return Silent()
+
+    opened: list[str] = []
+    for url, more in (
+        ("rtsp://me:se%2Fcret@10.0.0.1/live?channel=1", {}),
+        ("rtsp://10.0.0.1/live?channel=1", {"user": "me", "password": "se/cret"}),
+        ("rtsp://me:se%2Fcret@10.0.0.1/live?channel=1", {"user": "other", "password": "word"}),
+    ):
+        result, steps = await look(url, open_source=open_source, **more)
+        assert opened.pop() == "rtsp://me:se%2Fcret@10.0.0.1/live?channel=1"
+        assert result.url == "rtsp://10.0.0.1/live?channel=1"
+        assert "cret" not in json.dumps([result.to_json(), *(step.to_json() for step in steps)])
 
 
 async def test_cancelling_lets_the_camera_go() -> None:

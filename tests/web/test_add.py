@@ -45,6 +45,21 @@ def test_probes_shows_and_adds(start: Start, server: Process, open_page: Open) -
     assert page.locator("fc-tile").get_by_text("Hühner & Haus").is_visible()
 
 
+def test_the_login_in_an_address_goes_along_to_the_place_that_is_found(
+    start: Start, server: Process, open_page: Open
+) -> None:
+    device = start("mock-camera", "--listen", "0", "--fps", "10", "--fault", "auth=me:s3cret")
+    page = open_page(server.url).page
+    page.get_by_role("heading", name="No camera yet").wait_for()
+    look(page, device.url.replace("//", "//me:s3cret@").replace("/stream", ""))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".facts")).to_contain_text("/stream")
+    expect(dialog).not_to_contain_text("s3cret")
+    dialog.get_by_label("Name").fill("Locked")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    wait_live(page, 1)
+
+
 def test_the_example_in_the_field_can_be_read_by_night(server: Process, open_page: Open) -> None:
     page = open_page(server.url, dark=True).page
     page.get_by_role("button", name="Add a camera").click()

@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from framecast.core.errors import BadStatus, ConfigError, DeviceError, Misuse
 from framecast.core.source import Source
@@ -130,8 +131,8 @@ async def probe(
     Args:
         url: A URL or a bare address.
         seconds: How long to watch pictures.
-        user: Instead of the URL's.
-        password: Instead of the URL's.
+        user: Instead of the URL's; of an RTSP URL, where it names nobody.
+        password: Belongs to ``user``.
         options: How to connect.
         check_address: May forbid an address (raises Misuse).
         open_source: Opens cameras that are not http(s); without it they can't be probed.
@@ -155,7 +156,7 @@ class _Probe:
     async def look(self, url: str, user: str, password: str) -> ProbeResult:
         scheme, colon, _ = url.strip().partition(":")
         if colon and scheme.lower() not in ("http", "https") and not _is_address(url):
-            return await self._look_elsewhere(url.strip(), scheme.lower())
+            return await self._look_elsewhere(url.strip(), scheme.lower(), user, password)
         try:
             target = Target.parse(url)
         except Misuse as error:
@@ -237,13 +238,16 @@ class _Probe:
         await self._watch(consume(client, response, feed, interval_s=STILL_INTERVAL_S), feed)
         return self._report(feed, place.url, "still" if is_still else "pull")
 
-    async def _look_elsewhere(self, url: str, scheme: str) -> ProbeResult:
+    async def _look_elsewhere(self, whole_url: str, scheme: str, user: str, password: str) -> ProbeResult:
+        url, login = _without_login(whole_url)
+        if user and not login and scheme in ("rtsp", "rtsps"):
+            whole_url = url.replace("//", f"//{quote(user, safe='')}:{quote(password, safe='')}@", 1)
         if self._open_source is None:
             return self._failed(url, explain("not_supported"))
         feed = ProbeFeed()
         self._live = scheme != "file"
         try:
-            source = self._open_source(url)
+            source = self._open_source(whole_url)
         except ConfigError as error:
             # Who typed an address knows no settings.
             return self._failed(url, explain("bad_url", title=f"{error.value!r} can't be used: {error.accepted}"))
@@ -344,6 +348,16 @@ def _rank(problem: Problem) -> int:
     if problem.code in ("unauthorized", "forbidden"):
         return 4
     return 1 if problem.code in ("connection_refused", "timeout", "lost") else 2
+
+
+def _without_login(url: str) -> tuple[str, str]:
+    """A URL without user and password, and the two as they stand in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition(":")[0] + ":", ""
+    login, _, host = parts.netloc.rpartition("@")
+    return (parts._replace(netloc=host).geturl(), login) if login else (url, "")
 
 
 def _is_address(url: str) -> bool:

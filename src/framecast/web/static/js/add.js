@@ -1,6 +1,7 @@
 // The dialog that adds a camera: an address, a look at it while one watches, then a name.
 
 import "./copybox.js";
+import { nameFor, withLoginOf } from "./address.js";
 import { cameraPage, lines, request, url } from "./api.js";
 import { h, setText } from "./dom.js";
 import { bitrate, bytes, fps, size } from "./format.js";
@@ -239,7 +240,7 @@ class AddDialog {
         ? []
         : [h("p", { class: "quiet" }, "It can be added all the same, for instance because it is switched off now.")]),
     );
-    if (!hopeless) this.#openNaming(result.url || address, result.ok ? "Add" : "Add anyway");
+    if (!hopeless) this.#openNaming(withLoginOf(address, result.url || address), result.ok ? "Add" : "Add anyway");
   }
 
   #facts(result) {
@@ -376,15 +377,4 @@ export function pushHelp(id, open) {
     ),
     h("fc-copy", { label: "the address", text: publish }),
   ];
-}
-
-function nameFor(address) {
-  try {
-    const { hostname } = new URL(address.includes("://") ? address : `http://${address}`);
-    return hostname && !/^[\d.:[\]]+$/.test(hostname)
-      ? hostname.split(".")[0]
-      : `Camera ${hostname.split(".").at(-1)}`;
-  } catch {
-    return "Camera";
-  }
 }
