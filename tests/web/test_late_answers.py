@@ -61,3 +61,18 @@ def test_a_camera_that_was_removed_and_added_again_is_shown(server: Process, ope
     page.unroute_all(behavior="ignoreErrors")
     assert page.request.post(cameras, data=added).ok
     page.locator("#state", has_text="Live").wait_for()
+
+
+def test_a_failure_is_said_once_while_it_lasts(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs", expected=("ERR_FAILED",)).page
+    sinks = "**/api/v1/events/sinks"
+    page.route(sinks, lambda route: route.abort())
+    page.goto(server.url + "/events#sinks")
+    page.get_by_role("button", name="Try again").focus()
+    for _ in range(2):
+        with page.expect_event("requestfailed"):
+            pass
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.get_by_role("button", name="Try again")).to_be_focused()
+    page.unroute(sinks)
+    page.get_by_role("button", name="Add a webhook").wait_for()

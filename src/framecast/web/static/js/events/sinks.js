@@ -42,9 +42,17 @@ export class Sinks {
           : nowhere(),
       );
     } catch (error) {
-      this.#shown = "";
-      this.element.replaceChildren(failed(error, () => this.show()));
+      // Said once, and not with each look: it is read out, and its button may have the focus.
+      const key = `${error.status} ${error.message}`;
+      if (key === this.#shown) return;
+      this.#shown = key;
+      this.element.replaceChildren(failed(error, () => this.#anew()));
     }
+  }
+
+  #anew() {
+    this.#shown = "";
+    this.show();
   }
 
   leave() {
