@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 import socket
 import struct
 from dataclasses import dataclass
@@ -64,6 +65,18 @@ class IceOptions:
     ports: tuple[int, int] = (0, 0)
     consent_interval_s: float = 4.0
     consent_failures: int = 5
+
+
+def ports_to_try(first: int, last: int, begin: int) -> list[int]:
+    """Ports of a range, each once, beginning with the one at ``begin`` (modulo the range's size).
+
+    Far from one another: those that viewers who stay have taken stand side by side.
+    """
+    count = last - first + 1
+    step = max(1, round(0.618 * count))  # by the golden ratio they are spread evenly, however many
+    while math.gcd(step, count) != 1:
+        step += 1
+    return [first + (begin + number * step) % count for number in range(min(PORT_TRIES, count))]
 
 
 class Datagrams(StunProtocol):
@@ -215,14 +228,7 @@ class Ice(Connection):
         """A socket on this address, at any port or at a free one of the range."""
         loop = asyncio.get_running_loop()
         first, last = self.options.ports
-        ports = (
-            [0]
-            if not first
-            else [
-                first + (self._port + offset) % (last - first + 1)
-                for offset in range(min(PORT_TRIES, last - first + 1))
-            ]
-        )
+        ports = ports_to_try(first, last, self._port) if first else [0]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         for port in ports:
             # Bound here: uvloop leaves one behind that can't be bound.
