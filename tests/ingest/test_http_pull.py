@@ -225,6 +225,18 @@ async def test_a_refusal_carries_its_status(status: str) -> None:
     assert caught.value.status == int(status[:3])
 
 
+@pytest.mark.parametrize(("kind", "status"), [("", "503 Busy"), ("text/html", "200 OK"), ("audio/wav", "200 OK")])
+async def test_what_is_wrong_is_said_without_the_secrets_of_the_address(kind: str, status: str) -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(respond(b"no", kind, status))
+
+    async with camera(answer) as device:
+        with pytest.raises(DeviceError) as caught:
+            await HttpPull(device.url("/video.cgi?user=me&pwd=s3cret&n=1", "me:s3cret@")).run(RememberingFeed())
+        assert device.asked[0].target == "/video.cgi?user=me&pwd=s3cret&n=1"
+        assert device.url("/video.cgi?user=me&pwd=***&n=1") in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "audio/wav"])
 async def test_what_is_no_stream(kind: str) -> None:
     async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -139,9 +139,9 @@ def judge(response: Response) -> DeviceError | None:
         return refusal(response)
     kind = response.media_type
     if kind in PAGE_TYPES:
-        return ProtocolError(f"{response.target.url} is a web page, not a stream")
+        return ProtocolError(f"{response.target.shown} is a web page, not a stream")
     if kind.startswith(_NO_STREAM_TYPES):
-        return ProtocolError(f"{response.target.url} is {kind}, not a stream")
+        return ProtocolError(f"{response.target.shown} is {kind}, not a stream")
     return None
 
 

@@ -139,7 +139,7 @@ class HttpSound:
                 for chunk in cutter.feed(data):
                     microphone.chunk(chunk, sample_rate_hz=cutter.sample_rate_hz, channels=cutter.channels)
             except PcmError as error:
-                failure.append(ProtocolError(f"{response.target.url}: {error}"))
+                failure.append(ProtocolError(f"{response.target.shown}: {error}"))
             except Replaced as error:
                 failure.append(error)
             if failure or cutter.ended:
@@ -163,7 +163,7 @@ class HttpSound:
             raise refusal(response)
         kind = response.media_type
         if kind not in RAW_TYPES and kind not in WAV_TYPES:
-            raise ProtocolError(f"{response.target.url} is {kind}; a WAV or raw PCM is read here")
+            raise ProtocolError(f"{response.target.shown} is {kind}; a WAV or raw PCM is read here")
         parameters = pcm.parameters(response.head.get("content-type"))
         said = {name: value for name in ("rate", "channels") if (value := parameters.get(name))}
         for name, header in (("rate", "x-sample-rate"), ("channels", "x-channels")):
@@ -172,7 +172,7 @@ class HttpSound:
         try:
             rate_hz, channels = pcm.form_of({**said, **self._asked}, "rate", "channels")
         except PcmError as error:
-            raise ProtocolError(f"{response.target.url}: {error}") from None
+            raise ProtocolError(f"{response.target.shown}: {error}") from None
         return Cutter(rate_hz, channels, swapped=kind == pcm.L16)
 
 

@@ -185,15 +185,15 @@ class _Probe:
         for place in places:
             if place.port in closed:
                 continue
-            tried.append(place.url)
+            tried.append(place.shown)
             outcome = await self._try(client, place)
             if isinstance(outcome, Response):
                 if best is not None and target.path:
                     # The address that was given doesn't work, another does: worth a word, and no error.
-                    found = f"{best.title}. Its pictures are at {place.url}"
+                    found = f"{best.title}. Its pictures are at {place.shown}"
                     self._problems.append(replace(best, severity="warning", title=found, advice="Use that address."))
                 elif outcome.target.origin != place.origin:
-                    self._problems.append(explain("redirected", title=f"The camera leads to {outcome.target.url}"))
+                    self._problems.append(explain("redirected", title=f"The camera leads to {outcome.target.shown}"))
                 return outcome
             problem, stop, port_closed = outcome
             if port_closed:
@@ -220,7 +220,7 @@ class _Probe:
             return explain_error(error), isinstance(error, Misuse), False
         reason = judge(response)
         if reason is None:
-            self._say("request", f"{place.url} answers with {response.media_type or 'bytes of no declared type'}")
+            self._say("request", f"{place.shown} answers with {response.media_type or 'bytes of no declared type'}")
             return response
         page = response.media_type in PAGE_TYPES and response.status == 200
         response.close()
@@ -233,7 +233,7 @@ class _Probe:
     async def _watch_http(self, client: Client, response: Response) -> ProbeResult:
         is_still = response.media_type in PICTURE_TYPES
         place = response.target
-        self._say("stream", f"{'A picture' if is_still else 'A stream'} at {place.url}")
+        self._say("stream", f"{'A picture' if is_still else 'A stream'} at {place.shown}")
         feed = ProbeFeed()
         await self._watch(consume(client, response, feed, interval_s=STILL_INTERVAL_S), feed)
         return self._report(feed, place.url, "still" if is_still else "pull")

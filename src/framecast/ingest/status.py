@@ -21,4 +21,4 @@ def refusal(response: Response) -> BadStatus:
     """The error for an answer that is not 200."""
     status = response.status
     words = _WORDS.get(status) or ("has trouble of its own" if status >= 500 else "does not answer with a picture")
-    return BadStatus(f"{response.target.url}: the camera {words} (status {status})", status)
+    return BadStatus(f"{response.target.shown}: the camera {words} (status {status})", status)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from framecast.core.errors import Misuse
+from framecast.wire.urlsecrets import masked_path, masked_query
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "/%:@!$&'()*+,;=~-._?"
@@ -92,6 +93,12 @@ class Target:
     def url(self) -> str:
         """The URL without user and password."""
         return f"{self.scheme}://{self.authority}{self.path or '/'}"
+
+    @property
+    def shown(self) -> str:
+        """The URL as everybody may see it: without the secrets in its path and query, either."""
+        path, mark, query = (self.path or "/").partition("?")
+        return f"{self.scheme}://{self.authority}{masked_path(path)}{mark}{masked_query(query)}"
 
     def at(self, path: str, port: int | None = None) -> Target:
         """Another path, and perhaps another port, of the same device."""

@@ -6,6 +6,8 @@ import difflib
 import re
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from framecast.wire.urlsecrets import is_secret, masked_path, masked_query
+
 ACCEPTED = (
     "a camera URL: http://…, https://…, rtsp://…, rtsps://…, push:, file:PATH, v4l2:/dev/video0 "
     "or mock:?fps=30&size=640x480"
@@ -27,10 +29,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ADDRESS = re.compile(
     r"(?i)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+|localhost|\[[0-9a-f:]+\])(?::\d+)?(?:/\S*)?"
 )
-_NAMED_SO = r"[\w-]*(?:pass(?:word|wd)?|pas|pwd|token|key|secret|auth)="
-_SECRET_QUERY = re.compile(rf"(?i)((?:^|[?&]){_NAMED_SO})[^&]*")
-_SECRET_PATH = re.compile(rf"(?i)([/&;]{_NAMED_SO}|_pass(?:word|wd)?=)[^/&;]*")
-"""Some cameras take the query's fields for a path, between ``&`` or ``_``."""
 _OF_THIS_MACHINE = ("file:", "v4l2:", "mock:", "push:")
 
 
@@ -123,7 +121,7 @@ def mask_url(url: str) -> str:
         if "@" in netloc:
             user, _, host = netloc.rpartition("@")
             netloc = f"{user.partition(':')[0]}:***@{host}" if ":" in user else f"***@{host}"
-        path, query = _SECRET_PATH.sub(r"\1***", parts.path), _SECRET_QUERY.sub(r"\1***", parts.query)
+        path, query = masked_path(parts.path), masked_query(parts.query)
         return urlunsplit(parts._replace(netloc=netloc, path=path, query=query))
     except ValueError:
         return url.partition(":")[0] + ":***"
@@ -134,7 +132,7 @@ def query_values(query: str, *, every: bool = False) -> list[str]:
     found = []
     for field in query.split("&"):
         name, equals, value = field.partition("=")
-        if every or _SECRET_QUERY.match(field):
+        if every or is_secret(field):
             found.append(value if equals else name)
     return found
 
