@@ -137,6 +137,7 @@ async def test_the_dashboard_can_stop_it(service: NgrokService) -> None:
     [
         (AUTH, "authentication failed\nERR_NGROK_105", "doesn't know this token", True),
         (AUTH, "no token\nERR_NGROK_4018", "NGROK_AUTHTOKEN", True),
+        (AUTH, "Your authtoken: 2abc_secret\nERR_NGROK_106", "Your authtoken: … (ERR_NGROK_106)", True),
         (AUTH, "too many agents\nERR_NGROK_108", "too many agents (ERR_NGROK_108)", False),
         (AUTH, "internal trouble\nERR_NGROK_7000", "internal trouble", False),
         (BIND, "the name is not yours\nERR_NGROK_320", "the name is not yours", True),

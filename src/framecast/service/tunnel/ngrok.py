@@ -78,7 +78,7 @@ class Ngrok:
             async with state.until_ended:
                 await listener.join()
         except ValueError as error:
-            raise _explained(error) from None
+            raise _explained(error, self._authtoken) from None
         except TimeoutError:
             raise TunnelError(state.ended, final=state.is_final) from None
         finally:
@@ -195,13 +195,16 @@ def _sdk() -> Any:
     return ngrok
 
 
-def _explained(error: ValueError) -> TunnelError:
-    """An error of the SDK's: ``('what it did', 'why it failed')``, and a code where it came from ngrok's service."""
-    parts = [str(part) for part in error.args]
+def _explained(error: ValueError, authtoken: str) -> TunnelError:
+    """An error of the SDK's: ``('what it did', 'why it failed')``, and a code where it came from ngrok's service.
+
+    That repeats the token it was given ("Your authtoken: …"), which is not for logs and the status page.
+    """
+    parts = [str(part).replace(authtoken, "…") for part in error.args]
     code = parts[2] if len(parts) > 2 else ""
     words = _OF_THE_ACCOUNT.get(code, "")
     if not words:
-        why = " ".join(parts[1].split())[:300] if len(parts) > 1 else " ".join(str(error).split())[:300]
+        why = " ".join((parts[1] if len(parts) > 1 else " ".join(parts)).split())[:300]
         words = f"ngrok: {why}{f' ({code})' if code and code not in why else ''}"
         if "failed to establish tcp connection" in why:
             words = "ngrok can't be reached: no connection to its service (is this machine on the internet?)"
