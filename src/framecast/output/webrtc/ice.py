@@ -213,15 +213,17 @@ class Ice(Connection):
     async def _reflexive(self, bound: list[StunProtocol]) -> list[IceCandidate]:
         assert self.stun_server is not None
         asked = [
-            server_reflexive_candidate(protocol, self.stun_server)
+            asyncio.ensure_future(server_reflexive_candidate(protocol, self.stun_server))
             for protocol in bound
             if ipaddress.ip_address(protocol.local_candidate.host).version == 4
         ]
         try:
-            async with asyncio.timeout(GATHER_TIMEOUT_S):
-                answers = await asyncio.gather(*asked, return_exceptions=True)
-        except TimeoutError:
-            return []
+            if asked:  # from a network of this machine that leads nowhere, no answer ever comes
+                await asyncio.wait(asked, timeout=GATHER_TIMEOUT_S)
+        finally:
+            for each in asked:
+                each.cancel()
+            answers = await asyncio.gather(*asked, return_exceptions=True)
         return [each[0] for each in answers if not isinstance(each, BaseException)]
 
     async def _bind(self, address: str, component: int) -> StunProtocol | None:
