@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from framecast.mock.device import FakeDevice
 from framecast.service.errors import ApiError
 from framecast.service.store.database import FILE_NAME
 from framecast.wire.jpeg import read_header
@@ -207,6 +209,20 @@ async def test_what_the_command_line_says_is_not_changed_in_vain(tmp_path: Path)
         assert (await server.json("PATCH", CAMERA, json={"url": "push:", "name": "Gate"}))["name"] == "Gate"
         await server.error("DELETE", CAMERA, 409, "pinned")
         await server.push(jpeg(1))
+
+
+async def test_a_look_at_a_camera_tells_nothing_of_its_password(tmp_path: Path) -> None:
+    async with FakeDevice("espressif", fps=20) as device:
+        address = f"{device.url}?user=me&pwd=s3cret"
+        async with serving(tmp_path, {"cam": address}, options={"network.allow_loopback": True}) as server:
+            for body in ({"camera": "cam"}, {"url": address}):
+                async with server.client.post(server.url + "/api/v1/probe", json=body) as answer:
+                    *steps, last = map(json.loads, (await answer.read()).splitlines())
+                assert last["result"]["ok"], last
+                assert "s3cret" not in json.dumps(steps)
+                asked_by_id = "camera" in body
+                assert last["result"]["url"] == (address.replace("s3cret", "***") if asked_by_id else address)
+                assert ("s3cret" in json.dumps(last)) is not asked_by_id, "who typed it needs it to add the camera"
 
 
 async def test_a_camera_s_password_goes_to_no_other_address(tmp_path: Path) -> None:

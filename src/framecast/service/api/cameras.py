@@ -15,6 +15,7 @@ from framecast.service.cameras import peering, restreams, views
 from framecast.service.cameras.cameras import Camera
 from framecast.service.cameras.probing import findings, probe_url
 from framecast.service.cameras.reach import check_address
+from framecast.service.config import mask_url
 from framecast.service.errors import ApiError, bad_request
 from framecast.service.front.bodies import json_response, read_json
 from framecast.service.front.routing import Call, Route
@@ -87,7 +88,8 @@ def routes(service: Service) -> list[Route]:
         if probing.locked():
             raise ApiError(429, "busy", f"{PROBES_AT_A_TIME} cameras are being probed already; try again in a moment")
         async with probing:
-            return await _send_probe(call, lambda say: _probe(service, call, url, username, password, say, is_hidden))
+            asked = service, call, url, username, password
+            return await _send_probe(call, lambda say: _probe(*asked, say, is_hidden, is_known="camera" in fields))
 
     watch, operate = Right.WATCH, Right.OPERATE
     one = "/api/v1/cameras/{id}"
@@ -136,7 +138,15 @@ Say = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def _probe(
-    service: Service, call: Call, url: str, username: str, password: str, say: Say, is_hidden: Callable[[], bool]
+    service: Service,
+    call: Call,
+    url: str,
+    username: str,
+    password: str,
+    say: Say,
+    is_hidden: Callable[[], bool],
+    *,
+    is_known: bool,
 ) -> None:
     was_hidden = is_hidden()
     steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -156,6 +166,9 @@ async def _probe(
         while (step := await steps.get()) is not None:
             await say(step)
         result, preview = await task
+        if is_known:
+            # Who typed an address needs it as it is to add the camera; of one that is kept nobody is told the secrets.
+            result |= {"url": mask_url(result["url"]), "candidates": [mask_url(url) for url in result["candidates"]]}
         shown = base64.b64encode(preview).decode() if preview and not (was_hidden or is_hidden()) else None
         await say({"result": {**result, "preview": shown}})
     finally:
