@@ -88,7 +88,9 @@ class Agent:
             with contextlib.suppress(json.JSONDecodeError):
                 asked = json.loads(stream.data)
                 stream.data = b""
-                stream.send(json.dumps(self.answer(stream.kind, asked)).encode(), FIN)
+                answer = json.dumps(self.answer(stream.kind, asked)).encode()
+                late_s = self.service.late_s if stream.kind in self.service.refusals else 0.0
+                asyncio.get_running_loop().call_later(late_s, stream.send, answer, FIN)
         if is_last:
             stream.ended.set()
 
@@ -114,6 +116,7 @@ class NgrokService:
         authority: Whom to trust for it, PEM.
         asked: What the SDK asked, by kind.
         refusals: What it is told instead, by kind: words and a code, a line each.
+        late_s: How long it takes to refuse something.
         deaf: Whether heartbeats go unanswered.
         agents: Connections open now.
     """
@@ -123,6 +126,7 @@ class NgrokService:
         self.authority = authority
         self.asked: list[tuple[int, dict[str, Any]]] = []
         self.refusals: dict[int, str] = {}
+        self.late_s = 0.0
         self.deaf = False
         self.agents: list[Agent] = []
 

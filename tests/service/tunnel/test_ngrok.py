@@ -101,7 +101,7 @@ async def test_a_name_of_ones_own(service: NgrokService) -> None:
 
 async def test_a_lost_connection_comes_back(service: NgrokService) -> None:
     report = Report()
-    async with running(tunnel(service), 1, report) as task:
+    async with running(tunnel(service, heartbeat_s=1), 1, report) as task:
         await until(lambda: report.told)
         service.drop()
         await until(lambda: len(report.told) == 3)
@@ -120,6 +120,19 @@ async def test_one_that_does_not_come_back_soon_ends(service: NgrokService) -> N
         with pytest.raises(TunnelError, match="the connection to ngrok is lost") as caught:
             await task
         assert not caught.value.final
+
+
+async def test_who_only_answers_a_heartbeat_has_not_let_it_in_again(service: NgrokService) -> None:
+    """A session that is refused lives until then, and its first heartbeat is answered before."""
+    report = Report()
+    async with running(tunnel(service, reconnect_s=0.6), 1, report) as task:
+        await until(lambda: report.told)
+        service.refusals[AUTH], service.late_s = "internal trouble\nERR_NGROK_7000", 0.2
+        service.drop()
+        async with asyncio.timeout(10):
+            with pytest.raises(TunnelError, match="the connection to ngrok is lost"):
+                await task
+        assert [kind for kind, _ in report.told] == ["online", "waiting"]
 
 
 async def test_the_dashboard_can_stop_it(service: NgrokService) -> None:

@@ -1,8 +1,9 @@
 """ngrok's tunnel, by their SDK, in this process.
 
 The SDK keeps its connection by itself: it tells when it is about to connect again, and of each answer to its heartbeat,
-which is how it shows that it has. Its pauses grow fifty-fold, from 50 ms to two minutes to hours, so it is given only
-some seconds before a new session is opened in its place. Its callbacks come from threads of its own.
+which is how it shows that it has. The first may be answered before the session is refused; that it was let in shows the
+second. Its pauses grow fifty-fold, from 50 ms to two minutes to hours, so it is given only some seconds before a new
+session is opened in its place. Its callbacks come from threads of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CONNECT_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.5
 HEARTBEAT_S = 5
 RECONNECT_S = 10.0
-"""Time for the SDK to connect again by itself: two tries."""
+"""Time for the SDK to connect again by itself: two tries, and two heartbeats."""
 _OF_THE_ACCOUNT = {
     "ERR_NGROK_105": "ngrok doesn't know this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
     "ERR_NGROK_107": "ngrok has withdrawn this token: see https://dashboard.ngrok.com/get-started/your-authtoken",
@@ -45,6 +46,7 @@ class Ngrok:
         authority: Certificate to trust for it, PEM; None for the usual.
         connect_timeout_s: What opening it may take.
         reconnect_s: What the SDK may take to open it again.
+        heartbeat_s: How often it asks whether the service is there, in whole seconds.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Ngrok:
         authority: bytes | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         reconnect_s: float = RECONNECT_S,
+        heartbeat_s: int = HEARTBEAT_S,
     ) -> None:
         self._authtoken = authtoken
         self._domain = domain
@@ -63,6 +66,7 @@ class Ngrok:
         self._authority = authority
         self._connect_timeout_s = connect_timeout_s
         self._reconnect_s = reconnect_s
+        self._heartbeat_s = heartbeat_s
 
     async def run(self, port: int, report: Report) -> None:
         """See `Provider.run`."""
@@ -107,7 +111,7 @@ class Ngrok:
 
     def _builder(self, sdk: Any, state: _State) -> Any:
         builder = sdk.SessionBuilder().authtoken(self._authtoken).client_info("framecast", __version__)
-        builder = builder.heartbeat_interval(HEARTBEAT_S).heartbeat_tolerance(3 * HEARTBEAT_S)
+        builder = builder.heartbeat_interval(self._heartbeat_s).heartbeat_tolerance(3 * self._heartbeat_s)
         builder = builder.handle_disconnection(state.disconnected).handle_heartbeat(state.answered)
         builder = builder.handle_stop_command(state.told_to_stop)
         if self._server:
@@ -136,6 +140,8 @@ class _State:
         self._loop = loop
         self._reconnect_s = reconnect_s
         self._url = ""
+        self._answers = 0
+        """To heartbeats, since it was about to connect."""
 
     def online(self, url: str) -> None:
         """The tunnel is open."""
@@ -159,13 +165,15 @@ class _State:
         self._call(self._stop)
 
     def _lost(self, error: str) -> None:
+        self._answers = 0
         if not self.ended and self._url:
             self.ended = f"the connection to ngrok is lost ({error[:200]})"
             self.until_ended.reschedule(self._loop.time() + self._reconnect_s)
             self._report.waiting(self.ended)
 
     def _back(self) -> None:
-        if self.ended and not self.is_final:
+        self._answers += 1
+        if self.ended and not self.is_final and self._answers > 1:
             self.ended = ""
             self.until_ended.reschedule(None)
             self._report.online(self._url)
