@@ -9,7 +9,7 @@ import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
 from framecast.output.webrtc import ice
-from framecast.output.webrtc.ice import PORT_TRIES, Ice, IceOptions, ports_to_try
+from framecast.output.webrtc.ice import MOST_PATHS, PORT_TRIES, Ice, IceOptions, ports_to_try
 
 pytestmark = pytest.mark.anyio
 
@@ -65,3 +65,23 @@ async def test_a_network_without_a_way_out_hides_no_other(monkeypatch: pytest.Mo
         transport.close()
     assert server.asked == set(networks)
     assert found == [*(("host", each) for each in networks), ("srflx", "203.0.113.7")]
+
+
+async def test_checks_from_ever_other_addresses_make_no_endless_list() -> None:
+    made = Ice(IceOptions(addresses=("127.0.0.1",)))
+    made.remote_username, made.remote_password = "them", "t" * 22
+    await made.gather_candidates()
+    connecting = asyncio.ensure_future(made.connect())
+    await asyncio.sleep(0)
+    try:
+        for number in range(2 * MOST_PATHS):
+            said = {"USERNAME": f"{made.local_username}:them", "PRIORITY": 1, "ICE-CONTROLLING": 7}
+            check = Message(Method.BINDING, Class.REQUEST, attributes=said)
+            check.add_message_integrity(made.local_password.encode())
+            made.request_received(check, (f"127.1.{number // 256}.{number % 256}", 9), made._protocols[0])
+        assert len(made._check_list) == MOST_PATHS
+        assert made.dropped == MOST_PATHS
+        assert made.knows(("127.1.0.0", 9))
+    finally:
+        await made.close()
+        await asyncio.gather(connecting, return_exceptions=True)

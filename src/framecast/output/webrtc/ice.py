@@ -18,7 +18,7 @@ from typing import Any, cast
 from aioice import Candidate as IceCandidate
 from aioice import Connection
 from aioice.ice import StunProtocol, server_reflexive_candidate
-from aioice.stun import TransactionError
+from aioice.stun import Message, TransactionError
 
 from framecast.output.webrtc import relays
 from framecast.wire.sdp import Candidate
@@ -32,6 +32,8 @@ MOST_DATAGRAM_BYTES = 1500
 DTLS_FROM, STUN_BELOW = 20, 4
 """First bytes, by which what comes over the one socket is told apart (RFC 7983)."""
 MOST_REMOTE_CANDIDATES = 32
+MOST_PATHS = 128
+"""Addresses of one peer, those that its checks came from too: each is checked, and looked at with each datagram."""
 BUFFER_BYTES = 256 * 1024
 """What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
 GATHER_TIMEOUT_S = 3
@@ -154,6 +156,13 @@ class Ice(Connection):
     def knows(self, address: tuple[str, int]) -> bool:
         """Whether a path to this address was asked for by the peer, or has been taken."""
         return any(pair.remote_addr == address for pair in self._check_list)
+
+    def check_incoming(self, message: Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        """See `Connection`; bounded here, for who is let in may send checks from ever other addresses."""
+        if len(self._remote_candidates) < MOST_PATHS or self.knows((addr[0], addr[1])):
+            super().check_incoming(message, addr, protocol)
+        else:
+            self.dropped += 1
 
     async def take(self, candidate: Candidate) -> None:
         """Take a candidate of the peer; those beyond a bound are left out."""
