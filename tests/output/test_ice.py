@@ -6,14 +6,18 @@ import asyncio
 from typing import cast
 
 import pytest
+from aioice import Candidate
+from aioice.ice import CandidatePair
 from aioice.stun import Class, Message, Method, parse_message
 
 from framecast.output.webrtc import ice
-from framecast.output.webrtc.ice import MOST_PATHS, PORT_TRIES, Ice, IceOptions, ports_to_try
+from framecast.output.webrtc.ice import ANSWER_S, MOST_PATHS, PORT_TRIES, Ice, IceOptions, ports_to_try
+from tests.core.fakes import until
 
 pytestmark = pytest.mark.anyio
 
 FIRST = 50_000
+THEIRS = "t" * 22
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7, 12, PORT_TRIES])
@@ -69,7 +73,7 @@ async def test_a_network_without_a_way_out_hides_no_other(monkeypatch: pytest.Mo
 
 async def test_checks_from_ever_other_addresses_make_no_endless_list() -> None:
     made = Ice(IceOptions(addresses=("127.0.0.1",)))
-    made.remote_username, made.remote_password = "them", "t" * 22
+    made.remote_username, made.remote_password = "them", THEIRS
     await made.gather_candidates()
     connecting = asyncio.ensure_future(made.connect())
     await asyncio.sleep(0)
@@ -85,3 +89,44 @@ async def test_checks_from_ever_other_addresses_make_no_endless_list() -> None:
     finally:
         await made.close()
         await asyncio.gather(connecting, return_exceptions=True)
+
+
+class Slow(asyncio.DatagramProtocol):
+    """A peer whose answers take their time, and stop when it is gone."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.is_gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self.is_gone:
+            asyncio.get_running_loop().call_later(1.2 * ANSWER_S, self._answer, parse_message(data), addr)
+
+    def _answer(self, asked: Message, addr: tuple[str, int]) -> None:
+        said = Message(Method.BINDING, Class.RESPONSE, asked.transaction_id, {"XOR-MAPPED-ADDRESS": addr})
+        said.add_message_integrity(THEIRS.encode())
+        if not self._transport.is_closing():
+            self._transport.sendto(bytes(said), addr)
+        self.answers += 1
+
+
+async def test_a_peer_far_away_is_there_and_one_that_is_gone_is_not() -> None:
+    loop = asyncio.get_running_loop()
+    transport, peer = await loop.create_datagram_endpoint(Slow, ("127.0.0.1", 0))
+    made = Ice(IceOptions(addresses=("127.0.0.1",), consent_interval_s=0.05, consent_failures=2))
+    made.remote_username, made.remote_password = "them", THEIRS
+    await made.gather_candidates()
+    host, port = transport.get_extra_info("sockname")[:2]
+    made._nominated[1] = CandidatePair(made._protocols[0], Candidate("f", 1, "udp", 1, host, port, "host"))
+    made._query_consent_task = asyncio.ensure_future(made.query_consent())
+    try:
+        await until(lambda: peer.answers >= 40 or not made._nominated)
+        assert made._nominated
+        peer.is_gone = True
+        await until(lambda: not made._nominated)
+    finally:
+        await made.close()
+        transport.close()

@@ -7,6 +7,7 @@ test_turn.py run through all of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import math
@@ -17,9 +18,10 @@ from typing import Any, cast
 
 from aioice import Candidate as IceCandidate
 from aioice import Connection
-from aioice.ice import StunProtocol, server_reflexive_candidate
+from aioice.ice import CandidatePair, StunProtocol, server_reflexive_candidate
 from aioice.stun import Message, TransactionError
 
+from framecast.core.seat import GONE
 from framecast.output.webrtc import relays
 from framecast.wire.sdp import Candidate
 
@@ -38,6 +40,10 @@ BUFFER_BYTES = 256 * 1024
 """What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
 GATHER_TIMEOUT_S = 3
 FAREWELL_S = 2.0
+ANSWER_S = 0.5
+"""What an answer usually takes at most."""
+CONSENT_REPEATS = 2
+"""Of a question without an answer, after 0.5 and 1.5 s; one that comes within 3.5 s counts."""
 PORT_TRIES = 64
 
 
@@ -269,21 +275,34 @@ class Ice(Connection):
         return None
 
     async def query_consent(self) -> None:
-        """Ask now and then whether the peer still listens (RFC 7675), and end when it has not said so for long."""
-        assert self.remote_password is not None
-        failures = 0
-        while failures < self.options.consent_failures:
-            await asyncio.sleep(self.options.consent_interval_s)
-            for pair in tuple(self._nominated.values()):
-                try:
-                    await pair.protocol.request(
-                        self.build_request(pair, nominate=False),
-                        pair.remote_addr,
-                        integrity_key=self.remote_password.encode(),
-                        retransmissions=0,
-                    )
-                    failures = 0
-                except TransactionError:
-                    failures += 1
+        """Ask now and then whether the peer still listens (RFC 7675), and end when it has not said so for long.
+
+        One question does not wait for the answer to the one before: paths whose queues are full take seconds.
+        """
+        password = self.remote_password
+        assert password is not None
+        loop, options = asyncio.get_running_loop(), self.options
+        heard_s = loop.time()
+        asking: set[asyncio.Task[None]] = set()
+
+        async def ask(pair: CandidatePair) -> None:
+            nonlocal heard_s
+            request = self.build_request(pair, nominate=False)
+            with contextlib.suppress(TransactionError, *GONE):
+                await pair.protocol.request(
+                    request, pair.remote_addr, integrity_key=password.encode(), retransmissions=CONSENT_REPEATS
+                )
+                heard_s = loop.time()
+
+        try:
+            while loop.time() - heard_s < options.consent_failures * (options.consent_interval_s + ANSWER_S):
+                await asyncio.sleep(options.consent_interval_s)
+                for pair in tuple(self._nominated.values()):
+                    task = asyncio.ensure_future(ask(pair))
+                    asking.add(task)
+                    task.add_done_callback(asking.discard)
+        finally:
+            for task in asking:
+                task.cancel()
         self._query_consent_task = None
         await self.close()
