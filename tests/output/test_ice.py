@@ -123,7 +123,7 @@ async def test_a_peer_far_away_is_there_and_one_that_is_gone_is_not() -> None:
     made._nominated[1] = CandidatePair(made._protocols[0], Candidate("f", 1, "udp", 1, host, port, "host"))
     made._query_consent_task = asyncio.ensure_future(made.query_consent())
     try:
-        await until(lambda: peer.answers >= 40 or not made._nominated)
+        await until(lambda: peer.answers >= 20 or not made._nominated)
         assert made._nominated
         peer.is_gone = True
         await until(lambda: not made._nominated)
