@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from framecast import __version__
+from framecast.core import names
 from framecast.core.errors import BadStatus, DeviceError, Misuse, ProtocolError
 from framecast.ingest.http_connection import ConnectFailed, Connection, Sink, explain
 from framecast.ingest.target import Target
@@ -297,18 +297,16 @@ class Client:
         raise failure
 
     async def _resolve(self, target: Target) -> list[str]:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.options.connect_timeout_s):
-                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+                addresses = await names.SHARED.addresses(target.host)
+        except TimeoutError:
+            raise ConnectFailed(f"The name server has no answer for {target.host}", "dns") from None
         except (OSError, UnicodeError):
             words = f"Nobody knows a host called {target.host}"
             if _FOUR_NUMBERS.fullmatch(target.host):
                 words = f"{target.host} is no IP address: its four numbers have to be from 0 to 255"
             raise ConnectFailed(words, "dns") from None
-        except TimeoutError:
-            raise ConnectFailed(f"The name server has no answer for {target.host}", "dns") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         allowed: list[str] = []
         refusal: Misuse | None = None
         for address in addresses:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
+from framecast.core import names
 from framecast.core.errors import ConfigError, DeviceError, Misuse, Unreachable
 from framecast.core.source import Feed
 from framecast.ingest.avoutlet import Order, Outlet
@@ -105,22 +105,21 @@ class AvSource:
         order, target = self._order, self._order.target
         if self._check_address is None or not target.host:
             return order
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(order.timeout_s):
-                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+                addresses = await names.SHARED.addresses(target.host)
         except TimeoutError:
             raise Unreachable(f"{target.host}: its name could not be looked up in time") from None
         except (OSError, UnicodeError):
             raise Unreachable(f"{target.host}: there is no such name") from None
         refusal: Misuse | None = None
-        for *_, (ip, *_) in found:
+        for ip in addresses:
             try:
-                self._check_address(target.host, str(ip))
+                self._check_address(target.host, ip)
             except Misuse as error:
                 refusal = error
             else:
-                return replace(order, target=target.at(str(ip)), is_checked=True)
+                return replace(order, target=target.at(ip), is_checked=True)
         raise refusal or Unreachable(f"{target.host} has no address")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 import ssl
 from collections.abc import Callable
+
+from framecast.core import names
 
 CheckAddress = Callable[[str, str], None]
 """Called with a host's name and an address of it; raises `Misuse` where that may not be called."""
@@ -16,7 +17,7 @@ PATIENCE_S = 2.5
 """How long an address may take to answer while there is another: where IPv6 leads nowhere, IPv4 has its turn."""
 
 
-async def addresses(host: str, port: int, check: CheckAddress | None) -> list[str]:
+async def addresses(host: str, check: CheckAddress | None) -> list[str]:
     """The addresses of ``host``, all of them allowed.
 
     Raises:
@@ -24,14 +25,13 @@ async def addresses(host: str, port: int, check: CheckAddress | None) -> list[st
         Misuse: One is where nobody may be called.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await names.SHARED.addresses(host)
     except UnicodeError:  # such a name can't even be asked for
         raise OSError(f"nobody knows a host called {host}") from None
-    unique = list(dict.fromkeys(str(each[4][0]) for each in found))
-    for address in unique:
+    for address in found:
         if check is not None:
             check(host, address)
-    return unique
+    return found
 
 
 async def dial(
@@ -45,7 +45,7 @@ async def dial(
     """
     context = await asyncio.to_thread(ssl.create_default_context) if tls else None
     failure: OSError | None = None
-    found = _in_turn(await addresses(host, port, check))
+    found = _in_turn(await addresses(host, check))
     for number, address in enumerate(found, 1):
         try:
             async with asyncio.timeout(PATIENCE_S if number < len(found) else None):

@@ -139,7 +139,7 @@ class WhipSession:
             OSError: The host has no address.
             Misuse: It may not be called.
         """
-        await addresses(url.raw_host or "", 0, self._check)
+        await addresses(url.raw_host or "", self._check)
         return dict(self._authorization) if url.origin() == URL(self._url).origin() else {}
 
     async def _post(self, text: str) -> str:
@@ -217,7 +217,7 @@ class _Checked(AbstractResolver):
         """See `AbstractResolver`."""
         return [
             ResolveResult(hostname=host, host=each, port=port, family=10 if ":" in each else 2, proto=0, flags=0)
-            for each in await addresses(host, port, self._check)
+            for each in await addresses(host, self._check)
         ]
 
     async def close(self) -> None:
