@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from framecast.cli.command import make_app
 from framecast.service.config import report, schema
@@ -78,6 +79,14 @@ def test_every_command_and_option_is_documented(name: str) -> None:
         if option.startswith("-")
     } - {"-h", "--help"}
     assert written == real
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_each_option_with_all_its_words(name: str) -> None:
+    # [word] is markup to what prints the help, and is swallowed; [8080] is not.
+    shown = CliRunner().invoke(make_app(), [*name.split()[1:], "--help"], env={"COLUMNS": "400"}).output
+    texts = [text for parameter in COMMANDS[name].params if (text := getattr(parameter, "help", ""))]
+    assert not [text for text in texts if text not in shown]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

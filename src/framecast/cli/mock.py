@@ -20,7 +20,9 @@ def mock_camera(
     dialect: Annotated[
         str | None,
         typer.Option(
-            "--dialect", "-d", help=f"Firmware to play (see --list). [{DEFAULT}; with --to, post-raw or websocket]"
+            "--dialect",
+            "-d",
+            help=f"Firmware to play (see --list); by default {DEFAULT}, with --to post-raw or websocket.",
         ),
     ] = None,
     fault: Annotated[
@@ -37,7 +39,9 @@ def mock_camera(
         Path | None,
         typer.Option("--video", exists=True, dir_okay=False, help="Send this film instead of drawn pictures."),
     ] = None,
-    fps: Annotated[float | None, typer.Option("--fps", help="Pictures a second. [the firmware's usual rate]")] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="Pictures a second; by default the firmware's usual rate.")
+    ] = None,
     size: Annotated[
         str, typer.Option("--size", metavar="WxH", help="Size of the pictures. [640x480, or the film's]")
     ] = "",
@@ -56,7 +60,8 @@ def mock_camera(
     channels: Annotated[int, typer.Option("--channels", min=1, max=2, help="Channels of the sound.")] = 1,
     claps: Annotated[bool, typer.Option(help="Click in the sound, and flash with it, once a second.")] = True,
     clock_ppm: Annotated[
-        float, typer.Option("--clock-ppm", min=-MOST_PPM, max=MOST_PPM, help="How much too fast its clock runs.")
+        float,
+        typer.Option("--clock-ppm", min=-MOST_PPM, max=MOST_PPM, help="By how many millionths its clock is fast."),
     ] = 0.0,
     speaker: Annotated[
         Path | None,
@@ -64,10 +69,12 @@ def mock_camera(
     ] = None,
     speaker_url: Annotated[
         str,
-        typer.Option("--speaker-url", metavar="URL", help="Where it asks for what to play. [the server it pushes to]"),
+        typer.Option(
+            "--speaker-url", metavar="URL", help="Where it asks for what to play; by default the server it pushes to."
+        ),
     ] = "",
     clients: Annotated[
-        int | None, typer.Option("--clients", min=1, help="Viewers it serves. [as the firmware]")
+        int | None, typer.Option("--clients", min=1, help="Viewers it serves; by default as many as the firmware.")
     ] = None,
     duration: Annotated[
         float | None, typer.Option("--duration", metavar="S", help="Stop after so many seconds.")

@@ -43,7 +43,7 @@ def serve(
         Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate for HTTPS (PEM).")
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [in the same file]")
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key; by default in the same file.")
     ] = None,
     tls_port: Annotated[int | None, typer.Option("--tls-port", metavar="PORT", help="Port for HTTPS. [8443]")] = None,
     tunnel: Annotated[
@@ -56,8 +56,10 @@ def serve(
     preset: Annotated[
         str | None, typer.Option("--preset", help="proxied, local, high-quality or mobile (docs/configuration.md).")
     ] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error. [info]")] = None,
-    log_format: Annotated[str | None, typer.Option("--log-format", help="text or json. [text]")] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info (default), warning or error.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option("--log-format", help="text (default) or json.")] = None,
 ) -> None:
     """Read cameras and serve them to everyone, until Ctrl-C.
 

@@ -27,11 +27,12 @@ ProviderName = Literal["ngrok", "cloudflare"]
 @app.command("start")
 def start(
     port: Annotated[
-        int | None, typer.Argument(metavar="[PORT]", min=1, max=65535, help="Port of the server. [the running one's]")
+        int | None,
+        typer.Argument(metavar="[PORT]", min=1, max=65535, help="Port of the server; by default the running one's."),
     ] = None,
     provider: Annotated[
         ProviderName | None,
-        typer.Option("--provider", help="Whose tunnel. [ngrok where its token is set, else cloudflare]"),
+        typer.Option("--provider", help="Whose tunnel; by default ngrok where its token is set, else cloudflare."),
     ] = None,
     domain: Annotated[
         str | None,
