@@ -229,3 +229,19 @@ async def test_a_camera_that_is_back_is_not_kept_waiting_by_a_server_that_hung_u
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert not stream.on_state
+
+
+async def test_a_camera_that_is_removed_while_its_restream_waits_is_no_failure() -> None:
+    async def refuse() -> Other:
+        raise RestreamError("no room")
+
+    async with Supervisor() as supervisor:
+        stream = Stream("door", 1, supervisor, make_worker=Workshop().make)
+        restream = Restream(stream, "the other end", refuse)
+        task = supervisor.spawn("restream", restream.run(Backoff(30.0, jitter=0.0)))
+        async with asyncio.timeout(5):
+            await until(lambda: bool(stream.on_state))
+        stream.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not supervisor.failures

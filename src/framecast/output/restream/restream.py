@@ -256,7 +256,8 @@ class Restream:
         except TimeoutError:
             pass
         finally:
-            self.stream.on_state.remove(look)
+            if look in self.stream.on_state:  # a stream that is closed has let everybody go
+                self.stream.on_state.remove(look)
 
     async def _attempt(self) -> None:
         self._lacks_pictures = False
