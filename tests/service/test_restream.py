@@ -13,6 +13,7 @@ from typing import Any
 import av
 import pytest
 
+from framecast.core import names
 from framecast.core.packet import Format
 from framecast.core.rendition import H264
 from framecast.output.restream.dial import _in_turn, dial, hang_up, write
@@ -177,10 +178,10 @@ async def test_the_api_may_not_push_where_cameras_may_not_be(server: Server) -> 
 
 
 async def test_a_name_is_looked_at_when_it_is_called(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+    monkeypatch.setattr(names, "SHARED", names.Names(resolve))
     await server.json("PATCH", "/api/v1/cameras/cam", json={"restream": ["rtmp://media.example.org/live/x"]})
     await until(lambda: "receivers on this machine are not allowed" in only(server).last_error)
 
@@ -291,11 +292,11 @@ async def test_what_is_written_to_a_connection_that_is_closed_is_an_error_like_o
 async def test_an_address_that_does_not_answer_is_not_waited_for_where_there_is_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
 
     monkeypatch.setattr("framecast.output.restream.dial.PATIENCE_S", 0.1)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+    monkeypatch.setattr(names, "SHARED", names.Names(resolve))
     door = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = door.sockets[0].getsockname()[1]
     with socket.socket() as silent, ExitStack() as crowd:
