@@ -95,6 +95,18 @@ async def test_redirects_end(location: str) -> None:
         assert len(device.asked) == (4 if location in ("/round", "http://") else 1)
 
 
+async def test_a_redirect_that_leads_nowhere_tells_no_secrets() -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        more = "Location: rtsp://me:secret@10.0.0.5/live?channel=1&pwd=secret\r\n"
+        writer.write(respond(b"", status="302 Found", more=more))
+
+    async with camera(answer) as device:
+        with pytest.raises(BadStatus) as caught:
+            await fetch(device.url("/"))
+    words = "The camera redirects to 'rtsp://***@10.0.0.5/live?channel=1&pwd=***', which is no http address"
+    assert str(caught.value) == words
+
+
 async def test_an_odd_host_is_a_host_that_nobody_knows() -> None:
     """A camera that was kept with one must not keep the server from starting."""
     with pytest.raises(ConnectFailed, match="Nobody knows a host called cam\\(1\\)"):

@@ -21,6 +21,7 @@ from framecast.core.errors import BadStatus, DeviceError, Misuse, ProtocolError
 from framecast.ingest.http_connection import ConnectFailed, Connection, Sink, explain
 from framecast.ingest.target import Target
 from framecast.wire import http1, httpauth, httprequest
+from framecast.wire.urlsecrets import masked_location
 
 CheckAddress = Callable[[str, str], None]
 """Called with a host and one of its addresses before connecting; raises Misuse where that is forbidden."""
@@ -202,8 +203,9 @@ class Client:
             try:
                 target = target.follow(location)
             except Misuse:
+                where = masked_location(location)
                 raise BadStatus(
-                    f"The camera redirects to {location!r}, which is no http address", response.status
+                    f"The camera redirects to {where!r}, which is no http address", response.status
                 ) from None
         raise BadStatus(f"The camera redirects more than {MAX_REDIRECTS} times", response.status)
 

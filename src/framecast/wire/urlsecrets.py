@@ -20,6 +20,15 @@ def masked_path(path: str) -> str:
     return _PATH.sub(r"\1***", path)
 
 
+def masked_location(text: str) -> str:
+    """What somebody gives for an address, be it one or not, with ``***`` in place of its secrets."""
+    login, at, place = text.rpartition("@")
+    scheme = "".join(login.partition("//")[:2]) if "//" in login else ""
+    path, *fields = re.split("([?#])", place)
+    shown = masked_path(path) + "".join(masked_query(each) for each in fields)
+    return f"{scheme}***@{shown}" if at else shown
+
+
 def is_secret(field: str) -> bool:
     """Whether a field of a query, ``name=value``, is a secret."""
     return _QUERY.match(field) is not None
