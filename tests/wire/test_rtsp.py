@@ -32,31 +32,55 @@ def test_a_request() -> None:
 @pytest.mark.parametrize("split", [1, 3, 1000])
 def test_answers_between_packets(split: int) -> None:
     data = PACKET + ANSWER + PACKET * 2 + ANSWER.replace(b"200 OK", b"401 Unauthorized")
-    responses = rtsp.Responses()
-    found = [each for at in range(0, len(data), split) for each in responses.feed(data[at : at + split])]
+    messages = rtsp.Messages()
+    cut = [each for at in range(0, len(data), split) for each in messages.feed(data[at : at + split])]
+    found = [each for each in cut if isinstance(each, rtsp.Response)]
+    assert len(found) == len(cut)
     assert [(each.status, each.reason) for each in found] == [(200, "OK"), (401, "Unauthorized")]
     assert found[0].headers["session"] == "12345;timeout=60"
 
 
+@pytest.mark.parametrize("split", [1, 7, 1000])
+def test_the_other_end_asks_between_packets_and_answers(split: int) -> None:
+    ping = b"GET_PARAMETER rtsp://h/x RTSP/1.0\r\nCSeq: 12\r\nSession: 7\r\nContent-Length: 4\r\n\r\nping"
+    data = (
+        PACKET + ping + ANSWER + b"OPTIONS * RTSP/1.0\r\nCSeq: 13\r\n\r\n" + PACKET + b"PLAY_NOTIFY x RTSP/2.0\r\n\r\n"
+    )
+    messages = rtsp.Messages()
+    found = [each for at in range(0, len(data), split) for each in messages.feed(data[at : at + split])]
+    assert [each.answer() if isinstance(each, rtsp.Request) else each.status for each in found] == [
+        b"RTSP/1.0 200 OK\r\nCSeq: 12\r\nSession: 7\r\n\r\n",
+        200,
+        b"RTSP/1.0 200 OK\r\nCSeq: 13\r\nPublic: GET_PARAMETER, OPTIONS, TEARDOWN\r\n\r\n",
+        b"RTSP/1.0 501 Not Implemented\r\n\r\n",
+    ]
+
+
 def test_several_challenges_are_joined() -> None:
     data = b"RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm=x\r\nWWW-Authenticate: Basic realm=y\r\n\r\n"
-    (found,) = rtsp.Responses().feed(data)
+    (found,) = rtsp.Messages().feed(data)
     assert found.headers["www-authenticate"] == "Digest realm=x, Basic realm=y"
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"HTTP/1.1 400 Bad\r\n\r\n", b"x" * 20_000, ANSWER.replace(b": 3", b": 99999999"), b"RTSP/1.0 \xb2\r\n\r\n"],
+    [
+        b"HTTP/1.1 400 Bad\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"x" * 20_000,
+        ANSWER.replace(b": 3", b": 99999999"),
+        b"RTSP/1.0 \xb2\r\n\r\n",
+    ],
 )
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(rtsp.RtspError):
-        rtsp.Responses().feed(data)
+        rtsp.Messages().feed(data)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answers_or_not(data: bytes) -> None:
     try:
-        rtsp.Responses().feed(ANSWER + data)
+        rtsp.Messages().feed(ANSWER + data)
     except rtsp.RtspError:
         pass
 

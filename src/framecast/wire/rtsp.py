@@ -6,6 +6,7 @@ Sources: RFC 2326 (10.12 for RTP over the same connection), RFC 6184 and RFC 364
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,11 @@ PORT, TLS_PORT = 554, 322
 VIDEO_TYPE, SOUND_TYPE = 96, 97
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 64 * 1024
+
+
+_REQUEST = re.compile(r"([A-Z_]{1,32}) +\S+ +RTSP/\d\.\d *")
+_DONE = ("GET_PARAMETER", "OPTIONS", "TEARDOWN")
+"""What the other end may ask of one who publishes, to see whether it is there, or to end it (RFC 2326, 10)."""
 
 
 class RtspError(ValueError):
@@ -35,20 +41,43 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Responses:
-    """Cuts answers out of what comes; packets that come between them are passed over."""
+@dataclass(slots=True)
+class Request:
+    """What the other end asks for.
+
+    Attributes:
+        headers: See `Response`.
+    """
+
+    method: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def answer(self) -> bytes:
+        """The answer, as bytes: that it is done, or that one who publishes does no such thing."""
+        lines = ["RTSP/1.0 200 OK" if self.method in _DONE else "RTSP/1.0 501 Not Implemented"]
+        for name in ("CSeq", "Session"):
+            value = self.headers.get(name.lower())
+            if value is not None:
+                lines.append(f"{name}: {value}")
+        if self.method == "OPTIONS":
+            lines.append(f"Public: {', '.join(_DONE)}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class Messages:
+    """Cuts answers, and what the other end asks for itself, out of what comes; packets between them are passed over."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Response]:
-        """The answers that are whole now.
+    def feed(self, data: bytes) -> list[Response | Request]:
+        """The messages that are whole now.
 
         Raises:
             RtspError: This is something else.
         """
         self._buffer += data
-        found: list[Response] = []
+        found: list[Response | Request] = []
         while True:
             if self._buffer[:1] == b"$":
                 end = 4 + int.from_bytes(self._buffer[2:4], "big")
@@ -58,17 +87,17 @@ class Responses:
                 continue
             end = self._buffer.find(b"\r\n\r\n")
             if end > MAX_HEAD_BYTES or (end < 0 and len(self._buffer) > MAX_HEAD_BYTES + 3):
-                raise RtspError("an answer without end")
+                raise RtspError("a message without end")
             if end < 0:
                 return found
-            response = _head(bytes(self._buffer[:end]))
-            length = response.headers.get("content-length", "0")
+            message = _head(bytes(self._buffer[:end]))
+            length = message.headers.get("content-length", "0")
             if not (length.isascii() and length.isdecimal() and len(length) < 8 and int(length) <= MAX_BODY_BYTES):
-                raise RtspError("an answer too long to be read")
+                raise RtspError("a message too long to be read")
             if len(self._buffer) < end + 4 + int(length):
                 return found
             del self._buffer[: end + 4 + int(length)]
-            found.append(response)
+            found.append(message)
 
 
 def request(method: str, target: str, number: int, headers: Mapping[str, str], body: str = "") -> bytes:
@@ -121,17 +150,21 @@ def aac_payload(frame: bytes) -> bytes:
     return b"\x00\x10" + (len(frame) << 3).to_bytes(2, "big") + frame
 
 
-def _head(data: bytes) -> Response:
+def _head(data: bytes) -> Response | Request:
     first, *lines = data.decode("latin-1").lstrip("\r\n").split("\r\n")
     version, _, rest = first.partition(" ")
     status, _, reason = rest.partition(" ")
-    if not version.startswith("RTSP/") or not (status.isascii() and status.isdecimal() and len(status) == 3):
+    message: Response | Request
+    if asked := _REQUEST.fullmatch(first):
+        message = Request(asked[1])
+    elif version.startswith("RTSP/") and status.isascii() and status.isdecimal() and len(status) == 3:
+        message = Response(int(status), "".join(c for c in reason if c.isprintable())[:100])
+    else:
         raise RtspError("it does not speak RTSP")
-    response = Response(int(status), "".join(c for c in reason if c.isprintable())[:100])
     for line in lines[:64]:
         name, colon, value = line.partition(":")
         if colon:
             name, value = name.strip().lower(), value.strip()
-            known = response.headers.get(name)
-            response.headers[name] = f"{known}, {value}" if known is not None else value
-    return response
+            known = message.headers.get(name)
+            message.headers[name] = f"{known}, {value}" if known is not None else value
+    return message

@@ -38,7 +38,7 @@ class RtspSession:
         self._target = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
         self._check = check
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._responses = rtsp.Responses()
+        self._messages = rtsp.Messages()
         self._answered: asyncio.Future[rtsp.Response] | None = None
         self._number = 0
         self._session = ""
@@ -105,12 +105,17 @@ class RtspSession:
             if not data:
                 raise RestreamError("the other end closed the connection")
             try:
-                responses = self._responses.feed(data)
+                messages = self._messages.feed(data)
             except rtsp.RtspError as error:
                 raise RestreamError(str(error)) from None
-            for response in responses:
-                if self._answered is not None and not self._answered.done():
-                    self._answered.set_result(response)
+            for message in messages:
+                if isinstance(message, rtsp.Request):
+                    write(self._streams[1], message.answer())
+                    await self._streams[1].drain()  # who asks and asks has to take the answers
+                    if message.method == "TEARDOWN":
+                        raise RestreamError("the other end ended the session")
+                elif self._answered is not None and not self._answered.done():
+                    self._answered.set_result(message)
 
     async def close(self) -> None:
         """See `Session`."""
