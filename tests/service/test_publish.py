@@ -192,6 +192,18 @@ async def test_doctor_hears_of_it(server: Server) -> None:
     assert "content_length_wrapped" in [problem["code"] for problem in lines[-1]["result"]["problems"]]
 
 
+async def test_doctor_tells_refused_pictures_from_none(server: Server) -> None:
+    async def no_pictures() -> str:
+        async with server.client.post(server.url + "/api/v1/probe", json={"camera": "cam"}) as answer:
+            lines = [json.loads(line) for line in (await answer.read()).splitlines()]
+        (title,) = [each["title"] for each in lines[-1]["result"]["problems"] if each["code"] == "no_pictures"]
+        return str(title)
+
+    assert await no_pictures() == "The device has sent nothing yet"
+    await server.error("POST", FRAMES, 400, "not_jpeg", data=b"hello", headers={"Content-Type": "image/jpeg"})
+    assert (await no_pictures()).startswith("What the device pushes can't be shown: ")
+
+
 @pytest.mark.parametrize("dialect", ["post-raw", "post-multipart"])
 async def test_such_a_device(tmp_path: Path, dialect: str) -> None:
     async with serving(tmp_path) as server:

@@ -51,6 +51,7 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
         return None
     from framecast.ingest.diagnosis import diagnose, explain
     from framecast.ingest.probe import ProbeResult
+    from framecast.ingest.push import ONLY_SOUND, REFUSED
 
     shown = views.video(camera) or {}
     latest = stream.video.latest
@@ -59,6 +60,10 @@ def findings(camera: Camera) -> tuple[dict[str, Any], bytes | None] | None:
         route = f"/api/v1/cameras/{camera.camera_id}/frames"
         advice = f"It has to send to {route} of this server, with a token that may publish (docs/devices.md)."
         title = "The device has stopped sending" if stream.published else "The device has sent nothing yet"
+        if stream.reason == ONLY_SOUND or stream.reason.startswith(REFUSED):
+            title = stream.reason
+        if stream.reason.startswith(REFUSED):
+            advice = "Something came and was refused: see below."
         problems.insert(0, replace(explain("no_pictures", title=title), advice=advice))
     result = ProbeResult(
         ok=stream.state in (State.LIVE, State.STALLED),
