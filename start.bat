@@ -11,9 +11,11 @@ if not exist .venv\Scripts\python.exe (
     )
     py -3 -m venv .venv || exit /b 1
 )
-if not exist .venv\.installed-all (
+rem The stamp is a copy of what was installed by: where they differ, as after an update, it is done anew.
+fc /b pyproject.toml .venv\.installed-all >nul 2>nul
+if errorlevel 1 (
     echo Installing Framecast and what it needs into .venv ^(about a minute^)
     .venv\Scripts\python.exe -m pip install --quiet --disable-pip-version-check --editable ".[all]" || exit /b 1
-    echo done> .venv\.installed-all
+    copy /y pyproject.toml .venv\.installed-all >nul
 )
 .venv\Scripts\framecast.exe demo %*

@@ -179,3 +179,4 @@ def test_every_starter_does_the_same() -> None:
         assert "Installing Framecast and what it needs into" in text
         assert re.search(r"framecast(\.exe)?[\"']? demo ", text)
         assert ".installed-" in text
+        assert "pyproject.toml" in text, "what an update needs is installed, too"
