@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from framecast.core.rendition import QUALITIES, WIDTHS_PX
+from framecast.core.rendition import QUALITIES, SIZES_BYTES, WIDTHS_PX
 from framecast.output.mjpeg import EARLY_HEADERS
 from framecast.service.access.rights import Right
 from framecast.service.api import query
@@ -72,6 +72,7 @@ def test_every_parameter_is_documented() -> None:
     assert "max_age" in PROTOCOL
     assert ", ".join(map(str, WIDTHS_PX)) in PROTOCOL
     assert ", ".join(map(str, QUALITIES)) in PROTOCOL
+    assert ", ".join(f"{size:,}" for size in SIZES_BYTES) in PROTOCOL
     assert EARLY_HEADERS.decode().replace("\r\n", "\\r\\n") in PROTOCOL
 
 
