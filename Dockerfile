@@ -5,7 +5,7 @@
 #   docker logs framecast          # the first start prints a link by which you become its owner; it names the
 #                                  # container's address: put this machine's in its place
 #
-# EXTRA is one of pyproject.toml: all, media (no WebRTC), or nothing (no H.264 and no RTSP, a third of the size).
+# EXTRA names extras of pyproject.toml: all, some (media,vision), or nothing (no H.264 and no RTSP, far smaller).
 
 FROM python:3.11-slim-bookworm AS build
 ARG EXTRA=all
