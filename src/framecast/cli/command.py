@@ -3,6 +3,7 @@
 0  done
 1  it could not be done (no such camera, server refuses, device unreachable)
 2  misuse: an unknown option, a configuration that can't be used
+130  Ctrl-C
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated
 import typer
 
 from framecast import __version__
+from framecast.cli import streams
 from framecast.core.errors import ConfigError, FramecastError
 
 COMMANDS = {
@@ -58,7 +60,12 @@ def make_app(word: str = "") -> typer.Typer:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command with ``arguments`` (those of the process if None) and return its exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
+    streams.prepare()
+    status = _status(sys.argv[1:] if arguments is None else arguments)
+    return status if streams.finish() else status or 1
+
+
+def _status(given: list[str]) -> int:
     word = given[0] if given else ""
     if word in SERVERS:
         # Hardly anything that a start makes is garbage, and looking for it took an eighth of the time to be ready.
@@ -72,6 +79,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except FramecastError as error:
         print(f"framecast: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # before it began, else typer has seen to it
+        return 130
+    except OSError:
+        if streams.finish():
+            raise
         return 1
     finally:
         gc.enable()

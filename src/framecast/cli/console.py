@@ -19,7 +19,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 def as_json(value: Any) -> None:
     """Print JSON for programs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    knows_all_letters = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=not knows_all_letters))
 
 
 def note(text: str) -> None:
