@@ -113,6 +113,13 @@ async def test_keeps_no_password_of_an_address_as_people_type_it(tmp_path: Path)
         assert "hush" not in str(found)
 
 
+async def test_keeps_no_path_of_a_webhook_since_it_often_lets_in(tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"network.allow_loopback": True}) as server:
+        await server.json("POST", "/api/v1/webhooks", status=201, json={"url": "https://127.0.0.1:9/services/hush"})
+        (kept,) = await entries(server)
+        assert (kept["target"], kept["detail"]) == ("https://127.0.0.1:9/***", "url=https://127.0.0.1:9/***")
+
+
 async def test_is_asked_for_page_by_page(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for name in "abc":

@@ -20,6 +20,7 @@ from framecast.core.errors import StateError
 from framecast.core.limits import Quietly
 from framecast.service.access.rights import Grant, Right
 from framecast.service.config import mask_url
+from framecast.service.config.eventurls import mask_webhook_url
 from framecast.service.errors import ApiError
 from framecast.service.front.bodies import FIELDS
 from framecast.service.front.routing import Call, Route
@@ -28,6 +29,7 @@ from framecast.service.store.audit import AuditLog, Kind
 log = logging.getLogger("framecast.service.operations.trail")
 
 LINKS = "/api/v1/links"
+WEBHOOKS = "/api/v1/webhooks"
 WINDOW_S = 60.0
 MOST_THINGS = 20
 MOST_HOLDERS = 1000
@@ -135,7 +137,7 @@ class Trail:
         if response.status < 400 and (call.request.get(WHO) or call.grant.name or call.grant.kind == "open"):
             # Who is nobody and logs out, with a cookie of old or of no worth, has done nothing.
             kind = Kind.CHANGE if call.route.right in _CHANGING else Kind.COMMON
-            detail = _detail(call.request.get(FIELDS, {}), call.query)
+            detail = _detail(call)
             if call.route.path == LINKS:
                 more = self._links.more(_who(call.grant), _folder(call), time.monotonic())
                 if more is None:
@@ -148,7 +150,7 @@ class Trail:
         route, fields = call.route, call.request.get(FIELDS, {})
         key = f"{route.method} {route.path}"
         action = ("tried: " if kind is Kind.FAILED else "") + ACTIONS.get(key, key)
-        target = call.parameter or next((_text(name, fields[name]) for name in _TARGETS if fields.get(name)), "")
+        target = call.parameter or next((_text(route, name, fields[name]) for name in _TARGETS if fields.get(name)), "")
         who = call.request.get(WHO) or _who(call.grant)
         try:
             await self._blocking(lambda: self.kept.add(who, call.client.address, action, target, detail, kind=kind))
@@ -204,19 +206,22 @@ def _who(grant: Grant) -> str:
     return grant.name or ("anybody at this machine" if grant.kind == "open" else "somebody")
 
 
-def _detail(fields: Mapping[str, Any], query: Mapping[str, str]) -> str:
+def _detail(call: Call) -> str:
     """What a request set, without secrets: ``name=Door, password``."""
-    words = [_field(name, value) for name, value in fields.items()]
-    words += [f"{name}={value}" for name, value in query.items() if name in ("forget", "everywhere")]
+    fields: Mapping[str, Any] = call.request.get(FIELDS, {})
+    words = [_field(call.route, name, value) for name, value in fields.items()]
+    words += [f"{name}={value}" for name, value in call.query.items() if name in ("forget", "everywhere")]
     return ", ".join(words)
 
 
-def _field(name: str, value: Any) -> str:
-    return f"{name}={_text(name, value)}" if name in SHOWN | URLS else name
+def _field(route: Route, name: str, value: Any) -> str:
+    return f"{name}={_text(route, name, value)}" if name in SHOWN | URLS else name
 
 
-def _text(name: str, value: Any) -> str:
+def _text(route: Route, name: str, value: Any) -> str:
     if isinstance(value, list):
         return " ".join(str(each) for each in value)[:200] or "none"
     text = str(value)
-    return mask_url(text) if name in URLS else text.partition("?")[0] if name == "path" else text
+    if name in URLS:
+        return mask_webhook_url(text) if route.path == WEBHOOKS else mask_url(text)
+    return text.partition("?")[0] if name == "path" else text
