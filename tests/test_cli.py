@@ -22,6 +22,7 @@ import pytest
 
 from framecast import __version__
 from framecast.cli import main
+from framecast.core.errors import ConfigError
 from framecast.service.front import control
 
 Run = Callable[..., tuple[int, str, str]]
@@ -355,6 +356,36 @@ def test_cameras_of_a_running_server(run: Run, tmp_path: Path) -> None:
 def test_server_that_makes_no_sense(run: Run, tmp_path: Path) -> None:
     with running(tmp_path):
         assert run("cameras", "list") == (1, "", "framecast: the server answers 404 Not Found\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a queue that is full looks like no server")
+def test_a_server_that_has_hung_for_long_is_there(run: Run, tmp_path: Path) -> None:
+    """Who gave up waiting for it stands in its queue nevertheless, and the queue is short."""
+    (tmp_path / "data").mkdir()
+    listener = control.listen(tmp_path / "data")
+    assert listener is not None
+    with listener:
+        with pytest.raises(BlockingIOError):
+            for _ in range(100):
+                control.connect(tmp_path / "data").close()
+        for command in (("list",), ("add", "door", "http://192.168.1.20/"), ("remove", "door", "--yes")):
+            status, out, err = run("cameras", *command)
+            assert (status, out) == (1, "")
+            assert err.startswith("framecast: the server doesn't answer")
+        status, _, err = run("serve", "--port", "0")
+        assert status == 2
+        assert "Framecast already runs" in err
+        with pytest.raises(ConfigError, match="another Framecast is running"):
+            control.see_that_none_runs(tmp_path / "data")
+    assert run("cameras", "list")[0] == 0  # what is left behind by one that crashed is no server
+
+
+def test_a_server_that_breaks_off(run: Run, tmp_path: Path) -> None:
+    answer = b'{"step": "connect", "text": "Connected", "ok": true}\n{"result": {"ok": true, "previ'
+    with running(tmp_path, POST_probe=(200, answer)):
+        status, out, err = run("doctor", "door")
+    assert (status, out) == (1, "  ok  Connected\n")
+    assert err == "framecast: the server broke off in the middle of its answer\n"
 
 
 def test_doctor_asks_the_server_about_its_own_camera(run: Run, tmp_path: Path) -> None:

@@ -66,14 +66,11 @@ class Server:
     def find(cls, folder: Path) -> Self | None:
         """The server running with this data folder, if there is one."""
         try:
-            control.connect(folder).close()
+            return cls(folder) if control.is_there(folder) else None
         except PermissionError:
             raise CommandError(
                 f"the server's data folder {folder} belongs to another user; run this as that user"
             ) from None
-        except OSError:
-            return None
-        return cls(folder)
 
     @property
     def url(self) -> str:
@@ -102,7 +99,10 @@ class Server:
         with self._request(method, path, body) as response:
             for line in response:
                 if line.strip():
-                    yield json.loads(line)
+                    try:
+                        yield json.loads(line)
+                    except ValueError:
+                        raise CommandError("the server broke off in the middle of its answer") from None
 
     @contextmanager
     def _request(self, method: str, path: str, body: Any) -> Iterator[http.client.HTTPResponse]:

@@ -61,13 +61,30 @@ def see_that_none_runs(folder: Path) -> None:
     Raises:
         ConfigError: One is running.
     """
-    with contextlib.suppress(OSError), connect(folder):
-        raise ConfigError(
-            str(folder),
-            "server.data",
-            str(folder),
-            "another Framecast is running with this data folder; name another one",
-        )
+    with contextlib.suppress(PermissionError):  # then nothing can be written there, either, which is told in its place
+        if is_there(folder):
+            raise ConfigError(
+                str(folder),
+                "server.data",
+                str(folder),
+                "another Framecast is running with this data folder; name another one",
+            )
+
+
+def is_there(folder: Path) -> bool:
+    """Whether a server runs with this data folder, be it one that hangs.
+
+    Raises:
+        PermissionError: It is somebody else's.
+    """
+    try:
+        connect(folder).close()
+    except PermissionError:
+        raise
+    except OSError as error:
+        # As many wait for it as may, of whom those who gave up count, too, until it takes them: it hangs.
+        return isinstance(error, BlockingIOError | TimeoutError)
+    return True
 
 
 @contextlib.contextmanager
