@@ -308,7 +308,7 @@ class Doubtful:
         self.score = 0.9
 
     def detect(self, image: Image, wanted: frozenset[str] = frozenset(), least: float = 0.1) -> list[Detection]:
-        return [Detection("person", self.score, 40, 40, 80, 120)]
+        return [Detection("person", self.score, 40, 40, 80, 120)] if self.score >= least else []
 
 
 def test_what_is_seen_faintly_is_told_as_what_it_was_and_as_not_seen() -> None:
@@ -322,3 +322,11 @@ def test_what_is_seen_faintly_is_told_as_what_it_was_and_as_not_seen() -> None:
     doubtful.score = 0.7
     (thing,) = camera.look(scene(70, 60)).things
     assert (thing.score, thing.seen) == (0.7, True)
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(0.05, 1), (0.07, 1), (0.08, 0)])
+def test_what_is_seen_from_the_threshold_on_is_told_however_low_that_is(threshold: float, told: int) -> None:
+    doubtful = Doubtful()
+    doubtful.score = 0.07
+    camera = Camera(Looker(replace(OPTIONS, threshold=threshold), lambda: Opened(doubtful, "doubtful")))
+    assert [len(camera.look(scene(40 + 10 * step, 60)).things) for step in range(3)] == [told] * 3

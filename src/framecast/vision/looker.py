@@ -158,7 +158,7 @@ class Looker:
         whole = min(self._input_px[0] / work.size_px[0], self._input_px[1] / work.size_px[1])
         self._whole = (self._faces is not None or whole > 0.5) and image.shape[1::-1] == work.size_px
         with work.stage("objects"):
-            found = opened.detector.detect(work.part(image, region), known, FAINT)
+            found = opened.detector.detect(work.part(image, region), known, min(FAINT, self._options.threshold))
             work.count(opened.kind)
         across, down = work.scales(image)
         left, top = _begin(region, across, down)
