@@ -54,6 +54,8 @@ def test_names_come_from_the_file_beside_it_the_metadata_or_coco(tmp_path: Path)
     assert {each.label for each in OnnxObjects(named).detect(scene())} == {"cat", "dog", "hen"}
     (tmp_path / "named.txt").write_text("Katze\nHund\nHuhn\n")
     assert OnnxObjects(named).labels == ("Katze", "Hund", "Huhn")
+    (tmp_path / "named.txt").write_bytes(b"\xef\xbb\xbfKatze\r\nHund\r\nHuhn\r\n")  # as Windows' editors keep it
+    assert OnnxObjects(named).labels == ("Katze", "Hund", "Huhn")
     broken = tinymodel.write(tmp_path / "broken.onnx", metadata={"names": "__import__('os')", "imgsz": "[[[["})
     assert OnnxObjects(broken).labels[:3] == LABELS
 

@@ -192,7 +192,7 @@ def entries(where: Sequence[Path]) -> list[dict[str, Any]]:
     ]
     for found in here.values():
         if found.model is None:
-            size = found.path.stat().st_size if found.path.exists() else 0
+            _, size = mark_of(found.path) or (0, 0)
             row = dict.fromkeys(("licence", "about", "sha256", "url"), "")
             rows.append(
                 {"name": found.name, "kind": found.kind, "size": size, **row, "installed": True, "listed": False}
@@ -250,6 +250,15 @@ def why_not(path: Path) -> str:
     return ""
 
 
+def mark_of(path: Path) -> tuple[int, int] | None:
+    """Another one when the file is; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 def labels_file(path: Path) -> Path:
     """The text file that names what a model finds, be it there or not."""
     return path.with_suffix(".txt")
@@ -259,7 +268,7 @@ def labels_of(path: Path) -> tuple[str, ...]:
     """What a model finds, by the text file beside it; nothing where there is none, or none that can be read."""
     try:
         with labels_file(path).open("rb") as file:
-            text = file.read(_LONGEST_LABELS_BYTES).decode()
+            text = file.read(_LONGEST_LABELS_BYTES).decode("utf-8-sig")  # Windows' editors write a mark before it
     except (OSError, UnicodeDecodeError):
         return ()
     return tuple(line.strip()[:64] for line in text.strip().splitlines()[:_LABELS])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from framecast.vision.catalog import MissingModel, find, labels_file
+from framecast.vision.catalog import MissingModel, find, labels_file, mark_of
 from framecast.vision.detectors import Opened, open_detector
 
 RECHECK_S = 5.0
@@ -57,12 +57,4 @@ class Shelf:
         path = find(name, "objects", self._folders)
         if isinstance(path, MissingModel):
             return path.reason
-        return path, _mark_of(path), _mark_of(labels_file(path))
-
-
-def _mark_of(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
+        return path, mark_of(path), mark_of(labels_file(path))

@@ -229,8 +229,14 @@ async def test_models_that_come_later_are_used_without_a_restart(
             while (await page.hear("detections"))["frame_id"] < frame_id:
                 pass
             assert "cam: no faces: Nothing here knows faces" in caplog.text
-            tinyfaces.write_yunet(models / "face_detection_yunet_2023mar.onnx")
-            await until(lambda: "what knows faces is another now" in caplog.text)
+            whole = tinyfaces.write_yunet(tmp_path / "yunet.onnx").read_bytes()
+            file = models / "face_detection_yunet_2023mar.onnx"
+            file.write_bytes(whole[:1000])  # as far as a slow copy has come
+            await until(lambda: "not YuNet" in caplog.text)
+            assert "not YuNet" in (await server.json("GET", PEOPLE))["faces"]["reason"]
+            file.write_bytes(whole)
+            await until(lambda: caplog.text.count("what knows faces is another now") == 2)
+            assert not (await server.json("GET", PEOPLE))["faces"]["reason"]
             white, seen, step = np.full((320, 320, 3), 255, np.uint8), set(), 0
             async with asyncio.timeout(60):  # until dlib, which tells them apart, has started
                 while "face" not in seen:

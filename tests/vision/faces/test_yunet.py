@@ -89,3 +89,24 @@ def test_what_is_there_is_taken_and_what_is_missing_is_named(tmp_path: Path, mon
     monkeypatch.delitem(tools.sys.modules, "cv2")
     assert "framecast[vision]" in choose("auto", where).reason
     assert "switched off" in choose("off", where).reason
+
+
+def test_a_file_that_was_seen_before_it_was_whole_is_opened_again(tmp_path: Path) -> None:
+    tinyfaces.write_sface(tmp_path / SFACE)
+    whole = tinyfaces.write_yunet(tmp_path / YUNET).read_bytes()
+    (tmp_path / YUNET).write_bytes(whole[:1000])
+    workshop = Workshop((tmp_path,))
+    with pytest.raises(FacesUnavailable, match="not YuNet"):
+        workshop.get("yunet")
+    mark = workshop.mark("yunet")
+    assert workshop.mark("yunet") == mark
+    assert "not YuNet" in workshop.reason("yunet")
+    (tmp_path / YUNET).write_bytes(whole)
+    assert workshop.mark("yunet") != mark
+    assert workshop.reason("yunet") == ""
+    opened = workshop.get("yunet")
+    assert opened.find(picture())
+    tinyfaces.write_yunet(tmp_path / YUNET)
+    (tmp_path / SFACE).touch()
+    assert workshop.get("yunet") is not opened
+    workshop.close()

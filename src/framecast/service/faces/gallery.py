@@ -19,7 +19,7 @@ from framecast.service.errors import ApiError, Refused, closing
 from framecast.service.faces.album import Album
 from framecast.service.store.database import Database
 from framecast.vision.faces.register import Register
-from framecast.vision.faces.tools import KINDS, OFF, Choice, Tools, Workshop
+from framecast.vision.faces.tools import KINDS, OFF, Tools, Workshop
 from framecast.vision.factories import MakeFaces, no_faces
 from framecast.vision.options import Options
 
@@ -122,19 +122,19 @@ class Gallery:
     async def _run(self) -> None:
         if await self.run(lambda album: album.tell()):
             await self.run(lambda album: album.load())
-        choices = await self.run(lambda album: self._choices())
+        marks = await self.run(lambda album: self._marks())
         while True:
             await asyncio.sleep(NEWS_S)
             await self._keep_news()
-            before, choices = choices, await self.run(lambda album: self._choices())
-            if choices != before:
+            before, marks = marks, await self.run(lambda album: self._marks())
+            if marks != before:
                 log.info("what knows faces is another now: every camera begins anew")
                 for camera in self._cameras:
                     camera.stream.remake(DETECTIONS)
 
-    def _choices(self) -> list[Choice]:
-        """What there is to know faces by, of every kind."""
-        return [self._workshop.choice(kind) for kind in KINDS]
+    def _marks(self) -> list[object]:
+        """Others when there is something else to know faces by, of any kind."""
+        return [self._workshop.mark(kind) for kind in KINDS]
 
     async def _keep_news(self) -> None:
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framecast.vision.catalog import MissingModel, find
+from framecast.vision.catalog import MissingModel, find, mark_of
 
 if TYPE_CHECKING:
     from framecast.vision.detections import Image
@@ -107,8 +107,8 @@ class Workshop:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
         self._lock = threading.Lock()
-        self._opened: dict[Choice, Tools] = {}
-        self._refused: dict[Choice, str] = {}
+        self._opened: dict[Choice, tuple[object, Tools]] = {}
+        self._refused: dict[Choice, tuple[object, str]] = {}
         self._child: DlibChild | None = None
         self._in_use = threading.Lock()
         self._closed = False
@@ -116,7 +116,8 @@ class Workshop:
     def reason(self, kind: str) -> str:
         """Why faces of this kind are not known; empty when they are, or may well be. Looks at files only."""
         choice = choose(kind, self._folders)
-        return choice.reason or self._refused.get(choice, "")
+        mark, words = self._refused.get(choice, (None, ""))
+        return choice.reason or (words if mark == _mark(choice) else "")
 
     def get(self, kind: str) -> Tools:
         """The tools for ``kind``. Slow when they have to be opened.
@@ -130,14 +131,16 @@ class Workshop:
         with self._lock:
             if self._closed or choice.finder is None:
                 raise FacesUnavailable(choice.reason or "the server is about to stop")
-            if choice not in self._opened:
+            mark = _mark(choice)
+            kept = self._opened.get(choice)
+            if kept is None or kept[0] != mark:
                 try:
-                    self._opened[choice] = self._open(choice)
+                    kept = self._opened[choice] = mark, self._open(choice)
                 except FacesUnavailable as error:
-                    self._refused[choice] = str(error)
+                    self._refused[choice] = mark, str(error)
                     raise
                 self._refused.pop(choice, None)
-            return self._opened[choice]
+            return kept[1]
 
     def close(self) -> None:
         """Let go of all of them; waits for what is in the works."""
@@ -146,9 +149,10 @@ class Workshop:
             if self._child is not None:
                 self._child.retire()
 
-    def choice(self, kind: str) -> Choice:
-        """What there is for ``kind`` now; looks at files only."""
-        return choose(kind, self._folders)
+    def mark(self, kind: str) -> object:
+        """Another one when there is something else for ``kind``, or in the same files; looks at files only."""
+        choice = choose(kind, self._folders)
+        return choice, _mark(choice)
 
     def _open(self, choice: Choice) -> Tools:
         from framecast.vision.faces.dlibfaces import DlibChild, DlibEmbedder, DlibFinder
@@ -163,3 +167,8 @@ class Workshop:
             self._child = DlibChild()
         child = self._child
         return Tools(finder or DlibFinder(child), embedder or DlibEmbedder(child), self._in_use, child.start)
+
+
+def _mark(choice: Choice) -> object:
+    """Another one when the files are: they may have been seen while they were still being written."""
+    return tuple(mark_of(each) for each in (choice.finder, choice.embedder) if isinstance(each, Path))
