@@ -75,6 +75,14 @@ def test_faces_without_a_server(run: Run) -> None:
 
 
 @pytest.mark.anyio
+async def test_who_had_no_photo_before_is_not_forgotten_for_a_bad_one(run: Run, tmp_path: Path) -> None:
+    async with serving(tmp_path, options={"vision.faces": "yunet"}) as server:
+        anna = await server.json("POST", "/api/v1/people", status=201, json={"name": "Anna"})
+        assert (await asyncio.to_thread(run, "enroll", "anna", "0.jpg"))[0] == 1
+        assert (await server.json("GET", "/api/v1/people"))["people"] == [anna]
+
+
+@pytest.mark.anyio
 async def test_faces_of_a_running_server(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(tmp_path, options={"vision.faces": "yunet"}) as server:
         await asyncio.to_thread(steps, run)

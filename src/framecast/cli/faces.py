@@ -39,6 +39,7 @@ def enroll(
     refused: list[str] = []
     taken = 0
     with _faces(config, data) as faces:
+        is_new = _named(faces.listing(), name) is None
         person = faces.person(name, make=True)
         for path, picture in pictures:
             try:
@@ -46,7 +47,7 @@ def enroll(
                 taken += 1
             except CommandError as error:
                 refused.append(f"{path}: {error}")
-        if not person["photos"]:
+        if is_new and not person["photos"]:
             faces.forget(person)
     for words in refused:
         console.note(words)
