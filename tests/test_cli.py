@@ -380,6 +380,19 @@ def test_a_server_that_has_hung_for_long_is_there(run: Run, tmp_path: Path) -> N
     assert run("cameras", "list")[0] == 0  # what is left behind by one that crashed is no server
 
 
+def test_a_camera_gives_the_terminal_no_orders(run: Run, tmp_path: Path) -> None:
+    words = "it is text/\x1b[2Jhtml\r\x9b31m"
+    plain = "it is text/\\x1b[2Jhtml\\r\\x9b31m"
+    result = {"ok": False, "problems": [{"code": "no_stream", "severity": "error", "title": words, "advice": words}]}
+    answer = json.dumps({"step": "request", "text": words, "ok": False}) + "\n" + json.dumps({"result": result}) + "\n"
+    camera = {**CAMERA, "state": "offline", "reason": words, "name": "Küche 👨‍👩‍👧\u202e"}
+    with running(tmp_path, POST_probe=(200, answer.encode()), GET_cameras=(200, {"cameras": [camera]})):
+        told = run("doctor", "door")[1]
+        assert told == f"  no  {plain}\n\nERROR: {plain} [no_stream]\n  {plain}\n"
+        line = run("cameras", "list")[1].splitlines()[1]
+    assert f"Küche 👨‍👩‍👧\\u202e  offline ({plain})" in line
+
+
 def test_a_server_that_breaks_off(run: Run, tmp_path: Path) -> None:
     answer = b'{"step": "connect", "text": "Connected", "ok": true}\n{"result": {"ok": true, "previ'
     with running(tmp_path, POST_probe=(200, answer)):

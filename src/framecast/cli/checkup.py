@@ -42,7 +42,7 @@ def check(config: Path | None, data: Path | None, *, as_json: bool) -> None:
 def _report(findings: list[Finding]) -> None:
     width = max(len(each.area) for each in findings)
     for each in findings:
-        print(f"{_MARKS[each.level]:>5}  {each.area:<{width}}  {each.text}")
+        print(f"{_MARKS[each.level]:>5}  {each.area:<{width}}  {console.shown(each.text)}")
         if each.advice:
             print(f"{'':>5}  {'':<{width}}  > {each.advice}")
 

@@ -84,7 +84,7 @@ class _Findings:
     def add(self, message: dict[str, Any]) -> None:
         """Take one message."""
         if "step" in message and not self._quiet:
-            print(f"{'ok' if message.get('ok', True) else 'no':>4}  {message['text']}", flush=True)
+            print(f"{'ok' if message.get('ok', True) else 'no':>4}  {console.shown(message['text'])}", flush=True)
         self.result = message.get("result", self.result)
 
 
@@ -130,15 +130,16 @@ async def _probe_here(url: str, user: str, password: str, add: Add) -> None:
 
 def _explain(result: dict[str, Any]) -> None:
     if result.get("ok"):
-        print(f"\n{result['url']}  {result['dialect']}")
+        print(f"\n{console.shown(result['url'])}  {console.shown(result['dialect'])}")
         rate = f"{result['fps']:.1f} fps" if result.get("fps") else "fps unknown"
         print(f"{result['width']}x{result['height']}  {rate}  {round(result['bytes_per_frame'] / 1000)} kB a picture")
     problems = result.get("problems", [])
     for problem in problems:
-        print(f"\n{_SEVERITIES.get(problem['severity'], problem['severity'])}: {problem['title']} [{problem['code']}]")
+        title = console.shown(problem["title"])
+        print(f"\n{_SEVERITIES.get(problem['severity'], problem['severity'])}: {title} [{problem['code']}]")
         if problem.get("advice"):
-            print(f"  {problem['advice']}")
+            print(f"  {console.shown(problem['advice'])}")
     if result.get("ok") and not problems:
         print("Nothing is wrong with it.")
     if result.get("candidates") and not result.get("ok"):
-        print("\nTried: " + ", ".join(result["candidates"]))
+        print("\nTried: " + ", ".join(map(console.shown, result["candidates"])))
