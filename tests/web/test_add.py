@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.web.conftest import PHONE, Open, Process, Start
 from tests.web.looking import FITS, wait_live
@@ -127,3 +128,24 @@ def test_an_id_that_is_taken_is_asked_for_again(server: Process, open_page: Open
     dialog.get_by_label("Id, for").fill("second")
     dialog.get_by_role("button", name="Add", exact=True).click()
     wait_live(page, 2)
+
+
+def test_what_a_look_finds_later_is_not_put_in_place_of_what_was_chosen(server: Process, open_page: Open) -> None:
+    page = open_page(server.url).page
+    page.get_by_role("heading", name="No camera yet").wait_for()
+    held: list[Route] = []
+    page.route("**/api/v1/probe", lambda route: held.append(route))
+    look(page, "192.168.1.20")
+    while not held:
+        page.wait_for_timeout(50)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The device sends by itself").click()
+    dialog.get_by_role("button", name="Add a camera that sends").click()
+    found = {"ok": False, "url": "http://192.168.1.20:81/stream", "problems": []}
+    held[0].fulfill(body=json.dumps({"result": found}))
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(dialog.get_by_role("button", name="Look")).to_be_visible()
+    expect(dialog.locator(".step")).to_have_count(0)
+    expect(dialog.get_by_label("Id, for")).to_have_value("doorbell")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    dialog.get_by_role("heading", name="Doorbell waits for pictures").wait_for()

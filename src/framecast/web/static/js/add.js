@@ -186,16 +186,29 @@ class AddDialog {
     this.#chosenUrl = address;
     try {
       for await (const message of lines("api/v1/probe", { url: address }, abort.signal)) {
+        if (this.#abort !== abort) return;
         if (message.result) this.#result(message.result, address);
         else this.#step(message);
       }
     } catch (error) {
+      if (this.#abort !== abort) return;
       if (error.name === "AbortError") this.#step({ text: "Stopped.", ok: false });
       else this.#step({ text: apology(error), ok: false });
     }
     running.remove();
     this.#abort = null;
     this.#look.textContent = "Look";
+  }
+
+  /** A camera that needs no look: one that is running would put what it finds in its place. */
+  #choose(address, name, text) {
+    this.#abort?.abort();
+    this.#abort = null;
+    this.#look.textContent = "Look";
+    this.#steps.replaceChildren();
+    this.#found.replaceChildren(h("p", {}, text));
+    this.#name.value ||= name;
+    this.#openNaming(address, "Add");
   }
 
   #step({ text, ok }) {
@@ -280,17 +293,12 @@ class AddDialog {
   }
 
   #choosePush() {
-    this.#found.replaceChildren(h("p", {}, "Give it a name; how to send pictures to it is shown once it is added."));
-    this.#steps.replaceChildren();
-    this.#name.value ||= "Doorbell";
-    this.#openNaming("push:", "Add");
+    const text = "Give it a name; how to send pictures to it is shown once it is added.";
+    this.#choose("push:", "Doorbell", text);
   }
 
   #chooseMock() {
-    this.#found.replaceChildren(h("p", {}, "A moving test picture, 640 × 480 at 15 fps."));
-    this.#steps.replaceChildren();
-    this.#name.value ||= "Synthetic";
-    this.#openNaming("mock:?fps=15&size=640x480", "Add");
+    this.#choose("mock:?fps=15&size=640x480", "Synthetic", "A moving test picture, 640 × 480 at 15 fps.");
   }
 
   #suggestId() {
