@@ -76,3 +76,57 @@ def test_a_failure_is_said_once_while_it_lasts(server: Process, open_page: Open)
     expect(page.get_by_role("button", name="Try again")).to_be_focused()
     page.unroute(sinks)
     page.get_by_role("button", name="Add a webhook").wait_for()
+
+
+HANGING = """
+async () => {
+  const { Dashboard } = await import("../static/js/socket.js");
+  const { socketUrl } = await import("../static/js/api.js");
+  let tries = 0;
+  const session = (signal) =>
+    new Promise((_, fail) => signal?.addEventListener("abort", () => fail(new DOMException("", "AbortError"))));
+  const address = (path) => socketUrl((tries += 1) === 1 ? "nowhere" : path);
+  const socket = new Dashboard({ socketUrl: address, session });
+  return new Promise((done) => {
+    socket.addEventListener("status", () => socket.status === "open" && (socket.close(), done(socket.blocked)));
+    setTimeout(() => done("never"), 30_000);
+    socket.start();
+  });
+}
+"""
+LATE = """
+async () => {
+  const { Dashboard } = await import("../static/js/socket.js");
+  const { socketUrl } = await import("../static/js/api.js");
+  const answers = [];
+  let tries = 0;
+  const until = async (done) => {
+    while (!done()) await new Promise(requestAnimationFrame);
+  };
+  const socket = new Dashboard({
+    socketUrl: (path) => socketUrl((tries += 1) < 3 ? "nowhere" : path),
+    session: () => new Promise((answer, fail) => answers.push({ answer, fail })),
+  });
+  socket.start();
+  await until(() => answers.length === 1);
+  answers[0].fail(new Error("gone"));
+  await until(() => answers.length === 2);
+  socket.retry();
+  await until(() => socket.status === "open");
+  answers[1].answer({ rights: ["watch"] });
+  await new Promise(requestAnimationFrame);
+  const found = [socket.status, socket.blocked];
+  socket.close();
+  return found;
+}
+"""
+
+
+def test_a_question_that_nobody_answers_does_not_keep_the_socket_closed(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door", expected=("WebSocket connection",)).page
+    assert page.evaluate(HANGING) is False
+
+
+def test_an_answer_about_an_attempt_before_says_nothing_of_the_socket(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door", expected=("WebSocket connection",)).page
+    assert page.evaluate(LATE) == ["open", False]

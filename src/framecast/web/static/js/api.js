@@ -107,6 +107,6 @@ export async function* lines(path, body, signal) {
 }
 
 /** Who this browser is here, and what it may do: docs/protocol.md, `GET /api/v1/session`. */
-export function session() {
-  return request("GET", "api/v1/session");
+export function session(signal) {
+  return request("GET", "api/v1/session", undefined, signal);
 }

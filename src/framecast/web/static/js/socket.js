@@ -18,6 +18,8 @@ const LAST_RETRY_MS = 8_000;
 const QUICK_PINGS = 5;
 const QUICK_PING_MS = 250;
 const PING_MS = 5_000;
+// At most so long the next attempt waits for a word about why the last one was refused.
+const SESSION_MS = 5_000;
 // Whoever comes back to the page waits for no dead socket as long as that: a phone's mostly is after its sleep.
 const BACK_PING_MS = 2_000;
 // A Wi-Fi that went away closes nothing: so many pings in a row without hearing anything mean that it did.
@@ -49,6 +51,7 @@ export class Dashboard extends EventTarget {
   #flushing = false;
   #failures = 0;
   #timer = 0;
+  #asking = null;
   #pingTimer = 0;
   #pings = 0;
   #unheard = 0;
@@ -58,7 +61,7 @@ export class Dashboard extends EventTarget {
   #server;
   #end = new AbortController();
 
-  /** @param server Where it leads: `socketUrl(path)`, and `session()` as in api.js; our own server by default. */
+  /** @param server Where it leads: `socketUrl(path)`, and `session(signal)` as in api.js; our own server by default. */
   constructor(server = { socketUrl, session }) {
     super();
     this.#server = server;
@@ -85,6 +88,7 @@ export class Dashboard extends EventTarget {
   stop() {
     clearTimeout(this.#timer);
     clearTimeout(this.#pingTimer);
+    this.#hushQuestion();
     const socket = this.#socket;
     this.#socket = null;
     this.#told.clear();
@@ -162,6 +166,7 @@ export class Dashboard extends EventTarget {
 
   #connect() {
     clearTimeout(this.#timer);
+    this.#hushQuestion();
     // Who is gone or not let in stays so until the server says otherwise: whoever is logging in must not lose the form.
     if (this.#failures === 0 && !["gone", "denied"].includes(this.status)) this.#setStatus("connecting");
     const socket = new WebSocket(this.#server.socketUrl("api/v1/ws"));
@@ -187,18 +192,15 @@ export class Dashboard extends EventTarget {
     this.#unheard = 0;
     clearTimeout(this.#pingTimer);
     this.#failures += 1;
-    // A browser does not tell why a socket was refused, so ask over HTTP whether it is a matter of rights.
     if (!wasOpen) {
-      try {
-        const { rights } = await this.#server.session();
-        if (!rights.some((right) => right === "watch" || right === "operate")) return this.#deny();
-        this.blocked = true;
-      } catch (error) {
-        this.blocked = false;
-        if (error.status === 401 || error.status === 403) return this.#deny();
-      }
+      const asking = (this.#asking = new AbortController());
+      const { answered, denied } = await this.#ask(asking);
+      // What was asked about another attempt says nothing about this one.
+      if (this.#asking !== asking) return;
+      this.#asking = null;
+      if (denied) return this.#setStatus("denied");
+      this.blocked = answered;
     }
-    if (this.#socket || this.status === "off") return;
     // Up to a fifth more by chance, so that a hundred walls do not return in the same instant.
     const step = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
     const delayMs = step * (1 + Math.random() / 5);
@@ -207,8 +209,22 @@ export class Dashboard extends EventTarget {
     this.#timer = setTimeout(() => this.#connect(), delayMs);
   }
 
-  #deny() {
-    if (!this.#socket && this.status !== "off") this.#setStatus("denied");
+  /** A browser does not tell why a socket was refused, so ask over HTTP whether it is a matter of rights. */
+  async #ask(asking) {
+    const timer = setTimeout(() => asking.abort(), SESSION_MS);
+    try {
+      const { rights } = await this.#server.session(asking.signal);
+      return { answered: true, denied: !rights.some((right) => right === "watch" || right === "operate") };
+    } catch (error) {
+      return { answered: false, denied: error.status === 401 || error.status === 403 };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #hushQuestion() {
+    this.#asking?.abort();
+    this.#asking = null;
   }
 
   #text(message) {

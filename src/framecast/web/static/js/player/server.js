@@ -91,8 +91,8 @@ class Server {
   }
 
   /** What this browser may do there: {open, rights, name}. */
-  async session() {
-    return (await this.fetch("api/v1/session")).json();
+  async session(signal) {
+    return (await this.fetch("api/v1/session", { signal })).json();
   }
 
   /** A player begins to use the server. */
