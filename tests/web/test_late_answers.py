@@ -130,3 +130,33 @@ def test_a_question_that_nobody_answers_does_not_keep_the_socket_closed(server: 
 def test_an_answer_about_an_attempt_before_says_nothing_of_the_socket(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/cameras/door", expected=("WebSocket connection",)).page
     assert page.evaluate(LATE) == ["open", False]
+
+
+def test_nobody_asks_for_the_tunnel_once_its_tab_is_left(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs").page
+    page.clock.install()
+    held: list[Route] = []
+    page.route("**/api/v1/tunnel", lambda route: held.append(route))
+    page.goto(server.url + "/access#tunnel")
+    while not held:
+        page.wait_for_timeout(50)
+    # Again while it still is on its way: that makes no second one who asks.
+    page.keyboard.press("r")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    for route in held[:2]:
+        with page.expect_response("**/api/v1/tunnel"):
+            route.continue_()
+    page.get_by_role("button", name="Start a tunnel").wait_for()
+    page.clock.run_for(2_500)
+    while len(held) < 3:
+        page.wait_for_timeout(50)
+    page.get_by_role("tab", name="Sessions").click()
+    page.get_by_text("Nobody is logged in.").wait_for()
+    assert len(held) == 3
+    with page.expect_response("**/api/v1/tunnel"):
+        held[2].continue_()
+    page.evaluate("() => fetch('api/v1/session')")
+    page.clock.run_for(10_000)
+    page.evaluate("() => fetch('api/v1/session')")
+    assert len(held) == 3

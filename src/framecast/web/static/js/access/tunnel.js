@@ -20,6 +20,7 @@ const STATES = {
 
 export class Tunnel {
   #timer = 0;
+  #turn = 0;
   #key = "";
 
   constructor(element) {
@@ -33,26 +34,31 @@ export class Tunnel {
 
   /** Ends the looking when another tab is shown. */
   leave() {
+    this.#turn += 1;
     clearTimeout(this.#timer);
   }
 
   async #look() {
     clearTimeout(this.#timer);
+    const turn = (this.#turn += 1);
     try {
       const status = await request("GET", "api/v1/tunnel");
+      // Its tab was left meanwhile, or it was asked for once more.
+      if (turn !== this.#turn) return;
       const key = JSON.stringify(status);
       if (key !== this.#key) renew(this.element, ...this.#panel(status));
       this.#key = key;
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.#key = "";
       this.element.replaceChildren(failed(error, () => this.show()));
       return;
     }
-    this.#timer = setTimeout(() => (document.hidden ? this.#later() : this.#look()), LOOK_MS);
+    this.#timer = setTimeout(() => (document.hidden ? this.#later(turn) : this.#look()), LOOK_MS);
   }
 
-  #later() {
-    document.addEventListener("visibilitychange", () => this.#look(), { once: true });
+  #later(turn) {
+    document.addEventListener("visibilitychange", () => turn === this.#turn && this.#look(), { once: true });
   }
 
   #panel(status) {
