@@ -160,3 +160,28 @@ def test_nobody_asks_for_the_tunnel_once_its_tab_is_left(server: Process, open_p
     page.clock.run_for(10_000)
     page.evaluate("() => fetch('api/v1/session')")
     assert len(held) == 3
+
+
+def test_a_rule_offers_what_is_drawn_on_the_cameras_it_is_for(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=push:", "--camera", "yard=push:")
+    page = open_page(server.url + "/events#rules").page
+    held: list[Route] = []
+    page.route("**/zones", lambda route: held.append(route))
+    page.get_by_role("button", name="Add a rule").click()
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    dialog = page.get_by_role("dialog")
+    # Chosen while there is none: what is drawn on all of them is asked for once more.
+    dialog.get_by_label("Only these").check()
+    while len(held) < 4:
+        page.wait_for_timeout(50)
+    dialog.get_by_label("yard").check()
+    while len(held) < 5:
+        page.wait_for_timeout(50)
+    names = {"door": "porch", "yard": "gate"}
+    for route in reversed(held):
+        camera = route.request.url.split("/")[-2]
+        with page.expect_response("**/zones"):
+            route.fulfill(json={"zones": [{"kind": "zone", "name": names[camera]}]})
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(dialog.get_by_label("Where in the picture").locator("option")).to_have_text(["Anywhere", "gate"])

@@ -2,7 +2,7 @@
 
 import { cameraApi, request } from "../api.js";
 import { cameraChoice } from "../access/rows.js";
-import { field, fill } from "../ask.js";
+import { beforeDialog, field, fill } from "../ask.js";
 import { h } from "../dom.js";
 import { labelChoice } from "../labels.js";
 import { NOBODY, SINKS, whatOf } from "./rulewords.js";
@@ -133,7 +133,8 @@ async function drawnOn(ids) {
  */
 export async function editRule(rule, cameras, save) {
   const before = { ...NEW, ...rule };
-  const people = await peopleThere();
+  const people = await beforeDialog(peopleThere());
+  if (people === null) return null;
   const name = field(
     "Name",
     "rule-name",
@@ -216,7 +217,10 @@ export async function editRule(rule, cameras, save) {
     if (changed) name.input.placeholder = whatOf({ ...fields(), name: "" });
   }
 
+  let drawings = 0;
+
   async function showDrawn() {
+    const drawing = (drawings += 1);
     let ids = null;
     try {
       ids = where.value();
@@ -224,6 +228,8 @@ export async function editRule(rule, cameras, save) {
       // None chosen yet: those of all are as good as none.
     }
     const drawn = await drawnOn(ids ?? cameras.map(({ id }) => id));
+    // Others were chosen meanwhile.
+    if (drawing !== drawings) return;
     const of = (which) =>
       [...new Set(drawn.filter((each) => each.kind === which).map((each) => each.name))].map((each) => [each, each]);
     zone.set([["", "Anywhere"], ...of("zone")], zone.input.value);
