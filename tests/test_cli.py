@@ -298,6 +298,14 @@ def test_tokens_of_a_running_server(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "framecast.db").exists(), "the server keeps the state, nobody beside it"
 
 
+def test_a_token_that_was_made_is_shown_though_the_server_stops(run: Run, tmp_path: Path) -> None:
+    made = {"name": "tablet", "rights": ["watch"], "cameras": ["door"], "secret": "fc_secret"}
+    with running(tmp_path, POST_tokens=(201, made)):  # and answers nothing else any more
+        status, out, err = run("token", "create", "tablet", "--right", "watch", "--camera", "door")
+    assert (status, out) == (0, "fc_secret\n")
+    assert err.startswith("This is the only time that the token")
+
+
 def test_cameras_without_a_server(run: Run, tmp_path: Path) -> None:
     status, out, err = run("cameras", "list")
     assert (status, out) == (0, "")

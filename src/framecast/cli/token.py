@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from framecast.cli import console, options
-from framecast.cli.control import Server
+from framecast.cli.control import CommandError, Server
 from framecast.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,9 +55,6 @@ def create(
     folder = configuration.settings.server.data
     if server := Server.find(folder):
         made = server.call("POST", "/api/v1/tokens", body)
-        known = [item["id"] for item in server.call("GET", "/api/v1/cameras")["cameras"]] if camera else []
-        is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
-        is_first = is_first and not server.call("GET", "/api/v1/users")["users"]
     else:
         from framecast.service.store.audit import keep_command
         from framecast.service.store.state import State
@@ -72,6 +69,13 @@ def create(
     else:
         print(made["secret"])
         console.note(f'This is the only time that the token "{name}" is shown. Use it as: Authorization: Bearer TOKEN')
+    if server is not None:
+        try:  # the token is made and shown by now, whatever becomes of the server
+            known = [item["id"] for item in server.call("GET", "/api/v1/cameras")["cameras"]] if camera else []
+            is_first = len(server.call("GET", "/api/v1/tokens")["tokens"]) == 1
+            is_first = is_first and not server.call("GET", "/api/v1/users")["users"]
+        except CommandError:
+            return
     if camera:
         _warn_of_unknown(camera, known)
     if is_first:
