@@ -53,6 +53,18 @@ export function showDialog(title, ...content) {
   return { dialog, closed };
 }
 
+let asked = 0;
+
+/**
+ * Waits for what a dialog needs before it can open. Null where that is no more to be opened: another was asked for
+ * meanwhile, by a second press perhaps, or is open.
+ */
+export async function beforeDialog(needed) {
+  const turn = (asked += 1);
+  const got = await needed;
+  return turn === asked && !document.querySelector("dialog[open]") ? got : null;
+}
+
 /**
  * A dialog with fields.
  *

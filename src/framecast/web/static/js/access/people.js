@@ -1,6 +1,6 @@
 // People: who may log in, as what, and to which cameras.
 
-import { ask, field, fill, passwordField, showDialog } from "../ask.js";
+import { ask, beforeDialog, field, fill, passwordField, showDialog } from "../ask.js";
 import { request } from "../api.js";
 import { h } from "../dom.js";
 import { PASSWORD_HINT } from "../password.js";
@@ -108,7 +108,7 @@ export class People {
   }
 
   async #invite() {
-    const cameras = await camerasThere();
+    const cameras = await beforeDialog(camerasThere());
     if (cameras === null) return;
     const name = field(
       "Name",
@@ -134,7 +134,7 @@ export class People {
   }
 
   async #change(user) {
-    const cameras = await camerasThere();
+    const cameras = await beforeDialog(camerasThere());
     if (cameras === null) return;
     const self = this.#isSelf(user);
     const role = roleChoice(user.role);

@@ -1,6 +1,6 @@
 // Tokens: for devices and programs, which can't log in.
 
-import { ask, field, fill, showDialog } from "../ask.js";
+import { ask, beforeDialog, field, fill, showDialog } from "../ask.js";
 import { request } from "../api.js";
 import { h } from "../dom.js";
 import { toast } from "../toast.js";
@@ -69,7 +69,7 @@ export class Tokens {
   }
 
   async #create() {
-    const cameras = await camerasThere();
+    const cameras = await beforeDialog(camerasThere());
     if (cameras === null) return;
     const name = field(
       "Name",

@@ -3,8 +3,9 @@
 // A live picture is taken by the page and looked at by a person before it is sent: the very picture that was seen is
 // enrolled, and not the one that happens to come a moment later.
 
+import { camerasThere } from "../access/rows.js";
 import { blob, cameraApi, request, upload } from "../api.js";
-import { showDialog } from "../ask.js";
+import { beforeDialog, showDialog } from "../ask.js";
 import { h, setText } from "../dom.js";
 import { plural } from "../format.js";
 import { toast } from "../toast.js";
@@ -110,13 +111,8 @@ function fromCamera(cameras, chosen, say) {
  * @param options `title`, `verb`; `person`: who gets them, asked for by name where there is none.
  */
 export async function enrol({ title, verb, person = null }) {
-  let cameras = [];
-  try {
-    ({ cameras } = await request("GET", "api/v1/cameras"));
-  } catch (error) {
-    toast(apology(error), { bad: true });
-    return false;
-  }
+  const cameras = await beforeDialog(camerasThere());
+  if (cameras === null) return false;
   const chosen = new Chosen();
   const said = h("div", { class: "field-error", role: "alert" });
   const say = (text) => setText(said, text);
