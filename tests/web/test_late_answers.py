@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.web.conftest import Open, Process, Start
+from tests.web.test_people import owned
 
 DOOR = "mock:?fps=5&size=320x240"
 
@@ -185,3 +186,25 @@ def test_a_rule_offers_what_is_drawn_on_the_cameras_it_is_for(start: Start, open
             route.fulfill(json={"zones": [{"kind": "zone", "name": names[camera]}]})
     page.evaluate("() => new Promise(requestAnimationFrame)")
     expect(dialog.get_by_label("Where in the picture").locator("option")).to_have_text(["Anywhere", "gate"])
+
+
+def test_everybodys_sessions_are_not_shown_as_ones_own(server: Process, open_page: Open) -> None:
+    page = owned(server, open_page)
+    page.get_by_role("tab", name="Sessions").click()
+    toggle = page.get_by_role("button", name="Show everybody's")
+    toggle.wait_for()
+    held: list[Route] = []
+    page.route("**/api/v1/sessions*", lambda route: held.append(route))
+    toggle.click()
+    toggle.click()
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    mine = held[1].fetch().json()["sessions"]
+    others = [{**each, "id": "other", "current": False, "holder": "user:bert"} for each in mine]
+    rows = page.locator("#panel-sessions .entry")
+    for route, sessions in ((held[1], mine), (held[0], mine + others)):
+        with page.expect_response("**/api/v1/sessions*"):
+            route.fulfill(json={"sessions": sessions})
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(rows).to_have_count(len(mine))
+    expect(page.get_by_text("Browsers in which you are logged in.")).to_be_visible()

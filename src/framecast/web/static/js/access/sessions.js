@@ -11,6 +11,7 @@ import { button, failed, head, renew, row, rowButton, tag, until, when } from ".
 
 export class Sessions {
   #all = false;
+  #turn = 0;
 
   constructor(element) {
     this.element = element;
@@ -22,8 +23,11 @@ export class Sessions {
     const entered = me !== null && hasEntered(me);
     // Who needs no login has no sessions of his own to look at.
     this.#all ||= owner && !entered;
+    const turn = (this.#turn += 1);
     try {
       const { sessions } = await request("GET", `api/v1/sessions${this.#all ? "?all=1" : ""}`);
+      // Others are wanted meanwhile.
+      if (turn !== this.#turn) return;
       const both =
         owner && entered ? button(this.#all ? "Show mine only" : "Show everybody's", () => this.#toggle()) : null;
       const every = entered ? button("Log out everywhere", () => this.#everywhere(), "button-bad") : null;
@@ -45,6 +49,7 @@ export class Sessions {
           : h("p", { class: "quiet access-empty" }, "Nobody is logged in."),
       );
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.element.replaceChildren(failed(error, () => this.show()));
     }
   }
