@@ -32,6 +32,13 @@ CENTRE = """
 }
 """
 """In place of the system's notification centre, which a headless browser doesn't have."""
+LOST = """
+() => {
+  WindowClient.prototype.navigate = async () => { throw new TypeError("This page is another worker's."); };
+  self.clients.openWindow = async (address) => { self.opened = address; };
+}
+"""
+"""A page that this worker cannot lead anywhere; and in place of a window, which none may open whom nobody pressed."""
 SHOWN = "() => [...self.shown.values()].map(({ close, ...rest }) => rest)"
 PRESS = """
 (tag) => {
@@ -108,3 +115,15 @@ def test_a_press_leads_to_pages_of_this_server_only(server: Process, open_page: 
         with page.expect_navigation() as led:
             worker.evaluate(PRESS, ID)
         assert led.value.url.startswith(server.url + "/")
+
+
+def test_a_press_opens_a_page_where_the_one_that_is_there_cannot_be_led(server: Process, open_page: Open) -> None:
+    page, worker = page_of(server, open_page)
+    worker.evaluate(LOST)
+    push(page, server, json.dumps(TOLD))
+    wait_shown(page, "Front door")
+    worker.evaluate(PRESS, ID)
+    deadline = time.monotonic() + 20
+    while worker.evaluate("() => self.opened") != f"{server.url}/events#{ID}":
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)

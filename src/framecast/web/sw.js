@@ -137,8 +137,14 @@ async function open(path) {
   const address = ours(path);
   for (const page of await self.clients.matchAll({ type: "window" })) {
     if (!page.url.startsWith(ROOT.href)) continue;
+    let shown = null;
+    try {
+      shown = await page.navigate(address);
+    } catch {
+      // It is being closed, or is another worker's by now.
+      continue;
+    }
     // A browser that lets nobody take the front shows it at least.
-    const shown = await page.navigate(address);
     await shown?.focus().catch(() => {});
     return;
   }
