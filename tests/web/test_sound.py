@@ -155,3 +155,39 @@ NO_SOUND = "This camera sends no sound. If it has a microphone, put its address 
 )
 def test_says_that_none_comes_only_where_that_is_known(page: Page, body: str, said: list[str]) -> None:
     assert page.evaluate(SOUND.replace("BODY", body)) == said
+
+
+CONTEXTS = """
+() => {
+  window.contexts = [];
+  const Real = window.AudioContext;
+  window.AudioContext = class extends Real {
+    constructor(options) {
+      super(options);
+      window.contexts.push(this);
+    }
+  };
+}
+"""
+INTERRUPT = """
+async () => {
+  const [context] = window.contexts;
+  context.resume = () => Promise.reject(new DOMException("A call is being taken", "InvalidStateError"));
+  await context.suspend();
+}
+"""
+
+
+def test_sound_goes_on_after_the_device_has_interrupted_it(server: Process, page: Page) -> None:
+    page.evaluate(CONTEXTS)
+    place(page, server.url, camera="door", path="jpeg")
+    wait_path(page, "jpeg")
+    page.locator("[part~=sound]").click()
+    page.wait_for_function("() => /^PCM/.test(window.player.stats?.sound)")
+    # As a telephone does when it rings: what was begun stands still, and may not be begun again before its end.
+    page.evaluate(INTERRUPT)
+    page.wait_for_function("() => /^On, held/.test(window.player.stats.sound)")
+    page.evaluate("() => { delete window.contexts[0].resume; }")
+    page.wait_for_function("() => window.contexts[0].state === 'running' && /^PCM/.test(window.player.stats.sound)")
+    page.locator("[part~=sound]").click()
+    page.wait_for_function("() => window.contexts[0].state === 'closed'")

@@ -104,7 +104,8 @@ export class Sound {
   /** What plays, in words. */
   get text() {
     if (!this.#on) return "";
-    const { form, delayMs } = this.speaker;
+    const { form, delayMs, held } = this.speaker;
+    if (held && !this.#voice) return "On, held up by this device";
     if (this.#voice || !form || !delayMs) return this.flows || this.#unknown ? "On" : "On, none comes";
     const channels = form.channels === 1 ? "mono" : "stereo";
     return `PCM ${form.rateHz / 1000} kHz ${channels}, ${Math.round(delayMs)} ms after its capture`;

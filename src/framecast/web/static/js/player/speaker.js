@@ -4,6 +4,9 @@
 // secure one). The delay is what was measured: the latest block of the last seconds, and a margin. Where the blocks and
 // the clock drift apart (a device's crystal is some 100 ppm off, and its stamps follow ours), a block is played up to
 // 1 % faster or slower; only after a gap is the thread cut and begun anew.
+//
+// A telephone that rings, or another app that plays, takes the sound away, and not every browser gives it back by itself:
+// while blocks come, it is asked for again and again.
 
 import { Thread } from "./thread.js";
 
@@ -15,6 +18,7 @@ const FALLBACK_HZ = 48_000;
 // So long a page that nobody has touched yet waits to be let sound, and any other for the device to wake.
 const UNTOUCHED_MS = 300;
 const WAKE_MS = 3_000;
+const AGAIN_MS = 1_000;
 
 export class Speaker {
   #clock;
@@ -24,6 +28,7 @@ export class Speaker {
   #volume = 1;
   #ducked = false;
   #thread = null;
+  #askedMs = 0;
 
   /** Milliseconds from capture to the ear; 0 while silent. */
   delayMs = 0;
@@ -44,6 +49,11 @@ export class Speaker {
     return this.#context !== null;
   }
 
+  /** Whether the device plays nothing now, though it was asked to. */
+  get held() {
+    return this.on && this.#context.state !== "running";
+  }
+
   /** Begins to play; resolves to whether it may: browsers let no page sound without a click or a key. */
   async start() {
     if (this.#context) return true;
@@ -55,7 +65,7 @@ export class Speaker {
     this.#applyVolume();
     // Where it is refused, a browser may leave this open for ever.
     const begun = new Promise((resolve) => context.addEventListener("statechange", resolve, { once: true }));
-    context.resume().catch(() => {});
+    this.#resume();
     const patienceMs = navigator.userActivation?.hasBeenActive === false ? UNTOUCHED_MS : WAKE_MS;
     if (context.state !== "running") await Promise.race([begun, new Promise((late) => setTimeout(late, patienceMs))]);
     return context !== this.#context || context.state === "running";
@@ -90,7 +100,15 @@ export class Speaker {
     this.form = { rateHz, channels };
     this.level = loudness(samples);
     this.onlevel?.(this.level);
-    if (this.#context?.state === "running") this.#play({ samples, rateHz, channels }, capturedMs);
+    if (!this.#context) return;
+    if (!this.held) this.#play({ samples, rateHz, channels }, capturedMs);
+    else if (performance.now() - this.#askedMs > AGAIN_MS) this.#resume();
+  }
+
+  #resume() {
+    this.#askedMs = performance.now();
+    // Refused as long as what took the sound away goes on.
+    this.#context.resume().catch(() => {});
   }
 
   #applyVolume() {
