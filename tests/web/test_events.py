@@ -152,6 +152,18 @@ def test_what_was_deleted_elsewhere_is_deleted(start: Start, open_page: Open, tm
     page.get_by_role("heading", name="Nothing happened yet").wait_for()
 
 
+def test_yesterday_is_no_longer_called_so_the_day_after(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs", expected=("ERR_FAILED",)).page
+    page.clock.install()
+    page.goto(server.url + "/events")
+    day = page.locator(".event-day", has_text="Person in porch").last.locator("h2")
+    expect(day).to_have_text("Yesterday")
+    # Nothing happens, and nothing is heard, for a day.
+    page.route("**/api/v1/events?*", lambda route: route.abort())
+    page.clock.fast_forward(DAY_S * 1000)
+    expect(day).not_to_have_text("Yesterday")
+
+
 def test_filters_leave_out_and_are_remembered_in_the_address(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/events").page
     page.locator(".event").first.wait_for()

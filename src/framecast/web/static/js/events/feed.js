@@ -15,6 +15,7 @@ import { dayOf, titleOf } from "./words.js";
 const PAGE = 48;
 // A page that stays open for a week must not grow by itself; it does as far back as somebody goes in it.
 const MOST = 480;
+const DAY_LOOK_MS = 30_000;
 
 export class Feed {
   #filters;
@@ -28,6 +29,7 @@ export class Feed {
   #most = MOST;
   #changed = false;
   #loading = null;
+  #today = "";
   #names;
   #told;
   #stream;
@@ -59,6 +61,8 @@ export class Feed {
       h("p", { class: "event-older" }, this.#older),
     );
     this.#older.hidden = true;
+    // What is called “Today” is not tomorrow. Looked at now and then: no timer goes on in a sleeping device.
+    setInterval(() => this.#today && this.#today !== new Date().toDateString() && this.#show(), DAY_LOOK_MS);
   }
 
   /** Loads what happened so far, and listens from then on. */
@@ -169,6 +173,7 @@ export class Feed {
 
   // Cards stay the same elements: what has the focus keeps it, and no picture is asked for twice.
   #show() {
+    this.#today = new Date().toDateString();
     const sorted = this.#sorted();
     const held = document.activeElement;
     const days = new Map();
