@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
@@ -144,6 +145,89 @@ def test_who_changes_his_mind_while_it_is_sent_leaves_nobody_behind(server: Proc
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         held[0].continue_()
     assert people(server, page) == []
+
+
+ADDRESSES = """
+() => {
+  window.addresses = new Set();
+  const { createObjectURL, revokeObjectURL } = URL;
+  URL.createObjectURL = (what) => {
+    const address = createObjectURL.call(URL, what);
+    window.addresses.add(address);
+    return address;
+  };
+  URL.revokeObjectURL = (address) => {
+    window.addresses.delete(address);
+    revokeObjectURL.call(URL, address);
+  };
+}
+"""
+"""Keeps the addresses of pictures that were made and not let go."""
+
+
+def test_a_picture_that_comes_late_is_not_shown_as_another_cameras(start: Start, open_page: Open) -> None:
+    server = start("serve", "--camera", "door=push:", "--camera", "yard=push:")
+    page = open_page(server.url + "/people").page
+    page.evaluate(ADDRESSES)
+    page.get_by_role("button", name="Add somebody").click()
+    dialog = page.get_by_role("dialog")
+    held: list[Route] = []
+    page.route("**/snapshot.jpg?*", lambda route: held.append(route))
+    dialog.get_by_role("button", name="Take a picture").click()
+    dialog.get_by_label("Camera", exact=True).select_option("yard")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    shown = dialog.get_by_alt_text("What the camera sees")
+    widths = {"door": 320, "yard": 640}
+    for route in reversed(held):
+        camera = route.request.url.split("/")[-2]
+        with page.expect_response("**/snapshot.jpg?*"):
+            route.fulfill(body=jpeg(np.zeros((240, widths[camera], 3), np.uint8)), content_type="image/jpeg")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(shown).to_have_js_property("naturalWidth", widths["yard"])
+    # The other camera's picture is not offered while none of this one has come.
+    dialog.get_by_label("Camera", exact=True).select_option("door")
+    expect(shown).to_be_hidden()
+    expect(dialog.get_by_role("button", name="Use this picture")).to_be_disabled()
+    while len(held) < 3:
+        page.wait_for_timeout(50)
+    with page.expect_response("**/snapshot.jpg?*"):
+        held[2].fulfill(body=jpeg(np.zeros((240, 320, 3), np.uint8)), content_type="image/jpeg")
+    dialog.get_by_role("button", name="Use this picture").click()
+    dialog.get_by_role("button", name="Close").click()
+    page.wait_for_function("() => window.addresses.size === 0")
+
+
+SLOW = """
+() => {
+  const real = window.createImageBitmap;
+  const ready = new Promise((release) => (window.release = release));
+  window.createImageBitmap = async (file, options) => {
+    if (file.name === "slow.jpg") await ready;
+    return real(file, options);
+  };
+}
+"""
+"""A large photo, which takes its time to be made smaller."""
+
+
+def test_photos_that_are_not_ready_yet_are_sent_too(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people").page
+    page.evaluate(SLOW)
+    sent: list[str] = []
+    page.route("**" + PEOPLE, lambda route: route.fulfill(json={"id": "eva", "name": "Eva"}))
+    page.route("**/people/eva/photos", lambda route: (sent.append(route.request.url), route.fulfill(status=204)))
+    page.get_by_role("button", name="Add somebody").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Eva")
+    files = [photo(name, scene(60, 40)) for name in ("quick.jpg", "slow.jpg")]
+    dialog.get_by_label("Photos from this device").set_input_files(files)
+    dialog.get_by_role("img", name="quick.jpg").wait_for()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    page.evaluate("() => window.release()")
+    page.get_by_text("2 photos of Eva are known now.").wait_for()
+    assert len(sent) == 2
 
 
 def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> None:

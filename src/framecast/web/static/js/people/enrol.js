@@ -61,10 +61,11 @@ class Chosen {
   }
 }
 
-/** The part that takes pictures from a camera. */
+/** The part that takes pictures from a camera: {element, close()}. */
 function fromCamera(cameras, chosen, say) {
   const image = h("img", { class: "enrol-picture", alt: "What the camera sees", hidden: true });
   let current = null;
+  let turns = 0;
   const take = h(
     "button",
     {
@@ -75,27 +76,39 @@ function fromCamera(cameras, chosen, say) {
     },
     "Use this picture",
   );
+  const drop = () => {
+    turns += 1;
+    current = null;
+    URL.revokeObjectURL(image.src);
+    image.removeAttribute("src");
+    image.hidden = take.disabled = true;
+  };
   const look = async () => {
     say("");
+    const turn = (turns += 1);
     button.disabled = true;
     try {
-      current = await blob(cameraApi(select.value, `/snapshot.jpg?t=${Date.now()}`));
+      const picture = await blob(cameraApi(select.value, `/snapshot.jpg?t=${Date.now()}`));
+      // Another camera was chosen meanwhile, or the dialog was closed.
+      if (turn !== turns) return;
+      current = picture;
       URL.revokeObjectURL(image.src);
       image.src = URL.createObjectURL(current);
       image.hidden = false;
       take.disabled = false;
     } catch (error) {
+      if (turn !== turns) return;
       say(apology(error).replace(" Nothing was changed.", ""));
     }
     button.disabled = false;
   };
   const select = h(
     "select",
-    { class: "input", "aria-label": "Camera", change: look },
+    { class: "input", "aria-label": "Camera", change: () => (drop(), look()) },
     cameras.map(({ id, name }) => h("option", { value: id }, name)),
   );
   const button = h("button", { class: "button", type: "button", click: look }, "Take a picture");
-  return h(
+  const element = h(
     "fieldset",
     { class: "fieldset stack-tight" },
     h("legend", {}, "From a camera"),
@@ -103,6 +116,7 @@ function fromCamera(cameras, chosen, say) {
     image,
     h("div", {}, take),
   );
+  return { element, close: drop };
 }
 
 /**
@@ -124,6 +138,7 @@ export async function enrol({ title, verb, person = null }) {
     maxLength: 64,
     autocomplete: "off",
   });
+  let picking = Promise.resolve();
   const pick = async ({ target }) => {
     say("");
     for (const file of [...target.files].slice(0, MOST)) {
@@ -141,16 +156,23 @@ export async function enrol({ title, verb, person = null }) {
     type: "file",
     accept: "image/*",
     multiple: true,
-    change: pick,
+    change: (event) => (picking = Promise.all([picking, pick(event)])),
   });
   const button = h("button", { class: "button button-main", type: "submit" }, verb);
+  const live = cameras.length ? fromCamera(cameras, chosen, say) : null;
   let made = person;
   let taken = 0;
 
   async function send() {
-    if (!chosen.photos.length) return say("Choose at least one photo.");
     button.disabled = true;
     say("");
+    // Large photos are not ready at once, and all that were chosen are meant.
+    await picking;
+    if (!dialog.open) return;
+    if (!chosen.photos.length) {
+      button.disabled = false;
+      return say("Choose at least one photo.");
+    }
     try {
       made ??= await request("POST", "api/v1/people", { name: name.value.trim() });
       const failures = [];
@@ -193,7 +215,7 @@ export async function enrol({ title, verb, person = null }) {
         files,
         h("p", { class: "quiet" }, "One face on each, well lit, at least 100 px wide."),
       ),
-      cameras.length ? fromCamera(cameras, chosen, say) : null,
+      live?.element,
       chosen.element,
       said,
       h("div", { class: "row-end" }, button),
@@ -203,7 +225,9 @@ export async function enrol({ title, verb, person = null }) {
   await closed;
   // What is on its way arrives all the same.
   await sent;
-  chosen.clear();
+  live?.close();
+  // Those that are still being made ready, too.
+  picking.then(() => chosen.clear());
   // Somebody without a photo would be nobody.
   if (!person && made && !taken)
     await request("DELETE", `api/v1/people/${encodeURIComponent(made.id)}`).catch(() => {});
