@@ -208,3 +208,30 @@ def test_everybodys_sessions_are_not_shown_as_ones_own(server: Process, open_pag
         page.evaluate("() => new Promise(requestAnimationFrame)")
         expect(rows).to_have_count(len(mine))
     expect(page.get_by_text("Browsers in which you are logged in.")).to_be_visible()
+
+
+def test_a_rule_is_shown_as_it_was_switched_last(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs").page
+    rule = {"name": "Anything", "cameras": [], "kind": "motion", "enabled": True}
+    assert page.request.post(server.url + "/api/v1/rules", data=rule).ok
+    page.goto(server.url + "/events#rules")
+    switch = page.get_by_role("switch", name="Anything is on")
+    switch.wait_for()
+    asked: list[str] = []
+    held: list[Route] = []
+    page.route("**/api/v1/rules", lambda route: held.append(route))
+    page.route("**/api/v1/rules/*", lambda route: (asked.append(route.request.post_data or ""), route.continue_()))
+    for enabled in (False, True):
+        switch.set_checked(enabled)
+        while len(held) < 1 + enabled:
+            page.wait_for_timeout(50)
+    before = {**held[1].fetch().json()}
+    before["rules"] = [{**each, "enabled": False} for each in before["rules"]]
+    with page.expect_response("**/api/v1/rules"):
+        held[1].continue_()
+    with page.expect_response("**/api/v1/rules"):
+        held[0].fulfill(json=before)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(switch).to_be_checked()
+    expect(page.locator(".rule .entry-tag")).to_have_count(0)
+    assert ["true" in each for each in asked] == [False, True]

@@ -1,6 +1,6 @@
 // The rules by which something that is seen becomes an event.
 
-import { request } from "../api.js";
+import { inTurn, request } from "../api.js";
 import { button, failed, head, renew, rowButton, tag } from "../access/rows.js";
 import { ask } from "../ask.js";
 import { h } from "../dom.js";
@@ -14,18 +14,23 @@ const address = (id) => `api/v1/rules/${encodeURIComponent(id)}`;
 
 export class Rules {
   #cameras = [];
+  #turn = 0;
+  #inTurn = inTurn();
 
   constructor(element) {
     this.element = element;
   }
 
   async show() {
+    const turn = (this.#turn += 1);
     try {
       const [{ rules }, { cameras }, { reason }] = await Promise.all([
         request("GET", "api/v1/rules"),
         request("GET", "api/v1/cameras"),
         request("GET", "api/v1/models"),
       ]);
+      // What was asked for later is newer, whichever comes first.
+      if (turn !== this.#turn) return;
       this.#cameras = cameras;
       const names = new Map(cameras.map(({ id, name }) => [id, name]));
       renew(
@@ -51,6 +56,7 @@ export class Rules {
           : this.#none(),
       );
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.element.replaceChildren(failed(error, () => this.show()));
     }
   }
@@ -117,8 +123,9 @@ export class Rules {
   }
 
   async #switch(rule, box) {
+    const enabled = box.checked;
     try {
-      await request("PATCH", address(rule.id), { enabled: box.checked });
+      await this.#inTurn(() => request("PATCH", address(rule.id), { enabled }));
       this.show();
     } catch (error) {
       box.checked = rule.enabled;
