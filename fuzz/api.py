@@ -31,6 +31,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Err
 
 from fuzz.corpus import add_counts, save_crash
 from fuzz.house import BODIES, CALLERS, MEDIA, Canary, House, path_of, session_from, session_of_many
@@ -95,7 +96,7 @@ class Client:
         self._canary.join()
         self._session.close()
 
-    def send(self, case: Case) -> None:
+    def send(self, case: Case[Any]) -> None:
         """Send one, and look at the answer's head and at what has come of its body by then."""
         caller = self._chance.choices([*CALLERS], [*CALLERS.values()])[0]
         self._make_real(case)
@@ -115,7 +116,7 @@ class Client:
         if self._changed:
             self._house.restore()
 
-    def _make_real(self, case: Case) -> None:
+    def _make_real(self, case: Case[Any]) -> None:
         """Put what there is in place of what was made up, now and then."""
         path, chance = case.operation.path, self._chance
         for name in case.path_parameters or {}:
@@ -131,12 +132,12 @@ class Client:
         elif case.media_type in MEDIA and chance.random() < 0.5:
             case.body = MEDIA[case.media_type]
 
-    def _holds(self, case: Case, prepared: requests.PreparedRequest, caller: str) -> bool:
+    def _holds(self, case: Case[Any], prepared: requests.PreparedRequest, caller: str) -> bool:
         self._canary.take()
         self._try(case, prepared, caller)
         return self._canary.take() > HOLD_S
 
-    def _try(self, case: Case, prepared: requests.PreparedRequest, caller: str) -> None:
+    def _try(self, case: Case[Any], prepared: requests.PreparedRequest, caller: str) -> None:
         self._findings.requests += 1
         label = case.operation.label
         self._findings.operations[label] += 1
@@ -166,7 +167,7 @@ class Client:
         if not refused and case.operation.method.lower() not in READING:
             self._changed = True
 
-    def _compare(self, label: str, case: Case, prepared: requests.PreparedRequest, said: Any) -> None:
+    def _compare(self, label: str, case: Case[Any], prepared: requests.PreparedRequest, said: Any) -> None:
         """Hold an answer against its schema."""
         for code, one in case.operation.definition.raw["responses"].items():
             schema = one.get("content", {}).get("application/json", {}).get("schema", {})
@@ -186,7 +187,9 @@ class Client:
         with session_of_many(self._chance) as session:
             yield session
 
-    def _judge(self, label: str, case: Case, prepared: requests.PreparedRequest, answer: requests.Response) -> None:
+    def _judge(
+        self, label: str, case: Case[Any], prepared: requests.PreparedRequest, answer: requests.Response
+    ) -> None:
         status = answer.status_code
         self._findings.statuses[status] += 1
         if status < 300:
@@ -233,7 +236,12 @@ def operations(document: dict[str, Any]) -> list[Any]:
         if kept:
             paths[path] = kept
     schema = schemathesis.openapi.from_dict({**document, "paths": paths})
-    return [found.ok() for found in schema.get_all_operations()]
+    every = []
+    for found in schema.get_all_operations():
+        if isinstance(found, Err):
+            raise found.err()
+        every.append(found.ok())
+    return every
 
 
 def strategies(every: list[Any], seed: int) -> Iterator[Any]:
@@ -294,7 +302,7 @@ def turn(client: Client, strategy: Any, count: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(case=strategy)
-    def send(case: Case) -> None:
+    def send(case: Case[Any]) -> None:
         client.send(case)
 
     # Nothing about some operations can be made wrong.

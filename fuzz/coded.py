@@ -39,8 +39,9 @@ def configuration(data: bytes) -> Hashable:
     """Only H264Error escapes from an avcC or a sample; what is read from an avcC is written again."""
     try:
         sets, length_bytes = h264.parse_avcc(data)
+        written = str(length_bytes)
     except h264.H264Error as error:
-        sets, length_bytes = None, str(error)[:12]
+        sets, written = None, str(error)[:12]
     try:
         size = len(h264.split(h264.from_avcc(data, 1 + len(data) % 4)))
     except h264.H264Error:
@@ -54,7 +55,7 @@ def configuration(data: bytes) -> Hashable:
             require(h264.parse_avcc(h264.avcc(sets)) == (sets, 4), "another configuration than was read")
         except h264.H264Error:
             info += "!"
-    return (length_bytes, min(size, 3), info)
+    return (written, min(size, 3), info)
 
 
 def sound(data: bytes) -> Hashable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import replace
@@ -77,7 +78,7 @@ class Taken(Outlet):
         require(jpeg[6:10] != b"JFIF" or width * height <= MOST_DECODED_PIXELS, "a larger picture than may be")
 
 
-class _Open:
+class _Open(threading.Event):
     """An event that is never set, and for which nobody waits."""
 
     def is_set(self) -> bool:

@@ -65,7 +65,7 @@ class _From(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """As ever, but for the address."""
-        super().init_poolmanager(*args, source_address=(self._address, 0), **options)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, source_address=(self._address, 0), **options)
 
 
 class House:

@@ -91,21 +91,24 @@ def values(data: bytes) -> Hashable:
 
 
 def answers(data: bytes) -> Hashable:
-    """The answers do not depend on splits; only RtspError escapes."""
+    """The messages do not depend on splits, and what is asked for is answered in one; only RtspError escapes."""
 
-    def run(chunks: Iterator[bytes]) -> tuple[list[int], str]:
-        responses = rtsp.Responses()
-        found: list[int] = []
+    def run(chunks: Iterator[bytes]) -> tuple[list[int | bytes], str]:
+        messages = rtsp.Messages()
+        found: list[int | bytes] = []
         try:
             for chunk in chunks:
-                found += [each.status for each in responses.feed(chunk)]
+                came = messages.feed(chunk)
+                found += [each.answer() if isinstance(each, rtsp.Request) else each.status for each in came]
         except rtsp.RtspError as error:
             return [], str(error)
         return found, ""
 
     whole = run(iter((data,)))
-    require(whole == run(pieces(data)), "other answers when split")
-    return (len(whole[0]), whole[1])
+    require(whole == run(pieces(data)), "other messages when split")
+    given = [each for each in whole[0] if isinstance(each, bytes)]
+    require(all(each.find(b"\r\n\r\n") == len(each) - 4 for each in given), "an answer that is more than one")
+    return (len(whole[0]), len(given), whole[1])
 
 
 TARGETS = (

@@ -212,13 +212,17 @@ def peers() -> dict[str, list[bytes]]:
     chunks = [rtmp._message(3, rtmp.COMMAND, 0, 0, each, 128) for each in told]
     control = [rtmp._message(2, kind, 0, 0, bytes((0, 6, 0, 0, 16, 0))) for kind in (1, 2, 4, 5, 6)]
     answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: 12345;timeout=60\r\nContent-Length: 3\r\n\r\nabc"
+    asked = b"OPTIONS rtsp://192.0.2.7/door RTSP/1.0\r\nCSeq: 9\r\nSession: 12345\r\n\r\n"
     return {
         "sdp": [offer, video, offer.replace(b"\r\n", b"\n"), video[:400]],
         "sdpfragment": [fragment + candidate + b"a=end-of-candidates\r\n", candidate],
         "rtcp": [report + nack + pli, fir + remb, pli + struct.pack(">BBHI", 0x81, 203, 1, 1)],
         "rtmp": [b"".join(chunks), chunks[0] + b"".join(control), b"".join(control[1:]) + chunks[2]],
         "amf": [told[2], b"\x08\0\0\0\1\0\1a\5\0\0\x09\x0a\0\0\0\2\1\1\6\x0b" + bytes(10) + b"\x0c\0\0\0\2hi"],
-        "rtsp": [answer, b"$\1\0\4rtcp" + answer * 2, answer.replace(b"200 OK", b"401 No").replace(b"3\r", b"0\r")],
+        "rtsp": [
+            *(answer, b"$\1\0\4rtcp" + answer * 2, answer.replace(b"200 OK", b"401 No").replace(b"3\r", b"0\r")),
+            asked + answer + asked.replace(b"OPTIONS", b"PAUSE"),
+        ],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 from framecast.wire import pcm, wav
 from framecast.wire.pcm import PcmError
@@ -32,7 +32,7 @@ def tagged(data: bytes) -> Hashable:
     return (block.channels, block.sequence is None, *causes, stamp_s is None)
 
 
-def _texts(data: bytes) -> Iterable[str]:
+def _texts(data: bytes) -> Iterator[str]:
     return iter(part.decode("latin-1") for part in (data + b"\n\n\n").split(b"\n"))
 
 

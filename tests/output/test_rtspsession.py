@@ -85,12 +85,14 @@ async def test_channels_that_there_are_not_are_refused() -> None:
 async def test_a_server_that_asks_itself_is_answered() -> None:
     """Servers ask whether one who publishes is still there (RFC 2326, 10.1 and 10.8), and may end it."""
     said: list[bytes] = []
+    served = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number, method in enumerate(("OPTIONS", "GET_PARAMETER", "TEARDOWN")):
             writer.write(f"{method} rtsp://h/x RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode())
             said.append(await reader.readuntil(b"\r\n\r\n"))
         writer.close()
+        served.set()
 
     async with asyncio.timeout(10), await asyncio.start_server(serve, "127.0.0.1", 0) as door:
         session = RtspSession(f"rtsp://127.0.0.1:{door.sockets[0].getsockname()[1]}/x", None)
@@ -98,4 +100,5 @@ async def test_a_server_that_asks_itself_is_answered() -> None:
         with pytest.raises(RestreamError, match="ended the session"):
             await session.watch()
         await session.close()
+        await served.wait()
     assert [each.split(b"\r\n")[:2] for each in said] == [[b"RTSP/1.0 200 OK", b"CSeq: %d" % n] for n in range(3)]
