@@ -149,11 +149,10 @@ class Session:
         limit = target.base_s + target.per_byte_s * len(data)
         if time.thread_time() - started > limit and self._is_slow(data, limit):
             self._found(data, report, "slow", f"{len(data)} bytes took more than {limit:.3f} s of CPU three times")
-        if taken not in self._seen:
+        if len(data) <= _MAX_LIVE_BYTES and len(self._live) < _MAX_LIVE and taken not in self._seen:
             self._seen.add(taken)
-            if len(data) <= _MAX_LIVE_BYTES and len(self._live) < _MAX_LIVE:
-                self._live.append(data)
-                keep(target.name, data)
+            self._live.append(data)
+            keep(target.name, data)
 
     def _is_slow(self, data: bytes, limit: float) -> bool:
         for _ in range(3):
