@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
@@ -10,7 +12,7 @@ from aioice import Candidate
 from aioice.ice import CandidatePair
 from aioice.stun import Class, Message, Method, parse_message
 
-from framecast.output.webrtc import ice
+from framecast.output.webrtc import outside
 from framecast.output.webrtc.ice import ANSWER_S, MOST_PATHS, PORT_TRIES, Ice, IceOptions, ports_to_try
 from tests.core.fakes import until
 
@@ -38,37 +40,88 @@ def test_a_free_one_is_found_beside_many_viewers_who_stay(count: int) -> None:
 
 
 class HalfDeaf(asyncio.DatagramProtocol):
-    """A STUN server that can't be reached from one of the networks of those who ask."""
+    """A STUN server that can't be reached from some of the networks of those who ask."""
 
-    def __init__(self, unheard: str) -> None:
+    def __init__(self, unheard: Collection[str]) -> None:
         self.asked: set[str] = set()
-        self._unheard = unheard
+        self.unheard = unheard
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.asked.add(addr[0])
-        if addr[0] != self._unheard:
+        if addr[0] not in self.unheard:
             asked = parse_message(data)
             seen = {"XOR-MAPPED-ADDRESS": ("203.0.113.7", 4242)}
             self._transport.sendto(bytes(Message(Method.BINDING, Class.RESPONSE, asked.transaction_id, seen)), addr)
 
 
-async def test_a_network_without_a_way_out_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ice, "GATHER_TIMEOUT_S", 0.3)
-    networks = ("127.0.0.2", "127.0.0.3")
+NETWORKS = ("127.0.0.2", "127.0.0.3")
+HOSTS = [("host", each) for each in NETWORKS]
+SEEN = ("srflx", "203.0.113.7")
+
+
+@asynccontextmanager
+async def stun_server(unheard: Collection[str]) -> AsyncIterator[tuple[HalfDeaf, IceOptions]]:
+    """A STUN server, and options by which it is asked from two networks."""
     loop = asyncio.get_running_loop()
-    transport, server = await loop.create_datagram_endpoint(lambda: HalfDeaf(networks[0]), ("127.0.0.1", 0))
-    made = Ice(IceOptions(stun=transport.get_extra_info("sockname")[:2], addresses=networks))
+    transport, server = await loop.create_datagram_endpoint(lambda: HalfDeaf(unheard), ("127.0.0.1", 0))
     try:
-        await made.gather_candidates()
-        found = [(each.type, each.host) for each in made.local_candidates]
+        yield server, IceOptions(stun=transport.get_extra_info("sockname")[:2], addresses=NETWORKS)
+    finally:
+        transport.close()
+
+
+async def gathered(options: IceOptions) -> list[tuple[str, str]]:
+    """The candidates that a peer would be told, far sooner than all of the patience there is."""
+    made = Ice(options)
+    try:
+        async with asyncio.timeout(10):
+            await made.gather_candidates()
+        return [(each.type, each.host) for each in made.local_candidates]
     finally:
         await made.close()
-        transport.close()
-    assert server.asked == set(networks)
-    assert found == [*(("host", each) for each in networks), ("srflx", "203.0.113.7")]
+
+
+async def test_a_network_without_a_way_out_hides_no_other_and_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outside, "PATIENCE_S", 60)
+    async with stun_server(NETWORKS[:1]) as (server, options):
+        assert await gathered(options) == [*HOSTS, SEEN]
+        assert server.asked == set(NETWORKS)
+        server.asked.clear()
+        monkeypatch.setattr(outside, "BESIDE_S", 60)
+        assert await gathered(options) == [*HOSTS, SEEN], "that it leads nowhere is known by now"
+        assert server.asked == set(NETWORKS), "it may have come back"
+
+
+async def test_a_server_that_is_gone_keeps_only_one_peer_waiting_and_is_heard_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outside, "PATIENCE_S", 0.3)
+    async with stun_server(NETWORKS) as (server, options):
+        assert await gathered(options) == HOSTS
+        monkeypatch.setattr(outside, "PATIENCE_S", 60)
+        assert await gathered(options) == HOSTS
+        server.unheard = ()
+        monkeypatch.setattr(outside, "SILENT_S", 5)
+        assert await gathered(options) == [*HOSTS, SEEN, SEEN]
+        assert not any(options.silence.of(each, asyncio.get_running_loop().time()) for each in NETWORKS)
+
+
+async def test_nobody_else_is_there_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "SILENT_S", 0)
+    silence, loop = outside.Silence(), asyncio.get_running_loop()
+    silence.note(outside.RELAY, loop.time(), silent=True)
+
+    async def answer() -> Candidate:
+        await asyncio.sleep(0.05)
+        return Candidate("r", 1, "udp", 1, "203.0.113.7", 9, "relay")
+
+    asked = {asyncio.ensure_future(answer()): outside.RELAY}
+    assert [each.type for each in await outside.gather(asked, silence, alone=True)] == ["relay"]
 
 
 async def test_checks_from_ever_other_addresses_make_no_endless_list() -> None:

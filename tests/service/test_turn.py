@@ -97,6 +97,23 @@ async def test_a_check_of_a_path_that_is_cut_off_ends_nothing_behind_a_relay_eit
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_who_leaves_before_the_answer_leaves_no_relay_behind(tmp_path: Path) -> None:
+    async with turn_server("tcp", local_address()) as turn:
+        turn.deaf = True
+        options = paths.IceOptions(
+            turn=("127.0.0.1", turn.port), turn_tcp=True, username=NAME, credential=SECRET, addresses=(NOT_HERE,)
+        )
+        made = paths.Ice(options)
+        asking = asyncio.ensure_future(made.gather_candidates())
+        await until(lambda: bool(turn.streams))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await made.close()
+        turn.deaf = False
+        await until(lambda: not turn.streams)
+        assert not turn.allocated
+
+
 async def test_what_waits_for_a_relay_over_tcp_is_bounded(tmp_path: Path) -> None:
     async with relayed(tmp_path, "tcp") as (turn, server), watcher() as viewer:
         await viewer.watch(server.client, server.url + WHEP)

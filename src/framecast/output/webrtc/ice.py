@@ -13,16 +13,17 @@ import logging
 import math
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aioice import Candidate as IceCandidate
 from aioice import Connection
-from aioice.ice import CandidatePair, StunProtocol, server_reflexive_candidate
+from aioice.ice import CandidatePair, StunProtocol, relayed_candidate
 from aioice.stun import Message, TransactionError
 
+from framecast.core import names
 from framecast.core.seat import GONE
-from framecast.output.webrtc import relays
+from framecast.output.webrtc import outside, relays
 from framecast.wire.sdp import Candidate
 
 log = logging.getLogger("framecast.output.webrtc")
@@ -38,7 +39,6 @@ MOST_PATHS = 128
 """Addresses of one peer, those that its checks came from too: each is checked, and looked at with each datagram."""
 BUFFER_BYTES = 256 * 1024
 """What may wait in one peer's socket, or in the one to its relay, before it loses pictures."""
-GATHER_TIMEOUT_S = 3
 FAREWELL_S = 2.0
 ANSWER_S = 0.5
 """What an answer usually takes at most."""
@@ -60,6 +60,7 @@ class IceOptions:
         ports: First and last UDP port; (0, 0): any.
         consent_interval_s: Pause between questions whether the peer still wants to listen.
         consent_failures: Unanswered ones after which it is gone.
+        silence: What all peers of these options know of those who do not answer.
     """
 
     stun: tuple[str, int] | None = None
@@ -73,6 +74,7 @@ class IceOptions:
     ports: tuple[int, int] = (0, 0)
     consent_interval_s: float = 4.0
     consent_failures: int = 5
+    silence: outside.Silence = field(default_factory=outside.Silence, compare=False)
 
 
 def ports_to_try(first: int, last: int, begin: int) -> list[int]:
@@ -182,7 +184,7 @@ class Ice(Connection):
         )
 
     async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT_S
+        self, component: int, addresses: list[str], timeout: float = outside.PATIENCE_S
     ) -> list[IceCandidate]:
         """See `Connection`; with our ports and addresses."""
         options = self.options
@@ -207,13 +209,7 @@ class Ice(Connection):
                             own.port,
                         )
                     )
-        helped = [self._reflexive(bound)] if self.stun_server is not None and not options.public_addresses else []
-        if self.turn_server is not None:
-            helped.append(super().get_component_candidates(component, [], GATHER_TIMEOUT_S))
-        for more in await asyncio.gather(*helped):
-            found += more
-        for protocol in self._protocols:
-            protocol.__class__ = Datagrams  # aioice made that of the relay, and others send through it, too
+        found += await self._helped(bound, component)
         return found
 
     async def close(self) -> None:
@@ -225,21 +221,33 @@ class Ice(Connection):
         finally:
             timer.cancel()
 
-    async def _reflexive(self, bound: list[StunProtocol]) -> list[IceCandidate]:
-        assert self.stun_server is not None
-        asked = [
-            asyncio.ensure_future(server_reflexive_candidate(protocol, self.stun_server))
-            for protocol in bound
-            if ipaddress.ip_address(protocol.local_candidate.host).version == 4
-        ]
-        try:
-            if asked:  # from a network of this machine that leads nowhere, no answer ever comes
-                await asyncio.wait(asked, timeout=GATHER_TIMEOUT_S)
-        finally:
-            for each in asked:
-                each.cancel()
-            answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [each[0] for each in answers if not isinstance(each, BaseException)]
+    async def _helped(self, bound: list[StunProtocol], component: int) -> list[IceCandidate]:
+        """Candidates that a STUN server tells or a TURN server gives."""
+        asked: dict[asyncio.Task[IceCandidate], str] = {}
+        if self.stun_server is not None and not self.options.public_addresses:
+            for protocol in bound:
+                host = protocol.local_candidate.host
+                if ipaddress.ip_address(host).version == 4:
+                    asked[asyncio.ensure_future(outside.reflexive(protocol, self.stun_server))] = host
+        if self.turn_server is not None:
+            asked[asyncio.ensure_future(self._relayed(component, self.turn_server))] = outside.RELAY
+        return await outside.gather(asked, self.options.silence, alone=not bound)
+
+    async def _relayed(self, component: int, server: tuple[str, int]) -> IceCandidate:
+        """A candidate of the TURN server's. From then on it is ours to give back."""
+        await names.SHARED.addresses(server[0])  # one that nobody answers for holds no thread of the loop's, too
+        candidate, protocol = await relayed_candidate(
+            component=component,
+            hide_related_address=False,
+            protocol_factory=lambda: Datagrams(self),
+            turn_server=server,
+            turn_username=self.turn_username,
+            turn_password=self.turn_password,
+            turn_ssl=self.turn_ssl,
+            turn_transport=self.turn_transport,
+        )
+        self._protocols.append(protocol)
+        return candidate
 
     async def _bind(self, address: str, component: int) -> StunProtocol | None:
         """A socket on this address, at any port or at a free one of the range."""
