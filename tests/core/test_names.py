@@ -86,6 +86,28 @@ async def test_an_address_is_not_asked_for(address: str) -> None:
     assert server.asked == []
 
 
+async def test_an_address_that_holds_on_one_link_keeps_its_zone() -> None:
+    def look_up(host: str, port: int, *, type: int) -> Any:
+        return [(socket.AF_INET6, type, 0, "", ("fe80::7", port, 0, 3))]
+
+    assert await Names(look_up).addresses("cam.local") == ["fe80::7%3"]
+    assert await Names(look_up).addresses("fe80::7%1") == ["fe80::7%1"]
+
+
+async def test_a_thread_that_can_not_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names(NameServer().look_up, at_once=1)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no thread to look up quick: can't start new thread"):
+                await names.addresses("quick")
+    async with asyncio.timeout(10):
+        assert await names.addresses("quick") == ["192.0.2.7", "2001:db8::7"]
+
+
 async def test_names_that_lead_nowhere() -> None:
     names = Names(NameServer().look_up)
     with pytest.raises(OSError, match="no such name"):

@@ -102,7 +102,12 @@ class Names:
 
 
 def _unique(found: Any) -> list[str]:
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(_text(entry[4]) for entry in found))
+
+
+def _text(address: tuple[Any, ...]) -> str:
+    """An address in words, with the zone of one that holds on one link only: without it, it leads nowhere."""
+    return f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] else str(address[0])
 
 
 SHARED = Names()

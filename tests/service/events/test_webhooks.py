@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from framecast.core.names import Names
 from framecast.service.errors import ApiError
 from framecast.service.events import courier
 from framecast.service.front import authority
@@ -203,13 +204,13 @@ async def test_a_name_that_leads_here_is_found_out_when_it_is_connected(
 ) -> None:
     looked_up_in = []
 
-    def here(*_: object) -> object:
+    def here(*_: object, **__: object) -> object:
         looked_up_in.append(threading.current_thread().name)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     async with Receiver.running() as receiver, office(tmp_path) as there:
         port = int(receiver.url.rpartition(":")[2].partition("/")[0])
-        monkeypatch.setattr(socket, "getaddrinfo", here)
+        monkeypatch.setattr(there.deliveries._checked, "_names", Names(here))
         sink, _ = await there.deliveries.add_webhook(f"http://rebinding.example:{port}/", None, trusted=False)
         with pytest.raises(ApiError, match=r"webhooks on this machine are not allowed \(network\.allow_loopback\)"):
             await there.deliveries.test(sink.name)

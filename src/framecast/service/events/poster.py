@@ -6,11 +6,8 @@ connection.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
 import socket
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from framecast.core.errors import Misuse
+from framecast.core.names import Names
 from framecast.service.cameras.reach import address_refusal
 from framecast.service.config.sections import NetworkSettings
 from framecast.service.events.courier import Undelivered
@@ -74,42 +72,26 @@ def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
 
 
-class _Names(AbstractResolver):
-    """Looks names up in threads of its own: whoever names a place chooses how long that takes, and in the threads that
-    all share cameras would not be found meanwhile. Nobody waits for these threads at the end.
-    """
+class _Resolver(AbstractResolver):
+    """What the HTTP client asks for names."""
 
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(NAMES_AT_ONCE)
+    def __init__(self, names: Names) -> None:
+        self._names = names
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """See `AbstractResolver`."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-
-        def done(found: Any) -> None:
-            self._places.release()
-            if not answer.done():
-                answer.set_result(found)
-
-        def look() -> None:
-            try:
-                found: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as error:
-                found = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(done, found)
-
-        await self._places.acquire()
-        threading.Thread(target=look, name="names", daemon=True).start()
-        found = await answer
-        if isinstance(found, Exception):
-            raise found
         return [
-            ResolveResult(hostname=host, host=_text(address), port=port, family=family, proto=proto, flags=0)
-            for family, _, proto, _, address in found
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._names.addresses(host)
         ]
 
     async def close(self) -> None:
@@ -121,10 +103,13 @@ class Poster:
 
     Args:
         check: What their addresses have to pass; None lets all through.
+        names: Finds them; left out, its own does, in threads of its own: whoever names a place chooses how long that
+            takes, and what others look for would not be found meanwhile.
     """
 
-    def __init__(self, check: CheckAddress | None = None) -> None:
+    def __init__(self, check: CheckAddress | None = None, names: Names | None = None) -> None:
         self._check = check
+        self._names = names or Names(at_once=NAMES_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
@@ -136,7 +121,7 @@ class Poster:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # Each courier has one at most: who is slow must not take the places of others.
-                connector=aiohttp.TCPConnector(limit=0, resolver=_Names(), socket_factory=self._socket),
+                connector=aiohttp.TCPConnector(limit=0, resolver=_Resolver(self._names), socket_factory=self._socket),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -167,11 +152,6 @@ class Poster:
             except Misuse as error:
                 raise Forbidden(str(error)) from None
         return socket.socket(family=family, type=kind, proto=protocol)
-
-
-def _text(address: tuple[Any, ...]) -> str:
-    """An address as it is looked up, with the zone of one that holds on one link only."""
-    return f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] else str(address[0])
 
 
 def _seconds(text: str) -> float | None:
