@@ -235,3 +235,36 @@ def test_a_rule_is_shown_as_it_was_switched_last(server: Process, open_page: Ope
     expect(switch).to_be_checked()
     expect(page.locator(".rule .entry-tag")).to_have_count(0)
     assert ["true" in each for each in asked] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("tab", "listing", "change"),
+    [
+        ("people", "users", {"name": "bert", "role": "viewer"}),
+        ("tokens", "tokens", {"name": "bert", "rights": ["watch"]}),
+    ],
+)
+def test_the_list_that_was_asked_for_last_is_shown(
+    server: Process, open_page: Open, tab: str, listing: str, change: dict[str, object]
+) -> None:
+    page = owned(server, open_page)
+    page.get_by_role("tab", name="Sessions").click()
+    held: list[Route] = []
+    page.route(f"**/api/v1/{listing}", lambda route: held.append(route))
+    page.get_by_role("tab", name=tab.capitalize()).click()
+    while not held:
+        page.wait_for_timeout(50)
+    before = held[0].fetch()
+    headers = {"Origin": server.url}
+    assert page.request.post(f"{server.url}/api/v1/{listing}", data=change, headers=headers).ok
+    page.keyboard.press("r")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    entry = page.locator(f"#panel-{tab} .entry-title", has_text="bert")
+    with page.expect_response(f"**/api/v1/{listing}"):
+        held[1].continue_()
+    entry.wait_for()
+    with page.expect_response(f"**/api/v1/{listing}"):
+        held[0].fulfill(response=before)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(entry).to_have_count(1)

@@ -25,13 +25,18 @@ import {
 const ROLES = { owner: "Owner", viewer: "Viewer" };
 
 export class People {
+  /** One for each time that it is asked for: an older answer may come last. */
+  #turn = 0;
+
   constructor(element) {
     this.element = element;
   }
 
   async show() {
+    const turn = (this.#turn += 1);
     try {
       const { users } = await request("GET", "api/v1/users");
+      if (turn !== this.#turn) return;
       if (users.length === 0) return renew(this.element, ...this.#nobody());
       renew(
         this.element,
@@ -46,6 +51,7 @@ export class People {
         ),
       );
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.element.replaceChildren(failed(error, () => this.show()));
     }
   }

@@ -27,13 +27,18 @@ const RIGHTS = [
 const VERBS = { publish: "sends", watch: "watches", operate: "operates" };
 
 export class Tokens {
+  /** One for each time that it is asked for: an older answer may come last. */
+  #turn = 0;
+
   constructor(element) {
     this.element = element;
   }
 
   async show() {
+    const turn = (this.#turn += 1);
     try {
       const { tokens } = await request("GET", "api/v1/tokens");
+      if (turn !== this.#turn) return;
       const create = button("Create a token", () => this.#create(), "button-main");
       renew(
         this.element,
@@ -50,6 +55,7 @@ export class Tokens {
           : h("p", { class: "quiet access-empty" }, "No tokens yet."),
       );
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.element.replaceChildren(failed(error, () => this.show()));
     }
   }
