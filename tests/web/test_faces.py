@@ -230,6 +230,53 @@ def test_photos_that_are_not_ready_yet_are_sent_too(server: Process, open_page: 
     assert len(sent) == 2
 
 
+def test_photos_that_find_no_room_are_told_of_before_the_others_are_sent(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people").page
+    page.evaluate(SLOW)
+    sent: list[str] = []
+    page.route("**" + PEOPLE, lambda route: route.fulfill(json={"id": "eva", "name": "Eva"}))
+    page.route("**/people/eva/photos", lambda route: (sent.append(route.request.url), route.fulfill(status=204)))
+    page.get_by_role("button", name="Add somebody").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Eva")
+    picture = scene(60, 40)
+    files = [photo("slow.jpg", picture), photo("note.txt", b"no picture"), photo("page.html", b"none either")]
+    files += [photo(f"{number}.jpg", picture) for number in range(22)]
+    dialog.get_by_label("Photos from this device").set_input_files(files)
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.evaluate("() => window.release()")
+    expect(dialog.get_by_role("alert")).to_have_text(
+        "note.txt can't be read as a picture. JPEG and PNG can."
+        "page.html can't be read as a picture. JPEG and PNG can."
+        "Of a person 20 photos are kept at most: 3 photos left out."
+    )
+    assert sent == []
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("20 photos of Eva are known now.").wait_for()
+    assert len(sent) == 20
+
+
+def test_an_unknown_face_is_named_once_however_often_it_is_pressed(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people", expected=("503",)).page
+    asked: list[Route] = []
+    page.route("**/people/unknown/*", lambda route: asked.append(route))
+    card = page.locator(".stranger").first
+    card.get_by_role("combobox").fill("Postman")
+    card.get_by_role("button", name="Save").dblclick()
+    card.get_by_role("button", name="Nobody I know").click()
+    while not asked:
+        page.wait_for_timeout(50)
+    page.evaluate("() => fetch('api/v1/session')")
+    assert [route.request.method for route in asked] == ["POST"]
+    asked[0].fulfill(status=503, json={"error": {"code": "busy", "message": "It is busy."}})
+    expect(card.get_by_role("alert")).to_contain_text("busy")
+    card.get_by_role("button", name="Nobody I know").click()
+    while len(asked) < 2:
+        page.wait_for_timeout(50)
+    assert asked[1].request.method == "DELETE"
+    asked[1].fulfill(status=204)
+
+
 def test_an_unknown_face_is_given_a_name(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/people#unknown").page
     strangers = page.locator(".stranger")

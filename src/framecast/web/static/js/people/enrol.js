@@ -11,6 +11,7 @@ import { plural } from "../format.js";
 import { toast } from "../toast.js";
 import { apology } from "../words.js";
 
+// What the server keeps of a person.
 const MOST = 20;
 // Larger ones show no more of a face; phones take pictures of many megabytes.
 const LONGEST_PX = 1920;
@@ -138,16 +139,24 @@ export async function enrol({ title, verb, person = null }) {
     maxLength: 64,
     autocomplete: "off",
   });
+  const room = () => MOST - (person?.photos.length ?? 0) - taken - chosen.photos.length;
+  const complain = (text) => said.append(h("p", {}, text));
   let picking = Promise.resolve();
   const pick = async ({ target }) => {
     say("");
-    for (const file of [...target.files].slice(0, MOST)) {
+    let leftOut = 0;
+    for (const file of [...target.files]) {
+      if (room() <= 0) {
+        leftOut += 1;
+        continue;
+      }
       try {
         chosen.add(await prepared(file), file.name);
       } catch {
-        say(`${file.name} can't be read as a picture. JPEG and PNG can.`);
+        complain(`${file.name} can't be read as a picture. JPEG and PNG can.`);
       }
     }
+    if (leftOut) complain(`Of a person ${MOST} photos are kept at most: ${plural(leftOut, "photo")} left out.`);
     target.value = "";
   };
   const files = h("input", {
@@ -169,9 +178,11 @@ export async function enrol({ title, verb, person = null }) {
     // Large photos are not ready at once, and all that were chosen are meant.
     await picking;
     if (!dialog.open) return;
-    if (!chosen.photos.length) {
+    // Why some of them can't be had is read first: nobody would see it once the others are sent.
+    if (!chosen.photos.length || said.hasChildNodes()) {
       button.disabled = false;
-      return say("Choose at least one photo.");
+      if (!said.hasChildNodes()) say("Choose at least one photo.");
+      return;
     }
     try {
       made ??= await request("POST", "api/v1/people", { name: name.value.trim() });

@@ -25,9 +25,17 @@ export function strangerCard(group, people, may, changed) {
     "aria-label": `Name of unknown face ${group.group}`,
     list: `${id}-known`,
   });
-  const send = async (event) => {
-    event.preventDefault();
+  // Pressed twice, one of both would ask for a face that is gone.
+  let asking = false;
+  const once = async (work) => {
+    if (asking) return;
+    asking = true;
+    await work();
+    asking = false;
+  };
+  const save = async () => {
     const name = input.value.trim();
+    setText(said, "");
     try {
       await request("POST", `api/v1/people/unknown/${group.group}`, { name });
       toast(`${name} is known from now on.`);
@@ -36,6 +44,10 @@ export function strangerCard(group, people, may, changed) {
     } catch (error) {
       setText(said, apology(error));
     }
+  };
+  const send = (event) => {
+    event.preventDefault();
+    once(save);
   };
   const remove = async () => {
     try {
@@ -72,7 +84,7 @@ export function strangerCard(group, people, may, changed) {
               {},
               h(
                 "button",
-                { class: "button button-quiet button-inline", type: "button", click: remove },
+                { class: "button button-quiet button-inline", type: "button", click: () => once(remove) },
                 "Nobody I know",
               ),
             ),
