@@ -112,6 +112,25 @@ async def test_a_restart_ends_no_cooldown(tmp_path: Path) -> None:
         assert [each["rule_name"] for each in listed if each["end"] is None] == ["always"]
 
 
+async def test_a_rule_that_is_changed_keeps_its_cooldown(tmp_path: Path) -> None:
+    async with serving(tmp_path, options=OPTIONS) as server:
+        rule = await in_sight(server, cooldown_s=3600)
+        store, path = server.service.events.log.store, f"/api/v1/rules/{rule['id']}"
+        await see_directly(server, "cam", person())
+        await until(lambda: store.newest == 1)
+        for change in ({"name": "Door"}, {"enabled": False}, {"enabled": True}, {"cooldown_s": 1800}):
+            await server.json("PATCH", path, json=change)
+            await see_directly(server, "cam", person(), ahead_s=1)
+        await until(lambda: store.newest == 2)
+        (event,) = (await server.json("GET", "/api/v1/events"))["events"]
+        assert event["end"] is not None, "the change has ended it"
+        await server.json("PATCH", path, json={"cooldown_s": 0})
+        await see_directly(server, "cam", person(), ahead_s=1)
+        await until(lambda: store.newest == 3)
+        await server.json("DELETE", path, status=204)
+        assert server.service.events._ended == {"cam": {}}
+
+
 async def test_the_end_of_a_time_to_come_makes_no_longer_cooldown(tmp_path: Path) -> None:
     async with serving(tmp_path, options=OPTIONS) as server:
         await in_sight(server, cooldown_s=0.1)

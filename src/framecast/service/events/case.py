@@ -83,6 +83,7 @@ class Case:
     Attributes:
         event: The one under way.
         best: Worth of its best picture so far.
+        over_s: When the last one was over.
         wants_picture: Whether the picture of the last look is its best.
     """
 
@@ -109,7 +110,7 @@ class Case:
         self._in_event: dict[tuple[str, int], tuple[str, int]] = {}  # name and group of each
         self._told = ((), ())  # type: tuple[tuple[str, ...], tuple[int, ...]]
         self._told_s = -math.inf
-        self._over_s = over_s
+        self.over_s = over_s
         self._by_wall = by_wall
         self._looked_s = -math.inf
         self._still_s: float | None = None
@@ -177,7 +178,7 @@ class Case:
         """Close the event, if there is one."""
         event, self.event = self.event, None
         if event is not None:
-            self._over_s = max(at_s, event.seen_s)
+            self.over_s = max(at_s, event.seen_s)
             self._tell(self, replace(event, end_s=max(at_s, event.start_s)), Phase.END)
         self._in_event.clear()
         self.best = 0.0
@@ -309,7 +310,7 @@ class Case:
         start_s: float | None = None,
     ) -> None:
         rule = self.rule
-        if now_s < self._over_s + rule.cooldown_s:
+        if now_s < self.over_s + rule.cooldown_s:
             return
         start_s = now_s if start_s is None else start_s
         event = Event(

@@ -202,6 +202,8 @@ class Events:
             await self._blocking(self._store.delete_rule, rule_id)
             del self._rules[rule_id]
             self._apply_all()
+            for ended in self._ended.values():
+                ended.pop(rule_id, None)
 
     async def _keep(self, rule_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -280,7 +282,7 @@ class Events:
             if not here:
                 return
             lookout = self._lookouts[camera.camera_id] = Lookout(
-                camera, self.log, self._ended.get(camera.camera_id, {})
+                camera, self.log, self._ended.setdefault(camera.camera_id, {})
             )
         lookout.apply(here, camera.name)
         if not here:
@@ -296,6 +298,7 @@ class Events:
         lookout = self._lookouts.pop(camera.camera_id, None)
         if lookout is not None:
             lookout.close()
+        self._ended.pop(camera.camera_id, None)  # of another camera of its id nothing was seen
 
     async def _keep_time(self) -> None:
         touch = Quietly(TOUCH_S)

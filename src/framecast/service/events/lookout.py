@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Packet
@@ -46,7 +46,8 @@ class Lookout:
     Args:
         camera: The camera.
         events: Where events go.
-        ended: When the last event of each rule here was over before the server began, by the rule's id; Unix s.
+        ended: When the last event of each rule here was over, by the rule's id; Unix s. What is over when a rule is
+            changed or switched off is noted there: as it holds next, its cooldown goes on.
         wall_s: Unix time as people have it.
 
     Attributes:
@@ -59,7 +60,7 @@ class Lookout:
         self,
         camera: Camera,
         events: EventLog,
-        ended: Mapping[str, float],
+        ended: MutableMapping[str, float],
         *,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
@@ -91,14 +92,14 @@ class Lookout:
     def apply(self, rules: Sequence[tuple[Rule, Drawn | None]], name: str) -> None:
         """Let these rules hold, each with its zone or line; those that are as before go on with their events."""
         self._name = name
-        kept = {(case.rule, case.drawn): case for case in self._cases}
-        self._cases = []
-        for rule, drawn in rules:
-            case = kept.pop((rule, drawn), None)
-            self._cases.append(case or self._open(rule, drawn))
-            self._cases[-1].camera_name = name
-        for case in kept.values():
+        before = {(case.rule, case.drawn): case for case in self._cases}
+        kept = {each: before.pop(each, None) for each in rules}
+        for case in before.values():
             case.end(self._now_s())
+            self._ended[case.rule.id] = case.over_s
+        self._cases = [case or self._open(*each) for each, case in kept.items()]
+        for case in self._cases:
+            case.camera_name = name
         self._attach()
         self._on_state(self.stream)
 
