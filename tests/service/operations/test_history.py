@@ -18,6 +18,7 @@ from framecast.service.operations import history as module
 from framecast.service.operations.history import MOST_POINTS, STEPS_MINUTES, Account, History, step_for
 from framecast.service.store.database import FILE_NAME
 from framecast.service.store.history import HistoryStore, Past, Row
+from framecast.service.store.present import Present
 from tests.service.serving import Server, jpeg, serving, until
 from tests.service.watching import mjpeg
 
@@ -39,10 +40,12 @@ class Wall:
 def watch_over(server: Server, wall: Wall, *, hours: int = 24) -> History:
     """A history of this server's cameras by another clock, in place of its own."""
     service = server.service
+    store = HistoryStore(service._state.database, server.folder / "data")
+    store.present = Present()  # by that clock
     service.history.hours = 0  # it looks at the clock on the wall, and would keep a minute of that among ours
     made = History(
         service.cameras,
-        HistoryStore(service._state.database, server.folder / "data"),
+        store,
         hours=hours,
         blocking=service.blocking,
         now_s=wall,

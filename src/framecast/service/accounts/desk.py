@@ -294,7 +294,7 @@ class Desk:
             uses = self._keyring.take_uses()
             if uses:
                 await self._blocking(self._credentials.touch, uses)
-            expired = self._keyring.expired(now_s)
+            expired = self._keyring.expired(self._credentials.present.of(now_s))
             if expired:
                 await self._end(expired)
         except StateError as error:

@@ -266,7 +266,7 @@ class EventLog:
         """Forget what is too old, and pictures beyond their bound."""
         # Events are dated by a clock that no step of the wall clock moves: a machine that learns the time late must
         # not take what it just kept for old.
-        now_s = min(self._now_s(), SYSTEM.now_ns() / 1e9)
+        now_s = min(self.store.present.of(self._now_s()), SYSTEM.now_ns() / 1e9)
         older_than_s = now_s - self._keep_days * DAY_S
         self._unswept_bytes = 0
         sweep = partial(self.store.sweep, older_than_s=older_than_s, most_picture_bytes=self._most_picture_bytes)

@@ -238,8 +238,8 @@ class History:
         async with self._keeping:
             minutes = list(self._waiting)
             rows = [row for minute in minutes for row in minute]
-            oldest = self._minute - self.hours * 60
-            sweep = self._minute - self._swept_minute >= SWEEP_MINUTES
+            oldest = int(self._store.present.of(self._now_s()) // 60) - self.hours * 60
+            sweep = abs(self._minute - self._swept_minute) >= SWEEP_MINUTES  # the clock may be put back
             try:
                 await self._blocking(partial(self._store.keep, rows, oldest_minute=oldest, sweep=sweep))
             except StateError as error:

@@ -17,6 +17,7 @@ from framecast.service.access.sessions import MOST_AGENT_CHARACTERS, MOST_SESSIO
 from framecast.service.access.tokens import Token
 from framecast.service.errors import Refused
 from framecast.service.store.database import Database
+from framecast.service.store.present import Present
 
 _TOKEN = "id, name, digest, rights, cameras, created_s, last_used_s, revoked_s"  # noqa: S105 (names of columns)
 _ACCOUNT = (
@@ -42,6 +43,11 @@ class Credentials:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def present(self) -> Present:
+        """By what time sessions are over, and forgotten."""
+        return self._database.present
 
     # Tokens
 
@@ -180,8 +186,9 @@ class Credentials:
 
     def sessions(self, *, now_s: float | None = None) -> list[Session]:
         """Sessions that haven't ended; those that have are removed."""
+        ended_s = self.present.of(time.time()) if now_s is None else now_s
         with self._database.write() as connection:
-            connection.execute("DELETE FROM sessions WHERE expires_s <= ?", (time.time() if now_s is None else now_s,))
+            connection.execute("DELETE FROM sessions WHERE expires_s <= ?", (ended_s,))
             rows = connection.execute(f"SELECT {_SESSION} ORDER BY created_s").fetchall()
         return [Session(bytes(row[0]), *row[1:]) for row in rows]
 

@@ -17,12 +17,14 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from framecast.core.errors import ConfigError, Misuse, StateError
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.names import FILE_NAME, KEPT, READY, RESTORING
+from framecast.service.store.present import Present
 
 __all__ = ["FILE_NAME", "Database"]
 
@@ -80,6 +82,12 @@ class Database:
             connection.close()
             raise
         return cls(connection, path)
+
+    @cached_property
+    def present(self) -> Present:
+        """By what time something that is kept here is old."""
+        with self.read() as connection:
+            return Present.read(connection)
 
     def close(self) -> None:
         """Let go of the file; nothing can be asked afterwards."""

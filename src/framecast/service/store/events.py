@@ -154,6 +154,7 @@ class EventStore:
         most_announcements: Kept at all.
 
     Attributes:
+        present: By what time events are old.
         hooks: Told of each announcement, but for those of quiet hours, while it is written.
     """
 
@@ -165,6 +166,7 @@ class EventStore:
         most_announcements: int = MOST_ANNOUNCEMENTS,
     ) -> None:
         self.hooks: list[Hook] = []
+        self.present = database.present
         self._database = database
         self._most_events = most_events
         self._most_announcements = most_announcements
@@ -303,6 +305,7 @@ class EventStore:
             files are to go, too.
         """
         with self._database.write() as connection:
+            self.present.keep(connection)
             gone = connection.execute(
                 "SELECT id FROM events WHERE end_s IS NOT NULL AND (id < ? OR id <="
                 " (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)) ORDER BY id LIMIT ?",

@@ -74,9 +74,13 @@ class HistoryStore:
     Args:
         database: The state file, for writing.
         folder: Where it lies, for reading.
+
+    Attributes:
+        present: By what time minutes are old.
     """
 
     def __init__(self, database: Database, folder: Path) -> None:
+        self.present = database.present
         self._database = database
         self._path = folder / FILE_NAME
 
@@ -93,6 +97,7 @@ class HistoryStore:
         """
         with self._database.write() as connection:
             connection.executemany(_INSERT, [astuple(row) for row in rows])
+            self.present.keep(connection)
             if sweep:
                 connection.execute("DELETE FROM history WHERE minute < ?", (oldest_minute,))
             else:

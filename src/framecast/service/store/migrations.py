@@ -220,4 +220,10 @@ MIGRATIONS = (
     ALTER TABLE zones ADD COLUMN rotate INTEGER;
     ALTER TABLE zones ADD COLUMN mirror TEXT;
     """,
+    """
+    CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), known_s REAL NOT NULL, ahead_s REAL NOT NULL) STRICT;
+    INSERT INTO clock (one, known_s, ahead_s) SELECT 1, MAX(known_s), 0 FROM (
+        SELECT MAX(minute) * 60.0 AS known_s FROM history UNION ALL SELECT MAX(start_s) FROM events
+    ) HAVING MAX(known_s) NOT NULL;
+    """,
 )

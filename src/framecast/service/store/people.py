@@ -191,7 +191,7 @@ class PeopleStore:
         """Keep new unknown faces and when everybody was seen, and forget the oldest unknown ones."""
         now_s = self._now_s()
         # A machine that learns the time late must not take whom it just saw for long gone.
-        kept_since_s = min(now_s, SYSTEM.now_ns() / 1e9) - UNKNOWN_KEPT_S
+        kept_since_s = min(self._database.present.of(now_s), SYSTEM.now_ns() / 1e9) - UNKNOWN_KEPT_S
         with self._database.write() as connection:
             for each in strangers:
                 connection.execute(
