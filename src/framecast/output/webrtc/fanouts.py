@@ -13,6 +13,9 @@ from framecast.output.webrtc.rtpfanout import RtpFanout, whole
 from framecast.output.webrtc.rtpseat import RtpSeat
 from framecast.wire import h264, rtp
 
+MOST_LAG = 10
+"""A rendition that is always behind the one before is taken over all the same after so many packets."""
+
 
 class Fanouts:
     """One camera's, as its peers see them.
@@ -77,7 +80,8 @@ class Fanouts:
                 fanout.push(packet)  # it came to the track too late to be handed this one
             on_moved()
 
-        return Scout(self.stream.track(new), begin)
+        fanout = self._fanouts.get((old, with_sound))
+        return Scout(self.stream.track(new), begin, None if fanout is None else fanout.track)
 
     def leave(self, rendition: Rendition, seat: RtpSeat, *, with_sound: bool) -> None:
         """Take it back. Safe to call twice."""
@@ -117,23 +121,35 @@ class Fanouts:
 class Scout:
     """Waits at a track for its next key picture, for a peer that is about to move there.
 
+    One of a picture that the peer may have had already would take it back in time, RTP stamps and all: an encoder
+    begins with what waited while it was made. Then another one is asked for.
+
     Args:
         on_key: Called with it, once, before fan-outs get it.
+        before: The track that the peer has until then.
     """
 
     bulk = False
 
-    def __init__(self, track: Track, on_key: Callable[[Packet], None]) -> None:
+    def __init__(self, track: Track, on_key: Callable[[Packet], None], before: Track | None = None) -> None:
         self._track = track
         self._on_key = on_key
+        self._before = before
+        self._lag = 0
         track.attach(self)
         track.want_key()
 
     def push(self, packet: Packet) -> None:
         """See `Sink`."""
-        if packet.key:
+        self._lag += 1
+        if not packet.key:
+            return
+        sent = None if self._before is None else self._before.latest
+        if sent is None or packet.frame_id > sent.frame_id or self._lag > MOST_LAG:
             self.cancel()
             self._on_key(packet)
+        else:
+            self._track.want_key()
 
     def clear(self) -> None:
         """See `Sink`."""
