@@ -196,6 +196,8 @@ async def _serve(configuration: Configuration, demonstration: Demonstration | No
                 assets=web.load(),
                 encodes=lambda: parts.encodes,
             )
+            service.administration.on_change.append(lambda changed: logs.set_level(changed.settings.log.level))
+            logs.set_level(service.settings.log.level)  # the kept changes are known only now
             budget = service.cameras.budget
             budget.hold()
 

@@ -153,7 +153,7 @@ async def test_nothing_is_drawn_on_a_camera_that_goes(tmp_path: Path) -> None:
         with pytest.raises(ApiError, match="removed"):
             await server.service.events.set_zones(old, [zone])
         service = server.service
-        going, drawing = service.remove_camera("cam"), service.events.set_zones(server.camera(), [zone])
+        going, drawing = service.administration.remove_camera("cam"), service.events.set_zones(server.camera(), [zone])
         _, error = await asyncio.gather(going, drawing, return_exceptions=True)
         assert isinstance(error, ApiError)
         await server.json("POST", "/api/v1/cameras", status=201, json={"id": "cam", "url": "push:"})

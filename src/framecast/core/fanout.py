@@ -132,6 +132,13 @@ class Fanout:
                 # The camera is silent now: without a second copy some decoders show this newcomer nothing.
                 self._loop.call_later(FIRST_REPEAT_S, self._repeat_to, seat, self._index)
 
+    def repeat_every(self, heartbeat_s: float) -> None:
+        """Have another pause between repeats from now on; 0 switches them off."""
+        if heartbeat_s != self._heartbeat_s:
+            self._heartbeat_s = heartbeat_s
+            self._disarm()
+            self._arm()
+
     def adopt(self, seat: Seat) -> None:
         """Take a viewer over from another fan-out between two packets; its connection stays as it is."""
         if seat.fanout is not None:

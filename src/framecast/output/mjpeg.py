@@ -141,6 +141,12 @@ class Output:
         self._overruns = 0
         self._closed = False
 
+    def repeat_every(self, heartbeat_s: float) -> None:
+        """Have another pause between repeats from now on."""
+        self.heartbeat_s = heartbeat_s
+        for fanout in self._fanouts.values():
+            fanout.repeat_every(heartbeat_s)
+
     @property
     def fanouts(self) -> dict[FanoutKey, Fanout]:
         """The fan-outs there are, for statistics."""

@@ -1,4 +1,4 @@
-"""The running service: what handlers work with, and the changes they may make to it."""
+"""The running service: what handlers work with."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import WSCloseCode, web
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.errors import ConfigError, LimitReached, Misuse, StateError
+from framecast.core.errors import ConfigError, Misuse
 from framecast.core.rendition import H264
 from framecast.core.source import Source
 from framecast.core.supervise import Supervisor
@@ -30,21 +29,19 @@ from framecast.service.access.links import Links, Maker
 from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import Access, Cut, Grant
 from framecast.service.accounts.desk import Desk
+from framecast.service.administration import Administration
 from framecast.service.cameras.cameras import Camera, Cameras, Parts
-from framecast.service.cameras.changes import PINS, check_changes, checked, free_id, plan, see_that_password_stays
 from framecast.service.cameras.peering import Peering
 from framecast.service.cameras.reach import check_address, url_refusal
 from framecast.service.cameras.restreams import Restreams
-from framecast.service.config import CAMERA_ID, Configuration, check_camera
-from framecast.service.config.view import View
-from framecast.service.errors import ApiError, closing, not_found
+from framecast.service.config import Configuration, check_camera
+from framecast.service.errors import closing, not_found
 from framecast.service.events.events import open_events
 from framecast.service.events.former import Former
 from framecast.service.events.outside import open_deliveries
 from framecast.service.faces.gallery import Gallery
 from framecast.service.front.client import Proxies
 from framecast.service.front.tls import Https
-from framecast.service.operations import openings
 from framecast.service.operations.history import History
 from framecast.service.operations.readiness import Readiness
 from framecast.service.operations.trail import Trail
@@ -123,11 +120,10 @@ class Service:
             is_open=lambda: self.access.open,
             passwords=passwords or Passwords(),
         )
-        self._base = configuration
+        self._configured = configuration
         self._parts = parts
         self._state = state
         self._executor = state_executor
-        self._changing = asyncio.Lock()
         self.cameras = Cameras(self.settings, parts, supervisor, frame_ids=state, executor=state_executor, clock=clock)
         self.cameras.on_removed.append(self._forget_outputs)
         self.peering = Peering(self.settings.webrtc, self.cameras, supervisor)
@@ -146,6 +142,19 @@ class Service:
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
         self.former = Former(self.cameras, state.database)
         self.links = Links(secrets.get(state.database, secrets.LINKS), self._grant_of_maker, self.former.stamp)
+        self.administration = Administration(
+            configuration,
+            state,
+            self.cameras,
+            keyring=self.keyring,
+            events=self.events,
+            former=self.former,
+            camera=self.camera,
+            blocking=self.blocking,
+            access=lambda: self.access,
+            cut=self.cut,
+        )
+        self.administration.on_change.append(self._adopt)
         self.deliveries = open_deliveries(
             self.events.log,
             self.cameras,
@@ -250,89 +259,6 @@ class Service:
             raise closing() if self.closing else not_found("There is no camera yet")
         return camera
 
-    async def add_camera(self, fields: dict[str, Any], grant: Grant) -> Camera:
-        """Add a camera for the API and keep it.
-
-        Raises:
-            ApiError: It can't be used, exists, or is where the API may not reach.
-        """
-        fields = dict(fields)
-        camera_id = fields.pop("id", None)
-        async with self._changing:
-            if camera_id is None:
-                camera_id = free_id(str(fields.get("name") or "camera"), self.cameras, self.keyring)
-            if not isinstance(camera_id, str) or not CAMERA_ID.fullmatch(camera_id):
-                raise ApiError(400, "bad_id", "An id has 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
-            if camera_id in self.cameras:
-                raise ApiError(409, "exists", f"There is a camera {camera_id!r} already; take another id")
-            config = checked(fields, grant, self.settings.network)
-            try:
-                camera = await self.cameras.add(camera_id, config, "operator" if grant.local else "api")
-            except LimitReached:
-                raise
-            except Misuse as error:
-                raise ApiError(400, "bad_camera", str(error)) from None
-            try:
-                save, view = self._state.save_camera, View.of(config)
-                await self.blocking(partial(save, camera_id, fields, trusted=grant.local, view=view, new=True))
-            except StateError:
-                await self.cameras.remove(camera_id)
-                raise
-            await self._reload()
-        openings.tell(camera.camera_id, None, camera.config, self.access)
-        return camera
-
-    async def change_camera(self, camera_id: str, changes: dict[str, Any], grant: Grant) -> Camera:
-        """Change a camera for the API and keep the change; viewers stay.
-
-        Raises:
-            ApiError: It can't be used, or there is no such camera.
-        """
-        async with self._changing:
-            camera = self.camera(camera_id)
-            if "id" in changes and changes["id"] != camera_id:
-                raise ApiError(400, "bad_id", "The id of a camera stays; add another one and remove this one")
-            before = camera.config
-            changes = {key: value for key, value in changes.items() if key != "id"}
-            for name in ("url", "audio_url", "restream"):
-                if name in changes and changes[name] == getattr(before, name):
-                    del changes[name]  # it stays whoever gave it
-            check_changes(self.configuration, camera, changes, grant)
-            kept = await self.blocking(self._state.changes)
-            planned, config = plan(self._base, kept, camera, changes, grant)
-            if not grant.local:
-                see_that_password_stays(config, changes, before, self._base.settings.cameras.get(camera_id))
-            origin = planned.camera_origin(camera_id)
-            try:
-                self.cameras.check(camera_id, config, origin)
-            except Misuse as error:
-                raise ApiError(400, "bad_camera", str(error)) from None
-            keep = partial(self._state.save_camera, camera_id, changes, trusted=grant.local, view=View.of(config))
-            await self.blocking(keep)
-            await self._reload()
-            camera = await self.cameras.change(camera_id, config, origin, planned.sound_origin(camera_id))
-        openings.tell(camera.camera_id, before, config, self.access)
-        self.cut(*openings.ended(camera_id, before, config))
-        return camera
-
-    async def remove_camera(self, camera_id: str) -> None:
-        """Remove a camera for the API, for good.
-
-        Raises:
-            ApiError: There is no such camera.
-        """
-        async with self._changing, self.events.changing:
-            camera = self.camera(camera_id)
-            given = self.configuration.given[f"cameras.{camera_id}.url"]
-            if given.origin in PINS:
-                raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
-            configured = f"cameras.{camera_id}.url" in self._base.given
-            end = await self.blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
-            await self._reload()
-            self.former.is_kept(camera_id, end)
-            await self.cameras.remove(camera_id)
-            self.cut(*openings.ended(camera_id, camera.config, None))
-
     def open_url(self, url: str, *, trusted: bool) -> Source:
         """A source for a URL that is not (yet) a camera's, for a look at it.
 
@@ -342,21 +268,20 @@ class Service:
         config = check_camera({"url": url})
         if config.kind == "push":
             raise Misuse("a camera that pushes can't be opened; it has to come by itself")
-        refusal = "" if trusted else url_refusal(url, self.settings.network)
+        refusal = "" if trusted else url_refusal(url, self.configuration.settings.network)
         if refusal:
             raise Misuse(refusal)
         return self._parts.open_source("probe", config, self.settings, "command line" if trusted else "api")
 
     def _restream_check(self, camera: Camera, url: str) -> CheckAddress | None:
         """What the addresses of a restream have to pass; those that the configuration names may be any."""
-        configured = self._base.settings.cameras.get(camera.camera_id)
+        configured = self._configured.settings.cameras.get(camera.camera_id)
         is_ours = configured is not None and url in configured.restream
-        return None if is_ours else check_address(self.settings.network, "receivers")
+        return None if is_ours else check_address(self.configuration.settings.network, "receivers")
 
-    async def _reload(self) -> None:
-        """Compute the effective settings anew after a change was kept."""
-        self.configuration = self._base.with_changes(await self.blocking(self._state.changes))
-        self.settings = self.configuration.settings
+    def _adopt(self, configuration: Configuration) -> None:
+        """Work with other settings from now on."""
+        self.configuration, self.settings = configuration, configuration.settings
         self.cameras.settings = self.settings
         self.access = self._make_access()
 

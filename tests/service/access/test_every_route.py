@@ -49,6 +49,7 @@ RULES = {
     """,
     "operate": """
         POST /api/v1/cameras  PATCH /api/v1/cameras/{id}  DELETE /api/v1/cameras/{id}
+        GET /api/v1/cameras/{id}/settings  PATCH /api/v1/cameras/{id}/settings
         POST /api/v1/cameras/{id}/restart  POST /api/v1/probe  GET /api/v1/cameras/{id}/talk
         PUT /api/v1/cameras/{id}/zones  DELETE /api/v1/events/{event}  GET /api/v1/models
         GET /api/v1/rules  POST /api/v1/rules  PATCH /api/v1/rules/{rule}  DELETE /api/v1/rules/{rule}
@@ -63,7 +64,7 @@ RULES = {
     "own": """
         GET /api/v1/users  POST /api/v1/users  PATCH /api/v1/users/{name}  DELETE /api/v1/users/{name}
         GET /api/v1/tokens  POST /api/v1/tokens  DELETE /api/v1/tokens/{name}
-        GET /api/v1/audit
+        GET /api/v1/audit  GET /api/v1/settings  PATCH /api/v1/settings
         GET /api/v1/tunnel  POST /api/v1/tunnel  DELETE /api/v1/tunnel  POST /api/v1/tunnel/selftest
         GET /api/v1/tunnel/qr.svg
         POST /api/v1/people  PATCH /api/v1/people/{person}  DELETE /api/v1/people/{person}

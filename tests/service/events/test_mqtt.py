@@ -367,7 +367,7 @@ async def test_a_mask_takes_the_picture_back_and_who_removes_a_camera_takes_back
         await until(lambda: not home.held[IMAGE])
         assert [topic for topic, _ in home.heard].count(EVENT) == 1, "at once, not with the next announcement"
         assert await held(broker) == {EVENT}
-        await server.service.remove_camera("door")
+        await server.service.administration.remove_camera("door")
         async with asyncio.timeout(20):
             while await held(broker):
                 pass

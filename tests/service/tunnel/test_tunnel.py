@@ -91,7 +91,7 @@ async def test_by_which_header_somebody_is_known(
 async def test_a_page_of_another_site_that_finds_the_way_in_gets_nothing_by_it(tmp_path: Path) -> None:
     port = free_port()
     async with exposed(tmp_path, options={"tunnel.port": port}) as here:
-        await here.server.service.change_camera("cam", {"public": ["watch"]}, CONTROL)
+        await here.server.service.administration.change_camera("cam", {"public": ["watch"]}, CONTROL)
         await here.start()
         async with here.client.get(URL + "/api/v1/cameras") as answer:  # shown to everybody who has the address
             assert answer.status == 200
@@ -102,7 +102,7 @@ async def test_a_page_of_another_site_that_finds_the_way_in_gets_nothing_by_it(t
 
 async def test_a_network_that_may_push_is_not_the_internet(tmp_path: Path) -> None:
     async with exposed(tmp_path) as here:
-        await here.server.service.change_camera("cam", {"publish_from": ["127.0.0.0/8"]}, CONTROL)
+        await here.server.service.administration.change_camera("cam", {"publish_from": ["127.0.0.0/8"]}, CONTROL)
         await here.server.push(jpeg(1))
         await here.start()
         picture = {"data": jpeg(2), "headers": {"Content-Type": "image/jpeg", "X-Forwarded-For": "127.0.0.1"}}

@@ -43,6 +43,12 @@ _CAMERA_FIELDS = (
     "object?: video audio; object: connection counters latency_ms transform; list: renditions"
 )
 _CAMERA = _fields(_CAMERA_FIELDS)
+_SETTING = _fields("text: origin accepted meaning; flag: changeable", value={}, default={})
+_SETTINGS: Schema = {
+    "type": "object",
+    "required": ["settings"],
+    "properties": {"settings": {"type": "object", "additionalProperties": _SETTING}},
+}
 _SESSION = _fields("flag: open accounts setup; texts: rights; texts?: cameras; text: name kind; text?: role public_url")
 _USER = "text: name role; texts?: cameras; number: created; number?: last_used disabled invited"
 _KEY = "text: name; texts: rights; texts?: cameras; number: created; number?: last_used revoked"
@@ -72,6 +78,10 @@ ANSWERS: dict[tuple[str, str], Schema] = {
     ("POST", "/api/v1/cameras"): _CAMERA,
     ("GET", "/api/v1/cameras/{id}"): _CAMERA,
     ("PATCH", "/api/v1/cameras/{id}"): _CAMERA,
+    ("GET", "/api/v1/cameras/{id}/settings"): _SETTINGS,
+    ("PATCH", "/api/v1/cameras/{id}/settings"): _SETTINGS,
+    ("GET", "/api/v1/settings"): _SETTINGS,
+    ("PATCH", "/api/v1/settings"): _SETTINGS,
     ("GET", "/api/v1/cameras/{id}/stats"): _fields(f"{_CAMERA_FIELDS}; list: readers restream; object?: webrtc"),
     ("POST", "/api/v1/cameras/{id}/restart"): _fields("flag: success"),
     ("POST", "/api/v1/cameras/{id}/frames"): _PICTURE,

@@ -42,7 +42,7 @@ def routes(service: Service) -> list[Route]:
 
     async def add(call: Call) -> web.StreamResponse:
         fields = await read_json(call.request, timeout_s=timeout_s)
-        camera = await service.add_camera(fields, call.grant)
+        camera = await service.administration.add_camera(fields, call.grant)
         return json_response(
             views.camera(camera),
             status=201,
@@ -52,10 +52,11 @@ def routes(service: Service) -> list[Route]:
     async def change(call: Call) -> web.StreamResponse:
         service.camera(call.parameter)
         fields = await read_json(call.request, timeout_s=timeout_s)
-        return json_response(views.camera(await service.change_camera(call.parameter, fields, call.grant)))
+        camera = await service.administration.change_camera(call.parameter, fields, call.grant)
+        return json_response(views.camera(camera))
 
     async def remove(call: Call) -> web.StreamResponse:
-        await service.remove_camera(call.parameter)
+        await service.administration.remove_camera(call.parameter)
         return web.Response(status=204)
 
     async def restart(call: Call) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from framecast.core.ladder import AUTO, NAMED
 from framecast.service.access.links import LONGEST_S
 from framecast.service.api.query import MAX_BYTES, MOST_FPS, OVERLAYS, WIDTH_PX
 from framecast.service.config import CAMERA_ID, CameraConfig
+from framecast.service.config.schema import runtime_settings
 from framecast.service.events.rules import DIRECTIONS, KINDS, NOBODY, SINKS
 
 Schema = Mapping[str, Any]
@@ -96,6 +97,8 @@ _NAMED = _object({"name": TEXT}, required=("name",))
 BODIES: dict[tuple[str, str], Schema] = {
     ("POST", "/api/v1/cameras"): _object({"id": ID, **_FIELDS}, required=("url",)),
     ("PATCH", "/api/v1/cameras/{id}"): _object({name: _or_null(field) for name, field in _FIELDS.items()}),
+    ("PATCH", "/api/v1/cameras/{id}/settings"): _object({name: _or_null(field) for name, field in _FIELDS.items()}),
+    ("PATCH", "/api/v1/settings"): _object({key: _or_null(field) for key, field in runtime_settings().items()}),
     ("POST", "/api/v1/probe"): _object({"url": TEXT, "camera": ID, "username": TEXT, "password": TEXT}),
     ("POST", "/api/v1/session"): _object({"key": TEXT, "name": TEXT, "password": TEXT}),
     ("POST", "/api/v1/tunnel"): _object(

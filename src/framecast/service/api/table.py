@@ -23,6 +23,7 @@ from framecast.service.api import (
     rules,
     secure,
     selftest,
+    settings,
     sound,
     system,
     talk,
@@ -39,6 +40,7 @@ def make_table(service: Service) -> Table:
     rows: list[Route] = [
         *pages.routes(service),
         *cameras.routes(service),
+        *settings.routes(service),
         *watch.routes(service),
         *looks.routes(service),
         *models.routes(service),

@@ -23,6 +23,7 @@ from framecast.ingest.push import Desk
 from framecast.ingest.reader import Reader
 from framecast.output.mjpeg import Output
 from framecast.service.cameras.parts import FrameIdStore, OnFault, Parts
+from framecast.service.cameras.reading import reading_of, transform_of
 from framecast.service.cameras.sound import Sound, open_sound
 from framecast.service.config import CameraConfig, Settings, StreamOptions, mask_url
 from framecast.vision.factories import MakeFaces, no_faces
@@ -47,6 +48,7 @@ class Camera:
         sound: What it hears and says.
         seeks: What its detection is told.
         sight: What is known of its detection.
+        reading: What its source and reader were begun with.
     """
 
     camera_id: str
@@ -60,6 +62,7 @@ class Camera:
     sight: Sight
     reader: Reader | Desk
     task: asyncio.Task[None]
+    reading: tuple[object, ...]
 
     @property
     def name(self) -> str:
@@ -189,7 +192,9 @@ class Cameras:
         self._parts.make_transform(config, str)
 
     async def change(self, camera_id: str, config: CameraConfig, origin: str, sound_origin: str = "") -> Camera:
-        """Give a camera another configuration. Its viewers stay, and so does the device where it is read as before.
+        """Give a camera another configuration, or the settings that hold now.
+
+        Its viewers stay, and so does the device where it is read as before.
 
         Args:
             origin: Who gave its URL.
@@ -201,11 +206,12 @@ class Cameras:
         old = self._cameras[camera_id]
         stream = old.stream
         turned = transform_of(config) != transform_of(old.config)
-        if _is_read_alike(old, config, origin):
+        if old.reading == reading_of(self.settings, config, origin):
             if turned:
                 stream.set_transform(self._parts.make_transform(config, stream.count_transform_fault), again=True)
             seeks = self.settings.vision_options(config)
-            camera = self._cameras[camera_id] = replace(old, config=config, seeks=seeks)
+            options = self.settings.stream_options(config)
+            camera = self._cameras[camera_id] = replace(old, config=config, options=options, seeks=seeks)
             if seeks != old.seeks:
                 camera.stream.remake(DETECTIONS)
             if turned or seeks != old.seeks:
@@ -219,6 +225,7 @@ class Cameras:
             camera = self._start(camera_id, config, origin, source, transform, stream, old.sound, old.sight, old.output)
             camera.sound.start(fetched, camera.options, self._supervisor)
         self._cameras[camera_id] = camera
+        camera.output.repeat_every(camera.options.heartbeat_interval_s)
         for listener in self.on_changed:
             listener(camera)
         return camera
@@ -343,7 +350,8 @@ class Cameras:
         output = output or Output(stream, heartbeat_s=options.heartbeat_interval_s)
         task = self._supervisor.keep(f"camera:{camera_id}", reader.run)
         seeks = self.settings.vision_options(config)
-        return Camera(camera_id, config, options, origin, stream, output, sound, seeks, sight, reader, task)
+        reading = reading_of(self.settings, config, origin)
+        return Camera(camera_id, config, options, origin, stream, output, sound, seeks, sight, reader, task, reading)
 
     async def _stop(self, camera: Camera) -> None:
         await camera.sound.stop()
@@ -376,23 +384,3 @@ class Cameras:
             used = set(self._numbers.values())
             self._numbers[camera_id] = next(each for each in itertools.count(1) if each not in used)
         return self._numbers[camera_id]
-
-
-# What may change without the device noticing.
-_APPEARANCE = frozenset(
-    {
-        *("name", "rotate", "mirror", "masks", "public", "publish_from", "allow_query_key", "talk", "restream"),
-        *("detect", "detect_fps", "detect_threshold", "detect_faces"),
-    }
-)
-
-
-def _is_read_alike(old: Camera, config: CameraConfig, origin: str) -> bool:
-    return old.origin == origin and old.config.model_dump(exclude=set(_APPEARANCE)) == config.model_dump(
-        exclude=set(_APPEARANCE)
-    )
-
-
-def transform_of(config: CameraConfig) -> tuple[object, ...]:
-    """What is done to a camera's pictures before anybody sees them."""
-    return config.rotate, config.mirror, config.masks

@@ -13,14 +13,11 @@ from framecast.service.access.keyring import Keyring
 from framecast.service.access.rights import Grant
 from framecast.service.cameras.cameras import Camera, Cameras
 from framecast.service.cameras.reach import url_refusal
-from framecast.service.config import CameraConfig, Changes, Configuration, Origin, check_camera
+from framecast.service.config import CameraConfig, Changes, Configuration, check_camera, check_settings
 from framecast.service.config.restreamurls import http_url
 from framecast.service.config.sections import NetworkSettings
 from framecast.service.config.view import View, carried_masks
 from framecast.service.errors import ApiError
-
-PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
-"""Where a setting is given that wins over changes by the API."""
 
 
 def check_changes(configuration: Configuration, camera: Camera, changes: Mapping[str, Any], grant: Grant) -> None:
@@ -30,10 +27,9 @@ def check_changes(configuration: Configuration, camera: Camera, changes: Mapping
         ApiError: One is unknown, can't be used, or is given where it wins over any change.
     """
     for name, value in changes.items():
-        given = configuration.given.get(f"cameras.{camera.camera_id}.{name}")
-        if given is not None and given.origin in PINS and value != getattr(camera.config, name):
-            words = f"{name}: {given.where} gives it, which wins over what is changed here; change it there"
-            raise ApiError(409, "pinned", words)
+        pinned = configuration.pinned(f"cameras.{camera.camera_id}.{name}")
+        if pinned and value != getattr(camera.config, name):
+            raise _pinned(name, pinned)
     # What is put back is checked by its name alone.
     empty = {
         key: CameraConfig.model_fields[key].get_default(call_default_factory=True)
@@ -46,6 +42,23 @@ def check_changes(configuration: Configuration, camera: Camera, changes: Mapping
         changes = {**changes, "restream": [each for each in pushed if each not in camera.config.restream]}
     fields = {**changes, **empty, "url": changes.get("url") or url}
     checked(fields, grant, configuration.settings.network, trusted_url=url)
+
+
+def check_changes_of_settings(configuration: Configuration, changes: Mapping[str, Any]) -> None:
+    """The same of settings of the server, by dotted key."""
+    try:
+        check_settings(changes)
+    except ConfigError as error:
+        raise ApiError(400, "bad_value", f"{error.key}: {error.accepted}") from None
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        pinned = configuration.pinned(key)
+        if pinned and value != getattr(getattr(configuration.settings, section), name):
+            raise _pinned(key, pinned)
+
+
+def _pinned(name: str, where: str) -> ApiError:
+    return ApiError(409, "pinned", f"{name}: {where} gives it, which wins over what is changed here; change it there")
 
 
 def plan(

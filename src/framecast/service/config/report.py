@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from framecast.service.config import schema
@@ -34,23 +35,59 @@ class Effective(NamedTuple):
 
 def effective(configuration: Configuration) -> list[Effective]:
     """Every setting of the sections, and what is given of each camera."""
-    rows = []
+    return [
+        Effective(key, schema.toml_value(_masked(key, value)), configuration.origin(key))
+        for key, value in _values(configuration.settings)
+        if not key.startswith("cameras.") or key in configuration.given
+    ]
+
+
+def described(configuration: Configuration, camera_id: str = "") -> dict[str, dict[str, Any]]:
+    """Every setting of the sections by its dotted key, or of a camera by its name, as the API tells it.
+
+    ``value`` (secrets masked), ``default``, ``origin`` (in words), ``changeable`` (over the API), ``accepted`` and
+    ``meaning``.
+    """
+    prefix = f"cameras.{camera_id}." if camera_id else ""
+    rows = {}
     for key, value in _values(configuration.settings):
-        if key.startswith("cameras.") and key not in configuration.given:
+        if not key.startswith(prefix) or (not prefix and key.startswith("cameras.")):
             continue
-        name = key.rpartition(".")[2]
-        if name in _SECRETS:
-            value = "***" if value else value
-        elif name in ("url", "audio_url"):
-            value = mask_url(value)
-        elif name == "restream":
-            value = [mask_restream_url(text) for text in value]
-        elif name == "ice_servers":
-            value = [mask_ice_server(text) for text in value]
-        elif name == "webhooks":
-            value = [mask_webhook_url(text) for text in value]
-        rows.append(Effective(key, schema.toml_value(value), configuration.origin(key)))
+        setting = schema.find(key)
+        assert setting is not None
+        rows[key.removeprefix(prefix)] = {
+            "value": _json(_masked(key, value)),
+            "default": _json(setting.standard),
+            "origin": configuration.origin(key),
+            "changeable": schema.is_runtime(key) and not configuration.pinned(key),
+            "accepted": setting.accepted,
+            "meaning": setting.meaning,
+        }
     return rows
+
+
+def _masked(key: str, value: Any) -> Any:
+    """The value of a setting without what nobody is to read."""
+    name = key.rpartition(".")[2]
+    if name in _SECRETS:
+        return "***" if value else value
+    if name in ("url", "audio_url"):
+        return mask_url(value)
+    hide = _MASKS.get(name)
+    return value if hide is None else [hide(text) for text in value]
+
+
+_MASKS: dict[str, Callable[[str], str]] = {
+    "restream": mask_restream_url,
+    "ice_servers": mask_ice_server,
+    "webhooks": mask_webhook_url,
+}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def exposed(configuration: Configuration) -> str:

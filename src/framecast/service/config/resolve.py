@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from framecast.core.errors import ConfigError
 from framecast.service.config import schema, sources
 from framecast.service.config.models import CameraConfig, Settings
-from framecast.service.config.sources import Changes, Given, Layer, Origin
+from framecast.service.config.sources import PINS, Changes, Given, Layer, Origin
 from framecast.service.config.urls import mask_url
 from framecast.service.config.view import View, carried_masks
 
@@ -85,6 +85,11 @@ class Configuration:
         origin = given.origin if given is not None else None
         return origin.value if origin in (Origin.API, Origin.OPERATOR, Origin.COMMAND_LINE) else "config"
 
+    def pinned(self, key: str) -> str:
+        """Where this dotted key is given so that it wins over changes by the API, in words; empty for nowhere."""
+        given = self.given.get(key)
+        return given.where if given is not None and given.origin in PINS else ""
+
     def origin(self, key: str) -> str:
         """Where the value of this dotted key came from, in words."""
         given = self.given.get(key)
@@ -144,14 +149,15 @@ def check_camera(fields: Mapping[str, Any], where: str = "request") -> CameraCon
 
 
 def check_settings(values: Mapping[str, Any], where: str = "request") -> dict[str, Any]:
-    """Changes of settings by dotted key, checked; raises ConfigError naming the first bad one."""
+    """Changes of settings by dotted key, None for one taken back; raises ConfigError naming the first bad one."""
     for key, value in values.items():
         if schema.find(key) is None:
             raise ConfigError(where, key, value, schema.unknown(key))
-        if key.partition(".")[0] not in schema.RUNTIME_SECTIONS:
+        if key.startswith("cameras."):
+            raise ConfigError(where, key, value, "it is a camera's, and changed with that")
+        if not schema.is_runtime(key):
             raise ConfigError(where, key, value, "it can only be set in the file, environment or command line")
-    given = {key: Given(value, where, Origin.API) for key, value in values.items()}
-    _validate(given)
+    _validate({key: Given(value, where, Origin.API) for key, value in values.items() if value is not None})
     return dict(values)
 
 

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from framecast.service.config.models import CameraConfig, Settings
 from framecast.service.config.urls import ACCEPTED as CAMERA_URLS
 
-RUNTIME_SECTIONS = frozenset({"stream", "capture", "compat", "log"})
-"""Sections that the API may change while the server runs."""
+_RUNTIME_SECTIONS = frozenset({"stream", "capture", "compat", "log"})
+_AT_START = frozenset({"compat.m5_device_port", "compat.m5_viewer_port", "log.format"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Setting:
         key: Dotted name; ``cameras.*.url`` for what every camera has.
         env: Names in the environment and in ``.env``; a later one wins.
         default: As TOML would write it; empty where there is none.
+        standard: The default itself; None where there is none.
         accepted: In words.
         is_list: Whether text from the environment is cut at commas.
     """
@@ -39,6 +40,7 @@ class Setting:
     key: str
     env: tuple[str, ...]
     default: str
+    standard: Any
     accepted: str
     meaning: str
     is_list: bool
@@ -62,6 +64,22 @@ def find(key: str) -> Setting | None:
     if parts[0] == "cameras" and len(parts) == 3:
         key = f"cameras.*.{parts[2]}"
     return settings_table().get(key)
+
+
+def is_runtime(key: str) -> bool:
+    """Whether the API may change it while the server runs: cameras' settings, and what takes effect at once."""
+    section = key.partition(".")[0]
+    return section == "cameras" or (section in _RUNTIME_SECTIONS and key not in _AT_START)
+
+
+def runtime_settings() -> dict[str, dict[str, Any]]:
+    """JSON Schema of each setting of the server that the API may change, by its dotted key."""
+    return {
+        f"{section}.{name}": schema
+        for section in sorted(_RUNTIME_SECTIONS)
+        for name, schema in _model(section).model_json_schema()["properties"].items()
+        if is_runtime(f"{section}.{name}")
+    }
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -91,11 +109,15 @@ def unknown(key: str) -> str:
 
 
 def _walk() -> Iterator[Setting]:
-    for section, field in Settings.model_fields.items():
-        model = CameraConfig if section == "cameras" else field.annotation
-        assert isinstance(model, type) and issubclass(model, BaseModel)
-        for name, inner in model.model_fields.items():
+    for section in Settings.model_fields:
+        for name, inner in _model(section).model_fields.items():
             yield _setting(section, name, inner)
+
+
+def _model(section: str) -> type[BaseModel]:
+    model = CameraConfig if section == "cameras" else Settings.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, BaseModel)
+    return model
 
 
 def _setting(section: str, name: str, field: FieldInfo) -> Setting:
@@ -110,10 +132,12 @@ def _setting(section: str, name: str, field: FieldInfo) -> Setting:
         full = f"FRAMECAST_{section}_{name}".upper()
         # The full name comes last and wins.
         env = (*(str(alias) for alias in aliases if alias != full), full)
+    standard = None if field.is_required() else field.get_default(call_default_factory=True)
     return Setting(
         key=key,
         env=env,
-        default="" if field.is_required() else toml_value(field.get_default(call_default_factory=True)),
+        default=toml_value(standard),
+        standard=standard,
         accepted=_accepted(field),
         meaning=field.description or "",
         is_list=get_origin(_bare(field.annotation)) is list,

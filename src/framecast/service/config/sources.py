@@ -39,6 +39,10 @@ class Origin(StrEnum):
     COMMAND_LINE = "command line"
 
 
+PINS = frozenset({Origin.DOTENV, Origin.ENVIRONMENT, Origin.COMMAND_LINE})
+"""Where a setting is given that wins over changes by the API."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """A value, and where somebody gave it (in words: a file, a variable, an option)."""
@@ -61,7 +65,7 @@ class Changes:
     """What the API changed and the state keeps.
 
     Attributes:
-        settings: Dotted key to value, sections of ``schema.RUNTIME_SECTIONS`` only.
+        settings: Dotted key to value, of those that ``schema.is_runtime`` only.
         cameras: Camera id to the fields that were given: all of a new camera, some of a configured one.
         removed: Ids of configured cameras that were deleted.
         trusted: Ids of cameras whose URL the operator gave, by a command on this machine.

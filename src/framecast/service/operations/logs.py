@@ -67,14 +67,20 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(colour=sys.stderr.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in ("asyncio", "aioice", "aiortc"):  # they tell of every step, and anybody can make them step
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    set_level(level)
     logging.captureWarnings(form == "json")
     if form == "json":
         sys.excepthook = _uncaught
         threading.excepthook = lambda given: _uncaught(given.exc_type, given.exc_value, given.exc_traceback)
         sys.unraisablehook = lambda given: _uncaught(given.exc_type, given.exc_value, given.exc_traceback)
+
+
+def set_level(level: str) -> None:
+    """Log what is at least as severe as this from now on: ``debug info warning error``."""
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    for name in ("asyncio", "aioice", "aiortc"):  # they tell of every step, and anybody can make them step
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger("framecast.service.operations.trail")
 
 LINKS = "/api/v1/links"
 WEBHOOKS = "/api/v1/webhooks"
+SETTINGS = "/api/v1/settings"
 WINDOW_S = 60.0
 MOST_THINGS = 20
 MOST_HOLDERS = 1000
@@ -39,6 +40,8 @@ ACTIONS = {
     "POST /api/v1/cameras": "added a camera",
     "PATCH /api/v1/cameras/{id}": "changed a camera",
     "DELETE /api/v1/cameras/{id}": "removed a camera",
+    "PATCH /api/v1/cameras/{id}/settings": "changed a camera",
+    "PATCH /api/v1/settings": "changed settings",
     "POST /api/v1/cameras/{id}/restart": "restarted a camera",
     "POST /api/v1/probe": "probed a camera",
     "POST /api/v1/session": "logged in",
@@ -215,7 +218,8 @@ def _detail(call: Call) -> str:
 
 
 def _field(route: Route, name: str, value: Any) -> str:
-    return f"{name}={_text(route, name, value)}" if name in SHOWN | URLS else name
+    is_shown = name in SHOWN | URLS or route.path == SETTINGS  # of which none is a secret
+    return f"{name}={_text(route, name, value)}" if is_shown else name
 
 
 def _text(route: Route, name: str, value: Any) -> str:
