@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from framecast.vision.faces.face import Face, Vector
 from framecast.vision.faces.people import Sample, Stranger
 from framecast.vision.faces.register import MOST_NEWS, Register
 from framecast.vision.faces.tools import Tools, Workshop
+from framecast.vision.faces.turns import Turns
 from tests.vision.faces.portraits import jpeg
 
 
@@ -51,7 +51,7 @@ class Workbench(Workshop):
     """Gives that model for everything."""
 
     def get(self, kind: str) -> Tools:
-        return Tools(OtherModel(), OtherModel(), threading.Lock())
+        return Tools(OtherModel(), OtherModel(), Turns())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from framecast.service.faces.album import Album
 from tests.service.serving import Server, serving, until
 from tests.service.watching import Page
 from tests.vision import tinymodel
@@ -108,6 +110,27 @@ async def test_who_is_known_is_named_live_and_strangers_are_unknown_until_they_h
     assert [(each["name"], each["last_seen"] is None) for each in people] == [("Eileen", False)]
     trained = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Trained")]
     assert trained[-2:] == ["Trained 4 faces for 2 people", "Trained 1 faces for 1 people"]
+
+
+async def test_no_camera_waits_for_a_photo_that_takes_long(house: Server) -> None:
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def take_long(album: Album) -> None:
+        with album.tools().photo():
+            at_it.set()
+            assert go_on.wait(60)
+
+    picture = jpeg(before_camera(astronaut_close(), 20, 50))
+    async with asyncio.TaskGroup() as tasks, Page.opened(house.client, house.url) as page:
+        tasks.create_task(house.service.gallery.run(take_long))
+        try:
+            await asyncio.to_thread(at_it.wait, 60)
+            await page.subscribe("door", detections=True)
+            await page.settle()
+            async with asyncio.timeout(20):
+                assert (await Watcher(house, page).person("door", picture))["name"] == ""
+        finally:
+            go_on.set()
 
 
 async def test_a_person_is_made_renamed_and_forgotten_and_so_are_photos(house: Server) -> None:
@@ -228,7 +251,7 @@ async def test_models_that_come_later_are_used_without_a_restart(
             frame_id = (await server.push(picture))["frame_id"]
             while (await page.hear("detections"))["frame_id"] < frame_id:
                 pass
-            assert "cam: no faces: Nothing here knows faces" in caplog.text
+            assert "cam: no faces: nothing here knows faces" in caplog.text
             whole = tinyfaces.write_yunet(tmp_path / "yunet.onnx").read_bytes()
             file = models / "face_detection_yunet_2023mar.onnx"
             file.write_bytes(whole[:1000])  # as far as a slow copy has come

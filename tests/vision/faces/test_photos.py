@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from framecast.vision.faces.dlibfaces import DlibChild, DlibEmbedder, DlibFinder
 from framecast.vision.faces.face import Face, FacesUnavailable, Vector
 from framecast.vision.faces.photos import BadPhoto
 from framecast.vision.faces.tools import Tools
+from framecast.vision.faces.turns import Turns
 from tests.vision.faces.portraits import astronaut, astronaut_close, hopper_close, jpeg, shrunk
 
 
@@ -47,13 +47,13 @@ class Given:
 
 
 def tools(finder: Given) -> Tools:
-    return Tools(finder, finder, threading.Lock())
+    return Tools(finder, finder, Turns())
 
 
 @pytest.fixture(scope="module")
 def dlib() -> Iterator[Tools]:
     child = DlibChild()
-    yield Tools(DlibFinder(child), DlibEmbedder(child), threading.Lock())
+    yield Tools(DlibFinder(child), DlibEmbedder(child), Turns())
     child.close()
 
 
@@ -172,4 +172,4 @@ def test_a_small_face_is_searched_in_a_larger_picture() -> None:
 
 def test_without_an_embedder_nobody_can_be_known() -> None:
     with pytest.raises(FacesUnavailable, match="models install sface"):
-        photos.sample(Tools(Given(80), None, threading.Lock()), np.zeros((200, 200, 3), np.uint8))
+        photos.sample(Tools(Given(80), None, Turns()), np.zeros((200, 200, 3), np.uint8))

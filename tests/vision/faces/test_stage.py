@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from framecast.vision.faces.people import Circle, Likeness
 from framecast.vision.faces.register import Register
 from framecast.vision.faces.stage import DECIDED_S, LOST_S, MOST_HEADS, FaceNamer, head_of
 from framecast.vision.faces.tools import Tools
+from framecast.vision.faces.turns import Turns
 
 ANNA, BERT = 1, 2
 GREYS = {ANNA: 100, BERT: 150}
@@ -73,8 +72,8 @@ class Scene:
         self.finder, self.embedder, self.register = GreyFinder(quick=quick), GreyEmbedder(), Register()
         self.know(ANNA, BERT)
         self.ready = True
-        tools = Tools(self.finder, self.embedder, threading.Lock(), lambda: self.ready)
-        self.stage = FaceNamer(self.register, tools, "door", most)
+        self.tools = Tools(self.finder, self.embedder, Turns(), lambda: self.ready)
+        self.stage = FaceNamer(self.register, self.tools, "door", most)
         self.now_s = 1000.0
 
     def know(self, *people: int) -> None:
@@ -121,6 +120,18 @@ def test_no_picture_waits_until_the_models_are_ready() -> None:
     assert [each.label for each in scene.look(100)] == ["person"]
     scene.ready = True
     assert [each.label for each in scene.look(100)] == ["person", "face"]
+
+
+def test_no_picture_waits_for_a_photo() -> None:
+    scene = Scene()
+    scene.look(100)
+    scene.look(100)
+    searched = scene.finder.searched
+    with scene.tools.photo():
+        assert scene.names(100, None) == ["Anna", ""], "who was known is"
+    assert scene.finder.searched == searched
+    scene.look(100, 150)
+    assert scene.names(100, 150) == ["Anna", "Bert"]
 
 
 def test_what_has_no_number_yet_gets_no_vote() -> None:

@@ -81,7 +81,8 @@ def test_what_is_there_is_taken_and_what_is_missing_is_named(tmp_path: Path, mon
     opened = workshop.get("auto")
     assert (opened.finder.name, opened.embedder and opened.embedder.name) == ("yunet", "sface")
     assert opened is workshop.get("yunet"), "once for all"
-    assert opened.start()
+    with opened.look() as is_ready:
+        assert is_ready
     workshop.close()
     with pytest.raises(FacesUnavailable, match="about to stop"):
         workshop.get("auto")

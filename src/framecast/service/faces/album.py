@@ -40,6 +40,7 @@ class Album:
 
     Attributes:
         stopping: Whether what takes long is to be left for the next time.
+        is_told: Whether the register knows who is kept; from the first request on, whatever it is.
     """
 
     def __init__(self, database: Database, register: Register, workshop: Workshop, kind: str) -> None:
@@ -48,7 +49,7 @@ class Album:
         self._workshop = workshop
         self._kind = kind
         self.stopping = False
-        self._told = False
+        self.is_told = False
         self._useless: set[tuple[int, int, str]] = set()  # person, photo, model
 
     # Looking
@@ -105,7 +106,7 @@ class Album:
         self._see_that_it_is_free(name, people)
         if sum(bool(each.name) for each in people) >= MOST_PEOPLE:
             raise Refused(409, "too_many", f"At most {MOST_PEOPLE} people are known; forget somebody first")
-        self._see_that_it_is_told()
+        self.see_that_it_is_told()
         number = self._store.add(name, folded(name), self._register.take_number())
         self.load()
         return describe(self.find(str(number)))
@@ -199,7 +200,7 @@ class Album:
         names = {each.number: each.name for each in people if each.name}
         unknown = frozenset(each.number for each in people if not each.name)
         self._register.hold(Circle(names, unknown, self._store.likenesses()), self._store.next_number())
-        self._told = True
+        self.is_told = True
         return len(people)
 
     def keep_news(self) -> None:
@@ -219,15 +220,11 @@ class Album:
 
     def tools(self) -> Tools:
         """What finds and knows faces; raises Refused."""
-        return self.tools_of(self._kind)
-
-    def tools_of(self, kind: str) -> Tools:
-        """The same of a kind that a camera may have of its own."""
         from framecast.vision.faces.face import FacesUnavailable
 
-        self._see_that_it_is_told()
+        self.see_that_it_is_told()
         try:
-            return self._workshop.get(kind)
+            return self._workshop.get(self._kind)
         except (FacesUnavailable, ModuleNotFoundError) as error:
             raise Refused(503, "no_faces", _sentence(error)) from None
 
@@ -259,9 +256,9 @@ class Album:
             self.load()
         return len(missing) > 1
 
-    def _see_that_it_is_told(self) -> None:
+    def see_that_it_is_told(self) -> None:
         """Numbers are given by the register, which has to know those that are taken: a request may come that early."""
-        if not self._told:
+        if not self.is_told:
             self.tell()
 
     def _see_that_it_is_free(self, name: str, people: list[Person], but: int = 0) -> None:

@@ -14,6 +14,7 @@ from framecast.core.errors import Misuse, StateError
 from framecast.core.limits import Quietly
 from framecast.core.rendition import DETECTIONS
 from framecast.core.supervise import Supervisor
+from framecast.core.threads import give_way
 from framecast.service.cameras.cameras import Cameras
 from framecast.service.errors import ApiError, Refused, closing
 from framecast.service.faces.album import Album
@@ -53,7 +54,7 @@ class Gallery:
         self._workshop = Workshop(folders)
         self._album = Album(database, self.register, self._workshop, kind)
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
-        self._thread = ThreadPoolExecutor(1, "faces")
+        self._thread = ThreadPoolExecutor(1, "faces", initializer=give_way)
         self._closed = False
         self._quietly = Quietly(60.0)
         self._task: asyncio.Task[None] | None = None
@@ -93,10 +94,14 @@ class Gallery:
         return lambda: self._make_stage(camera_id, options)
 
     def _make_stage(self, camera_id: str, options: Options) -> FaceStage | None:
+        from framecast.vision.faces.face import FacesUnavailable
+
         try:
-            # In the album's thread, so that photos are looked at by one at a time.
-            tools = self._thread.submit(self._album.tools_of, options.faces).result()
-        except (Refused, RuntimeError) as error:
+            if not self._album.is_told:
+                self._thread.submit(self._album.see_that_it_is_told).result()
+            # Not in the album's thread, which may be at a photo: who waits here has a place that all cameras share.
+            tools = self._workshop.get(options.faces)
+        except (FacesUnavailable, ModuleNotFoundError, RuntimeError) as error:
             log.info("%s: no faces: %s", camera_id, error)
             return None
         self._prepare_later(tools)

@@ -75,7 +75,8 @@ def sample(tools: Tools, image: Image) -> Sample:
     if face.width_px < SMALLEST_FACE_PX:
         words = f"The face is {face.width_px:.0f} px wide; at least {SMALLEST_FACE_PX} px are needed to know it again"
         raise BadPhoto("face_too_small", words)
-    vector = tools.embed(image, face)
+    with tools.photo():
+        vector = tools.embed(image, face)
     if vector is None:
         raise BadPhoto("no_face", "The face can't be told from others; take a photo that shows it from the front")
     return Sample(portrait(image, face), tools.embedder.name, vector.tobytes(), face.width_px)
@@ -86,7 +87,9 @@ def the_face(tools: Tools, image: Image) -> Face:
     found: list[Face] = []
     for side_px in tools.finder.photo_px:
         scale = min(MOST_ENLARGED, side_px / max(image.shape[:2]))
-        found = [face.placed(scale, 0, 0) for face in tools.find(_scaled(image, scale))]
+        scaled = _scaled(image, scale)
+        with tools.photo():
+            found = [face.placed(scale, 0, 0) for face in tools.find(scaled)]
         if found:
             break
     if not found:

@@ -87,9 +87,10 @@ class FaceNamer:
         self._forget(now_s)
         faces: list[tuple[Detection, Face]] = []
         try:
-            if self._tools.start():
-                faces = self._search(image, found, now_s)
-                self._vote(image, faces, now_s)
+            with self._tools.look() as is_ready:
+                if is_ready:
+                    faces = self._search(image, found, now_s)
+                    self._vote(image, faces, now_s)
         except FacesUnavailable as error:
             if self._quietly.due():
                 log.warning("%s: %s", self._camera, error)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framecast.vision.catalog import MissingModel, find, mark_of
+from framecast.vision.faces.turns import Turns
 
 if TYPE_CHECKING:
     from framecast.vision.detections import Image
@@ -66,7 +68,11 @@ def choose(kind: str, folders: Sequence[Path]) -> Choice:
 
 
 class Tools:
-    """An open finder and, where there is one, an embedder. For any thread; one at a time is served.
+    """An open finder and, where there is one, an embedder. For any thread, in its turn (`look` or `photo`).
+
+    Args:
+        turns: Of all that may not be used at once with these.
+        start: Starts what has to be; whether all is ready.
 
     Attributes:
         finder: Finds faces.
@@ -74,27 +80,38 @@ class Tools:
     """
 
     def __init__(
-        self, finder: Finder, embedder: Embedder | None, lock: threading.Lock, start: Callable[[], bool] = lambda: True
+        self, finder: Finder, embedder: Embedder | None, turns: Turns, start: Callable[[], bool] = lambda: True
     ) -> None:
         self.finder = finder
         self.embedder = embedder
-        self._lock = lock
+        self._turns = turns
         self._start = start
 
-    def start(self) -> bool:
-        """Whether they are ready; what has to be started for that is. Raises FacesUnavailable."""
-        with self._lock:
-            return self._start()
+    @contextmanager
+    def look(self) -> Iterator[bool]:
+        """A camera's turn. False when its picture has to do without: a photo is being looked at, or they are not ready
+        yet; what has to be started for that is. Raises FacesUnavailable."""
+        with self._turns.look() as is_given:
+            yield is_given and self._start()
+
+    @contextmanager
+    def photo(self) -> Iterator[None]:
+        """A turn for one step of a photo."""
+        with self._turns.photo():
+            yield
+
+    def start(self) -> None:
+        """Have them ready soon; raises FacesUnavailable."""
+        with self._turns.photo():
+            self._start()
 
     def find(self, image: Image) -> list[Face]:
         """The faces in ``(H, W, 3) uint8`` BGR; raises FacesUnavailable."""
-        with self._lock:
-            return self.finder.find(image)
+        return self.finder.find(image)
 
     def embed(self, image: Image, face: Face) -> Vector | None:
         """What a face looks like; raises FacesUnavailable."""
-        with self._lock:
-            return None if self.embedder is None else self.embedder.embed(image, face)
+        return None if self.embedder is None else self.embedder.embed(image, face)
 
 
 class Workshop:
@@ -110,7 +127,7 @@ class Workshop:
         self._opened: dict[Choice, tuple[object, Tools]] = {}
         self._refused: dict[Choice, tuple[object, str]] = {}
         self._child: DlibChild | None = None
-        self._in_use = threading.Lock()
+        self._turns = Turns()
         self._closed = False
 
     def reason(self, kind: str) -> str:
@@ -144,7 +161,7 @@ class Workshop:
 
     def close(self) -> None:
         """Let go of all of them; waits for what is in the works."""
-        with self._lock, self._in_use:
+        with self._lock, self._turns.photo():
             self._closed = True
             if self._child is not None:
                 self._child.retire()
@@ -162,11 +179,11 @@ class Workshop:
         embedder = SfaceEmbedder(choice.embedder) if isinstance(choice.embedder, Path) else None
         if DLIB not in (choice.finder, choice.embedder):
             assert finder is not None
-            return Tools(finder, embedder, self._in_use)
+            return Tools(finder, embedder, self._turns)
         if self._child is None:
             self._child = DlibChild()
         child = self._child
-        return Tools(finder or DlibFinder(child), embedder or DlibEmbedder(child), self._in_use, child.start)
+        return Tools(finder or DlibFinder(child), embedder or DlibEmbedder(child), self._turns, child.start)
 
 
 def _mark(choice: Choice) -> object:
