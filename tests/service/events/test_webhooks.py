@@ -20,6 +20,7 @@ from framecast.service.errors import ApiError
 from framecast.service.events import courier
 from framecast.service.front import authority
 from framecast.service.front.tls import Files
+from framecast.service.store import outbox
 from framecast.service.store.events import Change, Phase
 from tests.service.events.telling import Receiver, Told, happening, office
 from tests.service.serving import until
@@ -143,6 +144,47 @@ async def test_nothing_is_given_up_because_the_time_was_learnt_late(
         receiver.statuses = iter(())
         await until(lambda: not waiting())
     assert json.loads(receiver.told[-1].body)["event"]["event_id"] == new.event_id
+
+
+async def test_what_too_many_push_out_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_WAITING", 2)
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        receiver.statuses = iter([503] * 1000)
+        for number in range(5):
+            await there.announce(happening(number))
+        (sink,) = (await there.sinks()).values()
+        assert (sink["waiting"], sink["given_up"], sink["delivered"]) == (2, 3, 0)
+        with there.log.store._database.write() as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.rule = 'r2' BEGIN SELECT RAISE(ABORT, ''); END"
+            )
+        for event in (happening(5), happening(6, rule="r2")):
+            assert there.log.put(event, Phase.START)
+        assert not await there.log.flush()
+        with there.log.store._database.write() as connection:
+            connection.execute("DROP TRIGGER full")
+        assert await there.log.flush()
+        (sink,) = (await there.sinks()).values()
+        assert (sink["waiting"], sink["given_up"]) == (2, 5), "what was not written pushed nothing out"
+        assert [counted[2] for counted in there.deliveries.counts()] == [5]
+    said = [each.getMessage() for each in caplog.records if "the oldest go" in each.getMessage()]
+    assert len(said) == 1 and said[0].endswith("; 1 are given up so far")
+
+
+async def test_what_waited_for_a_day_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.service.events.deliveries.TIDY_S", 0.02)
+    monkeypatch.setattr(courier, "FIRST_S", 60.0)
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        receiver.statuses = iter([503])
+        await there.announce(happening())
+        carried = next(iter(there.deliveries._couriers.values()))
+        await until(lambda: carried.state == "failing" and carried.retry_in_s is not None)
+        with there.log.store._database.write() as connection:
+            connection.execute("UPDATE announcements SET at_s = at_s - 3 * 86400")
+        await until(lambda: not there.deliveries._outbox.waiting())
+        await until(lambda: carried.given_up == 1)
 
 
 async def test_what_is_left_of_an_announcement_that_is_lost_holds_up_no_event(tmp_path: Path) -> None:

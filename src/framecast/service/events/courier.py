@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from framecast.core.clock import SYSTEM
 from framecast.core.errors import FramecastError, StateError
+from framecast.core.limits import Quietly
 from framecast.core.supervise import Backoff
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery, Outbox, Outcome
@@ -88,7 +89,7 @@ class Courier:
     Attributes:
         state: ``idle``, ``sending`` or ``failing``.
         delivered: Taken by the sink since the server began.
-        given_up: Tried in vain to the end since then.
+        given_up: Tried in vain to the end since then, or not any more, for too many waited, or for too long.
         last_s: When the sink took the last one, Unix s.
         last_error: Why the last attempt failed; empty once one succeeded.
     """
@@ -117,6 +118,7 @@ class Courier:
         self._due_s: float | None = None
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._said = Quietly(60.0)
 
     @property
     def retry_in_s(self) -> float | None:
@@ -173,6 +175,12 @@ class Courier:
             self.note_taken()
             await self._settle(Outcome(name, delivery.seq))
         return True
+
+    def note_lost(self, count: int, why: str) -> None:
+        """So many went that the sink was still to get."""
+        self.given_up += count
+        if self._said.due():
+            log.warning("%s (%s): %s; %d are given up so far", self.sink.name, self.sink.label, why, self.given_up)
 
     def note_taken(self) -> None:
         """The sink took something."""

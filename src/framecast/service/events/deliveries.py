@@ -27,7 +27,7 @@ from framecast.service.events.webhooks import WebhookSink, new_secret, webhook_i
 from framecast.service.store import secrets, ulid
 from framecast.service.store.database import Database
 from framecast.service.store.events import Announcement, Event, EventStore
-from framecast.service.store.outbox import Delivery, Outbox, fill
+from framecast.service.store.outbox import MOST_WAITING, Delivery, Outbox, fill
 from framecast.service.store.receivers import Receivers, Webhook
 from framecast.service.store.retained import Retained
 
@@ -88,6 +88,8 @@ class Deliveries:
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
+        self._pushed_out: dict[int, dict[str, int]] = {}
+        """By announcement: what had to go for it. Counted once that is kept; a number that is not comes back."""
         self._sinks: tuple[Sink, ...] = ()
         """Read on the state's thread, and so replaced as a whole."""
         self._poster = Poster()
@@ -111,10 +113,13 @@ class Deliveries:
             for sink in self._sinks
             if (not event.notify or sink.kind in event.notify) and sink.wants(event, announcement.phase)
         ]
-        fill(connection, announcement.seq, wanted, announcement.at_s)
+        self._pushed_out[announcement.seq] = fill(connection, announcement.seq, wanted, announcement.at_s)
 
     def announced(self, announcement: Announcement) -> None:
         """There is something to carry (a listener of `EventLog`)."""
+        for sink, count in self._pushed_out.pop(announcement.seq, {}).items():
+            if (courier := self._couriers.get(sink)) is not None:
+                courier.note_lost(count, f"more than {MOST_WAITING:,} messages wait for it, and the oldest go")
         for courier in self._couriers.values():
             courier.wake()
 
@@ -228,8 +233,9 @@ class Deliveries:
             try:
                 await self._see_what_lasts()
                 lost = await self._blocking(self._outbox.tidy, list(self._couriers), older_than_s)
-                if lost:
-                    log.warning("%d messages about events are given up: they could not be sent for a day", lost)
+                for sink, count in lost.items():
+                    if (courier := self._couriers.get(sink)) is not None:
+                        courier.note_lost(count, "messages about events could not be sent for a day")
             except StateError as error:
                 log.debug("the outbox can't be tidied: %s", error)
             await asyncio.sleep(TIDY_S)

@@ -57,15 +57,23 @@ class Outcome:
     error: str = ""
 
 
-def fill(connection: sqlite3.Connection, seq: int, sinks: Iterable[str], now_s: float) -> None:
-    """Have this announcement sent to these sinks, within the caller's transaction."""
+def fill(connection: sqlite3.Connection, seq: int, sinks: Iterable[str], now_s: float) -> dict[str, int]:
+    """Have this announcement sent to these sinks, within the caller's transaction.
+
+    Returns:
+        How many older ones had to go for it, by sink.
+    """
+    gone: dict[str, int] = {}
     for sink in sinks:
         connection.execute("INSERT OR REPLACE INTO deliveries (seq, sink, due_s) VALUES (?, ?, ?)", (seq, sink, now_s))
-        connection.execute(
+        too_many = connection.execute(
             "DELETE FROM deliveries WHERE sink = ?1 AND seq <="
             " (SELECT seq FROM deliveries WHERE sink = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
             (sink, MOST_WAITING),
-        )
+        ).rowcount
+        if too_many:
+            gone[sink] = too_many
+    return gone
 
 
 class Outbox:
@@ -111,17 +119,18 @@ class Outbox:
                         (each.error[:500], each.due_s, each.sink, each.seq),
                     )
 
-    def tidy(self, sinks: Iterable[str], older_than_s: float = 0.0) -> int:
+    def tidy(self, sinks: Iterable[str], older_than_s: float = 0.0) -> dict[str, int]:
         """Forget what waits for no sink of these, whose announcement is gone, or was announced before this Unix time.
 
         Returns:
-            How many were for a sink of these, and too old.
+            How many were too old, by sink.
         """
         kept = list(sinks)
         known = f"sink IN ({', '.join('?' for _ in kept)})"
         with self._database.write() as connection:
             connection.execute(f"DELETE FROM deliveries WHERE NOT {known}", kept)
             connection.execute("DELETE FROM deliveries WHERE seq NOT IN (SELECT seq FROM announcements)")
-            return connection.execute(
-                "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM announcements WHERE at_s < ?)", (older_than_s,)
-            ).rowcount
+            too_old = "FROM deliveries WHERE seq IN (SELECT seq FROM announcements WHERE at_s < ?)"
+            lost = connection.execute(f"SELECT sink, COUNT(*) {too_old} GROUP BY sink", (older_than_s,)).fetchall()
+            connection.execute(f"DELETE {too_old}", (older_than_s,))
+        return dict(lost)
