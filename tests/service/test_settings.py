@@ -107,7 +107,8 @@ async def test_a_camera_is_read_anew_where_it_is_read_otherwise_and_only_there(t
 
 
 async def test_what_cannot_be_changed_is_refused_and_nothing_of_it_kept(tmp_path: Path) -> None:
-    async with serving(tmp_path, options={"stream.verify": "never"}) as server:
+    cameras = {"cam": "push:", "usb": "v4l2:/dev/video9"}
+    async with serving(tmp_path, cameras, options={"stream.verify": "never"}) as server:
         for change, status, code, word in (
             ({"stream.fps": 5, "server.port": 80}, 400, "bad_value", "can only be set in the file"),
             ({"stream.fps": 5, "compat.m5_viewer_port": 0}, 400, "bad_value", "can only be set in the file"),
@@ -120,6 +121,8 @@ async def test_what_cannot_be_changed_is_refused_and_nothing_of_it_kept(tmp_path
         ):
             assert word in await server.error("PATCH", ALL, status, code, json=change), change
         await server.error("PATCH", ALL, 400, json=[1])
+        tiny = {"stream.fps": 5, "capture.width": 4, "capture.height": 4}
+        assert "width=4" in await server.error("PATCH", ALL, 400, "bad_camera", json=tiny)
         assert (await values(server))["stream.fps"] == 0.0
         assert (await values(server, stream__verify="never"))["stream.verify"] == "never", "as it is given"
         assert await values(server, OF_CAM) == await values(server, OF_CAM, name=None)

@@ -165,6 +165,13 @@ class Administration:
         """
         async with self._changing:
             check_changes_of_settings(self.configuration, changes)
+            kept = await self._blocking(self._state.changes)
+            planned = self._base.with_changes(kept.with_settings(changes)).settings
+            for camera in self._cameras:
+                try:
+                    self._cameras.check(camera.camera_id, camera.config, camera.origin, planned)
+                except Misuse as error:
+                    raise ApiError(400, "bad_camera", f"{camera.camera_id}: {error}") from None
             await self._blocking(self._state.save_settings, changes)
             await self._reload()
             for camera in self._cameras:

@@ -158,7 +158,7 @@ class Cameras:
         limit = self.settings.limits.max_cameras
         if len(self._cameras) >= limit:
             raise LimitReached(f"there are {limit} cameras already (limits.max_cameras)", limit)
-        source = self._open(camera_id, config, origin)
+        source = self._open(camera_id, config, origin, self.settings)
         fetched = open_sound(config, self.settings.network, sound_origin or origin)
         sight = Sight()
         stream = Stream(
@@ -181,14 +181,18 @@ class Cameras:
             listener(camera)
         return camera
 
-    def check(self, camera_id: str, config: CameraConfig, origin: str) -> None:
+    def check(self, camera_id: str, config: CameraConfig, origin: str, settings: Settings | None = None) -> None:
         """See whether a camera could be configured so; nothing is begun.
+
+        Args:
+            settings: With which; those that hold when left out.
 
         Raises:
             Misuse: Its URL can't be opened here, or its pictures not be changed so.
         """
-        self._open(camera_id, config, origin)
-        open_sound(config, self.settings.network, origin)
+        settings = settings or self.settings
+        self._open(camera_id, config, origin, settings)
+        open_sound(config, settings.network, origin)
         self._parts.make_transform(config, str)
 
     async def change(self, camera_id: str, config: CameraConfig, origin: str, sound_origin: str = "") -> Camera:
@@ -217,7 +221,7 @@ class Cameras:
             if turned or seeks != old.seeks:
                 self._forget(camera_id, pictures=turned)
         else:
-            source = self._open(camera_id, config, origin)
+            source = self._open(camera_id, config, origin, self.settings)
             fetched = open_sound(config, self.settings.network, sound_origin or origin)
             transform = self._parts.make_transform(config, stream.count_transform_fault)
             await self._stop(old)
@@ -308,9 +312,9 @@ class Cameras:
         options = VisionOptions(enabled=False) if camera is None else camera.seeks  # it is going just now
         return self._parts.make_detector(options, sight, self.make_faces(stream.camera_id, options), stream.clock)
 
-    def _open(self, camera_id: str, config: CameraConfig, origin: str) -> Source | None:
+    def _open(self, camera_id: str, config: CameraConfig, origin: str, settings: Settings) -> Source | None:
         """Where the pictures are fetched; None for a camera that pushes them."""
-        return None if config.kind == "push" else self._parts.open_source(camera_id, config, self.settings, origin)
+        return None if config.kind == "push" else self._parts.open_source(camera_id, config, settings, origin)
 
     def _start(
         self,

@@ -79,6 +79,11 @@ class Changes:
     trusted: frozenset[str] = frozenset()
     views: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
+    def with_settings(self, values: Mapping[str, Any]) -> Changes:
+        """The same with these settings, as ``State.save_settings`` keeps them."""
+        merged = {**self.settings, **values}
+        return replace(self, settings={key: value for key, value in merged.items() if value is not None})
+
     def with_camera(self, camera_id: str, fields: Mapping[str, Any], *, trusted: bool) -> Changes:
         """The same with these fields of a camera besides those before, as ``State.save_camera`` keeps them."""
         merged = {**self.cameras.get(camera_id, {}), **fields}
