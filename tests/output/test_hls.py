@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from framecast.core.clock import ManualClock
+from framecast.core.derived import CODED_BYTES
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Format, Packet
-from framecast.core.rendition import H264, Rendition
 from framecast.core.stream import Stream
 from framecast.core.supervise import Supervisor
 from framecast.core.track import Track
@@ -28,7 +28,6 @@ class Source:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.rendition: Rendition = H264
         self.track = Track("mpegts", since_key=True)
         self.has_sound = False
         self._frame_id = 0
@@ -133,6 +132,23 @@ async def test_waiting(house: House) -> None:
     name = next(part.name for part in hls.segmenter.segments[0].parts)
     assert hls.take(name, "a") == b"xxxxx"
     assert house.viewers[0].sent == 5
+
+
+async def test_the_index_waits_for_no_other_key_picture_where_the_last_one_was_too_much_to_keep(house: House) -> None:
+    coded = house.source.track.upstream = Track("h264", ring_bytes=CODED_BYTES, since_key=True)
+    house.hls.touch("a")
+    sps, big = bytes.fromhex("0000000167640028ac000000016803"), bytes(CODED_BYTES // 2)
+    coded.publish(Packet(sps + b"\0\0\0\1\x65", Format("h264", 640, 480), 1, 1, 1, 1, 1, True))
+    house.source.run(5, house.clock)
+    for number in range(2, 5):
+        coded.publish(Packet(b"\0\0\0\1\x41" + big, Format("h264", 640, 480), number, number, 1, number, number, False))
+    assert not coded.ring
+    house.hls.settled = True
+    async with asyncio.timeout(5):
+        assert await house.hls.wait_for_index("a")
+    index = house.hls.index("").decode()
+    assert "avc1.640028" in index
+    assert "640x480" in index
 
 
 async def test_who_waits_while_everything_is_forgotten_waits_for_what_comes_then(house: House) -> None:

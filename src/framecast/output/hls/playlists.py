@@ -22,7 +22,6 @@ from typing import Protocol
 
 from framecast.core.errors import LimitReached
 from framecast.core.packet import Packet
-from framecast.core.rendition import Rendition
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.core.viewer import Viewer
@@ -48,6 +47,7 @@ SILENT_NS = 300_000_000
 """A camera that has sent no sound so long after its first picture has none."""
 SOUND_WAIT_NS = 2_000_000_000
 """Longest wait for the sound of one that has."""
+NO_PICTURE = "avc1.42C01F", 0, 0
 FIRST_BANDWIDTH = 2_000_000
 """Said before anything was measured, in bits a second."""
 
@@ -65,10 +65,6 @@ class Source(Protocol):
     @property
     def stream(self) -> Stream:
         """The camera."""
-
-    @property
-    def rendition(self) -> Rendition:
-        """Of its pictures."""
 
     @property
     def track(self) -> Track:
@@ -129,6 +125,7 @@ class Hls:
         self._askers: dict[str, _Asker] = {}
         self._news = asyncio.Event()
         self._texts: dict[str, bytes] = {}
+        self._form: tuple[str, int, int] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # Its life.
@@ -203,6 +200,8 @@ class Hls:
 
     def push(self, packet: Packet) -> None:
         """Take a piece."""
+        if packet.key:
+            self._look()
         if not self.settled:
             self._settle(packet)
         if packet.key and self.source.has_sound is not self._with_sound:
@@ -260,7 +259,7 @@ class Hls:
 
     async def wait_for_index(self, address: str) -> bool:
         """Wait until it is known what there is to be had."""
-        return await self.wait(lambda: self.settled and self._key_picture() is not None, address, START_WAIT_S)
+        return await self.wait(lambda: self.settled and self._look() is not None, address, START_WAIT_S)
 
     async def wait_for_start(self, address: str) -> bool:
         """Wait for the first whole segments: players that know nothing of parts can't begin without."""
@@ -308,22 +307,22 @@ class Hls:
 
     def index(self, suffix: str) -> bytes:
         """The index, when `wait_for_index` was true; ``suffix`` goes behind each URI."""
-        codecs, width, height = "avc1.42C01F", 0, 0
-        picture = self._key_picture()
-        if picture is not None:
-            width, height = picture.format.width_px, picture.format.height_px
-            sets = h264.parameter_sets(picture.payload)
-            if sets is not None and len(sets.sps) >= 4:
-                codecs = f"avc1.{sets.sps[1:4].hex().upper()}"
+        codecs, width, height = self._look() or NO_PICTURE
         if self.source.has_sound:
             codecs += f",{aac.CODEC}"
         bandwidth = self.segmenter.bandwidth or FIRST_BANDWIDTH
         text = m3u8.index(STREAM, codecs=codecs, bandwidth=bandwidth, width_px=width, height_px=height, suffix=suffix)
         return text.encode()
 
-    def _key_picture(self) -> Packet | None:
-        backlog = self.source.stream.track(self.source.rendition).backlog
-        return backlog[0] if backlog and backlog[0].key else None
+    def _look(self) -> tuple[str, int, int] | None:
+        """Codec, width and height of the newest key picture; of the one before where it has become too much to keep."""
+        coded = self.source.track.upstream
+        picture = coded.ring[0] if coded is not None and coded.ring else None
+        if picture is not None and picture.key:
+            sets = h264.parameter_sets(picture.payload)
+            codec = f"avc1.{sets.sps[1:4].hex().upper()}" if sets is not None and len(sets.sps) >= 4 else NO_PICTURE[0]
+            self._form = codec, picture.format.width_px, picture.format.height_px
+        return self._form
 
     def playlist(self, suffix: str) -> bytes:
         """The media playlist as it is now."""
