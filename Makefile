@@ -43,13 +43,13 @@ check: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# First all that share the machine well, two at a time, each in a half of the tests until it can take from the other's;
-# then those that hold real time and mostly wait, with nothing else beside them.
+# First all that share the machine well, three at a time since many wait, each in a third of the tests until it can take
+# from another's; then those that hold real time and mostly wait, with nothing else beside them.
 test: check system
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 2 --dist worksteal -m "not timed"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not timed"
 	$(BIN)/pytest -n 2 --dist worksteal -m timed
 endif
 
