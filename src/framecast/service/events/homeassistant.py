@@ -6,7 +6,7 @@ After Home Assistant's own pages on MQTT discovery, `binary_sensor.mqtt` and `ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -55,6 +55,13 @@ class Topics:
     def configs(self) -> str:
         """Where this server's entities are described, as a filter."""
         return f"{self.discovery}/+/{self.node}/+/config"
+
+    def held(self, camera_ids: Iterable[str]) -> Iterator[str]:
+        """All topics where something may be held, where these are the cameras."""
+        for camera_id in camera_ids:
+            yield from (topic for topic, _ in _discovery(self, camera_id, ""))
+            yield from (self.of(camera_id, what) for what in (*SENSORS, "status", "event", "image"))
+        yield self.status
 
 
 @lru_cache(maxsize=1024)

@@ -27,7 +27,7 @@ from framecast.service.events.courier import Blocking, Undelivered
 from framecast.service.events.homeassistant import OFF, OFFLINE, ON, ONLINE, Topics
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
-from framecast.service.store.retained import EVENT, IMAGE, Retained
+from framecast.service.store.retained import EVENT, IMAGE, Place, Retained
 
 log = logging.getLogger("framecast.service.events.mqtt")
 _library_log = log.getChild("library")
@@ -205,16 +205,41 @@ class MqttSink:
             self._told.clear()
             try:
                 await client.subscribe(self._topics.configs, QOS)
+                former = await self._enter()
                 await self._tell(client)
                 self._client, self._trouble = client, ""
                 log.info("connected to %s", self.label)
                 self.on_connected()
+                await self._leave(client, former)
                 await self._keep(library, client)
             except asyncio.CancelledError:
                 with contextlib.suppress(library.MqttError, TimeoutError):
                     async with asyncio.timeout(FAREWELL_S):
                         await self._publish(client, self._topics.status, OFFLINE, retain=True)
                 raise
+
+    async def _enter(self) -> list[Place]:
+        """Have it written down how topics begin now; how they began before, as far as something may be held there."""
+        topics = self._topics
+        try:
+            former: list[Place] = await self._blocking(self._retained.enter, (topics.prefix, topics.discovery))
+        except StateError as error:
+            log.debug("where something is held can't be kept: %s", error)
+            return []
+        return former
+
+    async def _leave(self, client: Any, former: Iterable[Place]) -> None:
+        """Have nothing held where topics began before."""
+        try:
+            for place in former:
+                known = {*self._cameras(), *await self._blocking(self._retained.cameras)}
+                for topic in Topics(*place, self._topics.node).held(known):
+                    if topic not in self._told:
+                        await self._publish(client, topic, b"", retain=True)
+                await self._blocking(self._retained.left, place)
+                log.info("what %s held under %s is taken back", self.label, " and ".join(place))
+        except StateError as error:
+            log.debug("what was taken back can't be kept: %s", error)
 
     async def _keep(self, library: Any, client: Any) -> None:
         """Tell what changes, and take back what is described and is no more."""

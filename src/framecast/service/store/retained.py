@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 
@@ -11,6 +12,10 @@ IMAGE = "image"
 EVENT = "event"
 MASKED = "masked"
 SHOWN = "shown"
+PLACES = "places"
+
+Place = tuple[str, str]
+"""How topics begin: of what holds, and of what Home Assistant reads."""
 
 
 class Retained:
@@ -19,10 +24,38 @@ class Retained:
     Beside these, as `MASKED`, the id that an event has at least whose picture may be sent, and as `SHOWN`, how the
     camera's pictures were turned and masked when that was settled. Whoever finds them turned or masked otherwise when
     the server starts (it was killed between a mask and its mark, or a file was changed meanwhile) settles it anew.
+    And of no camera, as `PLACES`, where all that is held may be: configurations change.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def enter(self, place: Place) -> list[Place]:
+        """Something is about to be held here; the other places, where something may be held still.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            places = _places(connection)
+            if place not in places:
+                _put(connection, "", PLACES, json.dumps([*places, place]))
+        return [each for each in places if each != place]
+
+    def left(self, place: Place) -> None:
+        """Nothing is held there any more.
+
+        Raises:
+            StateError: It can't be kept.
+        """
+        with self._database.write() as connection:
+            _put(connection, "", PLACES, json.dumps([each for each in _places(connection) if each != place]))
+
+    def cameras(self) -> list[str]:
+        """All cameras of which something was ever told."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT DISTINCT camera FROM retained WHERE camera <> ''").fetchall()
+        return [camera for (camera,) in rows]
 
     def note(self, camera: str, what: str, event_id: str) -> None:
         """This is about to be held of an event, in place of another's.
@@ -127,6 +160,11 @@ def _forget(connection: sqlite3.Connection, camera: str, since: str, shown: str)
     connection.execute("UPDATE retained SET event = '' WHERE camera = ? AND what = ?", (camera, IMAGE))
     _put(connection, camera, MASKED, since)
     _put(connection, camera, SHOWN, shown)
+
+
+def _places(connection: sqlite3.Connection) -> list[Place]:
+    row = connection.execute("SELECT event FROM retained WHERE camera = '' AND what = ?", (PLACES,)).fetchone()
+    return [] if row is None else [(prefix, discovery) for prefix, discovery in json.loads(row[0])]
 
 
 def _put(connection: sqlite3.Connection, camera: str, what: str, text: str) -> None:
