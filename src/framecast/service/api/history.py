@@ -46,14 +46,15 @@ def routes(service: Service) -> list[Route]:
         camera_id = call.query.get("camera")
         if camera_id is not None:
             camera = named(service, call, camera_id, Right.WATCH)
-            step, rows = await service.history.read([camera_id], hours=hours)
+            since = service.former.minutes(call.grant, [camera_id])
+            step, rows = await service.history.read([camera_id], hours=hours, since=since)
             shown = {
                 camera_id: {**_summary(camera, rows[camera_id]), "points": [_point(row) for row in rows[camera_id]]}
             }
         else:
             cameras = {camera.camera_id: camera for camera in watchable(service, call.grant, call.peer)}
-            _, rows = await service.history.read([*cameras], hours=hours, step=step_for(hours))
-            step = step_for(hours)
+            step, since = step_for(hours), service.former.minutes(call.grant, cameras)
+            _, rows = await service.history.read([*cameras], hours=hours, step=step, since=since)
             shown = {each: _summary(camera, rows[each]) for each, camera in cameras.items()}
         return json_response(
             {

@@ -295,6 +295,7 @@ class Events:
 
     def _leave(self, camera: Camera) -> None:
         self._drawn.pop(camera.camera_id, None)
+        self.log.uncount(camera.camera_id)
         lookout = self._lookouts.pop(camera.camera_id, None)
         if lookout is not None:
             lookout.close()

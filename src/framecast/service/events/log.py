@@ -155,6 +155,11 @@ class EventLog:
                 return picture or each.picture
         return picture
 
+    def uncount(self, camera: str) -> None:
+        """Count the events of a camera from the beginning: the next one of its id has none of them."""
+        for each in [each for each in self.counts if each[0] == camera]:
+            del self.counts[each]
+
     def forget_pictures(self, camera: str) -> None:
         """Keep no picture of this camera's that is not kept yet, and send none of those that are."""
         self._since[camera] = ulid.first(SYSTEM.now_ns() / 1e9 + 0.001), set()

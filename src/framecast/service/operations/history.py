@@ -13,9 +13,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from framecast.core.errors import StateError
@@ -264,11 +265,14 @@ class History:
         except TimeoutError:
             log.warning("the history of the last minute is not kept: the disk took longer than %g s", CLOSE_S)
 
-    async def read(self, cameras: Sequence[str], *, hours: float, step: int = 0) -> tuple[int, dict[str, list[Row]]]:
+    async def read(
+        self, cameras: Sequence[str], *, hours: float, step: int = 0, since: Mapping[str, int] = MappingProxyType({})
+    ) -> tuple[int, dict[str, list[Row]]]:
         """What is known of these cameras.
 
         Args:
             hours: Of the past.
+            since: By camera the first minute that is wanted; all where left out.
             step: Minutes of a row; chosen for `MOST_POINTS` rows at most when left out.
 
         Returns:
@@ -284,11 +288,13 @@ class History:
         # takes as long as it takes: the file is seen as it was.
         async with self._reading:
             async with self._keeping:
-                memory = self._in_memory(cameras, first_minute)
+                memory = [
+                    row for row in self._in_memory(cameras, first_minute) if row.minute >= since.get(row.camera, 0)
+                ]
                 past = await asyncio.to_thread(self._store.look) if self.hours else None
             kept: list[Row] = []
             if past is not None:
-                kept = await asyncio.to_thread(past.read, cameras, first_minute=first_minute, step=step)
+                kept = await asyncio.to_thread(past.read, cameras, first_minute=first_minute, step=step, since=since)
         found: dict[str, list[Row]] = {camera: [] for camera in cameras}
         for row in (*kept, *memory):
             found[row.camera].append(row)

@@ -6,10 +6,11 @@ Reading takes a connection of its own: a week of many cameras must not hold up w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from framecast.core.errors import StateError
 from framecast.service.store.database import FILE_NAME, Database
@@ -146,8 +147,13 @@ class Past:
         """Let go of it."""
         self._connection.close()
 
-    def read(self, cameras: Sequence[str], *, first_minute: int, step: int) -> list[Row]:
+    def read(
+        self, cameras: Sequence[str], *, first_minute: int, step: int, since: Mapping[str, int] = MappingProxyType({})
+    ) -> list[Row]:
         """All there is of these cameras since ``first_minute``, in steps of so many minutes.
+
+        Args:
+            since: By camera a later minute to begin with.
 
         Over several minutes p50 is their mean, weighted by pictures, and p95 and p99 are the worst minute's.
 
@@ -159,7 +165,9 @@ class Past:
                 found = [
                     row
                     for camera in cameras
-                    for row in connection.execute(_SELECT, {"camera": camera, "first": first_minute, "step": step})
+                    for row in connection.execute(
+                        _SELECT, {"camera": camera, "first": max(first_minute, since.get(camera, 0)), "step": step}
+                    )
                 ]
         except sqlite3.Error as error:
             raise StateError(f"the history can't be read: {error}") from error

@@ -226,4 +226,8 @@ MIGRATIONS = (
         SELECT MAX(minute) * 60.0 AS known_s FROM history UNION ALL SELECT MAX(start_s) FROM events
     ) HAVING MAX(known_s) NOT NULL;
     """,
+    """
+    ALTER TABLE former_cameras ADD COLUMN minute INTEGER NOT NULL DEFAULT 0;
+    UPDATE former_cameras SET minute = CAST(strftime('%s', 'now') AS INTEGER) / 60 + 1;
+    """,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -122,7 +123,7 @@ class State:
             with self.database.write() as connection:
                 connection.executemany("UPDATE cameras SET masks_rotate = ?, masks_mirror = ? WHERE id = ?", undated)
 
-    def delete_camera(self, camera_id: str, *, configured: bool) -> str:
+    def delete_camera(self, camera_id: str, *, configured: bool) -> former.End:
         """Forget what was changed about a camera, and what was drawn on its picture; what happened before it is over.
 
         What is returned is kept, and tells it from the next camera of its id (see ``store.former``).
@@ -130,12 +131,15 @@ class State:
         Args:
             configured: Whether it also stands in the configuration file, from where it must stay away.
         """
+        now_s = time.time()
+        old_s = self.database.present.of(now_s)
         with self.database.write() as connection:
             _forget_camera(connection, camera_id)
-            end = former.end(connection, camera_id, SYSTEM.now_ns() / 1e9)  # as events are dated
+            end = former.end(connection, camera_id, SYSTEM.now_ns() / 1e9, now_s)  # as events are dated, and minutes
+            forgotten = former.forget(connection, old_s)
             if configured:
                 connection.execute("INSERT OR IGNORE INTO removed (id) VALUES (?)", (camera_id,))
-        return end
+        return end._replace(forgotten=forgotten)
 
     def save_settings(self, values: Mapping[str, Any]) -> None:
         """Keep these settings, by dotted key; None forgets a change."""

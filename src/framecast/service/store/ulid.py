@@ -9,6 +9,7 @@ LENGTH = 26
 PATTERN = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
+_TIME_LENGTH = 10
 _MOST_MS = (1 << 48) - 1
 
 
@@ -20,6 +21,14 @@ def new(time_s: float) -> str:
 def first(time_s: float) -> str:
     """What no id of this Unix time or a later one sorts before."""
     return _text(time_s, 0)
+
+
+def time_s(event_id: str) -> float:
+    """The Unix time of an id, to the millisecond."""
+    number = 0
+    for sign in event_id[:_TIME_LENGTH]:
+        number = number << 5 | _ALPHABET.index(sign)
+    return number / 1000
 
 
 def is_one(text: str) -> bool:
