@@ -44,3 +44,14 @@ async def test_nothing_stays_where_topics_began_before(tmp_path: Path, changed: 
             await until(lambda: not there.deliveries._retained.enter(place))
             moved = [topic for topic in home.held if topic.startswith("a/place/") and topic.endswith(part)]
             assert [bool(home.held[topic]) for topic in moved] == [True], "what holds now stays"
+
+
+async def test_of_a_camera_that_was_removed_while_the_server_was_down_no_state_stays(tmp_path: Path) -> None:
+    states = [f"framecast/cameras/old_yard/{what}" for what in ("status", "person", "motion")]
+    async with Broker.running(tmp_path) as broker, Listener.of(broker) as home:
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+            there.cameras["old_yard"] = Seen("Yard", True)
+            await until(lambda: all(home.held.get(topic) for topic in states))
+        async with office(tmp_path / "data", {"mqtt.url": broker.url}):
+            await until(lambda: not any(home.held[topic] for topic in states))
+            assert home.held["framecast/cameras/door/status"] == b"online"

@@ -56,6 +56,11 @@ class Topics:
         """Where this server's entities are described, as a filter."""
         return f"{self.discovery}/+/{self.node}/+/config"
 
+    def states(self, config: str) -> Iterator[str]:
+        """Where it is told how that camera is of which an entity is described at ``config``."""
+        camera_id = config.split("/")[-2].rpartition("_")[0]
+        yield from (self.of(camera_id, what) for what in (*SENSORS, "status"))
+
     def held(self, camera_ids: Iterable[str]) -> Iterator[str]:
         """All topics where something may be held, where these are the cameras."""
         for camera_id in camera_ids:

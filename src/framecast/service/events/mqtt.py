@@ -256,7 +256,9 @@ class MqttSink:
                 continue
             topic = str(message.topic)
             if message.retain and message.payload and topic not in self._told:
-                await self._publish(client, topic, b"", retain=True)
+                for each in (*self._topics.states(topic), topic):  # last what says that there is more
+                    if each not in self._told:
+                        await self._publish(client, each, b"", retain=True)
 
     async def _tell(self, client: Any) -> None:
         """Publish what holds and was not told yet."""
