@@ -118,6 +118,17 @@ async def test_old_minutes_go(server: Server) -> None:
     assert await forgotten(server, history, wall), "cameras that are gone are forgotten, too"
 
 
+async def test_minutes_of_a_clock_that_was_years_ahead_are_not_of_today(server: Server) -> None:
+    wall = Wall()
+    history = watch_over(server, wall)
+    for ahead_s in (365 * 86_400, 0, 60):
+        wall.now_s = BEGIN_S + ahead_s
+        history.look()
+        await history.keep()
+    history._waiting.append([Row("cam", int(BEGIN_S // 60) + 365 * 1440, 60, frames=7)])
+    assert [point["time"] for point in points(await show(server, "?camera=cam&hours=1"))] == [BEGIN_S, BEGIN_S + 60]
+
+
 async def forgotten(server: Server, history: History, wall: Wall) -> bool:
     """Whether the minutes of a camera that was removed are gone once they are old enough."""
     await server.json("DELETE", "/api/v1/cameras/cam", status=204)

@@ -34,6 +34,8 @@ WAITING_MINUTES = 60
 """Minutes that may wait in memory for the disk; the oldest go."""
 SWEEP_MINUTES = 60
 """How often cameras that are there no more are forgotten, too."""
+AHEAD_MINUTES = 60
+"""A clock may have been put back by so much; minutes beyond are of one that was wrong, and not of the last hours."""
 CLOSE_S = 2.0
 """What the disk may take at the end."""
 MOST_SAMPLES = 4096
@@ -281,7 +283,8 @@ class History:
         Raises:
             StateError: The file can't be read.
         """
-        first_minute = int(self._now_s() // 60 - hours * 60) + 1
+        now_minute = int(self._now_s() // 60)
+        first_minute, last_minute = int(now_minute - hours * 60) + 1, now_minute + AHEAD_MINUTES
         step = step or step_for(hours)
         first_minute = first_minute // step * step
         # Memory and file are looked at while nothing is written, which would be seen twice, or not at all. Reading it
@@ -289,12 +292,15 @@ class History:
         async with self._reading:
             async with self._keeping:
                 memory = [
-                    row for row in self._in_memory(cameras, first_minute) if row.minute >= since.get(row.camera, 0)
+                    row
+                    for row in self._in_memory(cameras, first_minute)
+                    if since.get(row.camera, 0) <= row.minute <= last_minute
                 ]
                 past = await asyncio.to_thread(self._store.look) if self.hours else None
             kept: list[Row] = []
             if past is not None:
-                kept = await asyncio.to_thread(past.read, cameras, first_minute=first_minute, step=step, since=since)
+                read = partial(past.read, first_minute=first_minute, last_minute=last_minute, step=step, since=since)
+                kept = await asyncio.to_thread(read, cameras)
         found: dict[str, list[Row]] = {camera: [] for camera in cameras}
         for row in (*kept, *memory):
             found[row.camera].append(row)

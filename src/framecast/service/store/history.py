@@ -65,8 +65,9 @@ _INSERT = (
 _SELECT = (
     f"SELECT camera, minute / :step * :step AS slot, {', '.join(f'SUM({name})' for name in _SUMS)},"
     " MAX(most_viewers), TOTAL(p50_ms * passes), MAX(p95_ms), MAX(p99_ms) FROM history"
-    " WHERE camera = :camera AND minute >= :first GROUP BY slot ORDER BY slot"
+    " WHERE camera = :camera AND minute BETWEEN :first AND :last GROUP BY slot ORDER BY slot"
 )
+_FAR = 1 << 40
 
 
 class HistoryStore:
@@ -148,9 +149,15 @@ class Past:
         self._connection.close()
 
     def read(
-        self, cameras: Sequence[str], *, first_minute: int, step: int, since: Mapping[str, int] = MappingProxyType({})
+        self,
+        cameras: Sequence[str],
+        *,
+        first_minute: int,
+        last_minute: int = _FAR,
+        step: int,
+        since: Mapping[str, int] = MappingProxyType({}),
     ) -> list[Row]:
-        """All there is of these cameras since ``first_minute``, in steps of so many minutes.
+        """All there is of these cameras from ``first_minute`` to ``last_minute``, in steps of so many minutes.
 
         Args:
             since: By camera a later minute to begin with.
@@ -166,7 +173,13 @@ class Past:
                     row
                     for camera in cameras
                     for row in connection.execute(
-                        _SELECT, {"camera": camera, "first": max(first_minute, since.get(camera, 0)), "step": step}
+                        _SELECT,
+                        {
+                            "camera": camera,
+                            "first": max(first_minute, since.get(camera, 0)),
+                            "last": last_minute,
+                            "step": step,
+                        },
                     )
                 ]
         except sqlite3.Error as error:
