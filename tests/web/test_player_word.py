@@ -180,6 +180,18 @@ def test_a_player_that_was_removed_leaves_nothing_behind(server: Process, page: 
     assert page.evaluate("() => window.counted.contexts") == 0
 
 
+@pytest.mark.parametrize("path", ["webrtc", "jpeg"])
+def test_a_window_of_its_own_closes_by_the_button_that_opened_it(server: Process, page: Page, path: str) -> None:
+    place(page, server.url, camera="door", path=path)
+    wait_path(page, path)
+    button = page.locator("[part~=pip]")
+    button.click()
+    page.wait_for_function("() => window.player.windowOpen && document.pictureInPictureElement !== null")
+    button.click()
+    page.wait_for_function("() => document.pictureInPictureElement === null")
+    assert page.evaluate("() => window.player.windowOpen") is False
+
+
 def test_a_window_that_is_refused_ends_what_it_would_have_shown(server: Process, page: Page) -> None:
     page.evaluate(
         """() => {

@@ -67,7 +67,8 @@ export class PictureWindow {
   }
 
   close() {
-    if (document.pictureInPictureElement === this.#video) document.exitPictureInPicture();
+    // What left its page has closed it already. The document knows it by the player around it, if at all.
+    if (this.#video) document.exitPictureInPicture().catch(() => {});
     this.#end();
   }
 
