@@ -380,12 +380,16 @@ export class FramecastPlayer extends Actions {
     this.tell("level", { level: value });
   }
 
+  get #talkWords() {
+    if (this.talking.held) return "This device holds the microphone up.";
+    return this.talking.heard ? "You are heard. Let go to end." : "No device is listening.";
+  }
+
   #talked() {
     if (!this.talking) return;
     const talking = this.talking.state === "talking";
     this.hearing.duck(talking);
-    const words = this.talking.heard ? "You are heard. Let go to end." : "No device is listening.";
-    this.view.say(talking ? words : "", WHILE_HELD_MS);
+    this.view.say(talking ? this.#talkWords : "", WHILE_HELD_MS);
     this.tell("talkchange", { state: this.talking.state });
     this.#showControls();
   }

@@ -2,7 +2,7 @@
 // lets neither UDP nor sockets through. Capture times are known only to Safari (`getStartDate`).
 
 import { Path } from "./path.js";
-import { freeze, liveVideo, streamQuery, watchFrames } from "./video.js";
+import { freeze, keepPlaying, liveVideo, streamQuery, watchFrames } from "./video.js";
 
 const TYPE = "application/vnd.apple.mpegurl";
 
@@ -14,12 +14,14 @@ export class HlsPath extends Path {
   late = true;
 
   #unwatch = null;
+  #unkeep = null;
 
   start() {
     const { server, camera } = this.host;
     this.element = liveVideo(this.wish.sound);
     this.element.addEventListener("error", () => this.fail(`The player gave up: ${this.element.error?.message}`));
     this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
+    this.#unkeep = keepPlaying(this.element, () => this.host.sound.refuse());
     const address = server.openUrl(`api/v1/cameras/${encodeURIComponent(camera)}/hls/index.m3u8`);
     address.searchParams.set("container", "mp4");
     for (const [name, value] of streamQuery(this.wish)) address.searchParams.set(name, value);
@@ -30,6 +32,7 @@ export class HlsPath extends Path {
   stop() {
     super.stop();
     this.#unwatch?.();
+    this.#unkeep?.();
     freeze(this.element, this.element.videoWidth, this.element.videoHeight);
     this.element.removeAttribute("src");
     this.element.load();

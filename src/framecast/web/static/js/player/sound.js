@@ -66,7 +66,7 @@ export class Sound {
     this.follow(this.#voice);
     if (!on) return this.speaker.stop();
     try {
-      if (!(await this.speaker.start())) this.#refuse();
+      if (!(await this.speaker.start())) this.refuse();
     } catch (error) {
       this.#said(`No sound: ${error.message}`);
     }
@@ -83,7 +83,14 @@ export class Sound {
     this.#hush();
     if (this.#on) this.#meter = new VoiceMeter(voice, this.level);
     // What was refused with sound stands still until it is played without.
-    voice.play().catch((error) => error.name === "NotAllowedError" && this.#refuse());
+    voice.play().catch((error) => error.name === "NotAllowedError" && this.refuse());
+  }
+
+  /** The browser plays none: turns it off, and says so. */
+  refuse() {
+    if (!this.#on) return;
+    this.#refused();
+    this.#said("The browser lets no page sound by itself. Press the button.");
   }
 
   /** Silence for now, as while talking. */
@@ -104,8 +111,8 @@ export class Sound {
   /** What plays, in words. */
   get text() {
     if (!this.#on) return "";
-    const { form, delayMs, held } = this.speaker;
-    if (held && !this.#voice) return "On, held up by this device";
+    const { form, delayMs } = this.speaker;
+    if ((this.#meter ?? this.speaker).held) return "On, held up by this device";
     if (this.#voice || !form || !delayMs) return this.flows || this.#unknown ? "On" : "On, none comes";
     const channels = form.channels === 1 ? "mono" : "stereo";
     return `PCM ${form.rateHz / 1000} kHz ${channels}, ${Math.round(delayMs)} ms after its capture`;
@@ -118,16 +125,10 @@ export class Sound {
 
   /** Whether sound may play that no meter can hear. */
   get #unknown() {
-    return this.#meter !== null && !this.#meter.hears;
+    return this.#meter !== null && (!this.#meter.hears || this.#meter.held);
   }
 
   #hush() {
     if (this.#voice) this.#voice.muted = !this.#on || this.#ducked;
-  }
-
-  #refuse() {
-    if (!this.#on) return;
-    this.#refused();
-    this.#said("The browser lets no page sound by itself. Press the button.");
   }
 }

@@ -1,6 +1,7 @@
 // Talking to the camera: the microphone as 16 kHz mono s16le, down a WebSocket, while the button is held. One person
 // talks at a time; the server says who.
 
+const AGAIN_MS = 1_000;
 const WORKLET = new URL("talkworklet.js", import.meta.url);
 
 /** Why one can't talk from this page, "" if one can. */
@@ -21,6 +22,8 @@ export class Talk {
   state = "";
   /** Whether a device plays what is said, as the server told last. */
   heard = true;
+  /** Whether the device lets no sound of the microphone through now, as during a call. */
+  held = false;
 
   /** @param options `server`, `camera`, `changed()` after each change of state, `said(text)` where it can't be. */
   constructor({ server, camera, changed, said }) {
@@ -52,6 +55,7 @@ export class Talk {
   stop() {
     this.#hold?.abort();
     this.#hold = null;
+    this.held = false;
     this.#set("");
   }
 
@@ -92,6 +96,26 @@ export class Talk {
       if (socket.readyState === WebSocket.OPEN) socket.send(data);
     };
     context.createMediaStreamSource(microphone).connect(taker);
+    const [track] = microphone.getAudioTracks();
+    this.#follow(track, context, signal);
+    await goneOf(track, signal);
+  }
+
+  /** Goes on once the device, which has taken the microphone away or stopped all sound, gives it back. */
+  #follow(track, context, signal) {
+    const look = () => {
+      const asleep = context.state !== "running";
+      if (asleep) context.resume().catch(() => {});
+      const held = asleep || track.muted;
+      if (held === this.held) return;
+      this.held = held;
+      this.#changed();
+    };
+    // Not every browser says when it would let one go on.
+    const timer = setInterval(look, AGAIN_MS);
+    atEnd(signal, () => clearInterval(timer));
+    for (const type of ["mute", "unmute"]) track.addEventListener(type, look, { signal });
+    context.addEventListener("statechange", look, { signal });
   }
 
   /** Holds the floor until the end; rejects where that is not our own. */
@@ -127,6 +151,15 @@ export class Talk {
       this.#said(`${who || "Somebody"} is talking.`);
     }
   }
+}
+
+/** Rejects when the microphone ends though nobody let go: it was pulled out, or is no more allowed. */
+function goneOf(track, signal) {
+  return new Promise((resolve, reject) => {
+    atEnd(signal, resolve);
+    track.addEventListener("ended", () => reject(new Error("The microphone is gone.")), { signal });
+    if (track.readyState === "ended") reject(new Error("The microphone is gone."));
+  });
 }
 
 /** Calls `act` when `signal` is aborted, at once if it is. */

@@ -2,6 +2,8 @@
 
 import { h } from "../dom.js";
 
+const AGAIN_MS = 1_000;
+
 /** A <video> that plays by itself: silent, or with the sound the visitor asked for. */
 export function liveVideo(sound) {
   const video = h("video", { muted: !sound, autoplay: true, playsInline: true, disablePictureInPicture: false });
@@ -21,6 +23,23 @@ const LEVELS = {
 export function streamQuery({ quality, width, fps, sound }) {
   const asked = { ...LEVELS[quality], ...(width && { width }), ...(fps && { fps: Math.ceil(fps) }) };
   return new URLSearchParams({ ...asked, sound: sound ? "1" : "0" });
+}
+
+/**
+ * Has a video go on that its device has paused, as for a call, until the returned function is called. Only in a window of
+ * its own there is a button by which somebody may have done so. `refused` is called where it may not go on with its sound.
+ */
+export function keepPlaying(video, refused) {
+  const goOn = () => {
+    if (!video.paused || document.hidden || video.getRootNode().pictureInPictureElement === video) return;
+    video.play().catch((error) => error.name === "NotAllowedError" && refused());
+  };
+  const timer = setInterval(goOn, AGAIN_MS);
+  video.addEventListener("pause", goOn);
+  return () => {
+    clearInterval(timer);
+    video.removeEventListener("pause", goOn);
+  };
 }
 
 /** Leaves the last picture of an <img> or <video> standing in a canvas in its place: what they show ends with them. */

@@ -5,7 +5,7 @@
 // to gather with. Ours follow by PATCH; they matter only where the server can't be reached directly.
 
 import { Path } from "./path.js";
-import { freeze, liveVideo, watchFrames } from "./video.js";
+import { freeze, keepPlaying, liveVideo, watchFrames } from "./video.js";
 
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 const STATS_MS = 1_000;
@@ -18,6 +18,7 @@ export class WebRtcPath extends Path {
   #resource = "";
   #abort = new AbortController();
   #unwatch = null;
+  #unkeep = null;
   #timer = 0;
   #clock = null;
   #video = null;
@@ -39,6 +40,7 @@ export class WebRtcPath extends Path {
       if (pc.connectionState === "failed") this.fail("No way to the server was found, or it was lost.");
     });
     this.#unwatch = watchFrames(this.element, (metadata) => this.#painted(metadata));
+    this.#unkeep = keepPlaying(this.element, () => this.host.sound.refuse());
     this.#timer = setInterval(() => this.#measure(), STATS_MS);
     try {
       preferH264(pc.addTransceiver("video", { direction: "recvonly", streams: [stream] }));
@@ -68,6 +70,7 @@ export class WebRtcPath extends Path {
     super.stop();
     clearInterval(this.#timer);
     this.#unwatch?.();
+    this.#unkeep?.();
     this.#abort.abort();
     this.element.muted = true;
     freeze(this.element, this.element.videoWidth, this.element.videoHeight);
