@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+import simplejpeg
 
 from framecast.core.packet import Format, Packet
 from framecast.core.supervise import Supervisor
@@ -16,11 +20,13 @@ from framecast.core.track import Track
 from framecast.core.worker import WorkedTrack, Worker
 from framecast.vision.factories import Eyes
 from framecast.vision.looker import Seen
+from framecast.vision.objects import OnnxObjects
 from framecast.vision.options import Options
 from framecast.vision.pool import InferencePool
 from framecast.vision.sight import Sight
 from framecast.vision.worker import DetectionWorker
 from framecast.wire.detections import Look, unpack
+from tests.vision import tinymodel
 
 pytestmark = pytest.mark.anyio
 START_NS = 1_700_000_000_000_000_000
@@ -215,6 +221,30 @@ async def test_what_fails_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) 
 def eyes(tmp_path: Path) -> Iterator[Eyes]:
     with closing(Eyes([tmp_path])) as made:
         yield made
+
+
+async def test_a_model_is_let_go_when_nobody_has_looked_for_a_while(tmp_path: Path) -> None:
+    tinymodel.write(tmp_path / "passing.onnx")
+    jpeg = simplejpeg.encode_jpeg(np.full((96, 96, 3), 128, np.uint8), 85)
+    with closing(Eyes([tmp_path], keep_s=0.5)) as eyes:
+        async with Supervisor() as supervisor:
+            sight, reader = Sight(), Reader()
+            video, out = Track("video"), Track("detections")
+            WorkedTrack(video, out, lambda: eyes.make_worker(Options(), sight), supervisor, grace_s=0.01)
+            out.attach(reader)
+            await settle()
+            video.publish(picture(1, jpeg))
+            await reader.until(1)
+            assert sight.model == "passing"
+            (open_one,) = [
+                weakref.ref(each)
+                for each in gc.get_objects()
+                if isinstance(each, OnnxObjects) and each.name == "passing"
+            ]
+            out.detach(reader)
+            async with asyncio.timeout(5):
+                while open_one() is not None:  # noqa: ASYNC110 (its end has no event)
+                    await asyncio.sleep(0.01)
 
 
 async def test_what_is_switched_off_says_so_once_a_second(eyes: Eyes) -> None:

@@ -58,6 +58,10 @@ class InferencePool:
         finally:
             place.leave_with(self._leave)
 
+    def tidy(self, work: Callable[[], object]) -> None:
+        """Have ``work``, which is quick and never fails, called in a thread without a turn."""
+        self._threads.submit(work)
+
     def close(self) -> None:
         """Take nothing more; what runs is waited for."""
         self._threads.shutdown(cancel_futures=True)

@@ -71,6 +71,7 @@ class DetectionWorker:
                         packet = await source.get()
                     seen, payload = await turn(partial(_see, looker, packet))
                 self._tell(seen, payload, packet, out)
+                del seen  # what looked may be let go of before this camera sends another picture
         finally:
             self._sight.end(sys.exception())
 
