@@ -39,6 +39,7 @@ TELLTALES = (
     istr("Via"),
 )
 """By these a proxy gives itself away; no browser sends any of them."""
+MOST_SILENT = 1024
 CONNECTION = istr("Connection")
 USER_AGENT = istr("User-Agent")
 
@@ -60,6 +61,7 @@ class Client:
         prefix: The path below which it sees our pages, such as ``/cams``; empty at the top.
         forwarded: Whether a trusted proxy passed it on. What comes from its machine without a word is its own.
         peer: IP address of the socket's other end: the proxy's where there is one.
+        proven: Whether no page can have written that it speaks HTTPS.
     """
 
     address: str
@@ -68,6 +70,7 @@ class Client:
     prefix: str = ""
     forwarded: bool = False
     peer: str = ""
+    proven: bool = True
 
     @property
     def origin(self) -> str:
@@ -112,6 +115,8 @@ class Proxies:
         self.networks = tuple(ipaddress.ip_network(text) for text in trusted)
         self.base_path = base_path
         self.any = bool(self.networks or base_path)
+        self._silent: set[str] = set()
+        """Proxies that left out by what scheme they were asked: they hand on what a client wrote of it, then."""
 
     def trusts(self, address: str) -> bool:
         """Whether what this address says of others is believed."""
@@ -139,6 +144,8 @@ class Proxies:
         proto = _nth(_values(headers, PROTO), hops).lower()
         called = _nth(_values(headers, HOST), hops)
         told = _nth(_values(headers, PREFIX), hops).rstrip("/")
+        if not proto and len(self._silent) < MOST_SILENT:
+            self._silent.add(peer)
         return Client(
             address,
             called if _HOST.fullmatch(called) else host,
@@ -146,6 +153,7 @@ class Proxies:
             prefix or (told if is_base_path(told) else self.base_path),
             forwarded=True,
             peer=peer,
+            proven=bool(proto) and peer not in self._silent,
         )
 
     def _behind(self, peer: str, hops: list[str]) -> tuple[str, int]:

@@ -76,7 +76,8 @@ class Defence:
     def check_name(self, client: Client, grant: Grant, host: str) -> None:
         """See that what anybody gets is asked for by a name of ours.
 
-        Over HTTPS the certificate has seen to it already: a browser takes ours for no name of another site.
+        Over HTTPS the certificate has seen to it already: a browser takes ours for no name of another site. Where a
+        proxy speaks it, that is believed of one that always says so.
 
         Args:
             host: The request's Host header. Behind a proxy that only hands on what it says of the name (see `client`),
@@ -85,7 +86,7 @@ class Defence:
         Raises:
             ApiError: It may be another site's name.
         """
-        if grant.kind != "none" or client.secure:
+        if grant.kind != "none" or (client.secure and client.proven):
             return
         foreign = [name for name in (client.host, host) if name and not self._is_ours(name)]
         if foreign:
