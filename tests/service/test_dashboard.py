@@ -118,6 +118,21 @@ async def test_every_camera_those_to_come_too(server: Server) -> None:
         assert again["number"] == added["number"], "a camera that comes back keeps its number"
 
 
+async def test_a_page_that_is_slow_hears_that_a_camera_went_though_it_is_back(server: Server) -> None:
+    await server.push(jpeg(1))
+    cameras, camera = server.service.cameras, server.camera()
+    async with Page.opened(server.client, server.url) as page:
+        await page.subscribe("cam")
+        await page.ack(await page.see())
+        page.texts.clear()
+        cameras.on_removed[-1](camera)
+        cameras.on_added[-1](camera)
+        assert await page.hear("removed") == {"type": "removed", "id": "cam", "number": camera.stream.number}
+        assert (await page.hear("camera"))["camera"]["id"] == "cam"
+        await page.subscribe("cam")
+        assert (await page.see()).camera == camera.stream.number
+
+
 @pytest.mark.parametrize(("wishes", "code"), [(["*"], "limit_reached"), (["nobody", "other"], "not_found")])
 async def test_one_camera_that_cannot_be_had_keeps_nobody_from_the_others(
     tmp_path: Path, wishes: list[str], code: str

@@ -194,6 +194,39 @@ def test_a_socket_that_gets_through_later_brings_no_second_stream(server: Proces
     assert page.evaluate("() => window.paths") == ["mse"]
 
 
+def test_asks_anew_for_a_camera_that_went_and_came_back_at_once(server: Process, watched: Watched) -> None:
+    page = watched.page
+    asked: list[str] = []
+    routes: list[WebSocketRoute] = []
+
+    def relay(route: WebSocketRoute) -> None:
+        behind = route.connect_to_server()
+        routes.append(route)
+
+        def from_page(message: str | bytes) -> None:
+            kind = json.loads(message)["type"]
+            if kind in ("subscribe", "detections"):
+                asked.append(kind)
+            behind.send(message)
+
+        route.on_message(from_page)
+
+    page.route_web_socket(SOCKET, relay)
+    page.reload()
+    place(page, server.url, camera="door", path="jpeg")
+    wait_path(page, "jpeg")
+    page.evaluate("() => window.player.server.dashboard.look('door', () => {})")
+    while sorted(asked) != ["detections", "subscribe"]:
+        page.wait_for_timeout(20)
+    asked.clear()
+    (camera,) = page.request.get(f"{server.url}/api/v1/cameras").json()["cameras"]
+    routes[-1].send(json.dumps({"type": "removed", "id": "door", "number": camera["number"]}))
+    routes[-1].send(json.dumps({"type": "camera", "camera": camera}))
+    while {"detections", "subscribe"} - set(asked):
+        page.wait_for_timeout(20)
+    shown(page, 5)
+
+
 @pytest.mark.parametrize("path", ["webrtc", "img"])
 def test_older_browsers_get_what_was_asked_for(server: Process, page: Page, path: str) -> None:
     # Safari has the one from 17 on, the other from 16.4 on.

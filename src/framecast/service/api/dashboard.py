@@ -292,7 +292,6 @@ class Conversation:
     def _on_added(self, camera: Camera) -> None:
         self._watch(camera)
         self._changed.add(camera.camera_id)
-        self._removed.pop(camera.camera_id, None)
         self._wake.set()
         if self._wish_for_all is not None and self._may_watch(camera):
             try:
@@ -314,7 +313,8 @@ class Conversation:
         if self._on_state in camera.stream.on_state:
             camera.stream.on_state.remove(self._on_state)
             if not self._service.closing:
-                self._removed[camera.camera_id] = camera.stream.number
+                # A page that has not heard of it when it is back hears both: its subscription has ended all the same.
+                self._removed.setdefault(camera.camera_id, camera.stream.number)
         self._changed.discard(camera.camera_id)
         self._wake.set()
 

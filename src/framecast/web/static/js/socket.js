@@ -232,11 +232,14 @@ export class Dashboard extends EventTarget {
       case "hello":
         return this.#hello(message);
       case "camera":
+        // Who wanted it before it went wants it still.
+        if (!this.cameras.has(message.camera.id)) this.#scheduleFlush();
         this.#keep(message.camera);
         return this.#emit("camera", message.camera);
       case "removed":
         this.cameras.delete(message.id);
         this.#told.delete(message.id);
+        this.#toldLooks = "";
         this.#numbers.delete(message.number);
         return this.#emit("removed", { id: message.id });
       case "stats":
