@@ -369,6 +369,15 @@ async def test_revoking_works_at_once_for_those_who_watch_too(tmp_path: Path) ->
         await server.error("DELETE", "/api/v1/tokens/unheard-of", 404, headers=await server.owner())
 
 
+async def test_what_is_no_token_cuts_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        owner, ben = await server.owner(), await server.user("ben")
+        async with Page.opened(server.client, server.url, headers=ben) as page:
+            await page.hear("hello")
+            await server.error("DELETE", "/api/v1/tokens/user:ben", 404, headers=owner)
+            await page.settle()
+
+
 # Open mode
 
 

@@ -98,7 +98,7 @@ class Desk:
         except Misuse as error:
             raise ApiError(400, "bad_token", str(error)) from None
         await self._reload_tokens()
-        self._end_of_open(was_open)
+        self._end_if(was_open, NOBODY)
         return made
 
     async def revoke_token(self, name: str, *, forget: bool) -> bool:
@@ -106,7 +106,7 @@ class Desk:
         credentials = self._credentials
         found: bool = await self._blocking(credentials.forget_token if forget else credentials.revoke_token, name)
         await self._reload_tokens()
-        self._cut(Cut(name))
+        self._end_if(found, name)
         return found
 
     # Accounts
@@ -128,7 +128,7 @@ class Desk:
         was_open = self._is_open()
         made: dict[str, Any] = await self._of_people(self._people.create, body)
         await self._reload_accounts()
-        self._end_of_open(was_open)
+        self._end_if(was_open, NOBODY)
         return made
 
     async def change_user(self, name: str, body: dict[str, Any], grant: Grant) -> dict[str, Any]:
@@ -371,9 +371,9 @@ class Desk:
             words = f"Too many attempts to log in; wait {wait} s"
             raise ApiError(429, "too_many_attempts", words, headers={"Retry-After": str(wait)})
 
-    def _end_of_open(self, was_open: bool) -> None:
-        if was_open:
-            self._cut(Cut(NOBODY))
+    def _end_if(self, is_gone: bool, name: str) -> None:
+        if is_gone:
+            self._cut(Cut(name))
 
     async def _in_turn(self, call: Callable[..., Any], *args: Any) -> Any:
         """The same for what needs no right of an owner's: only so many wait."""
