@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from framecast.vision.faces.dlibchild import FIND
 from framecast.vision.faces.dlibfaces import MOST, DlibChild, DlibEmbedder, DlibFinder, around
 from framecast.vision.faces.face import Face, FacesUnavailable, Vector
+from framecast.vision.faces.tools import Workshop
 from tests.vision.faces.portraits import astronaut, astronaut_close, hopper, hopper_close, lit, shrunk
 
 
@@ -44,6 +46,25 @@ def test_boxes_are_where_the_face_is(child: DlibChild) -> None:
     face, _ = known(child, astronaut())
     assert face.box == pytest.approx((179, 83, 267, 171), abs=8)
     assert DlibFinder(child).find(astronaut()[300:]) == []
+
+
+def test_it_ends_when_nobody_uses_it_any_more() -> None:
+    workshop = Workshop(())
+    opened = workshop.get("dlib")
+    with opened.photo():
+        assert len(opened.find(astronaut())) == 1
+    assert workshop._child is not None
+    process = workshop._child._process
+    assert process is not None
+    workshop.let_go(math.inf)
+    assert process.poll() is None, "somebody has it"
+    del opened
+    workshop.let_go(math.inf)
+    assert process.poll() == 0
+    again = workshop.get("dlib")
+    with again.photo():
+        assert len(again.find(astronaut())) == 1
+    workshop.close()
 
 
 def test_one_that_was_killed_is_started_again(child: DlibChild) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from framecast.vision.faces import tools
 from framecast.vision.faces.face import FacesUnavailable
+from framecast.vision.faces.register import Register
 from framecast.vision.faces.tools import Workshop, choose
 from framecast.vision.faces.yunet import SFACE_MOST, SfaceEmbedder, YunetFinder
 from tests.vision import tinymodel
@@ -90,6 +93,26 @@ def test_what_is_there_is_taken_and_what_is_missing_is_named(tmp_path: Path, mon
     monkeypatch.delitem(tools.sys.modules, "cv2")
     assert "framecast[vision]" in choose("auto", where).reason
     assert "switched off" in choose("off", where).reason
+
+
+def test_what_nobody_uses_any_more_is_let_go(tmp_path: Path) -> None:
+    tinyfaces.write_yunet(tmp_path / YUNET)
+    tinyfaces.write_sface(tmp_path / SFACE)
+    workshop, register = Workshop((tmp_path,)), Register()
+    opened = workshop.get("yunet")
+    finder, embedder = weakref.ref(opened.finder), weakref.ref(opened.embedder)
+    register.known(opened.embedder)
+    workshop.let_go(math.inf)
+    assert workshop.get("yunet") is opened, "a camera has them"
+    used_s = opened.used_s
+    del opened
+    workshop.let_go(used_s)
+    assert finder() is not None, "they were just used"
+    workshop.let_go(math.inf)
+    assert finder() is embedder() is None
+    with workshop.get("yunet").look() as is_ready:
+        assert is_ready
+    workshop.close()
 
 
 def test_a_file_that_was_seen_before_it_was_whole_is_opened_again(tmp_path: Path) -> None:

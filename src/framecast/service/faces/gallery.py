@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,7 @@ from framecast.service.errors import ApiError, Refused, closing
 from framecast.service.faces.album import Album
 from framecast.service.store.database import Database
 from framecast.vision.faces.register import Register
-from framecast.vision.faces.tools import KINDS, OFF, Tools, Workshop
+from framecast.vision.faces.tools import KEEP_S, KINDS, OFF, Tools, Workshop
 from framecast.vision.factories import MakeFaces, no_faces
 from framecast.vision.options import Options
 
@@ -131,6 +132,7 @@ class Gallery:
         while True:
             await asyncio.sleep(NEWS_S)
             await self._keep_news()
+            await self.run(lambda album: self._workshop.let_go(time.monotonic() - KEEP_S))
             before, marks = marks, await self.run(lambda album: self._marks())
             if marks != before:
                 log.info("what knows faces is another now: every camera begins anew")

@@ -27,25 +27,24 @@ class Match:
 
 
 class Known:
-    """All likenesses that one embedder made, as one array.
+    """All likenesses that one model made, as one array. Keeps no embedder: that is large.
 
     Args:
-        embedder: Whose.
+        model: Name of the embedder.
         likenesses: Those of others are left out.
     """
 
-    def __init__(self, embedder: Embedder, likenesses: Iterable[Likeness]) -> None:
-        kept = [each for each in likenesses if each.model == embedder.name and len(each.vector) == VECTOR_BYTES]
-        self._distances = embedder.distances
+    def __init__(self, model: str, likenesses: Iterable[Likeness]) -> None:
+        kept = [each for each in likenesses if each.model == model and len(each.vector) == VECTOR_BYTES]
         self._owners = np.array([each.person for each in kept], np.int64)
         self._vectors = np.frombuffer(b"".join(each.vector for each in kept), np.float32).reshape(-1, SIZE)
 
-    def nearest(self, vector: Vector, among: frozenset[int], most: float) -> Match | None:
-        """Who of ``among`` is likest and no farther than ``most``."""
+    def nearest(self, embedder: Embedder, vector: Vector, among: frozenset[int], most: float) -> Match | None:
+        """Who of ``among`` is likest to what this embedder made, and no farther than ``most``."""
         chosen = np.isin(self._owners, np.fromiter(among, np.int64, len(among)))
         if not chosen.any():
             return None
-        distances = self._distances(vector, self._vectors[chosen])
+        distances = embedder.distances(vector, self._vectors[chosen])
         best = int(distances.argmin())
         distance = float(distances[best])
         return Match(int(self._owners[chosen][best]), distance) if distance <= most else None

@@ -34,7 +34,7 @@ class Register:
         self._taken = News()
         self._spells: Counter[str] = Counter()
         self._next = 1
-        self._known: dict[str, tuple[tuple[object, int], Known]] = {}
+        self._known: dict[str, tuple[int, Known]] = {}
         self._changes = 0
 
     def hold(self, circle: Circle, next_number: int) -> None:
@@ -78,15 +78,15 @@ class Register:
         from framecast.vision.faces.known import Known
 
         with self._lock:
-            mark = (embedder, self._changes)
             kept = self._known.get(embedder.name)
-            if kept is None or kept[0] != mark:
+            if kept is None or kept[0] != self._changes:
                 fresh = [
                     Likeness(stranger.number, sample.model, sample.vector)
                     for stranger in self._fresh.values()
                     for sample in stranger.samples
                 ]
-                kept = self._known[embedder.name] = (mark, Known(embedder, [*self.circle.likenesses, *fresh]))
+                known = Known(embedder.name, [*self.circle.likenesses, *fresh])
+                kept = self._known[embedder.name] = self._changes, known
             return kept[1]
 
     # What the stages saw

@@ -196,11 +196,13 @@ class FaceNamer:
         assert embedder is not None
         most = embedder.most if self._most is None else self._most
         known = register.known(embedder)
-        match = known.nearest(vector, frozenset(register.circle.names), most)
+        match = known.nearest(embedder, vector, frozenset(register.circle.names), most)
         if match is None:
-            if decided in register.circle.names and known.nearest(vector, frozenset({decided}), UNCLEAR * most):
+            if decided in register.circle.names and known.nearest(
+                embedder, vector, frozenset({decided}), UNCLEAR * most
+            ):
                 return None
-            match = known.nearest(vector, register.unknown, most)
+            match = known.nearest(embedder, vector, register.unknown, most)
         return NOBODY if match is None else match.person
 
     def _keep_sample(self, track: _Track, vector: Vector, image: Image, face: Face, model: str) -> None:

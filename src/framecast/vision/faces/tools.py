@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 DLIB = "dlib"
 OFF = "off"
+KEEP_S = 300.0
+"""So long what nobody uses stays open: who sends another photo, or has faces on again, need not wait for it."""
 KINDS = ("auto", OFF, "yunet", DLIB)
 
 
@@ -77,6 +81,7 @@ class Tools:
     Attributes:
         finder: Finds faces.
         embedder: Tells them apart; None where nothing can.
+        used_s: When they were asked for last, by `time.monotonic`.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Tools:
     ) -> None:
         self.finder = finder
         self.embedder = embedder
+        self.used_s = time.monotonic()
         self._turns = turns
         self._start = start
 
@@ -91,12 +97,14 @@ class Tools:
     def look(self) -> Iterator[bool]:
         """A camera's turn. False when its picture has to do without: a photo is being looked at, or they are not ready
         yet; what has to be started for that is. Raises FacesUnavailable."""
+        self.used_s = time.monotonic()
         with self._turns.look() as is_given:
             yield is_given and self._start()
 
     @contextmanager
     def photo(self) -> Iterator[None]:
         """A turn for one step of a photo."""
+        self.used_s = time.monotonic()
         with self._turns.photo():
             yield
 
@@ -114,6 +122,14 @@ class Tools:
         return None if self.embedder is None else self.embedder.embed(image, face)
 
 
+@dataclass(slots=True)
+class _Kept:
+    mark: object
+    tools: Tools | None
+    """None when they are only kept for as long as a camera has them."""
+    held: weakref.ref[Tools]
+
+
 class Workshop:
     """Opens tools, each once for all cameras. For any thread.
 
@@ -124,7 +140,7 @@ class Workshop:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
         self._lock = threading.Lock()
-        self._opened: dict[Choice, tuple[object, Tools]] = {}
+        self._opened: dict[Choice, _Kept] = {}
         self._refused: dict[Choice, tuple[object, str]] = {}
         self._child: DlibChild | None = None
         self._turns = Turns()
@@ -150,14 +166,31 @@ class Workshop:
                 raise FacesUnavailable(choice.reason or "the server is about to stop")
             mark = _mark(choice)
             kept = self._opened.get(choice)
-            if kept is None or kept[0] != mark:
+            tools = None if kept is None or kept.mark != mark else kept.held()
+            if tools is None:
                 try:
-                    kept = self._opened[choice] = mark, self._open(choice)
+                    tools = self._open(choice)
                 except FacesUnavailable as error:
                     self._refused[choice] = mark, str(error)
                     raise
                 self._refused.pop(choice, None)
-            return kept[1]
+            tools.used_s = time.monotonic()
+            self._opened[choice] = _Kept(mark, tools, weakref.ref(tools))
+            return tools
+
+    def let_go(self, before_s: float) -> None:
+        """Close what nobody has, and nobody has used since ``before_s``, by `time.monotonic`. May take seconds."""
+        child = None
+        with self._lock:
+            for choice, kept in list(self._opened.items()):
+                if kept.tools is not None and kept.tools.used_s < before_s:
+                    kept.tools = None
+                if kept.held() is None:
+                    del self._opened[choice]
+            if not any(DLIB in (choice.finder, choice.embedder) for choice in self._opened):
+                child, self._child = self._child, None
+        if child is not None:
+            child.retire()
 
     def close(self) -> None:
         """Let go of all of them; waits for what is in the works."""
