@@ -226,6 +226,25 @@ async def test_one_that_is_added_is_told_and_one_that_is_removed_is_not(tmp_path
     assert len(receiver.told) == 2
 
 
+async def test_one_that_comes_back_is_not_told_what_waited_for_it_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "FIRST_S", 60.0)
+    async with Receiver.running() as receiver, office(tmp_path) as there:
+        receiver.statuses = iter((503,))
+        sink, _ = await there.deliveries.add_webhook(receiver.url, None, trusted=True)
+        await there.announce(happening(0))
+        carried = there.deliveries._couriers[sink.name]
+        await until(lambda: carried.state == "failing")
+        await asyncio.gather(*(there.deliveries.remove_webhook(sink.id) for _ in range(2)))
+        await there.deliveries.add_webhook(receiver.url, "another", trusted=True)
+        tried = len(receiver.told)
+        await there.announce(happening(1))
+        await until(lambda: there.deliveries._couriers[sink.name].delivered == 1)
+        assert [json.loads(told.body)["event"]["start"] for told in receiver.told[tried:]] == [happening(1).start_s]
+        assert is_signed(receiver.told[-1], b"another")
+
+
 async def test_one_of_the_api_may_be_neither_here_nor_at_a_metadata_service(tmp_path: Path) -> None:
     async with Receiver.running() as receiver, office(tmp_path) as there:
         for url in (receiver.url, "http://localhost/", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/"):

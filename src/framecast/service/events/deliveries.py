@@ -295,8 +295,16 @@ class Deliveries:
         sink = self._courier(f"webhook-{webhook_id}").sink
         if isinstance(sink, WebhookSink) and sink.origin == "config":
             raise ApiError(409, "pinned", "events.webhooks of the configuration names this webhook; leave it out there")
-        await self._blocking(self.receivers.remove_webhook, webhook_id)
-        self._forget(sink)
+        async with self._changing:
+            courier = self._couriers.get(sink.name)
+            if courier is None or courier.sink is not sink:
+                return  # somebody else removed it meanwhile
+            await self._blocking(self.receivers.remove_webhook, webhook_id)
+            self._forget(sink)
+            try:
+                await self._blocking(self._outbox.forget, sink.name)
+            except StateError as error:
+                log.debug("%s: what waits for it is forgotten later: %s", sink.name, error)
 
     def webhooks(self) -> Iterable[WebhookSink]:
         """All there are."""

@@ -119,6 +119,15 @@ class Outbox:
                         (each.error[:500], each.due_s, each.sink, each.seq),
                     )
 
+    def forget(self, sink: str) -> None:
+        """Forget what waits for this sink.
+
+        Raises:
+            StateError: That can't be kept.
+        """
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM deliveries WHERE sink = ?", (sink,))
+
     def tidy(self, sinks: Iterable[str], older_than_s: float = 0.0) -> dict[str, int]:
         """Forget what waits for no sink of these, whose announcement is gone, or was announced before this Unix time.
 
