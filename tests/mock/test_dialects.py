@@ -141,6 +141,13 @@ async def test_espressifs_still() -> None:
     )
 
 
+async def test_a_length_that_is_no_number_python_reads_ends_the_connection_and_not_the_device() -> None:
+    async with FakeDevice(fps=50) as device:
+        async with raw.asked(device.port, "/status", f"Content-Length: {'9' * 5_000}\r\n") as reader:
+            assert await reader.read() == b""
+        assert (await raw.get(device.port, "/status")).status == 200
+
+
 async def test_tasmotas_still_has_no_length_and_a_small_letter() -> None:
     async with FakeDevice("tasmota", fps=50) as device:
         answer = await raw.get(device.port, "/snapshot.jpg")

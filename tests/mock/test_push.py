@@ -150,6 +150,18 @@ async def test_an_answer_that_closes_is_respected(peer: Peer) -> None:
     assert device.statuses[400] >= 2 and device.last_answer == b"no\n"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n"],
+)
+async def test_an_answer_that_is_none_ends_the_connection_and_not_the_device(peer: Peer, answer: bytes) -> None:
+    peer.answer = lambda pushed: answer
+    async with FakeDevice("post-raw", fps=50, retry_s=0.01, to=f"http://127.0.0.1:{peer.port}/") as device:
+        for _ in range(2):
+            await peer.request()
+    assert device.connections >= 2
+
+
 async def test_a_peer_that_never_answers_is_given_up(peer: Peer) -> None:
     peer.answer = lambda pushed: b""
     to = f"http://127.0.0.1:{peer.port}/"

@@ -243,6 +243,20 @@ async def test_the_speaker_plays_what_is_streamed_to_it(peer: Peer, tmp_path: Pa
         assert heard.readframes(len(said) // 2) == said
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1\r\n", b"HTTP/1.1 200 OK\r\nX-Sample-Rate: 99999999999\r\n"])
+async def test_sound_that_cannot_be_ends_the_connection_and_not_the_device(
+    peer: Peer, tmp_path: Path, head: bytes
+) -> None:
+    usual, asked = peer.answer, 0
+    peer.answer = lambda pushed: head + b"\r\n12345678" if "/speaker" in pushed.head else usual(pushed)
+    to, file = f"http://127.0.0.1:{peer.port}", tmp_path / "heard.wav"
+    async with FakeDevice("doorbell", to=to, speaker=file, device_id="door", retry_s=0.01) as device:
+        while asked < 2:
+            asked += "/speaker" in (await peer.request()).head
+    assert device.speaker is not None
+    assert device.speaker.size_bytes == 0
+
+
 async def test_the_speaker_plays_tagged_messages(peer: Peer, tmp_path: Path) -> None:
     file = tmp_path / "heard.wav"
     to = f"ws://127.0.0.1:{peer.port}/"

@@ -19,6 +19,7 @@ from framecast.mock.line import Line
 from framecast.mock.shutter import Frame
 
 _MAX_HEAD_BYTES = 16_384
+_MOST_DIGITS = 20
 _NONCE = "5f2a9c0e71d84b3f"
 REALM = "ESP32-CAM"
 
@@ -228,6 +229,8 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
     fields = (line.partition(":") for line in lines if ":" in line)
     headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     length = headers.get("content-length", "0")
+    if len(length) > _MOST_DIGITS:
+        return None
     if length.isdecimal():
         await reader.readexactly(min(int(length), _MAX_HEAD_BYTES))
     path, _, query = words[1].partition("?")

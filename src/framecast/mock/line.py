@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
+
+_STATUS = re.compile("HTTP/[0-9.]+ +([0-9]{3})(?![0-9])")
 
 
 @dataclass(slots=True)
@@ -83,3 +86,15 @@ class Line:
     def drop(self) -> None:
         """Gone at once, as when the power is cut."""
         self._writer.transport.abort()
+
+
+def status_of(head: str) -> int:
+    """The status in the head of an HTTP answer.
+
+    Raises:
+        OSError: It is none.
+    """
+    found = _STATUS.match(head)
+    if found is None:
+        raise ConnectionAbortedError(f"this is no answer: {head[:40]!r}")
+    return int(found[1])

@@ -12,7 +12,7 @@ import struct
 
 from framecast.mock.audio import Audio, tagged
 from framecast.mock.framing import bent
-from framecast.mock.line import Line
+from framecast.mock.line import Line, status_of
 from framecast.mock.pushing import Pushing, read_reply, write_request
 from framecast.mock.shutter import Frame
 
@@ -150,7 +150,7 @@ async def _upgraded(device: Pushing, agent: str) -> Line:
         head += f"Authorization: Bearer {device.token}\r\n"
     await line.send(bent(head + "\r\n", device.faults).encode())
     answer = (await line.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status = int(answer.split(" ", 2)[1])
+    status = status_of(answer)
     device.answered(status, b"")
     if status != 101:
         line.close()

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from framecast.mock.audio import Audio
 from framecast.mock.framing import bent
-from framecast.mock.line import Line
+from framecast.mock.line import Line, status_of
 from framecast.mock.shutter import Frame
 from framecast.mock.speaker import Speaker
 from framecast.mock.target import Target
@@ -80,7 +80,7 @@ async def read_reply(device: Pushing, line: Line) -> Reply:
 
 async def _reply(reader: asyncio.StreamReader) -> Reply:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status = int(head.split(" ", 2)[1])
+    status = status_of(head)
     length = re.search(r"(?im)^content-length:\s*(\d+)", head)
     closes = head.startswith("HTTP/1.0") or re.search(r"(?im)^connection:\s*close", head) is not None
     if length:

@@ -8,7 +8,7 @@ from struct import pack
 from typing import BinaryIO, Protocol
 
 from framecast.core.errors import Misuse
-from framecast.mock.line import Line
+from framecast.mock.line import Line, status_of
 from framecast.mock.target import Target
 from framecast.wire import pcm
 
@@ -86,6 +86,7 @@ async def fetch(device: Listening, target: Target) -> None:
 
     Raises:
         OSError: The answer is none that holds sound.
+        ValueError: It says so in a way that can't be read.
     """
     assert device.speaker is not None
     line = await device.dial(target)
@@ -94,12 +95,11 @@ async def fetch(device: Listening, target: Target) -> None:
         request += f"Authorization: Bearer {device.token}\r\n"
     await line.send(f"{request}\r\n".encode())
     head = (await line.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status = int(head.split(" ", 2)[1])
+    status = status_of(head)
     if status != 200:
         raise ConnectionRefusedError(f"the speaker was answered with {status}")
     fields = dict(re.findall(r"(?m)^([\w-]+): *(.*?)\r?$", head.lower()))
-    rate_hz = int(fields.get("x-sample-rate", pcm.DEFAULT_RATE_HZ))
-    channels = int(fields.get("x-channels", 1))
+    rate_hz, channels = pcm.form_of(fields, "x-sample-rate", "x-channels")
     chunked = "chunked" in fields.get("transfer-encoding", "")
     left = int(fields.get("content-length", _MOST_BYTES))
     while left > 0:
