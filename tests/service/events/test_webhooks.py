@@ -76,6 +76,25 @@ async def test_one_that_says_oddly_when_to_come_again_is_told_all_the_same(tmp_p
     assert sink["delivered"] == 1, sink
 
 
+async def test_one_that_is_there_again_while_a_failure_is_written_down_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "FIRST_S", 60.0)
+    async with Receiver.running() as receiver, office(tmp_path, {"events.webhooks": [receiver.url]}) as there:
+        receiver.statuses = iter((503,))
+        carried = next(iter(there.deliveries._couriers.values()))
+        settle = carried._settle
+
+        async def settled_late(outcome: outbox.Outcome) -> None:
+            await settle(outcome)
+            carried.hurry()
+
+        carried._settle = settled_late
+        await there.announce(happening())
+        await until(lambda: carried.delivered == 1)
+    assert len(receiver.told) == 2
+
+
 async def test_a_secret_that_only_looks_like_base64_is_one_all_the_same(tmp_path: Path) -> None:
     async with Receiver.running() as receiver:
         url = receiver.url.replace("http://", "http://:whsec_%C3%A9@")

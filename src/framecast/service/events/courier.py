@@ -145,11 +145,13 @@ class Courier:
                     await self._wake.wait()
                     continue
                 await self._pause(delivery.due_s - self._now_s())
+                self._hurry.clear()  # who says so from now on, while this is tried or written down, means the next
                 self.state = "sending"
                 if not await self._carry(delivery, backoff):
                     return
             except StateError as error:
                 self._failed(str(error))
+                self._hurry.clear()
                 await self._pause(backoff.next_s())
 
     async def _carry(self, delivery: Delivery, backoff: Backoff) -> bool:
@@ -204,7 +206,6 @@ class Courier:
         if seconds <= 0:
             return
         self._due_s = self._now_s() + min(seconds, CAP_S)
-        self._hurry.clear()
         try:
             # A clock that was set may have put the end far away.
             async with asyncio.timeout(min(seconds, CAP_S)):
