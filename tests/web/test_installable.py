@@ -138,6 +138,65 @@ def test_a_page_after_an_update_gets_no_file_of_before(start: Start, open_page: 
         new.stop()
 
 
+def wait_asked(page: Page, times: int) -> None:
+    """Until the page has asked so often, its own file among it, which version it is of and which the server has."""
+    asked = "performance.getEntriesByType('resource').filter(({ name }) => /newer\\.js$/.test(name))"
+    page.wait_for_function(f"(times) => {asked}.length >= times", arg=times)
+
+
+def test_a_page_that_stays_open_offers_the_next_version(start: Start, open_page: Open, tmp_path: Path) -> None:
+    server = start("serve", *CAMERA)
+    page = open_page(server.url, expected=GONE).page
+    wait_asked(page, 3)
+    word = page.get_by_text("The server has a new version of this page.")
+    # The same one, begun anew.
+    server.stop()
+    page.locator("html[data-server=gone]").wait_for()
+    again = start("serve", "--port", server.url.rsplit(":", 1)[1], *CAMERA)
+    page.locator("html[data-server=open]").wait_for()
+    wait_asked(page, 4)
+    page.evaluate("() => fetch('api/v1/session')")
+    expect(word).to_have_count(0)
+    (tmp_path / "next").mkdir()
+    new = updated(again, tmp_path / "next")
+    try:
+        word.wait_for()
+        # It goes by itself; the menu has it still.
+        page.get_by_role("button", name="Dismiss").click()
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("button", name="Reload for the new version").click()
+        page.locator("html[data-edition=next]").wait_for()
+        wait_live(page, 1)
+        page.get_by_role("button", name="Menu").click()
+        expect(page.get_by_role("button", name="Reload for the new version")).to_have_count(0)
+    finally:
+        new.stop()
+
+
+def test_a_page_that_was_kept_offers_the_next_version(start: Start, open_page: Open, tmp_path: Path) -> None:
+    server = start("serve", *CAMERA)
+    phone = phone_of(server, open_page)
+    server.stop()
+    phone.goto(server.url + "/events")
+    wait_asked(phone, 2)
+    (tmp_path / "next").mkdir()
+    new = updated(server, tmp_path / "next")
+    try:
+        # It is looked at again, long after.
+        phone.evaluate(
+            """() => {
+              const ahead = Date.now() + 3_600_000;
+              Date.now = () => ahead;
+              document.dispatchEvent(new Event("visibilitychange"));
+            }"""
+        )
+        phone.get_by_role("button", name="Reload").click()
+        phone.get_by_role("button", name="Menu").click()
+        expect(phone.get_by_role("button", name="Reload for the new version")).to_have_count(0)
+    finally:
+        new.stop()
+
+
 def test_below_a_path_it_answers_for_that_path_alone(start: Start, open_page: Open, tmp_path: Path) -> None:
     file = tmp_path / "framecast.toml"
     file.write_text('[server]\nbase_path = "/cams"\n')

@@ -4,6 +4,7 @@ import "./install.js";
 import { request, url } from "./api.js";
 import { h, setText } from "./dom.js";
 import { install, installable } from "./install.js";
+import { isOutdated, reload } from "./newer.js";
 import { changePassword } from "./password.js";
 import { hasEntered, logIn, logOut, nameOf, whoAmI } from "./session.js";
 import { toast } from "./toast.js";
@@ -40,12 +41,14 @@ class Menu extends HTMLElement {
       this.#build();
     }
     addEventListener("framecast-installable", this.#offered);
+    addEventListener("framecast-newer", this.#offered);
     addEventListener("framecast-session", this.#known);
     if (whoAmI()) this.#known();
   }
 
   disconnectedCallback() {
     removeEventListener("framecast-installable", this.#offered);
+    removeEventListener("framecast-newer", this.#offered);
     removeEventListener("framecast-session", this.#known);
   }
 
@@ -116,6 +119,7 @@ class Menu extends HTMLElement {
       h(
         "ul",
         { class: "menu-list" },
+        isOutdated() ? item("Reload for the new version", reload) : null,
         installable() ? item("Install as an app", install) : null,
         person ? item("Change password", changePassword) : null,
         entered ? item("Log out", () => this.#leave("", "Logged out.")) : null,
