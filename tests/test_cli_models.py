@@ -46,6 +46,26 @@ def test_a_model_of_ones_own_is_installed_listed_and_verified(data: Path, capsys
     assert "can't be opened as an ONNX model" in row["fault"]
 
 
+def test_another_folder_can_be_named_in_the_files_as_in_the_environment(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folders() -> list[str]:
+        assert main(["models", "list", "--json"]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert [row["name"] for row in answer["models"] if not row["listed"]] == ["fox"]
+        return list(answer["folders"])
+
+    here = data.parent
+    for name in ("file", "dotenv", "environment"):
+        tinymodel.write(here / name / "fox.onnx")
+    (here / "framecast.toml").write_text('[vision]\nmodel_dir = "file"\n')
+    assert folders() == [str(data / "models"), str(here / "file")]
+    (here / ".env").write_text("FRAMECAST_MODEL_DIR=dotenv\n")
+    assert folders() == [str(data / "models"), "dotenv"]
+    monkeypatch.setenv("FRAMECAST_MODEL_DIR", str(here / "environment"))
+    assert folders() == [str(data / "models"), str(here / "environment")]
+
+
 def test_what_is_not_that_model_is_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data.parent / "text.onnx").write_text("a model")
     refusals = {

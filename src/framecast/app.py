@@ -125,7 +125,7 @@ class Parts:
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings()
         self._h264 = H264Options(**settings.h264.model_dump())
-        self.eyes = Eyes(folders(settings.server.data), settings.vision.places)
+        self.eyes = Eyes(folders(settings.server.data, settings.vision.model_dir), settings.vision.places)
         self.encodes = 0
         self.codecs = codec_executor()
 

@@ -156,8 +156,7 @@ async def test_a_page_hears_of_no_camera_that_it_may_not_watch(tmp_path: Path) -
             assert not server.camera("other").stream.track(DETECTIONS).wanted
 
 
-async def test_a_server_without_a_model_says_so_in_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
+async def test_a_server_without_a_model_says_so_in_the_picture(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"vision.enabled": False}) as server:
         await server.push(scene(1))
         async with mjpeg(server.port, "/stream/detect") as viewer:

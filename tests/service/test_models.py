@@ -12,8 +12,7 @@ from tests.vision import tinymodel
 pytestmark = pytest.mark.anyio
 
 
-async def test_models_are_listed_without_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
+async def test_models_are_listed_without_their_places(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"vision.model": "tiny"}) as server:
         before = await server.json("GET", "/api/v1/models")
         assert before["wanted"] == "tiny"

@@ -131,11 +131,11 @@ def test_a_model_of_ones_own_is_tried_before_it_is_kept(tmp_path: Path) -> None:
 
 def test_models_are_found_by_name_and_the_listed_ones_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own, other = tmp_path / "data" / "models", tmp_path / "other"
-    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
-    assert folders(tmp_path / "data") == (own,)
-    monkeypatch.setenv("FRAMECAST_MODEL_DIR", str(other))
-    where = folders(tmp_path / "data")
+    assert folders(tmp_path / "data", None) == (own,)
+    where = folders(tmp_path / "data", other)
     assert where == (own, other)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folders(tmp_path / "data", Path("~/other")) == where
     assert present(where) == []
     missing = find("", "objects", where)
     assert isinstance(missing, MissingModel)

@@ -115,7 +115,7 @@ def _faces(config: Path | None, data: Path | None) -> Iterator[_Running | _Kept]
     from framecast.vision.faces.register import Register
     from framecast.vision.faces.tools import Workshop
 
-    workshop = Workshop(folders(settings.server.data))
+    workshop = Workshop(folders(settings.server.data, settings.vision.model_dir))
     with State.open(settings.server.data) as state:
         album = Album(state.database, Register(), workshop, settings.vision.faces)
         album.tell()

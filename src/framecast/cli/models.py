@@ -24,7 +24,7 @@ def list_models(
     """List the models that can be installed, and those that are here."""
     from framecast.vision import catalog
 
-    where = catalog.folders(options.load(config, data).settings.server.data)
+    where = _folders(config, data)
     here = {found.name: found for found in catalog.present(where)}
     own = [found for found in here.values() if found.model is None]
     if as_json:
@@ -73,7 +73,7 @@ def install(
     """
     from framecast.vision import catalog, modelfiles
 
-    folder = catalog.folders(options.load(config, data).settings.server.data)[0]
+    folder, *_ = _folders(config, data)
     model = catalog.known(name)
     if source is not None and url:
         raise CommandError("give --from or --url, not both")
@@ -107,7 +107,7 @@ def verify(config: options.ConfigFile = None, data: options.DataFolder = None, a
     """
     from framecast.vision import catalog, modelfiles
 
-    where = catalog.folders(options.load(config, data).settings.server.data)
+    where = _folders(config, data)
     there = catalog.present(where)
     results = []
     for found in there:
@@ -124,6 +124,13 @@ def verify(config: options.ConfigFile = None, data: options.DataFolder = None, a
         print(f"{'ERROR' if reason else 'ok':>5}  {found.name}  {found.path}{f': {reason}' if reason else ''}")
     if any(reason for _, reason in results):
         raise typer.Exit(1)
+
+
+def _folders(config: Path | None, data: Path | None) -> tuple[Path, ...]:
+    from framecast.vision import catalog
+
+    settings = options.load(config, data).settings
+    return catalog.folders(settings.server.data, settings.vision.model_dir)
 
 
 def _size(path: Path) -> str:

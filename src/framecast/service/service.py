@@ -137,7 +137,7 @@ class Service:
             hours=self.settings.history.hours,
             blocking=self.blocking,
         )
-        where = folders(self.settings.server.data)
+        where = folders(self.settings.server.data, self.settings.vision.model_dir)
         self.gallery = Gallery(self.cameras, state.database, where, self.settings.vision.faces)
         self.events = open_events(self.cameras, state.database, self.settings, supervisor, self.blocking)
         self.former = Former(self.cameras, state.database)

@@ -1,7 +1,7 @@
 """Which model files there are to be had, and which are here.
 
-A model is a file in a folder: ``models/`` of the data folder, or the folder that ``FRAMECAST_MODEL_DIR`` names. Those
-of the list below are fetched by their name and checked against their sum; any other ``.onnx`` file that lies there is
+A model is a file in a folder: ``models/`` of the data folder, or the one that ``vision.model_dir`` names. Those of the
+list below are fetched by their name and checked against their sum; any other ``.onnx`` file that lies there is
 an object model of the user's own, called by its file name without the ending. A text file of the same name beside it
 (``.txt``, one a line) names what it finds.
 """
@@ -22,7 +22,6 @@ PEOPLE = "hog"
 """Name of the detector of people that needs no model."""
 SUFFIX = ".onnx"
 FOLDER = "models"
-VARIABLE = "FRAMECAST_MODEL_DIR"
 LARGEST_BYTES = 512 << 20
 """Larger files are not opened: models for small machines have a hundredth of that."""
 
@@ -145,10 +144,9 @@ class Found:
     model: Model | None
 
 
-def folders(data: Path) -> tuple[Path, ...]:
-    """Where models are looked for, the first first: of the data folder, then of the environment."""
-    other = os.environ.get(VARIABLE, "")
-    return (data / FOLDER, Path(other).expanduser()) if other else (data / FOLDER,)
+def folders(data: Path, other: Path | None) -> tuple[Path, ...]:
+    """Where models are looked for, the first first: of the data folder, then another one; it may begin with ``~``."""
+    return (data / FOLDER,) if other is None else (data / FOLDER, Path(os.path.expanduser(other)))
 
 
 def known(name: str) -> Model | None:

@@ -172,7 +172,6 @@ def test_a_tunnel_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_what_would_look_at_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
 
     def seen(**values: object) -> machine.Finding:
         settings = {f"vision.{name}": value for name, value in values.items()}
@@ -199,7 +198,6 @@ def test_what_would_look_at_the_pictures(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_would_know_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRAMECAST_MODEL_DIR", raising=False)
 
     def seen(**values: object) -> machine.Finding:
         settings = {f"vision.{name}": value for name, value in values.items()}

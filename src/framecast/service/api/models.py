@@ -18,8 +18,9 @@ def routes(service: Service) -> list[Route]:
     """The routes of this module."""
 
     def look() -> dict[str, Any]:
-        wanted = service.settings.vision.model
-        where = catalog.folders(service.settings.server.data)
+        settings = service.settings
+        wanted = settings.vision.model
+        where = catalog.folders(settings.server.data, settings.vision.model_dir)
         found = catalog.find(wanted, "objects", where) if wanted != catalog.PEOPLE else None
         reason = found.reason if isinstance(found, catalog.MissingModel) else ""
         return {"models": catalog.entries(where), "wanted": wanted, "reason": reason}

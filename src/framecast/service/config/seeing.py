@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from framecast.service.config.kinds import Label, ModelName
@@ -16,6 +17,11 @@ class VisionSettings(Section):
     enabled: bool = setting(True, "Look at pictures where somebody, or a rule, wants to know what is seen.")
     model: ModelName = setting(
         "", "Object model, by the name that `framecast models list` shows. Empty: the first that is there."
+    )
+    model_dir: Path | None = setting(
+        lambda: None,  # and not None itself, which would be of a file
+        "Another folder with models, besides `models/` of the data folder.",
+        env=("FRAMECAST_MODEL_DIR",),
     )
     fps: float = setting(5.0, "Most pictures a second that are looked at, of each camera. 0: all.", ge=0, le=240)
     threshold: float = setting(0.5, "How sure the model has to be of a thing.", ge=0.05, le=0.99)

@@ -6,6 +6,7 @@ and the place where it was given. Nothing is validated here but that such a key 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,10 @@ CACHE_WARNING = (
     "ENABLE_FRAME_CACHE=false has no effect: a camera is read once and its frames are shared, "
     "that is what this server is for"
 )
+
+
+_FILES = frozenset({"server.tls_cert", "server.tls_key", "vision.model_dir"})
+"""Paths, which in a configuration file are relative to it."""
 
 
 class Origin(StrEnum):
@@ -121,8 +126,8 @@ def read_toml(path: Path) -> Layer:
         _check_key(key, value, where)
         if key.endswith(".url") and isinstance(value, str):
             value = absolute_file(value, path.parent)
-        elif key in ("server.tls_cert", "server.tls_key") and isinstance(value, str):
-            value = str(path.parent.absolute() / value)
+        elif key in _FILES and isinstance(value, str):
+            value = str(path.parent.absolute() / os.path.expanduser(value))
         values[key] = Given(value, where, Origin.FILE)
     return Layer(values)
 
@@ -183,7 +188,7 @@ def from_environment(environ: Mapping[str, str], origin: Origin, place: str = ""
     for entry in environ.get("FRAMECAST_CAMERAS", "").split():
         camera_id, url = split_camera(entry, "FRAMECAST_CAMERAS" + suffix)
         values[f"cameras.{camera_id}.url"] = Given(url, "FRAMECAST_CAMERAS" + suffix, origin)
-    known = [*schema.environment_names(), "FRAMECAST_CAMERAS", "FRAMECAST_CONFIG", "FRAMECAST_MODEL_DIR"]
+    known = [*schema.environment_names(), "FRAMECAST_CAMERAS", "FRAMECAST_CONFIG"]
     warnings = [
         f"{name}{suffix} is no setting{schema.did_you_mean(name, known)}"
         for name in sorted(environ)

@@ -24,7 +24,7 @@ def sight(configuration: Configuration) -> Iterator[Finding]:
         return
     from framecast.vision.detectors import open_detector
 
-    where = catalog.folders(configuration.settings.server.data)
+    where = catalog.folders(configuration.settings.server.data, wanted.model_dir)
     opened = open_detector(wanted.model, where, wanted.threads)
     if opened.state == "no_model":
         text, _, advice = opened.reason.partition("; until then")[0].partition(": framecast models ")
@@ -50,7 +50,7 @@ def faces(configuration: Configuration) -> Iterator[Finding]:
     if not wanted.enabled or wanted.faces == OFF:
         yield Finding("faces", "ok", "switched off (vision.faces)")
         return
-    where = catalog.folders(configuration.settings.server.data)
+    where = catalog.folders(configuration.settings.server.data, wanted.model_dir)
     choice = choose(wanted.faces, where)
     if choice.finder is None:
         text, _, advice = choice.reason.partition(": ")
