@@ -16,6 +16,7 @@ from framecast.service.access.keyring import Keyring
 from framecast.service.access.sessions import SESSION_LIFE_S
 from framecast.service.events.courier import given_up_before_s
 from framecast.service.events.log import EventLog
+from framecast.service.store import database
 from framecast.service.store import present as module
 from framecast.service.store.events import Change, Event, EventStore, Phase
 from framecast.service.store.eventsearch import Filter
@@ -60,13 +61,14 @@ def test_the_present_is_that_of_a_clock_that_goes_on() -> None:
         assert looked(present, ticks, offset_s, for_s=600) == offset_s
 
 
-def test_a_clock_that_is_far_ahead_is_believed_after_hours_of_running() -> None:
+def test_a_clock_that_is_far_ahead_is_believed_after_hours_of_running(caplog: pytest.LogCaptureFixture) -> None:
     ticks = Ticks()
     present = Present(NOW_S, 0.0, ticks)
     assert looked(present, ticks, YEARS_S, for_s=BELIEVED_S - 60) == 0
     assert looked(present, ticks, 0.0, for_s=60) == 0, "it was wrong"
     assert looked(present, ticks, YEARS_S, for_s=BELIEVED_S - 60) == 0, "and is doubted anew"
     assert looked(present, ticks, YEARS_S, for_s=60) == YEARS_S
+    assert [record.getMessage()[:31] for record in caplog.records] == ["the clock is 1825 days ahead of"] * 2
 
 
 def test_a_clock_that_is_far_behind_makes_nothing_old_and_is_believed_in_time() -> None:
@@ -173,9 +175,9 @@ def test_what_is_still_to_be_told_is_not_given_up_meanwhile(tmp_path: Path, monk
 
 def test_what_an_older_version_kept_tells_when_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (before,) = (number for number, each in enumerate(MIGRATIONS) if "TABLE clock" in each)
-    with State.open(tmp_path) as state, state.database.write() as connection:
-        connection.execute("INSERT INTO history VALUES ('cam', 100, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
-        connection.execute("DROP TABLE clock")
-        connection.execute(f"PRAGMA user_version = {before}")
+    with monkeypatch.context() as then:
+        then.setattr(database, "MIGRATIONS", MIGRATIONS[:before])
+        with State.open(tmp_path) as state, state.database.write() as connection:
+            connection.execute("INSERT INTO history VALUES ('cam', 100, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
     with State.open(tmp_path) as state:
         assert state.database.present.of(NOW_S) == pytest.approx(6000, abs=60)

@@ -15,10 +15,13 @@ might be. Whoever is let in until some time is not let in after it by the clock,
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+
+log = logging.getLogger("framecast.service.store.present")
 
 OFF_S = 86_400.0
 """How far a clock may be from what is known: what is kept is kept for days, and a server may be off for a night."""
@@ -41,6 +44,7 @@ class Present:
         self._known_s = known_s
         self._ahead_s = ahead_s
         self._behind_s = 0.0
+        self._is_told = False
         self._ticks_s = ticks_s
         self._looked_s = ticks_s()
         self._lock = threading.Lock()
@@ -67,12 +71,24 @@ class Present:
             if now_s > known_s + OFF_S:
                 self._ahead_s, self._behind_s = self._ahead_s + passed_s, 0.0
                 is_believed = self._ahead_s >= BELIEVED_S
+                self._tell(now_s - known_s, is_believed)
             elif now_s < known_s - OFF_S:
                 self._behind_s += passed_s
                 is_believed = self._behind_s >= BELIEVED_S
             else:
                 is_believed = True
             if is_believed:
-                known_s, self._ahead_s, self._behind_s = now_s, 0.0, 0.0
+                known_s, self._ahead_s, self._behind_s, self._is_told = now_s, 0.0, 0.0, False
             self._known_s = known_s
             return min(known_s, now_s)
+
+    def _tell(self, ahead_s: float, is_believed: bool) -> None:
+        """Say once that the clock is doubted."""
+        if not is_believed and not self._is_told:
+            self._is_told = True
+            log.warning(
+                "the clock is %.0f days ahead of when this server ran last: nothing is deleted by its age until it has "
+                "been so for %.0f hours of running",
+                ahead_s / 86_400,
+                BELIEVED_S / 3600,
+            )
