@@ -24,6 +24,10 @@ LINGER_S = {"object": 8.0, "face": 8.0, "line": 3.0, "motion": 8.0}
 """How long what an event is about may be out of sight before the event is over."""
 FORGET_S = 3.0
 """A track that is not seen for so long has to stay, and to step over lines, anew."""
+MISSED = 2.5
+"""Where looks are so rare that these are less: pauses between two, after which what is in none of them is gone."""
+RARE_S = 30.0
+"""Looks that are further apart say nothing of the time between them."""
 LEAST_GONE_S = 5.0
 """A camera that comes back sooner was never offline: firmwares pause, and readers connect anew."""
 UPDATE_S = 2.0
@@ -113,6 +117,7 @@ class Case:
         self.over_s = over_s
         self._by_wall = by_wall
         self._looked_s = -math.inf
+        self._gap_s = self._pace_s = 0.0  # between the last two looks, and between looks as they come
         self._still_s: float | None = None
         self._gone_s: float | None = None
 
@@ -125,6 +130,9 @@ class Case:
             now_s: When, Unix s of the camera's clock.
         """
         self.wants_picture = False
+        gap_s = now_s - self._looked_s
+        pace_s = min(gap_s, self._gap_s)  # one long pause is no pace
+        self._gap_s, self._pace_s = gap_s, pace_s if pace_s <= RARE_S else 0.0
         match self.rule.kind:
             case "object" | "face":
                 self._look_for_things(look, now_s)
@@ -158,10 +166,14 @@ class Case:
             return
         if event is None:
             return
-        if now_s - event.seen_s > LINGER_S.get(rule.kind, math.inf):
+        if now_s - event.seen_s > self._at_least(LINGER_S.get(rule.kind, math.inf)):
             self.end(event.seen_s)
         elif (event.names, event.groups) != self._told and now_s - self._told_s >= UPDATE_S:
             self._say(event, Phase.UPDATE, now_s)
+
+    def _at_least(self, seconds: float) -> float:
+        """So long, or longer where looks are so rare that it says nothing that there was none meanwhile."""
+        return max(seconds, self._pace_s * MISSED)
 
     def forget(self) -> None:
         """Know nothing of tracks any more: their numbers begin anew, and pictures from before may not be shown."""
@@ -196,13 +208,14 @@ class Case:
     def _known(self, thing: Thing, now_s: float) -> _Track:
         key = thing.label, thing.track
         track = self._tracks.get(key)
-        if track is None or now_s - track.seen_s > FORGET_S:
+        if track is None or now_s - track.seen_s > self._at_least(FORGET_S):
             track = self._tracks[key] = _Track(now_s, now_s)
         track.seen_s = now_s
         return track
 
     def _forget(self, now_s: float) -> None:
-        for key in [key for key, track in self._tracks.items() if now_s - track.seen_s > FORGET_S]:
+        forget_s = self._at_least(FORGET_S)
+        for key in [key for key, track in self._tracks.items() if now_s - track.seen_s > forget_s]:
             del self._tracks[key]
 
     def _is_wanted(self, thing: Thing) -> bool:
@@ -277,7 +290,7 @@ class Case:
             self._still_s = None
             self.end(now_s)
         else:
-            if self._still_s is None or now_s - self._looked_s > LINGER_S["motion"]:
+            if self._still_s is None or now_s - self._looked_s > self._at_least(LINGER_S["motion"]):
                 self._still_s = now_s  # it was not looked for a while
             if self.event is not None:
                 self.event = replace(self.event, seen_s=now_s)
