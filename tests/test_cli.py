@@ -22,6 +22,7 @@ import pytest
 
 from framecast import __version__
 from framecast.cli import main
+from framecast.cli.control import Server
 from framecast.core.errors import ConfigError
 from framecast.service.front import control
 
@@ -227,13 +228,19 @@ def test_server_is_told_apart_from_commands_and_stops_cleanly(run: Run, tmp_path
     assert not (tmp_path / "data" / control.SOCKET_NAME).exists()
 
 
-def test_demo_needs_nothing_and_reads_nothing(run: Run, tmp_path: Path) -> None:
+def test_demo_needs_nothing_and_reads_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fox.onnx").write_bytes(b"a model")
+    monkeypatch.setenv("FRAMECAST_MODEL_DIR", str(tmp_path))
     (tmp_path / "framecast.toml").write_text("this is not TOML")
     (tmp_path / ".env").write_text("STREAM_FPS=nonsense")
     with started("demo", "--port", "0", "--no-m5-ports", "--data", "demo") as server:
         (tmp_path / "framecast.toml").unlink()
         (tmp_path / ".env").unlink()
         cameras = json.loads(run("cameras", "list", "--json", "--data", "demo")[1])["cameras"]
+        there = Server.find(tmp_path / "demo")
+        assert there is not None
+        models = there.call("GET", "/api/v1/models")["models"]
+        assert [row["name"] for row in models if not row["listed"]] == ["fox"], "but for where models are"
         assert len(cameras) == 3
         assert "The demo already runs at http://127.0.0.1:" in run("demo", "--port", "0", "--data", "demo")[2]
         server.send_signal(signal.SIGINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -108,7 +109,7 @@ def demo(
 ) -> None:
     """Show everything with synthetic devices: no configuration, this machine only, nothing to install.
 
-    Neither a configuration file nor the environment is read.
+    Neither a configuration file nor the environment is read, but for the folder of models: FRAMECAST_MODEL_DIR.
     """
     from framecast.service.config import defaults
 
@@ -117,6 +118,7 @@ def demo(
             "server.host": host,
             "server.port": port,
             "server.data": data or demo_folder(),
+            "vision.model_dir": os.environ.get("FRAMECAST_MODEL_DIR") or None,
             "compat.m5_device_port": 8765 if m5_ports else 0,
             "compat.m5_viewer_port": 8766 if m5_ports else 0,
         }
