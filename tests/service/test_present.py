@@ -14,7 +14,6 @@ import pytest
 from framecast.service.access.accounts import Role
 from framecast.service.access.keyring import Keyring
 from framecast.service.access.sessions import SESSION_LIFE_S
-from framecast.service.events.courier import given_up_before_s
 from framecast.service.events.log import EventLog
 from framecast.service.store import database
 from framecast.service.store import present as module
@@ -22,7 +21,6 @@ from framecast.service.store.events import Change, Event, EventStore, Phase
 from framecast.service.store.eventsearch import Filter
 from framecast.service.store.history import HistoryStore, Row
 from framecast.service.store.migrations import MIGRATIONS
-from framecast.service.store.outbox import Outbox, fill
 from framecast.service.store.people import PeopleStore, Sample, Stranger
 from framecast.service.store.present import BELIEVED_S, OFF_S, Present
 from framecast.service.store.state import State
@@ -157,20 +155,6 @@ async def test_nothing_that_is_kept_is_lost_to_a_clock_that_is_wrong_for_a_while
         server.service.history._swept_minute = 0  # an hour ago
         await server.service.history.keep()
         assert await kept.sweep() == {"event"}
-
-
-def test_what_is_still_to_be_told_is_not_given_up_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_s = time.time() - 2 * SESSION_LIFE_S
-    with State.open(tmp_path) as state:
-        state.database.present.of(at_s)
-        kept, outbox = Kept(state, tmp_path), Outbox(state.database)
-        kept.events.hooks.append(lambda connection, _, said: fill(connection, said.seq, ["sink"], said.at_s))
-        kept.put(at_s)
-        outbox.tidy(["sink"], given_up_before_s(outbox.present, time.time()))
-        assert outbox.waiting() == {"sink": 1}
-        monkeypatch.setattr(module, "BELIEVED_S", 0.0)
-        outbox.tidy(["sink"], given_up_before_s(outbox.present, time.time()))
-        assert outbox.waiting() == {}
 
 
 def test_what_an_older_version_kept_tells_when_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from framecast.core.limits import Quietly
 from framecast.core.supervise import Backoff
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery, Outbox, Outcome
-from framecast.service.store.present import Present
 
 log = logging.getLogger("framecast.service.events.courier")
 
@@ -194,7 +193,7 @@ class Courier:
 
     def _is_hopeless(self, delivery: Delivery, error: Undelivered) -> bool:
         too_often = error.refused and delivery.attempts + 1 >= MOST_REFUSALS
-        return too_often or delivery.at_s < given_up_before_s(self._outbox.present, self._now_s())
+        return too_often or delivery.at_s < given_up_before_s(self._now_s())
 
     def _failed(self, words: str) -> None:
         if words != self.last_error:
@@ -216,10 +215,11 @@ class Courier:
             self._due_s = None
 
 
-def given_up_before_s(present: Present, now_s: float) -> float:
+def given_up_before_s(now_s: float) -> float:
     """Unix time before which what was announced is not tried again.
 
     A machine that learns the time late must not take what it just wrote down for days old: it goes by the clock that no
-    step moves where that is behind. One that learns it wrong must not give up what it was to tell meanwhile.
+    step moves where that is behind. Where the clock is ahead it goes by that, unlike what is kept (`Present`): who was
+    off for weeks must not tell of what happened then as if it were news.
     """
-    return min(present.of(now_s), SYSTEM.now_ns() / 1e9) - GIVE_UP_S
+    return min(now_s, SYSTEM.now_ns() / 1e9) - GIVE_UP_S

@@ -229,7 +229,7 @@ class Deliveries:
 
     async def _tidy(self) -> None:
         while True:
-            older_than_s = given_up_before_s(self._outbox.present, self._now_s()) - TIDY_S
+            older_than_s = given_up_before_s(self._now_s()) - TIDY_S
             try:
                 await self._see_what_lasts()
                 lost = await self._blocking(self._outbox.tidy, list(self._couriers), older_than_s)

@@ -77,14 +77,9 @@ def fill(connection: sqlite3.Connection, seq: int, sinks: Iterable[str], now_s: 
 
 
 class Outbox:
-    """The table of all deliveries. Blocking, like all that is kept in the state file.
-
-    Attributes:
-        present: By what time they are old.
-    """
+    """The table of all deliveries. Blocking, like all that is kept in the state file."""
 
     def __init__(self, database: Database) -> None:
-        self.present = database.present
         self._database = database
 
     def next(self, sink: str) -> Delivery | None:
