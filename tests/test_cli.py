@@ -22,7 +22,7 @@ import pytest
 
 from framecast import __version__
 from framecast.cli import main
-from framecast.cli.control import Server
+from framecast.cli.control import Server as Running
 from framecast.core.errors import ConfigError
 from framecast.service.front import control
 
@@ -237,7 +237,7 @@ def test_demo_needs_nothing_and_reads_nothing(run: Run, tmp_path: Path, monkeypa
         (tmp_path / "framecast.toml").unlink()
         (tmp_path / ".env").unlink()
         cameras = json.loads(run("cameras", "list", "--json", "--data", "demo")[1])["cameras"]
-        there = Server.find(tmp_path / "demo")
+        there = Running.find(tmp_path / "demo")
         assert there is not None
         models = there.call("GET", "/api/v1/models")["models"]
         assert [row["name"] for row in models if not row["listed"]] == ["fox"], "but for where models are"
