@@ -187,6 +187,19 @@ def test_the_best_picture_is_the_largest_and_surest() -> None:
     assert watch.last.score == 0.9
 
 
+def test_many_who_pass_by_are_nobody_who_stays() -> None:
+    watch = Watch(for_s=5.0)
+    for number in range(1, 21):
+        watch.see(thing(track=0))  # at first a thing has no number; one that is seen once never has
+        watch.see(thing(track=number), for_s=1.0)
+    assert watch.phases == []
+    watch.see(thing(track=20), for_s=5.0)
+    assert watch.phases == ["start"]
+    face = Watch(kind="face", for_s=5.0)
+    face.see(thing("face", track=0), for_s=6.0)  # has none where no person was found around it
+    assert face.phases == ["start"]
+
+
 def test_after_an_event_there_is_a_cooldown() -> None:
     watch = Watch(cooldown_s=30.0)
     watch.see(thing())

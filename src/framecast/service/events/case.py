@@ -206,6 +206,8 @@ class Case:
         self._forget(now_s)
 
     def _known(self, thing: Thing, now_s: float) -> _Track:
+        if not thing.track and thing.label != "face":
+            return _Track(now_s, now_s)  # seen for the first time; the next of these is another one
         key = thing.label, thing.track
         track = self._tracks.get(key)
         if track is None or now_s - track.seen_s > self._at_least(FORGET_S):
