@@ -98,6 +98,7 @@ def test_a_url_is_read_whole() -> None:
         ("mock:?size=640", "size = '640' can't be used: WIDTHxHEIGHT, each from 64 to 4096"),
         ("mock:?size=10x10", "size = '10x10'"),
         ("mock:?size=640x99999", "size = '640x99999'"),
+        (f"mock:?size={'9' * 5_000}x480", "can't be used: WIDTHxHEIGHT"),
         ("mock:?quality=0", "quality='0' can't be used: a number from 1 to 100"),
         ("mock:?show_frame_id=maybe", "show_frame_id='maybe' can't be used: 1 or 0"),
         ("mock:?rate=100", "rate='100' can't be used: a number from 8000 to 48000"),

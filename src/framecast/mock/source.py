@@ -101,7 +101,7 @@ def parse_size(size: str) -> tuple[int, int]:
         Misuse: It is no size, or out of range.
     """
     width, _, height = size.lower().partition("x")
-    if width.isdecimal() and height.isdecimal():
+    if width.isdecimal() and height.isdecimal() and len(size) < 20:
         width_px, height_px = int(width), int(height)
         if MIN_PX <= width_px <= MAX_PX and MIN_PX <= height_px <= MAX_PX:
             return width_px, height_px
