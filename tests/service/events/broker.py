@@ -22,13 +22,17 @@ PASSWORD = "open sesame"
 class Broker:
     """One that can be ended and started again, at the same port. It keeps what is retained while it runs."""
 
-    def __init__(self, folder: Path, *, password: bool = False, certificate: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, password: bool = False, certificate: Path | None = None, most_bytes: int = 0
+    ) -> None:
         self.port = free_port()
         self.url = f"{'mqtts' if certificate else 'mqtt'}://127.0.0.1:{self.port}"
         self._file = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(not password).lower()}", "user root"]
         if certificate is not None:
             lines += [f"certfile {certificate}", f"keyfile {certificate}"]
+        if most_bytes:
+            lines.append(f"max_packet_size {most_bytes}")
         if password:
             kept = folder / "passwords"
             tool = Path(MOSQUITTO).with_name("mosquitto_passwd")
@@ -41,10 +45,10 @@ class Broker:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, folder: Path, *, password: bool = False, certificate: Path | None = None
+        cls, folder: Path, *, password: bool = False, certificate: Path | None = None, most_bytes: int = 0
     ) -> AsyncIterator[Broker]:
         """One that runs."""
-        broker = cls(folder, password=password, certificate=certificate)
+        broker = cls(folder, password=password, certificate=certificate, most_bytes=most_bytes)
         await broker.start()
         try:
             yield broker

@@ -1,4 +1,4 @@
-"""MQTT, with a real Mosquitto: where what holds is held, when the configuration says otherwise than before."""
+"""MQTT, with a real Mosquitto: what stays there when things change, and what it does not take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from framecast.service.events import mqtt
+from framecast.service.events import courier, mqtt
 from framecast.service.events.mqtt import Seen
 from tests.service.events.broker import Broker, Listener
 from tests.service.events.telling import happening, office
@@ -55,3 +55,28 @@ async def test_of_a_camera_that_was_removed_while_the_server_was_down_no_state_s
         async with office(tmp_path / "data", {"mqtt.url": broker.url}):
             await until(lambda: not any(home.held[topic] for topic in states))
             assert home.held["framecast/cameras/door/status"] == b"online"
+
+
+async def test_a_picture_that_is_too_large_for_the_broker_holds_up_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mqtt, "TAKES_S", 0.5)
+    monkeypatch.setattr(mqtt, "CAP_S", 0.02)
+    monkeypatch.setattr(courier, "FIRST_S", 0.01)
+    image = "framecast/cameras/door/image"
+    async with (
+        Broker.running(tmp_path, most_bytes=4000) as broker,
+        Listener.of(broker) as home,
+        office(tmp_path / "data", {"mqtt.url": broker.url}) as there,
+    ):
+        await there.announce(happening(0), picture=b"\xff\xd8 small")
+        await until(lambda: home.held.get(image) == b"\xff\xd8 small")
+        for number in (1, 2):
+            await there.announce(happening(number), picture=b"\xff\xd8" + bytes(50_000))
+        await until(lambda: [topic for topic, _ in home.heard].count("framecast/events") == 3)
+        assert home.held[image] == b"", "none, rather than that of another event"
+        await there.announce(happening(3), picture=b"\xff\xd8 small again")
+        await until(lambda: home.held[image] == b"\xff\xd8 small again")
+    assert [each.getMessage() for each in caplog.records if "cuts the connection" in each.getMessage()] == [
+        f"{broker.url} cuts the connection over a picture of 50002 bytes; such pictures are not sent for 3600 s"
+    ]

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import json
 import logging
+import math
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ FIRST_S = 1.0
 CAP_S = 60.0
 STABLE_S = 60.0
 FAREWELL_S = 1.0
+TAKES_S = 10.0
+"""How long the broker may take for a message."""
+TRIES = 3
+"""How often one picture may cut the connection before it is taken for too large."""
+TOO_LARGE_S = 3600.0
+"""For how long it is: somebody may have the broker take more."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 QOS = 1
 MOST_INCOMING = 1000
@@ -60,6 +67,26 @@ class Seen:
     name: str
     is_there: bool
     shown: tuple[object, ...] = ()
+
+
+class _Largest:
+    """How large a picture the broker takes. It does not say so, and cuts the connection over one that is too large."""
+
+    def __init__(self) -> None:
+        self._event_id, self._cuts = "", 0
+        self._too_large_bytes, self._until_s = 0, -math.inf
+
+    def allows(self, size_bytes: int, now_s: float) -> bool:
+        """Whether one of this size is worth trying."""
+        return size_bytes < self._too_large_bytes or now_s >= self._until_s
+
+    def note_cut(self, event_id: str, size_bytes: int, now_s: float) -> bool:
+        """The connection ended over the picture of this event; whether that is taken for too large from now on."""
+        self._cuts = self._cuts + 1 if event_id == self._event_id else 1
+        self._event_id = event_id
+        if self._cuts >= TRIES:
+            self._too_large_bytes, self._until_s = size_bytes, now_s + TOO_LARGE_S
+        return self._cuts >= TRIES
 
 
 class MqttSink:
@@ -103,6 +130,7 @@ class MqttSink:
         self._open: dict[str, tuple[str, str]] = {}
         """Camera and sensor of each event that lasts."""
         self._told: dict[str, bytes] = {}
+        self._largest = _Largest()
         self._telling = asyncio.Lock()
         self._retaining = asyncio.Lock()
         self._is_stale = False
@@ -147,9 +175,23 @@ class MqttSink:
         """Have this held, or the event's picture: written down first, so that it is taken back whatever happens."""
         camera, event_id = delivery.camera, delivery.event_id
         await self._blocking(self._retained.note, camera, what, event_id)
-        if what == IMAGE:  # asked for only now: a mask that is set later takes back what is written down
-            payload = await self._picture(event_id, camera) or b""
-        await self._publish(client, self._topics.of(camera, what), payload, retain=True)
+        if what != IMAGE:
+            await self._publish(client, self._topics.of(camera, what), payload, retain=True)
+            return
+        # Asked for only now: a mask that is set later takes back what is written down.
+        payload = await self._picture(event_id, camera) or b""
+        now_s = asyncio.get_running_loop().time()
+        if not self._largest.allows(len(payload), now_s):
+            payload = b""
+        try:
+            await self._publish(client, self._topics.of(camera, what), payload, retain=True)
+        except _library().MqttError:
+            if payload and self._client is not client and self._largest.note_cut(event_id, len(payload), now_s):
+                log.warning(
+                    "%s cuts the connection over a picture of %d bytes; such pictures are not sent for %g s",
+                    self.label, len(payload), TOO_LARGE_S,
+                )  # fmt: skip
+            raise
 
     async def _take_back(self, client: Any) -> None:
         """Have nothing held of what is no more."""
@@ -197,6 +239,7 @@ class MqttSink:
             password=settings.password or None,
             identifier=self._topics.node,
             logger=_library_log,
+            timeout=TAKES_S,
             max_queued_incoming_messages=MOST_INCOMING,
             will=library.Will(self._topics.status, OFFLINE, QOS, True),
             tls_context=context,
