@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,27 @@ def test_one_that_was_killed_is_started_again(child: DlibChild) -> None:
     assert process.stdout is not None
     assert process.stdout.closed
     assert len(finder.find(astronaut())) == 1
+
+
+def test_one_that_fails_again_and_again_is_left_alone_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    broken = tmp_path / "dlib.py"
+    broken.write_text("import os\nos._exit(1)  # as by an instruction that this processor does not have\n")
+    now_s = 1000.0
+    child = DlibChild(lambda: now_s)
+    for _ in range(2):
+        with pytest.raises(FacesUnavailable, match="can't be started"):
+            child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+    for _ in range(3):
+        with pytest.raises(FacesUnavailable, match=r"again and again; it is started in \d s"):
+            child.start()
+    assert child._process is None
+    broken.unlink()
+    now_s += 2.0
+    child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+    child.close()
 
 
 def test_the_interpreter_goes_on_while_a_face_is_looked_at(child: DlibChild) -> None:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.core.supervise import Backoff
 from framecast.vision.detections import Image
 from framecast.vision.faces.dlibchild import ANSWER, EMBED, FIND, REQUEST
 from framecast.vision.faces.face import Face, FacesUnavailable, Vector
@@ -23,6 +24,8 @@ MOST = 0.55
 """dlib states 0.6; seen here: same person 0.1 to 0.45, others 0.67 and more."""
 START_S = 30.0
 ANSWER_S = 20.0
+REST_S = (1.0, 300.0)
+"""The first and the longest pause before it is started again, once it has failed twice without an answer in between."""
 MARGIN = 0.6
 LARGEST_FACE_PX = 300
 """What is larger is made smaller: the network looks at 150 px."""
@@ -42,10 +45,17 @@ class DlibChild:
     """The process in which dlib works; started when it is first asked, and again when it has ended.
 
     Called from one thread at a time.
+
+    Args:
+        clock: In s.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         see_that_it_is_there()
+        self._clock = clock
+        self._backoff = Backoff(*REST_S)
+        self._has_failed = False
+        self._rests_until_s = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: SimpleQueue[NDArray[np.float64] | None] = SimpleQueue()
         self._ear: threading.Thread | None = None
@@ -59,7 +69,7 @@ class DlibChild:
             FacesUnavailable: It ended, or takes too long.
         """
         self._running()
-        if self._until_s and self._answers.empty() and time.monotonic() < self._until_s:
+        if self._until_s and self._answers.empty() and self._clock() < self._until_s:
             return False
         self._wait()
         return True
@@ -77,10 +87,13 @@ class DlibChild:
         try:
             process.stdin.write(REQUEST.pack(wanted, rows, columns, *box) + np.ascontiguousarray(image).tobytes())
             process.stdin.flush()
-            return self._hear(ANSWER_S)
+            answer = self._hear(ANSWER_S)
         except (OSError, FacesUnavailable) as error:
-            self.close()
+            self._fail()
             raise FacesUnavailable(f"dlib's process ended or hangs ({error}); it is started again") from None
+        self._has_failed = False
+        self._backoff.reset()
+        return answer
 
     def retire(self) -> None:
         """End it for good."""
@@ -109,13 +122,16 @@ class DlibChild:
         if self._retired:
             raise FacesUnavailable("the server is about to stop")
         if self._process is None:
+            rests_s = self._rests_until_s - self._clock()
+            if rests_s > 0:
+                raise FacesUnavailable(f"dlib's process fails again and again; it is started in {rests_s:.0f} s")
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "framecast.vision.faces.dlibchild"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
             )
-            self._until_s = time.monotonic() + START_S
+            self._until_s = self._clock() + START_S
             self._answers = SimpleQueue()
             self._ear = threading.Thread(target=_listen, args=(self._process, self._answers), name="dlib", daemon=True)
             self._ear.start()
@@ -126,11 +142,18 @@ class DlibChild:
         if not self._until_s:
             return
         try:
-            self._hear(max(0.0, self._until_s - time.monotonic()))
+            self._hear(max(0.0, self._until_s - self._clock()))
         except FacesUnavailable as error:
-            self.close()
+            self._fail()
             raise FacesUnavailable(f"dlib's process can't be started ({error})") from None
         self._until_s = 0.0
+
+    def _fail(self) -> None:
+        """End it, and start it no more often than is worth it: each start takes as long as a dozen faces."""
+        self.close()
+        if self._has_failed:
+            self._rests_until_s = self._clock() + self._backoff.next_s()
+        self._has_failed = True
 
     def _hear(self, timeout_s: float) -> NDArray[np.float64]:
         try:
