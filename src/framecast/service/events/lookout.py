@@ -93,11 +93,11 @@ class Lookout:
         """Let these rules hold, each with its zone or line; those that are as before go on with their events."""
         self._name = name
         before = {(case.rule, case.drawn): case for case in self._cases}
-        kept = {each: before.pop(each, None) for each in rules}
+        kept = [(each, before.pop(each, None)) for each in rules]
         for case in before.values():
             case.end(self._now_s())
             self._ended[case.rule.id] = case.over_s
-        self._cases = [case or self._open(*each) for each, case in kept.items()]
+        self._cases = [case or self._open(*each) for each, case in kept]
         for case in self._cases:
             case.camera_name = name
         self._attach()
