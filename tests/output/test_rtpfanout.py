@@ -69,7 +69,7 @@ class Encoder:
 
 
 async def settle(fanout: RtpFanout) -> None:
-    while fanout._queue:  # noqa: ASYNC110 (nobody tells when all is sent)
+    while fanout._queue or fanout._backlogs._waiting:  # noqa: ASYNC110 (nobody tells when all is sent)
         await asyncio.sleep(0.001)
 
 
@@ -227,6 +227,21 @@ async def test_what_a_newcomer_gets_of_the_past_goes_in_steps_and_what_comes_mea
         assert peer.sequences == list(range(peer.sequences[0], peer.sequences[0] + len(peer.packets)))
         assert peer.viewer.sent == 55
         fanout.remove(peer.seat)
+
+
+async def test_what_was_kept_may_come_all_at_once_after_the_first_newcomer() -> None:
+    encoder, peer = Encoder(), Peer()
+    encoder.track.on_key_wanted = None
+    encoder.fanout.add(peer.seat)
+    for number in range(1, 41):
+        encoder.track.publish(picture(number, key=number == 1, size=60_000 if number == 1 else 3_000))
+    assert len(peer.packets) == rtpfanout.STEP_PACKETS
+    async with asyncio.timeout(5):
+        while len(peer.frames) < 40:  # noqa: ASYNC110 (nobody tells when all is sent)
+            await asyncio.sleep(0.001)
+    encoder.track.publish(picture(41))
+    assert peer.frames == list(range(1, 42))
+    assert encoder.fanout.overruns == 0
 
 
 @pytest.mark.parametrize(("pictures", "size"), [(250, 20_000), (600, 100)])

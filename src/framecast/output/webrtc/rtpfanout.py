@@ -34,6 +34,8 @@ MOST_BATCHES = 8
 MOST_HELD = 64
 """Packets that may wait for sound: two seconds of pictures; beyond, the oldest go at once."""
 KEY_INTERVAL_S = 0.5
+PAST_NS = 100_000_000
+"""A packet that is older is of the past. Where the track is made on demand, it comes after its seat, all at once."""
 KEY_PATIENCE_S = 2.0
 """How long the answer to a wish for a key packet may take before the wish is repeated."""
 
@@ -181,20 +183,29 @@ class RtpFanout:
             self._answered = True
         if len(self._queue) >= MOST_BATCHES:
             self._give_up()
+        begun = [seat for seat in self._seats if seat.waiting] if packet.key and not self._queue else []
         seats = [seat for seat in self._seats if self._takes(seat, packet)]
         if not seats:
             return
         payloads = self._cut(packet.payload)
         if not payloads:
             return
-        late = [seat for seat in seats if seat in self._backlogs]
+        if not self._is_past(packet) or len(payloads) > MOST_PACKETS:
+            begun = []
+        late = [seat for seat in seats if seat in begun or seat in self._backlogs]
         for seat in late:
             seats.remove(seat)
             self._backlogs.add(seat, payloads, seat.stamp(packet.pts_ns))
+        if begun:
+            self._backlogs.begin()
         if seats:
             self._queue.append(_Batch(packet, payloads, rtp.stamp_of(packet.pts_ns, self.clock_hz), seats))
         if self._queue and self._timer is None:
             self._pump()
+
+    def _is_past(self, packet: Packet) -> bool:
+        """Whether what was kept comes only now: too much at once for batches."""
+        return not self.track.gives_keys and self._clock.now_ns() - packet.received_ns > PAST_NS
 
     def clear(self) -> None:
         """See `Sink`."""
