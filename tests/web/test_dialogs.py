@@ -59,3 +59,22 @@ def test_who_presses_twice_gets_one_dialog(start: Start, open_page: Open) -> Non
         assert page.locator("dialog[open]").count() == 1, name
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_camera_that_could_not_be_added_is_told_of_though_its_dialog_was_closed(
+    start: Start, open_page: Open
+) -> None:
+    page = open_page(start("serve").url, expected=("503",)).page
+    page.get_by_role("button", name="Add a camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("No camera at hand").click()
+    dialog.get_by_role("button", name="Add a synthetic camera").click()
+    held: list[Route] = []
+    page.route("**/api/v1/cameras", lambda route: held.append(route))
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    while not held:
+        page.wait_for_timeout(50)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    held[0].fulfill(status=503, json={"error": {"code": "busy", "message": "It is busy."}})
+    page.get_by_text("Synthetic was not added. It is busy.").wait_for()

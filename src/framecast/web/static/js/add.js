@@ -6,6 +6,7 @@ import { cameraPage, lines, request, url } from "./api.js";
 import { h, setText } from "./dom.js";
 import { bitrate, bytes, fps, size } from "./format.js";
 import { markRights } from "./session.js";
+import { toast } from "./toast.js";
 import { advise, apology } from "./words.js";
 
 const STEPS_SHOWN = 40;
@@ -324,6 +325,7 @@ class AddDialog {
       if (camera.kind === "push") this.#showPush(camera, (await markRights()).open);
       else this.element.close();
     } catch (error) {
+      if (!this.element.open) return toast(`${this.#name.value.trim()} was not added. ${apology(error)}`, { bad: true });
       setText(
         this.#error,
         error.status === 409 ? "There is already a camera with this id. Choose another." : apology(error),
