@@ -8,7 +8,7 @@ import { Sessions } from "./access/sessions.js";
 import { Tokens } from "./access/tokens.js";
 import { Tunnel } from "./access/tunnel.js";
 import { url } from "./api.js";
-import { h } from "./dom.js";
+import { awayPanel } from "./away.js";
 import { bindKeys } from "./keys.js";
 import { hasEntered, keyPanel, markRights, whoAmI } from "./session.js";
 import { setUpTabs } from "./tabs.js";
@@ -40,22 +40,10 @@ function instead(...content) {
   find("instead").querySelector("input, button")?.focus();
 }
 
-function away() {
-  instead(
-    h(
-      "div",
-      { class: "panel" },
-      h("h1", {}, "The server does not answer"),
-      h("p", {}, "Either this device has no network, or the server is off or out of reach."),
-      h("div", {}, h("button", { class: "button", type: "button", click: () => location.reload() }, "Try again")),
-    ),
-  );
-}
-
 async function begin() {
   await markRights();
   const state = whoAmI();
-  if (state === null) return away();
+  if (state === null) return instead(awayPanel());
   if (!state.open && !hasEntered(state)) return instead(keyPanel(() => location.reload()));
   find("page").hidden = false;
   const tabs = [...find("tabs").querySelectorAll("[role=tab]")];

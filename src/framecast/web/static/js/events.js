@@ -3,6 +3,7 @@
 import "./copybox.js";
 import "./menu.js";
 import { request, url } from "./api.js";
+import { awayPanel } from "./away.js";
 import { h, setText } from "./dom.js";
 import { Feed } from "./events/feed.js";
 import { Rules } from "./events/rules.js";
@@ -113,8 +114,8 @@ function instead(...content) {
   find("instead").querySelector("input, button")?.focus();
 }
 
-function panel(title, text, ...more) {
-  return h("div", { class: "panel" }, h("h2", {}, title), h("p", {}, text), more);
+function panel(title, text) {
+  return h("div", { class: "panel" }, h("h2", {}, title), h("p", {}, text));
 }
 
 /** What to do where nothing has happened. */
@@ -148,16 +149,7 @@ function choose(name) {
 async function begin() {
   const { rights } = await markRights();
   const state = whoAmI();
-  if (state === null) {
-    const again = h("button", { class: "button", type: "button", click: () => location.reload() }, "Try again");
-    return instead(
-      panel(
-        "The server does not answer",
-        "Either this device has no network, or the server is off or out of reach.",
-        h("div", {}, again),
-      ),
-    );
-  }
+  if (state === null) return instead(awayPanel());
   if (!state.open && !hasEntered(state) && !mayWatch(rights)) return instead(keyPanel(() => location.reload()));
   if (!mayWatch(rights))
     return instead(
@@ -166,7 +158,7 @@ async function begin() {
   try {
     for (const { id, name } of (await request("GET", "api/v1/cameras")).cameras) names.set(id, name);
   } catch (error) {
-    return instead(panel("This can't be shown", error.message));
+    return instead(error.status === 0 || error.status >= 500 ? awayPanel() : panel("This can't be shown", error.message));
   }
   feed.setCameras();
   find("page").hidden = false;

@@ -4,6 +4,7 @@ import "./copybox.js";
 import "./menu.js";
 import { request, url } from "./api.js";
 import { button, renew } from "./access/rows.js";
+import { awayPanel } from "./away.js";
 import { h } from "./dom.js";
 import { capital } from "./events/words.js";
 import { bindKeys } from "./keys.js";
@@ -32,8 +33,8 @@ function enter() {
   if (!asksToEnter(find("instead"))) instead(keyPanel(() => location.reload()));
 }
 
-function panel(title, text, ...more) {
-  return h("div", { class: "panel" }, h("h2", {}, title), h("p", {}, text), more);
+function panel(title, text) {
+  return h("div", { class: "panel" }, h("h2", {}, title), h("p", {}, text));
 }
 
 /** Whether one may change something here. */
@@ -144,16 +145,7 @@ function look() {
 async function begin() {
   const { rights } = await markRights();
   const state = whoAmI();
-  if (state === null) {
-    const again = h("button", { class: "button", type: "button", click: () => location.reload() }, "Try again");
-    return instead(
-      panel(
-        "The server does not answer",
-        "Either this device has no network, or the server is off or out of reach.",
-        h("div", {}, again),
-      ),
-    );
-  }
+  if (state === null) return instead(awayPanel());
   if (!state.open && !hasEntered(state)) return enter();
   if (!rights.includes("operate"))
     return instead(panel("This can't be shown", "Who is known here is shown to those who may operate the cameras."));
