@@ -37,6 +37,36 @@ def opened(server: Process, open_page: Open) -> Page:
     return page
 
 
+def test_how_long_ago_something_was_delivered_grows_with_the_time(server: Process, open_page: Open) -> None:
+    page = opened(server, open_page)
+    sink = {"sink": "webhook-1", "label": "bell", "kind": "webhook", "state": "", "waiting": 0, "given_up": 0}
+    answer = {"sinks": [{**sink, "last": time.time() - 4, "last_error": "", "retry_in_s": None}]}
+    page.route("**/api/v1/events/sinks", lambda route: route.fulfill(json=answer))
+    page.goto(server.url + "/events#sinks")
+    page.get_by_text(re.compile("last delivered .* s ago")).wait_for()
+    page.get_by_role("button", name="Test: bell").focus()
+    page.clock.run_for(200_000)
+    page.get_by_text(re.compile("last delivered [34] min ago")).wait_for()
+    expect(page.get_by_role("button", name="Test: bell")).to_be_focused()
+
+
+def test_how_long_ago_a_face_was_seen_grows_with_the_time(server: Process, open_page: Open) -> None:
+    page = opened(server, open_page)
+    page.goto(server.url + "/people")
+    card = page.locator(".stranger").first
+    expect(card).to_contain_text("seen 3 times")
+    page.clock.run_for(600_000)
+    expect(card).to_contain_text(re.compile("last 1[0-9] min ago"))
+
+
+def test_names_that_are_known_are_offered_from_one_list(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/people").page
+    field = page.get_by_label("Name of unknown face 1")
+    field.wait_for()
+    assert page.locator("datalist").count() == 1
+    assert field.evaluate("(field) => field.list === document.querySelector('datalist')")
+
+
 def test_a_page_that_was_opened_without_the_server_returns_with_it(
     server: Process, open_page: Open, path: str, asked: str, there: str
 ) -> None:

@@ -3,7 +3,7 @@
 import "./copybox.js";
 import "./menu.js";
 import { request, url } from "./api.js";
-import { button, renew } from "./access/rows.js";
+import { button, renew, when } from "./access/rows.js";
 import { awayPanel } from "./away.js";
 import { h } from "./dom.js";
 import { capital } from "./events/words.js";
@@ -16,6 +16,7 @@ import { apology } from "./words.js";
 
 const LOOK_MS = 15_000;
 const RETRY_MS = 5_000;
+const KNOWN_NAMES = "known-names";
 
 const find = (id) => document.getElementById(id);
 let timer = 0;
@@ -82,11 +83,14 @@ function known(people) {
 }
 
 function unknown(groups, people) {
-  const cards = groups.map((group) => strangerCard(group, people, mayChange(), () => load(true)));
+  const cards = groups.map((group) => strangerCard(group, KNOWN_NAMES, mayChange(), () => load(true)));
+  // One for all of them: there may be hundreds of each.
+  const names = people.map(({ name }) => h("option", { value: name }));
   return h(
     "section",
     { class: "people-section", id: "unknown", "aria-labelledby": "unknown-title" },
     h("h2", { id: "unknown-title" }, "Who is this?"),
+    h("datalist", { id: KNOWN_NAMES }, names),
     cards.length
       ? h("ul", { class: "strangers" }, cards)
       : h("p", { class: "quiet" }, "No unknown face was seen. Once a camera sees one, it waits here for its name."),
@@ -102,6 +106,11 @@ function busy() {
   );
 }
 
+/** How long ago each was seen, as it stands there; seconds don't count, for the sake of the pictures beside them. */
+function ages(...lists) {
+  return lists.flat().map(({ last_seen: seen }) => when(seen).replace(/^[\d.]+ s /, "seconds "));
+}
+
 async function load(force = false) {
   clearTimeout(timer);
   timer = setTimeout(look, LOOK_MS);
@@ -114,7 +123,7 @@ async function load(force = false) {
     ]);
     // What was asked for later is newer, whichever comes first.
     if (turn !== turns) return;
-    const key = JSON.stringify([answer, strangers]);
+    const key = JSON.stringify([answer, strangers, ages(answer.people, strangers.unknown)]);
     if (key === shown) return;
     const first = shown === "";
     shown = key;

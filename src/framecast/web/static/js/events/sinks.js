@@ -14,6 +14,7 @@ const STATES = { sending: ["Sending", null], failing: ["Failing", "offline"] };
 
 export class Sinks {
   #timer = 0;
+  #turn = 0;
   #shown = "";
 
   constructor(element) {
@@ -23,9 +24,14 @@ export class Sinks {
   async show() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#again(), LOOK_MS);
+    const turn = (this.#turn += 1);
     try {
       const { sinks } = await request("GET", "api/v1/events/sinks");
-      const key = JSON.stringify(sinks.map((sink) => ({ ...sink, retry_in_s: Math.round(sink.retry_in_s / 5) })));
+      // What was asked for later is newer, whichever comes first.
+      if (turn !== this.#turn) return;
+      const key = JSON.stringify(
+        sinks.map((sink) => ({ ...sink, retry_in_s: Math.round(sink.retry_in_s / 5), ago: when(sink.last) })),
+      );
       if (key === this.#shown) return;
       this.#shown = key;
       const add = button("Add a webhook", () => this.#add(), "button-main");
@@ -42,6 +48,7 @@ export class Sinks {
           : nowhere(),
       );
     } catch (error) {
+      if (turn !== this.#turn) return;
       // Said once, and not with each look: it is read out, and its button may have the focus.
       const key = `${error.status} ${error.message}`;
       if (key === this.#shown) return;
@@ -60,7 +67,9 @@ export class Sinks {
   }
 
   #again() {
-    if (!document.hidden && !this.element.hidden) this.show();
+    // Not behind a dialog: what opened it is to have the focus afterwards.
+    const looked = !document.hidden && !this.element.hidden && !document.querySelector("dialog[open]");
+    if (looked) this.show();
     else this.#timer = setTimeout(() => this.#again(), LOOK_MS);
   }
 

@@ -10,8 +10,8 @@ import { pictureAt } from "./person.js";
 
 let count = 0;
 
-/** @param group As the API tells it. @param people Those who are known, since it may be one of them. */
-export function strangerCard(group, people, may, changed) {
+/** @param group As the API tells it. @param known Id of the list of those who are known, since it may be one of them. */
+export function strangerCard(group, known, may, changed) {
   const id = `stranger-${(count += 1)}`;
   const said = h("p", { class: "field-error", role: "alert" });
   const input = h("input", {
@@ -23,7 +23,7 @@ export function strangerCard(group, people, may, changed) {
     autocomplete: "off",
     placeholder: "Name",
     "aria-label": `Name of unknown face ${group.group}`,
-    list: `${id}-known`,
+    list: known,
   });
   // Pressed twice, one of both would ask for a face that is gone.
   let asking = false;
@@ -73,11 +73,6 @@ export function strangerCard(group, people, may, changed) {
       may
         ? [
             h("div", { class: "field-row" }, input, h("button", { class: "button", type: "submit" }, "Save")),
-            h(
-              "datalist",
-              { id: `${id}-known` },
-              people.map(({ name }) => h("option", { value: name })),
-            ),
             said,
             h(
               "div",
