@@ -67,6 +67,15 @@ def test_names_that_are_known_are_offered_from_one_list(server: Process, open_pa
     assert field.evaluate("(field) => field.list === document.querySelector('datalist')")
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "there"),
+    [
+        ("/access#tunnel", "session", "Start a tunnel"),
+        ("/people", "session", "Add somebody"),
+        ("/events#rules", "session", "Add a rule"),
+        ("/events#rules", "cameras", "Add a rule"),
+    ],
+)
 def test_a_page_that_was_opened_without_the_server_returns_with_it(
     server: Process, open_page: Open, path: str, asked: str, there: str
 ) -> None:
@@ -76,3 +85,22 @@ def test_a_page_that_was_opened_without_the_server_returns_with_it(
     page.get_by_role("heading", name="The server does not answer").wait_for()
     page.unroute(f"**/api/v1/{asked}")
     page.get_by_role("button", name=there).wait_for()
+
+
+def test_what_may_have_changed_is_looked_up_when_somebody_returns(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/access#tokens").page
+    page.get_by_text("No tokens yet.").wait_for()
+    page.evaluate(HIDE, True)
+    tokens = {"tokens": [{"name": "bell", "rights": ["watch"], "cameras": None, "created": 1.0, "last_used": None}]}
+    tokens["tokens"][0]["revoked"] = None
+    page.route("**/api/v1/tokens", lambda route: route.fulfill(json=tokens))
+    page.evaluate(HIDE, False)
+    page.locator("#panel-tokens .entry-title", has_text="bell").wait_for()
+
+
+def test_the_log_keeps_the_focus_where_it_is_loaded_again(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/access#log").page
+    page.get_by_role("button", name="Reload").focus()
+    with page.expect_response("**/api/v1/audit?*"):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Reload")).to_be_focused()

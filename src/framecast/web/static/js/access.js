@@ -53,6 +53,13 @@ async function begin() {
   setUpTabs(find("tabs"), open, wished?.dataset.name);
 }
 
+/** Somebody is back: what stands there may be long past. The log stays, as far back as one has read in it. */
+function comeBack() {
+  if (document.hidden || shown === null || shown === "log" || document.querySelector("dialog[open]")) return;
+  panels[shown].show();
+}
+
+document.addEventListener("visibilitychange", comeBack);
 bindKeys([
   { keys: ["Escape"], text: "All cameras", run: () => (location.href = url("").href) },
   { keys: ["r"], text: "Look again", run: () => panels[shown]?.show() },

@@ -2,7 +2,7 @@
 
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { button, failed, head, moment, tag } from "./rows.js";
+import { button, failed, head, moment, renew, tag } from "./rows.js";
 
 const PAGE = 50;
 const COLUMNS = ["When", "Who", "What", "From"];
@@ -22,7 +22,8 @@ export class Log {
     this.#turn += 1;
     this.#last = null;
     this.#rows.replaceChildren();
-    this.element.replaceChildren(
+    renew(
+      this.element,
       head(
         "Who logged in, and who changed what. Passwords and tokens are never in it.",
         button("Reload", () => this.show()),
