@@ -34,16 +34,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Opened:
 
 
 class Camera:
-    """Pictures five a second, as one looker sees them."""
+    """Pictures five a second, or as rare as that, as one looker sees them."""
 
-    def __init__(self, looker: Looker) -> None:
+    def __init__(self, looker: Looker, pause_s: float = 0.2) -> None:
         self._looker = looker
+        self._pause_ns = round(pause_s * 1e9)
         self._count = 0
         self.epoch = 1
 
     def see(self, picture: bytes) -> Seen:
         self._count += 1
-        stamp_ns = 1_700_000_000_000_000_000 + self._count * 200_000_000
+        stamp_ns = 1_700_000_000_000_000_000 + self._count * self._pause_ns
         return self._looker.look(
             Packet(picture, Format("mjpeg"), self._count, self._count, self.epoch, stamp_ns, stamp_ns)
         )
@@ -151,6 +152,14 @@ def test_what_is_gone_is_gone_once_it_was_looked_for(camera: Camera) -> None:
         camera.look(scene(40 + 4 * step, 60))
     look = camera.look(scene(side_px=0))
     assert (look.region is not None, look.things) == (True, ())
+
+
+@pytest.mark.parametrize("pause_s", [0.2, 1.0, 5.0, 20.0])
+def test_what_stays_keeps_its_number_however_rare_looks_turn_out_to_be(tiny: Opened, pause_s: float) -> None:
+    camera = Camera(Looker(replace(OPTIONS, fps=5.0), lambda: tiny), pause_s)
+    looks = [camera.look(scene(40 + step % 2, 60)) for step in range(10)]
+    assert {thing.track for look in looks[4:] for thing in look.things} == {looks[4].things[0].track}
+    assert all(len(look.things) == 1 for look in looks[4:])
 
 
 @pytest.mark.parametrize(

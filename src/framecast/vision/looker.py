@@ -22,12 +22,15 @@ from framecast.vision.detections import FAINT, Boxes, Detection, Image
 from framecast.vision.detectors import Opened
 from framecast.vision.motion import NOTHING, Grey, MotionFinder, Movement
 from framecast.vision.options import Options
+from framecast.vision.pace import Pace
 from framecast.vision.regions import Gaze, Region
 from framecast.vision.stage import FaceStage
 from framecast.vision.tracker import LOST_S, Tracker
 from framecast.wire.detections import Box, Look, Thing
 
 PERSON = "person"
+MISSED = 3.0
+"""Looks without it after which something is gone, where looks are rare."""
 SMALLEST_PX = 32
 """Of a side; in smaller pictures there is nothing to be told from anything else."""
 MOST_PX = 64_000_000
@@ -89,8 +92,9 @@ class Looker:
         self._open_detector = open_detector
         self._faces = faces
         self._motion = MotionFinder()
-        lost_s = max(LOST_S, 3 / options.fps if options.fps else 0.0)
-        self._tracker = Tracker(options.threshold, lost_s, numbers)
+        self._lost_s = max(LOST_S, MISSED / options.fps if options.fps else 0.0)
+        self._tracker = Tracker(options.threshold, self._lost_s, numbers)
+        self._pace = Pace()
         self._gaze: Gaze | None = None
         self._input_px = (0, 0)
         self._epoch = 0
@@ -105,6 +109,8 @@ class Looker:
             self._epoch = packet.epoch
             self._begin_anew()
         now_s = packet.pts_ns / 1e9
+        self._pace.look(now_s)
+        self._tracker.lost_s = max(self._lost_s, MISSED * self._pace.pause_s)
         work = _Work(packet, self._memory)
         try:
             self._look(work, now_s)
@@ -114,6 +120,7 @@ class Looker:
 
     def _begin_anew(self) -> None:
         self._motion = MotionFinder()
+        self._pace = Pace()
         self._tracker.clear()
         self._names.clear()
         self._gaze = None

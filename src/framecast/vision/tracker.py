@@ -102,11 +102,14 @@ class Tracker:
         sure: Score from which on something was seen surely.
         lost_s: How long a track waits to be seen again.
         numbers: Of the tracks to come, each once.
+
+    Attributes:
+        lost_s: As above; another one holds from the next picture on.
     """
 
     def __init__(self, sure: float = SURE, lost_s: float = LOST_S, numbers: Iterator[int] | None = None) -> None:
         self.sure = sure
-        self._lost_s = lost_s
+        self.lost_s = lost_s
         self._tracks: list[_Track] = []
         self._next_numbers = count(1) if numbers is None else numbers
 
@@ -139,7 +142,7 @@ class Tracker:
         seen last, for how faint it is says nothing of what it is; after `FAINT_S` it is told no more. Things of
         different labels are never the same.
         """
-        self._tracks = [track for track in self._tracks if now_s - track.seen_s <= self._lost_s]
+        self._tracks = [track for track in self._tracks if now_s - track.seen_s <= self.lost_s]
         result: list[Detection] = []
         for label in {each.label for each in seen} | {track.label for track in self._tracks}:
             here = [each for each in seen if each.label == label]

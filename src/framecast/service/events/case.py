@@ -18,6 +18,7 @@ from framecast.service.events.rules import Rule
 from framecast.service.events.zones import Drawn, Line, Zone
 from framecast.service.store import ulid
 from framecast.service.store.events import Event, Phase
+from framecast.vision.pace import Pace
 from framecast.wire.detections import Box, Look, Thing
 
 LINGER_S = {"object": 8.0, "face": 8.0, "line": 3.0, "motion": 8.0}
@@ -26,8 +27,6 @@ FORGET_S = 3.0
 """A track that is not seen for so long has to stay, and to step over lines, anew."""
 MISSED = 2.5
 """Where looks are so rare that these are less: pauses between two, after which what is in none of them is gone."""
-RARE_S = 30.0
-"""Looks that are further apart say nothing of the time between them."""
 LEAST_GONE_S = 5.0
 """A camera that comes back sooner was never offline: firmwares pause, and readers connect anew."""
 UPDATE_S = 2.0
@@ -117,7 +116,7 @@ class Case:
         self.over_s = over_s
         self._by_wall = by_wall
         self._looked_s = -math.inf
-        self._gap_s = self._pace_s = 0.0  # between the last two looks, and between looks as they come
+        self._pace = Pace()
         self._still_s: float | None = None
         self._gone_s: float | None = None
 
@@ -130,9 +129,7 @@ class Case:
             now_s: When, Unix s of the camera's clock.
         """
         self.wants_picture = False
-        gap_s = now_s - self._looked_s
-        pace_s = min(gap_s, self._gap_s)  # one long pause is no pace
-        self._gap_s, self._pace_s = gap_s, pace_s if pace_s <= RARE_S else 0.0
+        self._pace.look(now_s)
         match self.rule.kind:
             case "object" | "face":
                 self._look_for_things(look, now_s)
@@ -173,7 +170,7 @@ class Case:
 
     def _at_least(self, seconds: float) -> float:
         """So long, or longer where looks are so rare that it says nothing that there was none meanwhile."""
-        return max(seconds, self._pace_s * MISSED)
+        return max(seconds, self._pace.pause_s * MISSED)
 
     def forget(self) -> None:
         """Know nothing of tracks any more: their numbers begin anew, and pictures from before may not be shown."""
