@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from framecast.service.errors import ApiError
 from framecast.service.faces.album import Album
 from tests.service.serving import Server, serving, until
 from tests.service.watching import Page
@@ -131,6 +132,42 @@ async def test_no_camera_waits_for_a_photo_that_takes_long(house: Server) -> Non
                 assert (await Watcher(house, page).person("door", picture))["name"] == ""
         finally:
             go_on.set()
+
+
+async def test_nobody_waits_for_a_photo_that_takes_long(house: Server) -> None:
+    eileen, grace = await enroll(house, "Eileen"), await enroll(house, "Grace")
+    tools = await house.service.gallery.run(lambda album: album.tools())
+
+    async def photo_of(person: Any, picture: bytes, status: int) -> None:
+        path = f"{PEOPLE}/{person['id']}/photos"
+        await house.json("POST", path, status=status, data=picture, headers=PICTURE)
+
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(60):
+        with tools.photo():
+            began_s = tools.used_s
+            tasks.create_task(photo_of(eileen, jpeg(astronaut_close()), 201))
+            tasks.create_task(photo_of(grace, jpeg(hopper_close()), 404))
+            await until(lambda: tools.used_s != began_s)
+            async with asyncio.timeout(20):
+                assert len((await house.json("GET", PEOPLE))["people"]) == 2
+                await house.json("DELETE", f"{PEOPLE}/{grace['id']}", status=204)
+    (left,) = (await house.json("GET", PEOPLE))["people"]
+    assert (left["name"], len(left["photos"])) == ("Eileen", 1)
+
+
+async def test_a_server_that_stops_leaves_what_is_left_of_a_photo(house: Server) -> None:
+    eileen = await enroll(house, "Eileen")
+    gallery = house.service.gallery
+    tools = await gallery.run(lambda album: album.tools())
+    with tools.photo():
+        began_s = tools.used_s
+        photo = asyncio.create_task(gallery.add_photo(str(eileen["id"]), jpeg(astronaut_close())))
+        await until(lambda: tools.used_s != began_s)
+        end = asyncio.create_task(gallery.close())
+        await until(lambda: gallery._workshop._turns._is_over)
+    with pytest.raises(ApiError, match="about to stop"):
+        await photo
+    await end
 
 
 async def test_a_person_is_made_renamed_and_forgotten_and_so_are_photos(house: Server) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from framecast.vision.faces.face import FacesUnavailable
 from framecast.vision.faces.turns import LONGEST_PAUSE_S, Turns
 
 
@@ -66,3 +69,24 @@ def test_a_photo_leaves_as_much_time_to_looks_that_were_refused_as_it_takes() ->
     with turns.photo():
         pass
     assert pauses == [0.5, LONGEST_PAUSE_S], "nobody was refused"
+
+
+def test_who_closes_waits_for_the_turn_that_is_and_there_is_no_other() -> None:
+    turns, order, closing = Turns(), [], threading.Event()
+
+    def close() -> None:
+        closing.set()
+        turns.close()
+        order.append("closed")
+
+    with ThreadPoolExecutor(1) as pool:
+        with turns.photo():
+            pool.submit(close)
+            assert closing.wait(20)
+            order.append("photo")
+        pool.submit(order.append, "after it").result(20)
+    assert order == ["photo", "closed", "after it"]
+    with turns.look() as is_given:
+        assert not is_given
+    with pytest.raises(FacesUnavailable, match="about to stop"), turns.photo():
+        pass

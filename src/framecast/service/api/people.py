@@ -48,7 +48,7 @@ def routes(service: Service) -> list[Route]:
     async def add_photo(call: Call) -> web.StreamResponse:
         await gallery.run(lambda album: album.find(call.parameter))
         data = await photo_of(call)
-        return json_response(await gallery.run(lambda album: album.add_photo(call.parameter, data)), status=201)
+        return json_response(await gallery.add_photo(call.parameter, data), status=201)
 
     async def photo_of(call: Call) -> bytes:
         if call.request.content_type != "application/json":

@@ -145,9 +145,17 @@ class Album:
 
     def add_photo(self, person: str, data: bytes) -> dict[str, Any]:
         """Know somebody by another photo, a JPEG or PNG; raises Refused."""
+        return self.keep_photo(person, sample_of(self.tools_for(person), data))
+
+    def tools_for(self, person: str) -> Tools:
+        """What finds the face in another photo of somebody, of whom one more is taken; raises Refused."""
+        self._see_that_there_is_room(self.find(person))
+        return self.tools()
+
+    def keep_photo(self, person: str, photo: Sample) -> dict[str, Any]:
+        """Know somebody by the face in another photo; raises Refused."""
         known = self.find(person)
         self._see_that_there_is_room(known)
-        photo = self.sample(data)
         self._store.add_photo(known.number, photo)
         self.load()
         return describe(self.find(person))
@@ -164,19 +172,6 @@ class Album:
             self._store.add_photo(known.number, photo)
         self.load()
         return describe(self.find(str(known.number)))
-
-    def sample(self, data: bytes) -> Sample:
-        """The one face in a JPEG or PNG; raises Refused."""
-        tools = self.tools()
-        from framecast.vision.faces import photos
-        from framecast.vision.faces.face import FacesUnavailable
-
-        try:
-            return photos.sample(tools, photos.read(data))
-        except photos.BadPhoto as error:
-            raise Refused(400, error.code, str(error)) from None
-        except FacesUnavailable as error:
-            raise Refused(503, "no_faces", _sentence(error)) from None
 
     def drop_photo(self, person: str, number: str) -> None:
         """Forget a photo; raises Refused."""
@@ -271,6 +266,19 @@ class Album:
             raise Refused(
                 409, "too_many", f"{person.name} has {MOST_PHOTOS} photos, which is the most; remove one first"
             )
+
+
+def sample_of(tools: Tools, data: bytes) -> Sample:
+    """The one face in a JPEG or PNG; raises Refused. For any thread."""
+    from framecast.vision.faces import photos
+    from framecast.vision.faces.face import FacesUnavailable
+
+    try:
+        return photos.sample(tools, photos.read(data))
+    except photos.BadPhoto as error:
+        raise Refused(400, error.code, str(error)) from None
+    except FacesUnavailable as error:
+        raise Refused(503, "no_faces", _sentence(error)) from None
 
 
 def describe(person: Person) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who is known by the face, in a running server: the album behind a thread of its own, and the stages' news."""
+"""Who is known by the face, in a running server: the album and its photos, a thread for each, and the stages' news."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from framecast.core.errors import Misuse, StateError
 from framecast.core.limits import Quietly
@@ -18,7 +19,7 @@ from framecast.core.supervise import Supervisor
 from framecast.core.threads import give_way
 from framecast.service.cameras.cameras import Cameras
 from framecast.service.errors import ApiError, Refused, closing
-from framecast.service.faces.album import Album
+from framecast.service.faces.album import Album, sample_of
 from framecast.service.store.database import Database
 from framecast.vision.faces.register import Register
 from framecast.vision.faces.tools import KEEP_S, KINDS, OFF, Tools, Workshop
@@ -56,6 +57,8 @@ class Gallery:
         self._album = Album(database, self.register, self._workshop, kind)
         # One thread: what is asked of the album is done one by one, and the state's thread waits for no model.
         self._thread = ThreadPoolExecutor(1, "faces", initializer=give_way)
+        # And who asks the album waits for no photo, which dlib may search for long.
+        self._photos = ThreadPoolExecutor(1, "photos", initializer=give_way)
         self._closed = False
         self._quietly = Quietly(60.0)
         self._task: asyncio.Task[None] | None = None
@@ -75,14 +78,24 @@ class Gallery:
         await self._keep_news()
         await self.run(lambda album: self._workshop.close())
         self._closed = True
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._photos.shutdown)
         self._thread.shutdown()
 
     async def run(self, work: Callable[[Album], T]) -> T:
         """What ``work`` returns that is done with the album, in its thread; raises ApiError for what it refuses."""
+        return await self._in(self._thread, partial(work, self._album))
+
+    async def add_photo(self, person: str, data: bytes) -> dict[str, Any]:
+        """Know somebody by another photo, a JPEG or PNG; raises ApiError."""
+        tools = await self.run(lambda album: album.tools_for(person))
+        photo = await self._in(self._photos, partial(sample_of, tools, data))
+        return await self.run(lambda album: album.keep_photo(person, photo))
+
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
             raise closing()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._album)
+            return await asyncio.get_running_loop().run_in_executor(thread, work)
         except Refused as error:
             raise ApiError(error.status, error.code, str(error)) from None
         except Misuse as error:

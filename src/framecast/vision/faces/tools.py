@@ -103,7 +103,7 @@ class Tools:
 
     @contextmanager
     def photo(self) -> Iterator[None]:
-        """A turn for one step of a photo."""
+        """A turn for one step of a photo; raises FacesUnavailable."""
         self.used_s = time.monotonic()
         with self._turns.photo():
             yield
@@ -194,7 +194,8 @@ class Workshop:
 
     def close(self) -> None:
         """Let go of all of them; waits for what is in the works."""
-        with self._lock, self._turns.photo():
+        self._turns.close()
+        with self._lock:
             self._closed = True
             if self._child is not None:
                 self._child.retire()

@@ -35,13 +35,14 @@ class Turns:
         self._whose: Literal["", "look", "photo"] = ""
         self._took_s = 0.0
         self._was_refused = False
+        self._is_over = False
 
     @contextmanager
     def look(self) -> Iterator[bool]:
         """A turn for a camera's picture, after those of other cameras; False, at once, while a photo has its own."""
         with self._changed:
             self._changed.wait_for(lambda: self._whose != "look")
-            is_given = not self._whose
+            is_given = not self._whose and not self._is_over
             if is_given:
                 self._whose = "look"
             else:
@@ -54,7 +55,11 @@ class Turns:
 
     @contextmanager
     def photo(self) -> Iterator[None]:
-        """A turn for one step of a photo, or for what else may take its time, after all who have one."""
+        """A turn for one step of a photo, or for what else may take its time, after all who have one.
+
+        Raises:
+            FacesUnavailable: There are no more turns.
+        """
         with self._changed:
             pause_s = min(self._took_s, LONGEST_PAUSE_S) if self._was_refused else 0.0
             self._was_refused = False
@@ -62,6 +67,10 @@ class Turns:
             self._pause(pause_s)
         with self._changed:
             self._changed.wait_for(lambda: not self._whose)
+            if self._is_over:
+                from framecast.vision.faces.face import FacesUnavailable
+
+                raise FacesUnavailable("the server is about to stop")
             self._whose = "photo"
         began_s = self._clock()
         try:
@@ -69,6 +78,12 @@ class Turns:
         finally:
             self._took_s = self._clock() - began_s
             self._end()
+
+    def close(self) -> None:
+        """Give none any more; the last one's end is waited for."""
+        with self._changed:
+            self._is_over = True
+            self._changed.wait_for(lambda: not self._whose)
 
     def _end(self) -> None:
         with self._changed:
