@@ -353,16 +353,7 @@ class _Work:
             things=things,
             motion=tuple(_fractions(*edges, width, height) for edges in boxes),
             share=self.movement.share,
-            region=None
-            if region is None
-            else _fractions(
-                region.left_px,
-                region.top_px,
-                region.left_px + region.width_px,
-                region.top_px + region.height_px,
-                width,
-                height,
-            ),
+            region=None if region is None else _fractions(*_edges(region), width, height),
             ms=self.ms,
             state=state or self.state,
             reason=reason or self.reason,
@@ -377,6 +368,11 @@ def _unknown(labels: frozenset[str], model: str, known: tuple[str, ...]) -> str:
         words.append(f"{label!r} (did you mean {close[0]!r}?)" if close else repr(label))
     more = ", …" if len(known) > SOME_LABELS else ""
     return f"the model {model} doesn't know {', '.join(words)}; it knows {', '.join(known[:SOME_LABELS])}{more}"
+
+
+def _edges(region: Region) -> tuple[float, float, float, float]:
+    left, top = region.left_px, region.top_px
+    return left, top, left + region.width_px, top + region.height_px
 
 
 def _begin(region: Region, across: float, down: float) -> tuple[int, int]:
