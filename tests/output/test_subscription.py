@@ -123,6 +123,38 @@ def test_where_none_can_be_asked_for_all_of_it_goes() -> None:
     assert camera.ids == list(range(1, 42))
 
 
+def test_what_it_began_with_takes_no_credit_from_what_comes() -> None:
+    camera = Camera(native=True, credit=5)
+    camera.publish(key=True)
+    camera.publish(40)
+    camera.join()
+    camera.publish(3)
+    assert camera.ids == list(range(1, 45))
+    camera.subscription.ack(20)
+    camera.publish(2)
+    assert camera.ids == list(range(1, 47))
+    camera.publish()
+    assert (camera.ids[-1], camera.subscription.viewer.behind) == (46, True), "five of what came are on the way"
+    camera.subscription.ack(46)
+    camera.publish(key=True)
+    camera.publish()
+    assert camera.ids[-2:] == [48, 49]
+
+
+def test_where_the_track_is_made_on_demand_all_of_it_comes_a_moment_later() -> None:
+    camera = Camera(native=True, credit=5)
+    camera.join()
+    camera.number = 40
+    camera.clock.advance(40 * FRAME_NS / 1e9)
+    for number in range(1, 41):
+        camera.track.publish(unit(number, key=number == 1))
+    assert camera.ids == list(range(1, 41))
+    camera.publish()
+    assert camera.ids == list(range(1, 42))
+    camera.publish()
+    assert (camera.ids[-1], camera.subscription.viewer.behind) == (41, True), "the last four of them count"
+
+
 def test_on_a_silent_camera_all_of_it_goes_too() -> None:
     camera = Camera()
     camera.publish(key=True)

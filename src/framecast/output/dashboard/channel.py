@@ -17,6 +17,7 @@ MEASURED_OVER_S = 1.0
 """Rates are means over about this long."""
 LONGEST_GAP_S = 4.0
 SILENT_S = 1.0
+PAST_S = 0.1
 
 _KINDS = {
     "mjpeg": (Kind.VIDEO, Codec.JPEG),
@@ -138,6 +139,10 @@ class Channel:
     def is_silent(self, packet: Packet) -> bool:
         """Whether ``packet``, the newest, is so old that the next one may be long in coming."""
         return self._clock.now_ns() - packet.received_ns > SILENT_S * 1e9
+
+    def is_past(self, packet: Packet) -> bool:
+        """Whether ``packet``, which comes now, was kept for longer than one on its way takes."""
+        return self._clock.now_ns() - packet.received_ns > PAST_S * 1e9
 
     def push(self, packet: Packet) -> None:
         """Offer ``packet`` to everybody."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from framecast.core.packet import Packet
 from framecast.core.seat import GONE
@@ -50,12 +51,16 @@ class CodedSubscription(Subscription):
         self._asked = False
         self._told: tuple[Channel, str, bytes] | None = None
         self._held: Packet | None = None
+        self._beginning = False
+        self._began_with = 0
 
     def begin(self, track: Track) -> None:
         """Send what came since the last key packet, if that is little; ask for a key packet otherwise.
 
         Where keys can't be asked for (the camera codes by itself), or the camera is silent, all of it goes, so that
-        nobody looks at nothing until the camera's next one. Into a socket that is full nothing goes.
+        nobody looks at nothing until the camera's next one, and it does not count for the credit: what comes next
+        would be lost for it. Nor does it where it comes a moment later, all at once, since the track is made on demand.
+        Into a socket that is full nothing goes.
         """
         if self._page.full:
             self.pump()
@@ -66,7 +71,9 @@ class CodedSubscription(Subscription):
         if backlog and backlog[0].key and (few or self._waits_long(track, backlog[-1])):
             for packet in backlog:
                 self._pass(packet)
+            self._began_with = len(self._on_the_way)
         else:
+            self._beginning = not backlog and not track.gives_keys
             self._ask()
 
     def _waits_long(self, track: Track, newest: Packet) -> bool:
@@ -84,8 +91,18 @@ class CodedSubscription(Subscription):
         if self.gauge is not None:
             self.gauge.review(self._now())
 
+    def ack(self, frame_id: int) -> None:
+        """See `Subscription`."""
+        before = len(self._on_the_way)
+        super().ack(frame_id)
+        self._began_with = max(0, self._began_with - (before - len(self._on_the_way)))
+
     def _offer(self, packet: Packet) -> None:
-        if self._skipping and not packet.key:
+        self._beginning = self._beginning and self.channel is not None and self.channel.is_past(packet)
+        if self._beginning and (packet.key or not self._skipping):
+            self._pass(packet)
+            self._began_with = len(self._on_the_way)
+        elif self._skipping and not packet.key:
             self._drop()
             self.pump()
         elif self._has_room():
@@ -159,10 +176,10 @@ class CodedSubscription(Subscription):
             self.channel.want_key()
 
     def _has_room(self) -> bool:
-        if len(self._on_the_way) >= self._credit:
+        if len(self._on_the_way) - self._began_with >= self._credit:
             return False
         most = self._most_bytes()
-        if self._on_the_way_bytes > most:
+        if self._on_the_way_bytes - sum(size for _, _, size in islice(self._on_the_way, self._began_with)) > most:
             return False
         return not self._page.holds_more_than(most)
 
