@@ -287,3 +287,17 @@ def test_on_a_phone_the_picture_stays_while_one_reads_on(server: Process, open_p
           .map((each) => each.outerHTML)"""
     )
     assert small == [], json.dumps(small)
+
+
+def test_an_arrow_key_takes_away_no_mask_that_is_being_drawn(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/cameras/door").page
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Edit masks").click()
+    page.get_by_role("button", name="Add a mask").click()
+    page.get_by_role("button", name="Save masks").focus()
+    page.keyboard.press("ArrowRight")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator(".mask")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**/cameras/yard")

@@ -365,10 +365,10 @@ async function askRemove() {
   if (await ask(`Remove ${camera.name}?`, text, "Remove", "button-danger")) removeAndLeave(camera);
 }
 
-function neighbour(step) {
+function neighbour(step) { // not from what is being drawn: it would be lost
   const all = [...dashboard.cameras.values()].sort((a, b) => a.number - b.number);
   const at = all.findIndex((other) => other.id === cameraId);
-  if (all.length > 1 && at >= 0) location.href = cameraPage(all.at((at + step) % all.length).id);
+  if (all.length > 1 && at >= 0 && !find("over").querySelector(".masks")) location.href = cameraPage(all.at((at + step) % all.length).id);
 }
 
 const mayOperate = () => document.documentElement.dataset.rights?.includes("operate") ?? false;
