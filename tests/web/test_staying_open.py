@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import Open, Process, serving
+from tests.web.conftest import Open, Process, Start, serving
+from tests.web.seeding import seed_events
+from tests.web.test_events import past
 from tests.web.test_faces import seed_strangers
 
 HIDE = """
@@ -104,3 +106,36 @@ def test_the_log_keeps_the_focus_where_it_is_loaded_again(server: Process, open_
     with page.expect_response("**/api/v1/audit?*"):
         page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Reload")).to_be_focused()
+
+
+def test_an_event_is_of_the_camera_as_it_is_called_now(start: Start, open_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    seed_events(data, past(60, "door", "motion"))
+    server = start("serve", "--camera", "door=push:", data=data)
+    page = open_page(server.url + "/events").page
+    card = page.locator(".event")
+    expect(card).to_contain_text("door")
+    with page.expect_request("**/api/v1/events/stream"):
+        page.evaluate(HIDE, True)
+        assert page.request.patch(f"{server.url}/api/v1/cameras/door", data={"name": "Front door"}).ok
+        page.evaluate(HIDE, False)
+    expect(card).to_contain_text("Front door")
+    expect(page.get_by_label("Camera", exact=True)).to_contain_text("Front door")
+
+
+def test_a_message_stays_while_somebody_is_about_to_answer_it(server: Process, open_page: Open) -> None:
+    page = opened(server, open_page)
+    page.evaluate(
+        """async () => {
+          const { toast } = await import(new URL("static/js/toast.js", location.href));
+          for (const text of ["Undo", "Other"]) toast(text, { action: { text, run: () => (window.done = text) } });
+        }"""
+    )
+    page.get_by_role("button", name="Undo").focus()
+    page.clock.run_for(30_000)
+    expect(page.locator(".toast")).to_have_count(1)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => window.done") == "Undo"
+    expect(page.locator(".toast")).to_have_count(0)

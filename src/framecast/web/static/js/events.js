@@ -35,6 +35,7 @@ const feed = new Feed(find("panel-events"), {
     if (phase === "start") setText(find("news"), feed.spoken(event));
   },
   state: (gone) => {
+    if (!gone) nameCameras().catch(() => {});
     find("gone").hidden = !gone;
     setText(find("gone-text"), gone ? "Server gone. What is shown is older." : "");
   },
@@ -137,6 +138,14 @@ function nothingYet() {
   ].filter(Boolean);
 }
 
+/** As cameras are called now; what one that is gone was called is as good as ever. */
+async function nameCameras() {
+  const { cameras } = await request("GET", "api/v1/cameras");
+  const before = JSON.stringify([...names]);
+  for (const { id, name } of cameras) names.set(id, name);
+  if (JSON.stringify([...names]) !== before) feed.renamed();
+}
+
 function choose(name) {
   if (name === tab) return;
   panels[tab]?.leave?.();
@@ -156,11 +165,10 @@ async function begin() {
       panel("This can't be shown", "Your token does not allow watching. Ask for one with the right “watch”."),
     );
   try {
-    for (const { id, name } of (await request("GET", "api/v1/cameras")).cameras) names.set(id, name);
+    await nameCameras();
   } catch (error) {
     return instead(error.status === 0 || error.status >= 500 ? awayPanel() : panel("This can't be shown", error.message));
   }
-  feed.setCameras();
   find("page").hidden = false;
   const tabs = [...find("tabs").querySelectorAll("[role=tab]")];
   for (const each of tabs) if (each.dataset.needs && !rights.includes(each.dataset.needs)) each.remove();

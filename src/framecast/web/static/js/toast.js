@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 
 const SHOW_MS = 6_000;
+const AGAIN_MS = 1_000;
 
 let region = null;
 
@@ -37,7 +38,9 @@ export function toast(text, { action = null, bad = false, showMs = SHOW_MS, ende
   ensureRegion().append(box);
   // Enough for any burst; a wall left alone for a week must not collect them.
   while (region.children.length > 4) region.firstChild.remove();
-  const timer = showMs ? setTimeout(() => close(false), showMs) : 0;
+  // Not under the hands of somebody who is at its buttons.
+  const end = () => (box.contains(document.activeElement) ? (timer = setTimeout(end, AGAIN_MS)) : close(false));
+  let timer = showMs ? setTimeout(end, showMs) : 0;
   return () => close(false);
 }
 

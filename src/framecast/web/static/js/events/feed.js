@@ -72,9 +72,10 @@ export class Feed {
     this.#stream.start();
   }
 
-  /** The cameras are known now. */
-  setCameras() {
+  /** Cameras are called otherwise, or are new. */
+  renamed() {
     this.#filters.fillCameras(this.#names);
+    if (this.#today) this.#show();
   }
 
   get(id) {
