@@ -85,6 +85,9 @@ class FaceNamer:
     def name(self, image: Image, found: list[Detection], now_s: float) -> list[Detection]:
         """See `framecast.vision.stage.FaceStage`."""
         self._forget(now_s)
+        for person in found:
+            if person.track in self._tracks:  # be it searched or not
+                self._tracks[person.track].seen_s = now_s
         faces: list[tuple[Detection, Face]] = []
         try:
             with self._tools.look() as is_ready:
@@ -112,8 +115,7 @@ class FaceNamer:
         """Faces of those whose turn it is, each with the person it belongs to."""
         waiting = []
         for person in found:
-            track = self._tracks.setdefault(person.track, _Track()) if person.track else _Track()
-            track.seen_s = now_s
+            track = self._tracks.setdefault(person.track, _Track(seen_s=now_s)) if person.track else _Track()
             if track.votes.doubtful or self._tools.finder.is_quick or now_s - track.searched_s >= DECIDED_S:
                 waiting.append((track.searched_s, person, track))
         waiting.sort(key=lambda each: each[0])
