@@ -46,6 +46,17 @@ def test_the_oldest_go_first_and_each_kind_pushes_out_its_own_only(state: State)
     assert [row.target for row in rows if not row.done] == ["9", "9", "9"]
 
 
+@pytest.mark.parametrize(("kind", "by"), [(Kind.COMMON, "who"), (Kind.FAILED, "address")])
+def test_who_comes_again_and_again_pushes_out_nobody_else(state: State, kind: Kind, by: str) -> None:
+    kept = AuditLog(state.database, {Kind.CHANGE: 5, Kind.COMMON: 4, Kind.FAILED: 4})
+    kept.add("ann", "192.0.2.1", "logged in", "first", kind=kind)
+    for number in range(20):
+        busy = ("bob", f"192.0.2.{10 + number}") if by == "who" else (f"bob{number}", "192.0.2.2")
+        kept.add(*busy, "logged in", str(number), kind=kind)
+    kept.add("cy", "192.0.2.3", "logged in", "last", kind=kind)
+    assert [row.target for row in kept.page()] == ["last", "19", "18", "first"]
+
+
 def test_is_read_page_by_page(state: State) -> None:
     kept = AuditLog(state.database)
     for number in range(10):

@@ -1,7 +1,8 @@
 """Who changed what: one row a change, the latest of them.
 
 Changes, what everybody may do for themselves (log in, make a link), and what was tried in vain are kept in numbers of
-their own, so that nobody who may not change anything can push a change out of the list.
+their own, so that nobody who may not change anything can push a change out of the list. Nor can one who logs in again
+and again push out who else did.
 """
 
 from __future__ import annotations
@@ -58,6 +59,16 @@ class Entry:
     done: bool
 
 
+_OLDEST = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE done = ?1{} ORDER BY id LIMIT ?2)"
+_OF_THE_BUSIEST = (
+    " AND {0} = (SELECT {0} FROM audit WHERE done = ?1 GROUP BY {0} ORDER BY COUNT(*) DESC, MIN(id) LIMIT 1)"
+)
+_FORGET = {
+    Kind.CHANGE: _OLDEST.format(""),
+    Kind.COMMON: _OLDEST.format(_OF_THE_BUSIEST.format("who")),
+    Kind.FAILED: _OLDEST.format(_OF_THE_BUSIEST.format("address")),
+}
+"""What makes room: nobody pushes what others did out of the list by doing the same thing again and again."""
 MOST = {Kind.CHANGE: MOST_CHANGES, Kind.COMMON: MOST_COMMON, Kind.FAILED: MOST_FAILED}
 
 
@@ -90,11 +101,9 @@ class AuditLog:
                 "INSERT INTO audit (time_s, who, address, action, target, detail, done) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-            connection.execute(
-                "DELETE FROM audit WHERE done = ?1 AND id <="
-                " (SELECT id FROM audit WHERE done = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (kind, self._most[kind]),
-            )
+            (rows,) = connection.execute("SELECT COUNT(*) FROM audit WHERE done = ?", (kind,)).fetchone()
+            if rows > self._most[kind]:
+                connection.execute(_FORGET[kind], (kind, rows - self._most[kind]))
 
     def page(self, before: int | None = None, limit: int = 100) -> list[Entry]:
         """The latest rows, the newest first.
