@@ -79,6 +79,20 @@ async def test_who_comes_long_after_a_key_picture_begins_with_that_one(tmp_path:
         assert (begun.frame_id, begun.key) == (key.frame_id, True)
 
 
+async def test_the_first_of_a_form_begins_with_the_last_key_picture_too(tmp_path: Path) -> None:
+    """The camera is read already, since somebody watches JPEGs."""
+    url = f"file:{video_file(tmp_path / 'clip.mp4', count=28, fps=7, codec='libx264', options={**PLAIN, 'g': '28'})}"
+    async with serving(tmp_path, {"cam": url}) as server, mjpeg(server.port):
+        kept = server.camera().stream.native
+        await until(lambda: len(kept.ring) == 8)
+        key = kept.ring[0]
+        async with server.client.get(server.url + "/api/v1/cameras/cam/stream.mp4?sound=0") as response:
+            data = b""
+            while data.count(b"moof") < 8:
+                data += await response.content.readany()
+        assert kept.ring[0] is key, "the next one is seconds away"
+
+
 async def test_a_viewer_of_jpegs_joins_and_sees_the_same_ids(tmp_path: Path) -> None:
     async with serving(tmp_path, {"cam": clip(tmp_path, g="20")}) as server:
         kept = Kept()

@@ -119,4 +119,5 @@ class Mp4Output:
         self._files[key] = made
         fragments.on_generation.append(made.turn_over)
         fragments.track.attach(made.fanout)
+        fanout.prime(fragments.track.latest)  # made already: for the first viewer, who waited for it, or for others
         return made
