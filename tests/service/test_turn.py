@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from tests.service.serving import Server, serving, until
 from tests.service.test_whip import MediaServer
 from tests.support.turn import NAME, SECRET, TurnServer, turn_server
 from tests.support.whep import Watcher, local_address, watcher
+from tests.wire.test_sdp import OFFER
 
 pytestmark = [
     pytest.mark.anyio,
@@ -112,6 +114,21 @@ async def test_who_leaves_before_the_answer_leaves_no_relay_behind(tmp_path: Pat
         turn.deaf = False
         await until(lambda: not turn.streams)
         assert not turn.allocated
+
+
+async def test_who_goes_before_the_answer_keeps_no_place(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        options = {"webrtc.ice_servers": [f"stun:127.0.0.1:{silent.getsockname()[1]}"]}
+        async with serving(tmp_path, {"cam": "mock:?fps=25&size=320x240"}, options=options) as server:
+            server.service.peering.connect_timeout_s = 3600
+            sdp = {"Content-Type": "application/sdp"}
+            asking = asyncio.ensure_future(server.client.post(server.url + WHEP, data=OFFER, headers=sdp))
+            await until(lambda: server.camera().stream.viewers)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await until(lambda: not server.camera().stream.viewers)
+            assert not len(server.service.peering)
 
 
 async def test_what_waits_for_a_relay_over_tcp_is_bounded(tmp_path: Path) -> None:

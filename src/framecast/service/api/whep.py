@@ -42,6 +42,9 @@ def routes(service: Service) -> list[Route]:
             peer, answer = await peering.open(
                 camera, offer, wish.coded("h264"), address=call.peer, grant=call.grant, adapts=adapts
             )
+        transport = call.request.transport
+        if transport is None or transport.is_closing():
+            peer.end()  # without the answer it can't come, and would have a viewer's place up to then
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)
         response.headers["Location"] = call.client.path(RESOURCE + peer.token)
         response.headers["Cache-Control"] = "no-store"
