@@ -121,8 +121,9 @@ class Fanouts:
 class Scout:
     """Waits at a track for its next key picture, for a peer that is about to move there.
 
-    One of a picture that the peer may have had already would take it back in time, RTP stamps and all: an encoder
-    begins with what waited while it was made. Then another one is asked for.
+    One of a picture before the peer's last would take it back in time, RTP stamps and all: an encoder begins with what
+    waited while it was made. Then another one is asked for. One of the same picture will do: where one core encodes,
+    that is what comes.
 
     Args:
         on_key: Called with it, once, before fan-outs get it.
@@ -145,7 +146,7 @@ class Scout:
         if not packet.key:
             return
         sent = None if self._before is None else self._before.latest
-        if sent is None or packet.frame_id > sent.frame_id or self._lag > MOST_LAG:
+        if sent is None or packet.frame_id >= sent.frame_id or self._lag > MOST_LAG:
             self.cancel()
             self._on_key(packet)
         else:
