@@ -220,3 +220,29 @@ def test_sound_after_a_gap_begins_where_it_should(page: Page) -> None:
         ));""",
     )
     assert heard == [[peak if on else "0.00" for on in (0, 1, 1, 0, 0, 1, 0)] for peak in ("0.50", "0.25")]
+
+
+def test_no_rate_is_told_before_a_path_has_played_for_a_second(page: Page) -> None:
+    """Another path has counted by then already, and at first nothing is known of how quickly."""
+    said = run(
+        page,
+        "rates.js",
+        """let nowMs = 10_000;
+        performance.now = () => nowMs;
+        const path = { frames: 1, bytes: 4000, stats: () => ({ frames: path.frames, bytes: path.bytes }) };
+        const rates = new all.Rates();
+        rates.second(null);
+        nowMs += 500;
+        rates.reset(path);
+        const told = [];
+        for (let half = 0; half < 4; half += 1) {
+          nowMs += 500;
+          path.frames += 5;
+          path.bytes += 20_000;
+          const second = rates.second(path);
+          told.push(second && [second.fps, second.bitrateBps]);
+        }
+        delete performance.now;
+        return told;""",
+    )
+    assert said == [None, [10, 320_000], None, [10, 320_000]]

@@ -26,6 +26,9 @@ export class Rates {
     this.#frames = path ? 0 : this.frames;
     this.#path = path;
     this.#before = null;
+    if (!path) return;
+    this.#before = { frames: path.frames, bytes: path.bytes };
+    this.#beforeMs = performance.now();
   }
 
   /** The numbers since the last call, null before a second has passed. */
