@@ -27,6 +27,11 @@ BROKEN = """
   .map((tab) => tab.textContent)
 """
 """Tabs whose word takes two lines."""
+LETTERS = """
+() => document.querySelector(".sums-name").closest("th").clientWidth
+  / parseFloat(getComputedStyle(document.body).fontSize)
+"""
+"""How wide a column of names is, in the text's own measure."""
 FILLED = "() => document.querySelectorAll('#figures dd').length === 4"
 
 
@@ -52,4 +57,6 @@ def test_text_of_twice_the_size_can_be_read(start: Start, open_page: Open) -> No
     fits(page)
     page.goto(server.url + "/analytics")
     page.get_by_role("button", name="cam0").wait_for()
+    # Beside its figures, which can be moved sideways, a name keeps room for a word.
+    assert page.evaluate(LETTERS) > 6
     fits(page)

@@ -52,6 +52,15 @@ def test_how_long_ago_something_was_delivered_grows_with_the_time(server: Proces
     expect(page.get_by_role("button", name="Test: bell")).to_be_focused()
 
 
+def test_what_is_due_is_tried_now_and_not_in_no_time(server: Process, open_page: Open) -> None:
+    page = opened(server, open_page)
+    sink = {"sink": "webhook-1", "label": "bell", "kind": "webhook", "state": "failing", "waiting": 2, "given_up": 0}
+    answer = {"sinks": [{**sink, "last": None, "last_error": "no connection", "retry_in_s": 0.0}]}
+    page.route("**/api/v1/events/sinks", lambda route: route.fulfill(json=answer))
+    page.goto(server.url + "/events#sinks")
+    page.get_by_text("last error: no connection · tried again now", exact=False).wait_for()
+
+
 def test_how_long_ago_a_face_was_seen_grows_with_the_time(server: Process, open_page: Open) -> None:
     page = opened(server, open_page)
     page.goto(server.url + "/people")

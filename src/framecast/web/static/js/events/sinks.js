@@ -81,7 +81,7 @@ export class Sinks {
       sink.last === null ? "nothing delivered yet" : `last delivered ${when(sink.last)}`,
       sink.given_up ? `${plural(sink.given_up, "message")} given up` : "",
       sink.last_error ? `last error: ${sink.last_error}` : "",
-      sink.retry_in_s === null ? "" : `tried again in ${duration(sink.retry_in_s * 1000).replace(".0 s", " s")}`,
+      againText(sink.retry_in_s),
     ];
     const remove = rowButton("Remove", sink.label, () => this.#remove(sink), "button-bad");
     remove.dataset.needs = "own";
@@ -146,6 +146,11 @@ export class Sinks {
       toast(`Not removed. ${apology(error)}`, { bad: true });
     }
   }
+}
+
+function againText(inS) {
+  if (inS === null) return "";
+  return inS < 1 ? "tried again now" : `tried again in ${duration(inS * 1000).replace(".0 s", " s")}`;
 }
 
 function nowhere() {

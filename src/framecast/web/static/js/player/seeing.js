@@ -74,7 +74,8 @@ export class Seeing {
 
   #push = (look) => {
     this.#looks.push(look);
-    const why = look.state && look.state !== this.#state ? look.reason || NOTHING : "";
+    const reason = look.reason && look.reason[0].toUpperCase() + look.reason.slice(1);
+    const why = look.state && look.state !== this.#state ? reason || NOTHING : "";
     this.#state = look.state;
     this.#told(look, why);
     this.draw();
