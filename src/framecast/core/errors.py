@@ -17,6 +17,11 @@ The end of a stream is no error: a source that is done returns.
 
 from __future__ import annotations
 
+import os
+import re
+
+_CALL_FAILED = re.compile(r"Connect call failed|Multiple exceptions: \[Errno (\d+)\]")
+
 
 class FramecastError(Exception):
     """Whatever Framecast raises on purpose."""
@@ -101,3 +106,11 @@ class Replaced(DeviceError):
     """Another publisher took this camera over."""
 
     cause = "replaced"
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, in its own words: asyncio's, where a connection failed, are for programmers."""
+    said = error.strerror or str(error)
+    if found := _CALL_FAILED.match(said):
+        return os.strerror(int(found[1] or error.errno or 0))
+    return said or type(error).__name__

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from framecast.core.errors import LimitReached, Misuse
+from framecast.core.errors import LimitReached, Misuse, reason_of
 from framecast.core.limits import Quietly
 from framecast.core.packet import Packet
 from framecast.core.rendition import AAC, H264, OPUS
@@ -228,7 +228,7 @@ class Restream:
             except ssl.SSLError as failure:
                 error = f"TLS failed: {failure.reason or failure}"
             except OSError as failure:
-                error = failure.strerror or str(failure) or type(failure).__name__
+                error = reason_of(failure)
             if self.state == "sending" and loop.time() - began > STEADY_S:
                 backoff.reset()
             error = self._hide(error)

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from framecast.core.clock import SYSTEM, Clock
-from framecast.core.errors import Misuse
+from framecast.core.errors import Misuse, reason_of
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, addresses
 from framecast.output.restream.restream import RestreamError
@@ -162,7 +162,7 @@ class WhipSession:
             raise
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error, aiohttp.ClientOSError):
-                raise OSError(error.strerror or str(error)) from None
+                raise OSError(reason_of(error)) from None
             raise RestreamError(f"HTTP failed: {type(error).__name__}") from None
         raise RestreamError("it sends us round in circles")
 

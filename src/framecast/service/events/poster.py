@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from framecast.core.errors import Misuse
+from framecast.core.errors import Misuse, reason_of
 from framecast.core.names import Names
 from framecast.service.cameras.reach import address_refusal
 from framecast.service.config.sections import NetworkSettings
@@ -169,5 +169,7 @@ def _words(error: BaseException) -> str:
     """Why, in one line, without the URL, which may be what lets in."""
     if isinstance(error, aiohttp.InvalidURL):
         return "its URL can't be used"
-    said = error.message if isinstance(error, aiohttp.ClientResponseError) else getattr(error, "strerror", None)
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else ""
+    if isinstance(error, OSError):
+        said = reason_of(error)
     return " ".join((said or str(error) or type(error).__name__).split())[:200]

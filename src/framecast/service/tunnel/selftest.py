@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from framecast import __version__
+from framecast.core.errors import reason_of
 
 PATH = "/api/v1/selftest/stream"
 SENT = b"1\n2\n3\n4\n5\n"
@@ -138,5 +139,5 @@ def _result(verdict: Verdict, words: str, first_ms: int | None = None, spread_ms
 def _plain(error: Exception) -> str:
     """The reason without aiohttp's technicalities."""
     cause = getattr(error, "os_error", None) or error
-    text = str(getattr(cause, "strerror", "") or cause) or type(error).__name__
+    text = reason_of(cause) if isinstance(cause, OSError) else str(cause) or type(error).__name__
     return " ".join(text.split())[:200]
