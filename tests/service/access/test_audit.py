@@ -131,6 +131,19 @@ async def test_keeps_no_path_of_a_webhook_since_it_often_lets_in(tmp_path: Path)
         assert (kept["target"], kept["detail"]) == ("https://127.0.0.1:9/***", "url=https://127.0.0.1:9/***")
 
 
+async def test_says_what_nothing_means(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.json("POST", "/api/v1/rules", status=201, json={"kind": "motion", "cameras": []})
+        await server.json("PATCH", "/api/v1/cameras/cam", json={"rotate": None, "publish_from": []})
+        await server.json("POST", "/api/v1/users", status=201, json={"name": "ann", "role": "owner", "cameras": None})
+        found = [each.detail for each in server.service.trail.kept.page()]
+    assert found == [
+        "name=ann, role=owner, cameras=all",
+        "rotate=as configured, publish_from=none",
+        "kind, cameras=all",
+    ]
+
+
 async def test_is_asked_for_page_by_page(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for name in "abc":

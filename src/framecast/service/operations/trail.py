@@ -223,6 +223,10 @@ def _field(route: Route, name: str, value: Any) -> str:
 
 
 def _text(route: Route, name: str, value: Any) -> str:
+    if name == "cameras" and not value:
+        return "all"
+    if value is None:
+        return "as configured"
     if isinstance(value, list):
         return " ".join(str(each) for each in value)[:200] or "none"
     text = str(value)
