@@ -48,6 +48,11 @@ def test_overlaps_are_those_of_each_pair(one: Boxes, other: Boxes) -> None:
     assert (areas(one) >= 0).all()
 
 
+def test_a_box_that_begins_outside_suppresses_none_of_another_class() -> None:
+    found = np.array([[0, 0, 1, 1], [-2, -2, 1, 1]], np.float32)
+    assert suppress(found, np.array([0.5, 0.9], np.float32), np.array([0, 1], np.int64), 0.0).tolist() == [1, 0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(boxes, st.data(), st.sampled_from([0.0, 0.3, 0.5, 0.9]))
 def test_suppression_keeps_the_best_of_each_class(found: Boxes, data: st.DataObject, most: float) -> None:

@@ -50,7 +50,9 @@ def suppress(boxes: Boxes, scores: NDArray[np.float32], classes: NDArray[np.int6
         classes: ``(N,)``.
         most: Intersection over union.
     """
-    corners_and_sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    # OpenCV sets the classes side by side, by the largest coordinate, so that none may be less than 0.
+    corners = boxes[:, :2] - boxes.min(initial=0.0)
+    corners_and_sides = np.concatenate([corners, boxes[:, 2:] - boxes[:, :2]], axis=1)
     # As lists: OpenCV reads arrays a number at a time, at four times the cost.
     kept = cv2.dnn.NMSBoxesBatched(corners_and_sides.tolist(), scores.tolist(), classes.tolist(), 0.0, most)
     return np.array(kept, np.int64)
