@@ -31,6 +31,7 @@ TIMED = (
     "bench/test_tools.py",
     "interop/test_hls.py",
     "interop/test_players.py::test_chromium_paints",
+    "interop/test_players.py::test_every_player",
     "service/test_adaptive.py",
     "service/test_hls.py::test_a_mask_takes_back",
     "service/test_hls.py::test_ff",

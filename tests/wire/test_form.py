@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from framecast.wire.form import MAX_FIELDS, Field, parse_form, picture
 from tests.data import frame
 from tests.data.uploads import form
 from tests.data.uploads import picture as disposition
+from tests.support.cost import at_most
 
 TYPE = "multipart/form-data; boundary=XyZ"
 JPEG = frame("small-0")
@@ -106,15 +105,12 @@ def test_garbage_raises_nothing_else(body: bytes, content_type: str) -> None:
 
 def test_time_is_linear() -> None:
     body = b"--XyZ\r\n\r\n" + b"\r\n--XyZx" * 9_000 + b"\r\n--XyZ--"
-    started = time.perf_counter()
-    parse_form(body, TYPE)
-    assert time.perf_counter() - started < 1
+    with at_most(30_000_000):
+        parse_form(body, TYPE)
 
 
 def test_a_field_full_of_false_ends_is_given_up() -> None:
     body = b"--XyZ\r\n\r\n" + b"\r\n--XyZx" * 1_000_000
-    started = time.perf_counter()
-    with pytest.raises(FormError) as refusal:
+    with at_most(15_000_000), pytest.raises(FormError) as refusal:
         parse_form(body, TYPE)
     assert refusal.value.cause == "bad_form"
-    assert time.perf_counter() - started < 0.5

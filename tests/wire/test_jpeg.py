@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-import time
 
 import pytest
 from hypothesis import given
@@ -20,6 +19,7 @@ from framecast.wire.jpeg import (
 )
 from tests.data import FOLDER, frame
 from tests.data.pictures import with_segment
+from tests.support.cost import at_most
 
 ALL = sorted(path.stem for path in (FOLDER / "frames").glob("*.jpg"))
 SMALL = frame("small-0")
@@ -252,23 +252,21 @@ def test_the_fast_path_is_fast() -> None:
     data = SMALL[:-2] + bytes(range(1, 255)) * 75 + SMALL[-2:]
     inspector = Inspector()
     inspector.inspect(data)
-    started = time.perf_counter()
-    for _ in range(200):
-        inspector.inspect(data)
-    assert (time.perf_counter() - started) / 200 < 250e-6
+    with at_most(2_000_000):
+        for _ in range(200):
+            inspector.inspect(data)
 
 
 @pytest.mark.parametrize("piece", [b"\xff\xe0\x00\x02", b"\xff", b"\xff\xfe\x00\x03a"])
 def test_a_million_segments_are_not_walked(piece: bytes) -> None:
     data = b"\xff\xd8" + piece * (4_000_000 // len(piece))
-    started = time.perf_counter()
-    with pytest.raises(JpegError) as refusal:
-        Inspector().inspect(data)
+    with at_most(10_000_000):
+        with pytest.raises(JpegError) as refusal:
+            Inspector().inspect(data)
+        finder = EndFinder()
+        assert finder.find(data, 0, len(data)) == -1
+        assert finder.find(data + b"\xff\xd9", 0, len(data) + 2) == len(data) + 2
     assert refusal.value.fault is Fault.BAD_MARKER
-    finder = EndFinder()
-    assert finder.find(data, 0, len(data)) == -1
-    assert finder.find(data + b"\xff\xd9", 0, len(data) + 2) == len(data) + 2
-    assert time.perf_counter() - started < 0.3
 
 
 def test_segments_between_scans_are_not_walked_for_ever() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from framecast.wire.multipart import MAX_HEADERS, Parser, Part, boundary_of
 from tests.data import frame
+from tests.support.cost import at_most
 
 B = "123456789000000000000987654321"
 LIMIT = 200_000
@@ -162,10 +162,9 @@ def test_a_stream_of_crumbs_is_no_longer_read(crumb: bytes) -> None:
     parser = Parser(B, max_part_bytes=LIMIT)
     parser.feed(part(JPEG))
     data = crumb * (65_536 // len(crumb))
-    started = time.perf_counter()
-    for _ in range(100):
-        parser.feed(data)
-    assert time.perf_counter() - started < 2
+    with at_most(60_000_000):
+        for _ in range(100):
+            parser.feed(data)
     assert parser.deaf
     assert parser.faults == {"not_multipart": 1}
     assert parser.feed(part(OTHER)) == []
@@ -213,10 +212,9 @@ def test_close_counts_what_it_loses() -> None:
 def test_time_is_linear_byte_by_byte(data: bytes) -> None:
     """A rescan for every byte of 100 KB would take minutes."""
     parser = Parser(B, max_part_bytes=LIMIT)
-    started = time.perf_counter()
-    for byte in data:
-        parser.feed(bytes((byte,)))
-    assert (time.perf_counter() - started) / len(data) < 40e-6
+    with at_most(1_300 * len(data)):
+        for byte in data:
+            parser.feed(bytes((byte,)))
 
 
 ATOMS = st.sampled_from(
@@ -293,13 +291,11 @@ def test_splits_the_fuzzer_found(data: bytes, boundary: str) -> None:
 
 def test_a_boundary_that_always_changes_costs_no_more() -> None:
     data = b"".join(part(JPEG, boundary=f"b{number}") for number in range(2000))
-    started = time.perf_counter()
-    assert bodies(data) == [JPEG] * 2000
-    assert time.perf_counter() - started < 2
+    with at_most(60_000_000):
+        assert bodies(data) == [JPEG] * 2000
 
 
 def test_a_boundary_of_dashes_costs_no_more() -> None:
     data = b"-----\r\nContent-Type: text/plain\r\n\r\n" + b"-" * 150_000
-    started = time.perf_counter()
-    parse(data, "---")
-    assert time.perf_counter() - started < 2
+    with at_most(60_000_000):
+        parse(data, "---")
