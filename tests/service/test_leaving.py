@@ -29,7 +29,7 @@ async def test_a_camera_removed_while_a_viewers_head_is_on_its_way(
         async def slowly(response: web.StreamResponse, request: Any) -> Any:
             prepared = await prepare(response, request)
             if request.path == target:
-                await server.service.remove_camera("cam")
+                await server.service.administration.remove_camera("cam")
             return prepared
 
         monkeypatch.setattr(web.StreamResponse, "prepare", slowly)

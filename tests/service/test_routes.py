@@ -195,7 +195,7 @@ async def test_a_rename_leaves_the_device_alone(tmp_path: Path) -> None:
             for _ in range(3):
                 await viewer.part()
         assert device.connections == 1
-        await server.service.change_camera("cam", {"url": device.url + "?other"}, CONTROL)
+        await server.service.administration.change_camera("cam", {"url": device.url + "?other"}, CONTROL)
         await until(lambda: device.connections == 2)
 
 

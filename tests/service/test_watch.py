@@ -319,7 +319,7 @@ async def test_a_restart_a_hang_and_another_dialect_cost_nobody_the_connection(t
         device.drop()
         async with FakeDevice("tasmota", fps=20) as other:
             await server.json("PATCH", "/api/v1/cameras/cam", status=403, json={"url": other.url})
-            await server.service.change_camera("cam", {"url": other.url}, CONTROL)
+            await server.service.administration.change_camera("cam", {"url": other.url}, CONTROL)
             await everybody_goes_on()
             assert "asmota" in server.camera().reader.dialect
         assert port == device.port
