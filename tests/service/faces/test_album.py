@@ -96,6 +96,18 @@ def test_an_unknown_face_becomes_a_person_and_keeps_its_number(database: Databas
     assert album.create({"name": "Bert"})["id"] == 6, "numbers are nobody's twice"
 
 
+def test_no_more_people_than_there_is_room_for(
+    database: Database, album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecast.service.faces.album.MOST_PEOPLE", 1)
+    album.enroll("Anna", [grey(80)])
+    PeopleStore(database).keep_news([stranger(5, 80, 90)], [], {})
+    for one_more in (lambda: album.create({"name": "Bert"}), lambda: album.name_unknown("5", {"name": "Bert"})):
+        with pytest.raises(Refused, match="At most 1 people"):
+            one_more()
+    assert album.name_unknown("5", {"name": "Anna"})["name"] == "Anna"
+
+
 def test_numbers_go_on_after_a_restart(database: Database, album: Album) -> None:
     album.enroll("Anna", [grey(80)])
     register = Register()

@@ -104,8 +104,7 @@ class Album:
         name = _name(body)
         people = self._store.people()
         self._see_that_it_is_free(name, people)
-        if sum(bool(each.name) for each in people) >= MOST_PEOPLE:
-            raise Refused(409, "too_many", f"At most {MOST_PEOPLE} people are known; forget somebody first")
+        _see_that_one_more_fits(people)
         self.see_that_it_is_told()
         number = self._store.add(name, folded(name), self._register.take_number())
         self.load()
@@ -129,11 +128,13 @@ class Album:
     def name_unknown(self, group: str, body: dict[str, Any]) -> dict[str, Any]:
         """Make a person of an unknown face, or give its photos to the one who is called so already."""
         face, name = self.find_unknown(group), _name(body)
-        for each in self._store.people():
+        people = self._store.people()
+        for each in people:
             if each.name and folded(each.name) == folded(name):
                 self._store.merge(face.number, each.number, MOST_PHOTOS)
                 self.load()
                 return describe(self.find(str(each.number)))
+        _see_that_one_more_fits(people)
         self._store.rename(face.number, name, folded(name))
         self.load()
         return describe(self.find(group))
@@ -266,6 +267,11 @@ class Album:
             raise Refused(
                 409, "too_many", f"{person.name} has {MOST_PHOTOS} photos, which is the most; remove one first"
             )
+
+
+def _see_that_one_more_fits(people: list[Person]) -> None:
+    if sum(bool(each.name) for each in people) >= MOST_PEOPLE:
+        raise Refused(409, "too_many", f"At most {MOST_PEOPLE} people are known; forget somebody first")
 
 
 def sample_of(tools: Tools, data: bytes) -> Sample:
