@@ -164,6 +164,22 @@ def test_yesterday_is_no_longer_called_so_the_day_after(server: Process, open_pa
     expect(day).not_to_have_text("Yesterday")
 
 
+def test_a_key_pressed_as_an_event_is_closed_opens_no_other(server: Process, open_page: Open, ids: list[str]) -> None:
+    page = open_page(f"{server.url}/events#{ids[1]}").page
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("a stranger")
+    # Until the next picture of the page the focus is where it was.
+    dialog.get_by_role("button", name="Close").evaluate(
+        """button => {
+          button.closest("dialog").close();
+          button.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true }));
+        }"""
+    )
+    expect(page).to_have_url(f"{server.url}/events")
+    expect(page.locator(".event").first).to_be_focused()
+    expect(dialog).to_be_hidden()
+
+
 def test_filters_leave_out_and_are_remembered_in_the_address(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/events").page
     page.locator(".event").first.wait_for()

@@ -110,12 +110,16 @@ export class Viewer {
   }
 
   #left() {
+    // It is told a moment later, when another event may be shown already.
+    if (this.#dialog.open) return;
     this.#event = null;
     this.#dialog.remove();
     this.#closed();
   }
 
   #key(event) {
+    // What had the focus in it keeps that for a moment after it was closed.
+    if (!this.#dialog.open) return;
     const by = { ArrowLeft: -1, ArrowUp: -1, k: -1, ArrowRight: 1, ArrowDown: 1, j: 1 }[event.key];
     if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
