@@ -17,6 +17,10 @@ from .fakes import Collector, Workshop, a_few_turns, packet, until
 pytestmark = pytest.mark.anyio
 
 
+lines: list[Line] = []
+"""Those of the test: one that would be tried again is not to outlive it."""
+
+
 class Line:
     """A source, a worker's track, and whoever reads it."""
 
@@ -31,6 +35,8 @@ class Line:
             self.source, self.out, self.shop.make, supervisor, on_idle=self._count_idle, **options
         )
 
+        lines.append(self)
+
     def _count_idle(self) -> None:
         self.idle += 1
 
@@ -44,6 +50,8 @@ class Line:
 async def supervisor() -> AsyncIterator[Supervisor]:
     async with Supervisor() as owner:
         yield owner
+        while lines:
+            lines.pop().worked.close()
 
 
 async def test_nothing_is_made_with_nobody_attached(supervisor: Supervisor) -> None:
