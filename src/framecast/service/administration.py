@@ -19,7 +19,7 @@ from framecast.service.cameras.changes import (
     plan,
     see_that_password_stays,
 )
-from framecast.service.config import CAMERA_ID, PINS, Configuration
+from framecast.service.config import CAMERA_ID, Configuration
 from framecast.service.config.view import View
 from framecast.service.errors import ApiError
 from framecast.service.events.courier import Blocking
@@ -145,9 +145,8 @@ class Administration:
         """
         async with self._changing, self._events.changing:
             camera = self._camera(camera_id)
-            given = self.configuration.given[f"cameras.{camera_id}.url"]
-            if given.origin in PINS:
-                raise ApiError(409, "pinned", f"{given.where} names this camera; leave it out there")
+            if where := self.configuration.pinned(f"cameras.{camera_id}.url"):
+                raise ApiError(409, "pinned", f"{where} names this camera; leave it out there")
             configured = f"cameras.{camera_id}.url" in self._base.given
             end = await self._blocking(lambda: self._state.delete_camera(camera_id, configured=configured))
             await self._reload()

@@ -9,12 +9,11 @@ from framecast.service.config.addresses import Address, is_loopback, parse_addre
 from framecast.service.config.kinds import CAMERA_ID
 from framecast.service.config.models import CameraConfig, Settings, StreamOptions
 from framecast.service.config.resolve import Configuration, check_camera, check_settings, defaults, load
-from framecast.service.config.sources import PINS, Changes, Given, Origin, absolute_file
+from framecast.service.config.sources import Changes, Given, Origin, absolute_file
 from framecast.service.config.urls import mask_url
 
 __all__ = [
     "CAMERA_ID",
-    "PINS",
     "Address",
     "CameraConfig",
     "Changes",
