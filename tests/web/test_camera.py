@@ -128,6 +128,27 @@ def test_a_mask_drawn_on_the_picture_blackens_it_for_everybody(own: Process, ope
     assert mirrored == pytest.approx([0.24, 0.25, 0.5, 0.4], abs=0.01)
 
 
+def test_masks_that_are_not_saved_are_not_lost_unasked(own: Process, open_page: Open) -> None:
+    page = open_page(own.url + "/cameras/door").page
+    wait_open(page)
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Edit masks").click()
+    page.get_by_role("button", name="Add a mask").click()
+    page.get_by_role("tab", name="Numbers").click()
+    expect(page.locator(".mask")).to_be_hidden()
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="All cameras").first.click()
+    page.get_by_role("tab", name="Settings").click()
+    assert asked == ["beforeunload"]
+    expect(page.locator(".mask")).to_be_visible()
+    page.get_by_role("button", name="Save masks").click()
+    page.get_by_text("Masks saved.").wait_for()
+    assert camera(page, own)["transform"]["masks"] == [[0.4, 0.4, 0.2, 0.2]]
+    page.get_by_role("link", name="All cameras").first.click()
+    page.wait_for_url(own.url + "/")
+
+
 def test_masks_that_changed_elsewhere_are_not_replaced_unasked(own: Process, open_page: Open) -> None:
     page = open_page(own.url + "/cameras/door").page
     wait_open(page)

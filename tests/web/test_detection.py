@@ -139,12 +139,15 @@ def test_zones_are_drawn_with_the_mouse(server: Process, open_page: Open) -> Non
     porch, drive = get(server, page, "/zones")["zones"]
     assert near(porch, (0.05, 0.4), (0.4, 0.5), (0.4, 0.9), (0.25, 0.95), (0.1, 0.9))
     assert near(drive, (0.6, 0.3), (0.9, 0.3), (0.75, 0.7))
-    # What is thrown away leaves all as it was, and so does leaving.
+    # Another tab leaves what is drawn to come back to; what is thrown away leaves all as it was.
     page.get_by_role("button", name="Edit zones").click()
     page.get_by_role("button", name="Remove zone 1").click()
     page.get_by_role("tab", name="Numbers").click()
-    expect(page.locator(".zones, .zone-layer")).to_have_count(0)
+    expect(page.locator(".zones")).to_be_hidden()
+    expect(page.locator(".zone-layer")).to_have_count(0)
     page.get_by_role("tab", name="Detection").click()
+    expect(page.locator(".zones .zone-shape")).to_have_count(1)
+    page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".zone-layer .zone-shape")).to_have_count(2)
     page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
 
@@ -200,6 +203,20 @@ def test_the_keyboard_keeps_its_place_while_zones_are_edited(server: Process, op
     page.get_by_text("Zones saved.").wait_for()
     expect(page.get_by_role("button", name="Edit zones")).to_be_focused()
     page.request.put(server.url + CAMERA + "/zones", data={"zones": []})
+
+
+def test_zones_drawn_before_the_picture_was_turned_are_not_saved_unasked(server: Process, open_page: Open) -> None:
+    page = show(server, open_page)
+    page.get_by_role("button", name="Draw zones").press("Enter")
+    page.get_by_role("button", name="Draw a zone").press("Enter")
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Mirror the picture").select_option("horizontal")
+    page.get_by_text("Saved.", exact=True).wait_for()
+    page.get_by_role("tab", name="Detection").click()
+    page.get_by_role("button", name="Save zones").click()
+    page.get_by_role("dialog", name="Replace the zones?").get_by_role("button", name="Cancel").click()
+    assert get(server, page, "/zones")["zones"] == []
+    page.request.patch(server.url + CAMERA, data={"mirror": "none"})
 
 
 def test_zones_that_changed_elsewhere_are_not_replaced_unasked(server: Process, open_page: Open) -> None:

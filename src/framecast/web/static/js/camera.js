@@ -9,6 +9,7 @@ import { ask } from "./ask.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { Detection } from "./detection.js";
 import { showSnippets } from "./embed.js";
+import { Facts } from "./facts.js";
 import { ago, bitrate, bytes, count, duration, fps, plural, size } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { KEYS } from "./player/controls.js";
@@ -52,28 +53,6 @@ const plots = {
   latency: document.createElement("fc-plot").setup("Capture to screen", duration),
 };
 find("plots").append(...Object.values(plots));
-
-/** A definition list whose values are written again and again; rows that are not known are left out. */
-class Facts {
-  #rows = new Map();
-
-  /** @param grouped Whether each pair has a box of its own, for lists that are no two columns. */
-  constructor(element, grouped = false) {
-    this.element = element;
-    this.grouped = grouped;
-  }
-
-  put(term, text) {
-    let row = this.#rows.get(term);
-    if (!row) {
-      row = h("dd", {});
-      this.#rows.set(term, row);
-      const pair = [h("dt", {}, term), row];
-      this.element.append(...(this.grouped ? [h("div", {}, pair)] : pair));
-    }
-    setText(row, text);
-  }
-}
 
 const facts = new Facts(find("facts"));
 const figures = new Facts(find("figures"), true);
@@ -365,10 +344,15 @@ async function askRemove() {
   if (await ask(`Remove ${camera.name}?`, text, "Remove", "button-danger")) removeAndLeave(camera);
 }
 
-function neighbour(step) { // not from what is being drawn: it would be lost
+// What is drawn and not saved would be lost with the page.
+const isUnsaved = () => settings.isUnsaved || detection.isUnsaved;
+
+addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
+
+function neighbour(step) {
   const all = [...dashboard.cameras.values()].sort((a, b) => a.number - b.number);
   const at = all.findIndex((other) => other.id === cameraId);
-  if (all.length > 1 && at >= 0 && !find("over").querySelector(".masks")) location.href = cameraPage(all.at((at + step) % all.length).id);
+  if (all.length > 1 && at >= 0 && !isUnsaved()) location.href = cameraPage(all.at((at + step) % all.length).id);
 }
 
 const mayOperate = () => document.documentElement.dataset.rights?.includes("operate") ?? false;
@@ -382,13 +366,13 @@ bindKeys([
   {
     keys: ["Escape"],
     text: "All cameras",
-    run: ({ key }) => (document.fullscreenElement || settings.leave() || detection.key(key) ? false : (location.href = url("").href)),
+    run: ({ key }) => (document.fullscreenElement || settings.key(key) || detection.key(key) ? false : (location.href = url("").href)),
   },
 ]);
 find("retry").addEventListener("click", () => dashboard.retry());
 setUpTabs(find("tabs"), (name) => {
   tab = name;
-  if (name !== "settings") settings.leave();
+  settings.show(name === "settings");
   detection.show(name === "detection");
   showReaders();
 });

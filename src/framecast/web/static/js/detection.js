@@ -14,7 +14,7 @@ import { ZoneEditor } from "./zones.js";
 // What is asked before zones take the place of others, which somebody else drew or a turned picture turned.
 const OTHERS = [
   "Replace the zones?",
-  "They were changed elsewhere since you began. Saved, yours take the place of those: all that was changed there is lost.",
+  "They were changed elsewhere, or the picture was turned, since you began. Saved, yours take the place of those as you drew them.",
   "Replace",
   "button-danger",
 ];
@@ -40,7 +40,7 @@ export class Detection {
   #camera = null;
   #preview;
   #zones = [];
-  /** Those that editing began with, as text. */
+  /** What editing began with, as text. */
   #before = "";
   #editor = null;
   #busy = false;
@@ -91,18 +91,25 @@ export class Detection {
     );
   }
 
-  /** Looks while it is open, and nobody for this page once it is not. */
+  /** Whether zones were drawn that are not saved. */
+  get isUnsaved() {
+    return this.#editor?.isChanged ?? false;
+  }
+
+  /**
+   * Looks while it is open, and nobody for this page once it is not. What is being drawn goes from the picture with this
+   * panel, and comes back with it.
+   */
   show(open) {
     if (open === this.#open) return;
     this.#open = open;
-    if (!open) {
-      this.#preview.stop();
-      this.#leave();
-      // What there was then is no ground to begin with when this is opened again.
-      return this.#zoneBox.replaceChildren();
-    }
-    this.#preview.start();
-    this.#loadZones();
+    if (this.#editor) this.#editor.hidden = !open;
+    if (open) this.#preview.start();
+    else this.#preview.stop();
+    if (this.#editor) return;
+    // What there was then is no ground to begin with when this is opened again.
+    if (open) this.#loadZones();
+    else this.#zoneBox.replaceChildren();
   }
 
   /** Shows what is set, except in a field that is being changed. */
@@ -155,6 +162,12 @@ export class Detection {
     return (await request("GET", cameraApi(this.#id, "/zones"))).zones;
   }
 
+  /** What is drawn holds for these zones, in a picture that is turned like this. */
+  #ground(zones) {
+    const { rotate, mirror } = this.#camera?.transform ?? {};
+    return JSON.stringify([zones, rotate, mirror]);
+  }
+
   async #loadZones() {
     try {
       const zones = await this.#zonesNow();
@@ -201,7 +214,7 @@ export class Detection {
       const zones = await this.#zonesNow();
       if (!this.#open || this.#editor) return;
       this.#zones = zones;
-      this.#before = JSON.stringify(zones);
+      this.#before = this.#ground(zones);
       this.#edit();
     } catch (error) {
       toast(apology(error), { bad: true });
@@ -250,9 +263,10 @@ export class Detection {
 
   /** Keys while zones are drawn; whether one was meant for that. */
   key(key) {
-    if (!this.#editor?.drawing) {
+    if (!this.#open || !this.#editor) return false;
+    if (!this.#editor.drawing) {
       // Like “Cancel”: what is drawn would be lost with the page all the same.
-      if (key !== "Escape" || !this.#editor) return false;
+      if (key !== "Escape") return false;
       this.#leave();
       this.#zoneBox.querySelector("button")?.focus({ preventScroll: true });
       return true;
@@ -267,11 +281,11 @@ export class Detection {
     const editor = this.#editor;
     try {
       const wanted = editor.zones;
-      if (JSON.stringify(await this.#zonesNow()) !== this.#before && !(await ask(...OTHERS))) return;
+      if (this.#ground(await this.#zonesNow()) !== this.#before && !(await ask(...OTHERS))) return;
       const { zones } = await request("PUT", cameraApi(this.#id, "/zones"), { zones: wanted });
       this.#zones = zones;
       // Who pressed “Cancel” too late sees what was saved; who began anew goes on with that.
-      if (this.#open && (!this.#editor || this.#editor === editor)) this.#leave();
+      if (!this.#editor || this.#editor === editor) this.#leave();
       toast("Zones saved.");
     } catch (error) {
       toast(`Not saved. ${apology(error)}`, { bad: true });

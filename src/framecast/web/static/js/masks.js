@@ -35,6 +35,7 @@ export class MaskEditor {
   #shape;
   #drawing = null;
   #resize;
+  #before;
 
   /**
    * @param host Element over whose picture the masks are drawn.
@@ -44,6 +45,7 @@ export class MaskEditor {
   constructor(host, masks, shape) {
     this.#host = host;
     this.#masks = masks.map((mask) => [...mask]);
+    this.#before = JSON.stringify(this.masks);
     this.#shape = shape;
     this.#layer.addEventListener("pointerdown", (event) => this.#begin(event));
     this.#layer.addEventListener("pointermove", (event) => this.#drag(event));
@@ -61,6 +63,16 @@ export class MaskEditor {
 
   get list() {
     return this.#list;
+  }
+
+  /** Whether they are others than at the beginning. */
+  get isChanged() {
+    return JSON.stringify(this.masks) !== this.#before;
+  }
+
+  /** Leaves the picture alone for a while; what is drawn stays. */
+  set hidden(hidden) {
+    this.#layer.hidden = hidden;
   }
 
   close() {

@@ -49,6 +49,7 @@ export class Settings {
   #host;
   #shape;
   #masks = null;
+  #open = false;
   #saving = 0;
   #inTurn = inTurn();
   #name = h("input", {
@@ -166,15 +167,32 @@ export class Settings {
     for (const [control, value] of choices) if (refused || document.activeElement !== control) control.value = value;
   }
 
-  /** Ends editing masks without saving; tells whether they were edited. */
-  leave() {
+  /** Whether masks were drawn that are not saved. */
+  get isUnsaved() {
+    return this.#masks?.isChanged ?? false;
+  }
+
+  /** What is drawn goes from the picture with this panel, and comes back with it. */
+  show(open) {
+    this.#open = open;
+    if (this.#masks) this.#masks.hidden = !open;
+  }
+
+  /** A key while masks are drawn: like “Cancel”; whether it was meant for that. */
+  key(key) {
+    if (key !== "Escape" || !this.#open || !this.#masks) return false;
+    this.#leave();
+    return true;
+  }
+
+  /** Ends editing masks without saving. */
+  #leave() {
     const editing = this.#masks !== null;
     const held = this.#maskBox.contains(document.activeElement) || this.#host.contains(document.activeElement);
     this.#masks?.close();
     this.#masks = null;
     if (this.#camera) this.#showMasks();
     if (editing && held) this.#maskBox.querySelector("button")?.focus({ preventScroll: true });
-    return editing;
   }
 
   #showMasks() {
@@ -197,7 +215,7 @@ export class Settings {
     const before = JSON.stringify(this.#camera.transform);
     const save = async () => {
       if (JSON.stringify(this.#camera.transform) !== before && !(await ask(...OTHERS))) return;
-      if ((await this.#save({ masks: editor.masks }, "Masks saved.")) && this.#masks === editor) this.leave();
+      if ((await this.#save({ masks: editor.masks }, "Masks saved.")) && this.#masks === editor) this.#leave();
     };
     const add = h("button", { class: "button", type: "button", click: () => editor.add() }, "Add a mask");
     delete this.#maskBox.dataset.count;
@@ -208,7 +226,7 @@ export class Settings {
         "div",
         { class: "row" },
         add,
-        h("button", { class: "button", type: "button", click: () => this.leave() }, "Cancel"),
+        h("button", { class: "button", type: "button", click: () => this.#leave() }, "Cancel"),
         h("button", { class: "button button-main", type: "button", click: save }, "Save masks"),
       ),
     );
@@ -223,7 +241,7 @@ export class Settings {
   }
 
   async #turn(change) {
-    this.leave();
+    this.#leave();
     // Only what was changed: the other may show what it was before a change that is still under way. Masks and zones
     // stay where they are in the scene: the server sees to that.
     await this.#save(change, "Saved.");

@@ -46,6 +46,7 @@ export class ZoneEditor {
   #changed;
   #drawing = null;
   #drag = null;
+  #before;
 
   /**
    * @param host Element over whose picture they are drawn. @param shapes Those of now, as the API tells them.
@@ -54,6 +55,7 @@ export class ZoneEditor {
   constructor(host, shapes, shape, changed = () => {}) {
     this.#host = host;
     this.#shapes = shapes.map(({ name, kind, points }) => ({ name, kind, points: points.map((point) => [...point]) }));
+    this.#before = JSON.stringify(this.#shapes);
     this.#shape = shape;
     this.#changed = changed;
     this.#layer.addEventListener("pointerdown", (event) => this.#down(event));
@@ -80,6 +82,17 @@ export class ZoneEditor {
 
   get drawing() {
     return this.#drawing !== null;
+  }
+
+  /** Whether they are others than at the beginning, or one is being drawn. */
+  get isChanged() {
+    return this.drawing || JSON.stringify(this.#shapes) !== this.#before;
+  }
+
+  /** Leaves the picture alone for a while; what is drawn stays. */
+  set hidden(hidden) {
+    this.#layer.hidden = hidden;
+    this.#place();
   }
 
   /** How many there are. */
