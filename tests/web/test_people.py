@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -94,18 +95,20 @@ def test_a_link_without_its_code_says_so(server: Process, open_page: Open) -> No
 
 
 def test_who_is_invited_sees_what_is_meant_for_him_and_no_longer_than_that(server: Process, open_page: Open) -> None:
+    urlopen(Request(server.url + "/api/v1/cameras/door", b'{"name": "Front door"}', method="PATCH"), timeout=60).close()
     owner = owned(server, open_page)
     owner.get_by_role("button", name="Invite somebody").click()
     dialog = owner.get_by_role("dialog")
     dialog.get_by_label("Name").fill("Bob next door")
     dialog.get_by_label("Only these").check()
-    dialog.get_by_label("door", exact=True).check()
+    dialog.get_by_label("Front door", exact=True).check()
     dialog.get_by_role("button", name="Make the invitation").click()
     owner.get_by_role("heading", name="A link for Bob next door").wait_for()
     link = copied(owner)
     assert link.startswith(f"{server.url}/setup#")
     close(owner)
     assert "Invited" in entry(owner, "Bob next door")
+    assert "Front door" in entry(owner, "Bob next door"), "cameras are called as people call them"
 
     guest = open_page(link, expected=REFUSED).page
     guest.get_by_role("heading", name="Choose your password").wait_for()

@@ -11,6 +11,7 @@ import { apology } from "../words.js";
 import {
   button,
   cameraChoice,
+  cameraNames,
   camerasText,
   camerasThere,
   failed,
@@ -35,7 +36,7 @@ export class People {
   async show() {
     const turn = (this.#turn += 1);
     try {
-      const { users } = await request("GET", "api/v1/users");
+      const [{ users }, names] = await Promise.all([request("GET", "api/v1/users"), cameraNames()]);
       if (turn !== this.#turn) return;
       if (users.length === 0) return renew(this.element, ...this.#nobody());
       renew(
@@ -47,7 +48,7 @@ export class People {
         h(
           "ul",
           { class: "entries" },
-          users.map((user) => this.#row(user)),
+          users.map((user) => this.#row(user, names)),
         ),
       );
     } catch (error) {
@@ -56,12 +57,12 @@ export class People {
     }
   }
 
-  #row(user) {
+  #row(user, names) {
     const mark =
       user.disabled !== null ? tag("Disabled", "offline") : user.invited !== null ? tag("Invited", "stalled") : null;
     const details = [
       ROLES[user.role] ?? user.role,
-      user.role === "owner" ? "" : camerasText(user.cameras),
+      user.role === "owner" ? "" : camerasText(user.cameras, names),
       user.last_used === null ? "never logged in" : `last seen ${when(user.last_used)}`,
       this.#isSelf(user) ? "this is you" : "",
     ];

@@ -26,11 +26,20 @@ export function moment(unixS) {
   );
 }
 
-/** "all cameras", "door, yard", "12 cameras" */
-export function camerasText(cameras) {
+/** "all cameras", "Front door, yard", "12 cameras", by their ids; `names` has what people call them. */
+export function camerasText(cameras, names) {
   if (cameras === null || cameras === undefined) return "all cameras";
   if (cameras.length === 0) return "no camera";
-  return cameras.length > 3 ? plural(cameras.length, "camera") : cameras.join(", ");
+  return cameras.length > 3 ? plural(cameras.length, "camera") : cameras.map((id) => names.get(id) ?? id).join(", ");
+}
+
+/** What people call the cameras, by id; without those that can't be had. Raises nothing. */
+export async function cameraNames() {
+  try {
+    return new Map((await request("GET", "api/v1/cameras")).cameras.map(({ id, name }) => [id, name]));
+  } catch {
+    return new Map();
+  }
 }
 
 /** One line of a list: a title with what it is, what is known of it, and what may be done. */

@@ -8,6 +8,7 @@ import { apology } from "../words.js";
 import {
   button,
   cameraChoice,
+  cameraNames,
   camerasText,
   camerasThere,
   failed,
@@ -37,7 +38,7 @@ export class Tokens {
   async show() {
     const turn = (this.#turn += 1);
     try {
-      const { tokens } = await request("GET", "api/v1/tokens");
+      const [{ tokens }, names] = await Promise.all([request("GET", "api/v1/tokens"), cameraNames()]);
       if (turn !== this.#turn) return;
       const create = button("Create a token", () => this.#create(), "button-main");
       renew(
@@ -50,7 +51,7 @@ export class Tokens {
           ? h(
               "ul",
               { class: "entries" },
-              tokens.map((token) => this.#row(token)),
+              tokens.map((token) => this.#row(token, names)),
             )
           : h("p", { class: "quiet access-empty" }, "No tokens yet."),
       );
@@ -60,11 +61,11 @@ export class Tokens {
     }
   }
 
-  #row(token) {
+  #row(token, names) {
     const revoked = token.revoked !== null;
     const details = [
       token.rights.map((right) => VERBS[right] ?? right).join(", "),
-      camerasText(token.cameras),
+      camerasText(token.cameras, names),
       token.last_used === null ? "never used" : `last used ${when(token.last_used)}`,
       `created ${when(token.created)}`,
     ];

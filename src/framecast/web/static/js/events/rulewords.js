@@ -43,9 +43,8 @@ export function whatOf(rule) {
 
 /** Where, when and to whom: words to stand beside each other. */
 export function conditionsOf(rule, cameras) {
-  const ids = rule.cameras.length ? rule.cameras.map((id) => cameras.get(id) ?? id) : null;
   return [
-    camerasText(ids),
+    camerasText(rule.cameras.length ? rule.cameras : null, cameras),
     rule.cooldown_s ? `at most every ${span(rule.cooldown_s)}` : "",
     rule.quiet.length ? `quiet ${rule.quiet.map(([from, to]) => `${from}–${to}`).join(", ")}` : "",
     rule.notify.length ? `tells ${either(rule.notify.map(toldText))}` : "",
