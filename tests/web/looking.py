@@ -59,6 +59,13 @@ FAINT = """
 """
 """What is hard to read on its ground: WCAG 2, AA."""
 FITS = "() => document.documentElement.scrollWidth <= innerWidth"
+HIDE = """
+(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
+"""As if the page went behind another one, or came back from there."""
 
 
 def wait_live(page: Page, count: int) -> None:

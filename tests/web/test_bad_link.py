@@ -12,6 +12,7 @@ import pytest
 from tests.support.adaptive import CUT_BYTES_PER_S
 from tests.support.throttle import Throttle, throttled
 from tests.web.conftest import Open, Start
+from tests.web.looking import HIDE
 from tests.web.playing import place, shown, wait_path
 
 LEVEL = "() => window.player.stats?.quality?.level"
@@ -23,12 +24,6 @@ CONNECT = """
   window.said = [];
   window.socket.addEventListener("status", () => window.said.push(window.socket.status));
   window.socket.start();
-}
-"""
-SLEEP = """
-(asleep) => {
-  Object.defineProperty(document, "hidden", { value: asleep, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
 }
 """
 
@@ -114,9 +109,9 @@ def test_a_socket_that_died_in_sleep_is_found_out_soon(start: Start, open_page: 
         page.evaluate(CONNECT)
         while len(pings) < 5:  # those that set the clock
             page.wait_for_timeout(50)
-        page.evaluate(SLEEP, True)
+        page.evaluate(HIDE, True)
         link.cut(0.001)  # nothing is closed, and nothing comes any more
-        page.evaluate(SLEEP, False)
+        page.evaluate(HIDE, False)
         since_ms = page.evaluate("() => performance.now()")
         page.wait_for_function("() => window.said.includes('gone')")
         assert page.evaluate("() => performance.now()") - since_ms < 12_000, "three pings of those 5 s apart"

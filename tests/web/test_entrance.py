@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process, serving
+from tests.web.looking import HIDE
 from tests.web.test_access import REFUSED, make_token
 
 CUT_OFF = "ERR_INCOMPLETE_CHUNKED_ENCODING"
@@ -19,12 +20,6 @@ SHOWN = {
     "/analytics": "#course-name",
 }
 """What stands on a page of somebody who may see it."""
-SEEN = """
-(seen) => {
-  Object.defineProperty(document, "hidden", { value: !seen, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}
-"""
 
 
 class Server:
@@ -46,8 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def look_elsewhere(page: Page) -> None:
     """To another tab, as for a password, and back."""
-    page.evaluate(SEEN, False)
-    page.evaluate(SEEN, True)
+    page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)
 
 
 @pytest.mark.parametrize("path", SHOWN)

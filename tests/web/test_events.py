@@ -19,7 +19,7 @@ from framecast.service.store.events import Event
 from tests.vision import tinymodel
 from tests.vision.scenes import scene
 from tests.web.conftest import PHONE, TABLET, Open, Process, Start, serving
-from tests.web.looking import FAINT, FITS, SMALL, UNNAMED
+from tests.web.looking import FAINT, FITS, HIDE, SMALL, UNNAMED
 from tests.web.seeding import seed_events
 from tests.web.test_access import make_token
 
@@ -105,6 +105,24 @@ def test_what_was_seen_stands_there_by_day_with_its_picture(server: Process, ope
     expect(page.locator(".event-sum")).to_have_text("64 events")
     assert page.locator(".event").count() == 64
     expect(page.get_by_role("button", name="Older events")).to_be_hidden()
+
+
+def test_an_old_event_that_ended_while_nobody_looked_is_not_going_on(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/events", expected=("404",)).page
+    page.locator(".event").first.wait_for()
+
+    def while_it_went_on(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["events"][-1]["end"] = None
+        answer["events"][-2].update(event_id=f"{answer['events'][-1]['event_id']}0", end=None)  # was deleted since
+        route.fulfill(json=answer)
+
+    page.route("**/api/v1/events?*before=*", while_it_went_on)
+    page.get_by_role("button", name="Older events").click()
+    expect(page.locator(".event-sum")).to_have_text("64 events, 2 going on")
+    page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)
+    expect(page.locator(".event-sum")).to_have_text("63 events")
 
 
 def test_one_can_go_back_as_far_as_there_are_events(start: Start, open_page: Open, tmp_path: Path) -> None:

@@ -11,16 +11,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process, Start, serving
+from tests.web.looking import HIDE
 from tests.web.seeding import seed_events
 from tests.web.test_events import past
 from tests.web.test_faces import seed_strangers
-
-HIDE = """
-(hidden) => {
-  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}
-"""
 
 
 @pytest.fixture(scope="module")

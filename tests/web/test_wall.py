@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests.web.conftest import DESK, PHONE, Open, Process, Start, serving
-from tests.web.looking import FITS, wait_live, wait_moving, wait_state
+from tests.web.looking import FITS, HIDE, wait_live, wait_moving, wait_state
 
 SYNTHETIC = "mock:?fps=5&size=320x240"
 TABLET: ViewportSize = {"width": 768, "height": 1024}
@@ -141,12 +141,6 @@ def test_an_empty_server_says_what_to_do(start: Start, open_page: Open) -> None:
     assert page.get_by_role("dialog", name="Add a camera").is_visible()
 
 
-HIDE = """
-(hidden) => {
-  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}
-"""
 NOBODY = """
 async () => {
   const { cameras } = await (await fetch("api/v1/cameras")).json();

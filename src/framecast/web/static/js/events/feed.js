@@ -16,6 +16,9 @@ const PAGE = 48;
 // A page that stays open for a week must not grow by itself; it does as far back as somebody goes in it.
 const MOST = 480;
 const DAY_LOOK_MS = 30_000;
+const MOST_ASKED = 32;
+
+const isOpen = ({ end }) => end === null || end === undefined;
 
 export class Feed {
   #filters;
@@ -117,7 +120,9 @@ export class Feed {
         this.#most = MOST;
       }
       this.#changed = false;
+      const open = [...this.#events.values()].filter(isOpen);
       this.#keep(answer.events);
+      await this.#lookUp(open.filter((event) => this.#events.get(event.event_id) === event), signal);
       this.#show();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -125,6 +130,19 @@ export class Feed {
       if (error.status === 401) return location.reload();
       setText(this.#said, error.status === 0 ? "" : error.message);
     }
+  }
+
+  /** How it stands with events that went on when they were heard of: their end may not have been heard. */
+  async #lookUp(events, signal) {
+    const asked = events.slice(0, MOST_ASKED).map(async ({ event_id: id }) => {
+      try {
+        this.#keep([await request("GET", `api/v1/events/${id}`, undefined, signal)]);
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        if (error.status === 404) this.#events.delete(id);
+      }
+    });
+    await Promise.all(asked);
   }
 
   async #loadOlder() {
@@ -194,7 +212,7 @@ export class Feed {
     );
     if (held !== document.activeElement && held?.isConnected) held.focus({ preventScroll: true });
     this.#older.hidden = this.#next === null;
-    const open = sorted.filter(({ end }) => end === null || end === undefined).length;
+    const open = sorted.filter(isOpen).length;
     const what = plural(sorted.length, "event");
     setText(
       this.#said,
