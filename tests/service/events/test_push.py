@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidTag
 
 from framecast.core.errors import StateError
 from framecast.service.errors import ApiError
-from framecast.service.events import courier, webpush
+from framecast.service.events import courier, push, webpush
 from framecast.service.events.push import Holders, PushSink
-from framecast.service.store.events import Phase
+from framecast.service.store.events import Change, Phase
 from tests.service.events.pushing import Browser, claims
 from tests.service.events.telling import Office, Receiver, happening, office
 from tests.service.serving import serving, until
@@ -86,6 +86,20 @@ async def test_the_key_stays_and_so_do_those_who_know_it(tmp_path: Path) -> None
             assert await there.sinks() == {}
         async with office(tmp_path, AT_HOME) as there:
             assert await there.sinks() == {}
+
+
+async def test_what_happened_hours_ago_is_no_news(tmp_path: Path) -> None:
+    async with Receiver.running() as service, office(tmp_path, AT_HOME) as there:
+        browser = Browser(service.url)
+        await subscribe(there, browser)
+        old, young, new = happening(0), happening(1), happening(2)
+        for event, age_s in ((old, push.TTL_S + 60), (young, push.TTL_S - 60)):
+            there.log.store.write([Change(event, Phase.START)], time.time() - age_s)
+        await there.announce(new)
+        await until(lambda: not there.deliveries._outbox.waiting())
+        (sink,) = (await there.sinks()).values()
+        assert (sink["given_up"], sink["delivered"]) == (1, 2)
+        assert [browser.read(each)["event_id"] for each in service.told] == [young.event_id, new.event_id]
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -24,7 +24,7 @@ log = logging.getLogger("framecast.service.events.courier")
 FIRST_S = 1.0
 CAP_S = 300.0
 GIVE_UP_S = 24 * 3600.0
-"""How long a delivery is tried."""
+"""How long a delivery is tried at most."""
 MOST_REFUSALS = 5
 """How often one is tried that the sink takes for no good message."""
 
@@ -57,11 +57,13 @@ class Sink(Protocol):
         name: Unique, and the same after a restart; goes into paths.
         kind: ``webhook``, ``mqtt`` or ``push``: what rules name.
         label: What people are shown, without secrets.
+        lasts_s: How long after its announcement something is still worth telling.
     """
 
     name: str
     kind: str
     label: str
+    lasts_s: float
 
     def wants(self, event: Event, phase: Phase) -> bool:
         """Whether this is for it. Asked on the state's thread, within the transaction of the announcement."""
@@ -143,6 +145,10 @@ class Courier:
                     self.state = "idle"
                     await self._wake.wait()
                     continue
+                if self._is_too_old(delivery):
+                    await self._settle(Outcome(self.sink.name, delivery.seq))
+                    self.note_lost(1, f"messages about events could not be sent for {self.sink.lasts_s / 3600:g} h")
+                    continue
                 await self._pause(delivery.due_s - self._now_s())
                 self._hurry.clear()  # who says so from now on, while this is tried or written down, means the next
                 self.state = "sending"
@@ -193,7 +199,10 @@ class Courier:
 
     def _is_hopeless(self, delivery: Delivery, error: Undelivered) -> bool:
         too_often = error.refused and delivery.attempts + 1 >= MOST_REFUSALS
-        return too_often or delivery.at_s < given_up_before_s(self._now_s())
+        return too_often or self._is_too_old(delivery)
+
+    def _is_too_old(self, delivery: Delivery) -> bool:
+        return delivery.at_s < given_up_before_s(self._now_s(), self.sink.lasts_s)
 
     def _failed(self, words: str) -> None:
         if words != self.last_error:
@@ -215,11 +224,11 @@ class Courier:
             self._due_s = None
 
 
-def given_up_before_s(now_s: float) -> float:
-    """Unix time before which what was announced is not tried again.
+def given_up_before_s(now_s: float, lasts_s: float = GIVE_UP_S) -> float:
+    """Unix time before which what was announced is not tried any more.
 
     A machine that learns the time late must not take what it just wrote down for days old: it goes by the clock that no
     step moves where that is behind. Where the clock is ahead it goes by that, unlike what is kept (`Present`): who was
     off for weeks must not tell of what happened then as if it were news.
     """
-    return min(now_s, SYSTEM.now_ns() / 1e9) - GIVE_UP_S
+    return min(now_s, SYSTEM.now_ns() / 1e9) - lasts_s

@@ -24,7 +24,7 @@ from framecast.core.errors import StateError
 from framecast.core.supervise import Backoff
 from framecast.service.config.sections import MqttSettings
 from framecast.service.events import homeassistant
-from framecast.service.events.courier import Blocking, Undelivered
+from framecast.service.events.courier import GIVE_UP_S, Blocking, Undelivered
 from framecast.service.events.homeassistant import OFF, OFFLINE, ON, ONLINE, Topics
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
@@ -106,6 +106,7 @@ class MqttSink:
 
     kind = KIND
     name = NAME
+    lasts_s = GIVE_UP_S
 
     def __init__(
         self,

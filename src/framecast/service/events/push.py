@@ -25,7 +25,7 @@ from framecast.service.store.receivers import Subscription
 
 KIND = "push"
 TTL_S = 4 * 3600
-"""How long a push service keeps a message for a phone that is off."""
+"""How long a message is news: here while it can't be sent, and at the push service for a phone that is off."""
 MOST_TEXT = 200
 MOST_ENDPOINT = 2048
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f]")
@@ -60,6 +60,7 @@ class PushSink:
     """
 
     kind = KIND
+    lasts_s = float(TTL_S)
 
     def __init__(
         self, subscription: Subscription, poster: Poster, vapid: Callable[[str], str], holders: Holders

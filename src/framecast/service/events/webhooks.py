@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from framecast import __version__
 from framecast.service.config.eventurls import mask_webhook_url
+from framecast.service.events.courier import GIVE_UP_S
 from framecast.service.events.poster import Poster
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
@@ -52,6 +53,7 @@ class WebhookSink:
     """
 
     kind = KIND
+    lasts_s = GIVE_UP_S
 
     def __init__(
         self, url: str, secret: str, poster: Poster, *, origin: str, now_s: Callable[[], float] = time.time
