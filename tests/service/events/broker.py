@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,17 @@ class Broker:
                 writer.close()
                 await writer.wait_closed()
                 return
+
+    def fall_silent(self) -> None:
+        """Its connections stand, and it answers nothing any more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    async def break_down(self) -> None:
+        """End it without a word."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
 
     async def stop(self) -> None:
         """End it."""

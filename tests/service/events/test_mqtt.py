@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from framecast.service.config.sections import MqttSettings
 from framecast.service.errors import ApiError
-from framecast.service.events import courier, mqtt
+from framecast.service.events import courier, mqtt, mqttlink
 from framecast.service.events.deliveries import Deliveries
 from framecast.service.events.homeassistant import Topics, discovery, sensor
 from framecast.service.events.mqtt import Seen
@@ -141,6 +142,37 @@ async def test_what_is_announced_while_the_broker_is_away_arrives_once_it_is_bac
         assert (said["mqtt"]["state"], said["mqtt"]["waiting"]) == ("idle", 0)
 
 
+async def test_what_is_on_its_way_as_the_broker_breaks_down_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqttlink, "TAKES_S", 3600.0)
+    async with Broker.running(tmp_path) as broker, office(tmp_path / "data", {"mqtt.url": broker.url}) as there:
+        sink = there.deliveries._couriers["mqtt"]
+        await there.announce(happening(0))
+        await until(lambda: sink.delivered == 1 and sink.state == "idle")
+        broker.fall_silent()
+        await there.announce(happening(1))
+        await until(lambda: sink.state == "sending")
+        await broker.break_down()
+        await broker.start()
+        await until(lambda: sink.delivered == 2)
+
+
+async def test_what_is_on_its_way_when_the_connection_is_closed_fails_and_is_not_cancelled(tmp_path: Path) -> None:
+    async with (
+        Broker.running(tmp_path) as broker,
+        mqttlink.connected(MqttSettings(url=broker.url), "me", ("status", b"gone")) as link,
+    ):
+        await link.publish("status", b"here")
+        broker.fall_silent()
+        sending = asyncio.create_task(link.publish("status", b"here still"))
+        await asyncio.sleep(0)
+        await link.close()
+        with pytest.raises(mqttlink.LinkError, match="ended"):
+            await sending
+        await broker.break_down()
+
+
 async def test_a_server_that_dies_is_said_to_be_gone_by_the_broker(tmp_path: Path) -> None:
     async with (
         Broker.running(tmp_path) as broker,
@@ -149,7 +181,7 @@ async def test_a_server_that_dies_is_said_to_be_gone_by_the_broker(tmp_path: Pat
     ):
         await until(lambda: home.held.get("framecast/status") == b"online")
         sink = there.deliveries._couriers["mqtt"].sink
-        sink._client._client.socket().shutdown(2)  # type: ignore[attr-defined]
+        sink._link._client._client.socket().shutdown(2)  # type: ignore[attr-defined]
         await until(lambda: ("framecast/status", b"offline") in home.heard)
         await until(lambda: home.held["framecast/status"] == b"online")
 
@@ -159,7 +191,7 @@ async def test_a_password_is_given_and_a_wrong_one_is_told_of_without_it(tmp_pat
         right = {"mqtt.url": broker.url, "mqtt.username": "me", "mqtt.password": PASSWORD}
         async with office(tmp_path / "data", right) as there:
             sink = there.deliveries._couriers["mqtt"].sink
-            await until(lambda: sink._client is not None)  # type: ignore[attr-defined]
+            await until(lambda: sink._link is not None)  # type: ignore[attr-defined]
             await there.deliveries.test("mqtt")
         async with office(tmp_path / "data", {**right, "mqtt.password": "open barley"}) as there:
             await there.announce(happening())
@@ -178,7 +210,7 @@ async def test_by_tls_a_certificate_has_to_be_signed_unless_it_is_said_otherwise
             await until(lambda: "certificate" in sink._trouble)  # type: ignore[attr-defined]
         async with office(tmp_path / "data", {"mqtt.url": broker.url, "mqtt.verify_tls": False}) as there:
             sink = there.deliveries._couriers["mqtt"].sink
-            await until(lambda: sink._client is not None)  # type: ignore[attr-defined]
+            await until(lambda: sink._link is not None)  # type: ignore[attr-defined]
             await there.deliveries.test("mqtt")
 
 
@@ -212,7 +244,7 @@ async def test_one_that_accepts_and_says_nothing_keeps_nobody_from_stopping(tmp_
 
 
 async def test_without_the_package_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "find_spec", lambda _: None)
+    monkeypatch.setattr(mqttlink, "find_spec", lambda _: None)
     async with serving(tmp_path, options={"mqtt.url": f"mqtt://127.0.0.1:{free_port()}"}) as server:
         words = await server.error("POST", "/api/v1/events/sinks/mqtt/test", 503, "undelivered")
         assert "framecast[events]" in words
@@ -226,7 +258,7 @@ async def test_a_picture_that_waited_is_not_sent_once_a_mask_is_set(tmp_path: Pa
             there.log.forget_pictures("door")
             await broker.start()
             async with Listener.of(broker) as home:
-                await until(lambda: "framecast/events" in home.held)
+                await until(lambda: home.held.get(f"{DOOR}/event"))  # which stays there, after the picture
                 assert not home.held.get(f"{DOOR}/image")
                 await there.announce(happening(1), picture=b"\xff\xd8 after")
                 await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
@@ -260,6 +292,9 @@ async def test_nor_when_the_mask_was_set_while_the_server_was_down(tmp_path: Pat
             assert not home.held.get(f"{DOOR}/image")
             await there.announce(happening(1), picture=b"\xff\xd8 after")
             await until(lambda: home.held.get(f"{DOOR}/image") == b"\xff\xd8 after")
+            await until(
+                lambda: not there.deliveries._outbox.waiting()
+            )  # what waits is taken for one of before the mask
         async with Listener.of(broker) as home, office(tmp_path / "data", options, shown=("masked",)) as there:
             await looked_through(there.deliveries)
             await until(lambda: f"{DOOR}/image" in home.held)
@@ -270,7 +305,7 @@ async def looked_through(deliveries: Deliveries) -> None:
     """Wait until what is no more was taken back."""
     sink = deliveries._couriers["mqtt"].sink
     assert isinstance(sink, mqtt.MqttSink)
-    await until(lambda: sink._client is not None and not sink._is_stale)
+    await until(lambda: sink._link is not None and not sink._is_stale)
 
 
 IMAGE, EVENT = f"{DOOR}/image", f"{DOOR}/event"

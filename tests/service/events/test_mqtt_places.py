@@ -60,7 +60,6 @@ async def test_of_a_camera_that_was_removed_while_the_server_was_down_no_state_s
 async def test_a_picture_that_is_too_large_for_the_broker_holds_up_no_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mqtt, "TAKES_S", 0.5)
     monkeypatch.setattr(mqtt, "CAP_S", 0.02)
     monkeypatch.setattr(courier, "FIRST_S", 0.01)
     image = "framecast/cameras/door/image"

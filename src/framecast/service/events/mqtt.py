@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import logging
 import math
-import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
-from urllib.parse import urlsplit
 
 from framecast.core.errors import StateError
 from framecast.core.supervise import Backoff
@@ -26,13 +21,12 @@ from framecast.service.config.sections import MqttSettings
 from framecast.service.events import homeassistant
 from framecast.service.events.courier import GIVE_UP_S, Blocking, Undelivered
 from framecast.service.events.homeassistant import OFF, OFFLINE, ON, ONLINE, Topics
+from framecast.service.events.mqttlink import Link, LinkError, connected, missing, words
 from framecast.service.store.events import Event, Phase
 from framecast.service.store.outbox import Delivery
 from framecast.service.store.retained import EVENT, IMAGE, Place, Retained
 
 log = logging.getLogger("framecast.service.events.mqtt")
-_library_log = log.getChild("library")
-_library_log.setLevel(logging.CRITICAL)  # what it says is said here, with the words of an operator
 
 KIND = "mqtt"
 NAME = "mqtt"
@@ -42,16 +36,10 @@ FIRST_S = 1.0
 CAP_S = 60.0
 STABLE_S = 60.0
 FAREWELL_S = 1.0
-TAKES_S = 10.0
-"""How long the broker may take for a message."""
 TRIES = 3
 """How often one picture may cut the connection before it is taken for too large."""
 TOO_LARGE_S = 3600.0
 """For how long it is: somebody may have the broker take more."""
-PORTS = {"mqtt": 1883, "mqtts": 8883}
-QOS = 1
-MOST_INCOMING = 1000
-"""Descriptions of ours that the broker keeps, as they come after a connection; others are left there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +114,7 @@ class MqttSink:
         self._picture = picture
         self._retained = retained
         self._blocking = blocking
-        self._client: Any = None
+        self._link: Link | None = None
         self._trouble = "it was not reached yet"
         self._open: dict[str, tuple[str, str]] = {}
         """Camera and sensor of each event that lasts."""
@@ -150,8 +138,8 @@ class MqttSink:
 
     async def send(self, delivery: Delivery) -> None:
         """Publish it, and what follows from it."""
-        client = self._client
-        if client is None:
+        link = self._link
+        if link is None:
             raise Undelivered(self._trouble)
         event = json.loads(delivery.body)["event"]
         sensor = homeassistant.sensor(event)
@@ -164,20 +152,20 @@ class MqttSink:
             if delivery.camera:
                 async with self._retaining:
                     if event["picture"]:
-                        await self._retain(client, delivery, IMAGE)
-                    await self._retain(client, delivery, EVENT, body)
+                        await self._retain(link, delivery, IMAGE)
+                    await self._retain(link, delivery, EVENT, body)
                     self._is_stale = True  # the event, or its camera, may have gone meanwhile
-                await self._tell(client)
-            await self._publish(client, self._topics.events, body)
-        except _library().MqttError as error:
-            raise Undelivered(_words(error)) from None
+                await self._tell(link)
+            await link.publish(self._topics.events, body)
+        except LinkError as error:
+            raise Undelivered(str(error)) from None
 
-    async def _retain(self, client: Any, delivery: Delivery, what: str, payload: bytes = b"") -> None:
+    async def _retain(self, link: Link, delivery: Delivery, what: str, payload: bytes = b"") -> None:
         """Have this held, or the event's picture: written down first, so that it is taken back whatever happens."""
         camera, event_id = delivery.camera, delivery.event_id
         await self._blocking(self._retained.note, camera, what, event_id)
         if what != IMAGE:
-            await self._publish(client, self._topics.of(camera, what), payload, retain=True)
+            await link.publish(self._topics.of(camera, what), payload, retain=True)
             return
         # Asked for only now: a mask that is set later takes back what is written down.
         payload = await self._picture(event_id, camera) or b""
@@ -185,22 +173,22 @@ class MqttSink:
         if not self._largest.allows(len(payload), now_s):
             payload = b""
         try:
-            await self._publish(client, self._topics.of(camera, what), payload, retain=True)
-        except _library().MqttError:
-            if payload and self._client is not client and self._largest.note_cut(event_id, len(payload), now_s):
+            await link.publish(self._topics.of(camera, what), payload, retain=True)
+        except LinkError:
+            if payload and link.is_lost and self._largest.note_cut(event_id, len(payload), now_s):
                 log.warning(
                     "%s cuts the connection over a picture of %d bytes; such pictures are not sent for %g s",
                     self.label, len(payload), TOO_LARGE_S,
                 )  # fmt: skip
             raise
 
-    async def _take_back(self, client: Any) -> None:
+    async def _take_back(self, link: Link) -> None:
         """Have nothing held of what is no more."""
         async with self._retaining:
             self._is_stale = False
             try:
                 for camera, what in await self._blocking(self._retained.lost, tuple(self._cameras())):
-                    await self._publish(client, self._topics.of(camera, what), b"", retain=True)
+                    await link.publish(self._topics.of(camera, what), b"", retain=True)
                     await self._blocking(self._retained.taken_back, camera, what)
                 for event_id in await self._blocking(self._retained.deleted, tuple(self._open)):
                     self._open.pop(event_id, None)  # its end is told by nobody
@@ -212,54 +200,39 @@ class MqttSink:
         """Stay connected until cancelled."""
         backoff = Backoff(first_s=FIRST_S, cap_s=CAP_S)
         loop = asyncio.get_running_loop()
-        if find_spec("aiomqtt") is None:
-            self._trouble = "MQTT needs further packages here: pip install 'framecast[events]'"
-            log.warning("%s: %s", self.label, self._trouble)
+        if why := missing():
+            self._trouble = why
+            log.warning("%s: %s", self.label, why)
             return
-        library = await asyncio.to_thread(_library)
-        context = await asyncio.to_thread(_context, self._settings)
         while True:
             began = loop.time()
             try:
-                await self._connect(library, context)
-            except (library.MqttError, OSError, ValueError) as error:
-                self._note(_words(error))
+                await self._connect()
+            except (LinkError, OSError, ValueError) as error:
+                self._note(words(error))
             finally:
-                self._client = None
+                self._link = None
             if loop.time() - began > STABLE_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
 
-    async def _connect(self, library: Any, context: ssl.SSLContext | None) -> None:
+    async def _connect(self) -> None:
         """One connection, from its beginning to its end."""
-        settings, parts = self._settings, urlsplit(self._settings.url)
-        client = library.Client(
-            parts.hostname,
-            parts.port or PORTS[parts.scheme],
-            username=settings.username or None,
-            password=settings.password or None,
-            identifier=self._topics.node,
-            logger=_library_log,
-            timeout=TAKES_S,
-            max_queued_incoming_messages=MOST_INCOMING,
-            will=library.Will(self._topics.status, OFFLINE, QOS, True),
-            tls_context=context,
-        )
-        async with client:
+        async with connected(self._settings, self._topics.node, (self._topics.status, OFFLINE)) as link:
             self._told.clear()
             try:
-                await client.subscribe(self._topics.configs, QOS)
+                await link.subscribe(self._topics.configs)
                 former = await self._enter()
-                await self._tell(client)
-                self._client, self._trouble = client, ""
+                await self._tell(link)
+                self._link, self._trouble = link, ""
                 log.info("connected to %s", self.label)
                 self.on_connected()
-                await self._leave(client, former)
-                await self._keep(library, client)
+                await self._leave(link, former)
+                await self._keep(link)
             except asyncio.CancelledError:
-                with contextlib.suppress(library.MqttError, TimeoutError):
+                with contextlib.suppress(LinkError, TimeoutError):
                     async with asyncio.timeout(FAREWELL_S):
-                        await self._publish(client, self._topics.status, OFFLINE, retain=True)
+                        await link.publish(self._topics.status, OFFLINE, retain=True)
                 raise
 
     async def _enter(self) -> list[Place]:
@@ -272,48 +245,45 @@ class MqttSink:
             return []
         return former
 
-    async def _leave(self, client: Any, former: Iterable[Place]) -> None:
+    async def _leave(self, link: Link, former: Iterable[Place]) -> None:
         """Have nothing held where topics began before."""
         try:
             for place in former:
                 known = {*self._cameras(), *await self._blocking(self._retained.cameras)}
                 for topic in Topics(*place, self._topics.node).held(known):
                     if topic not in self._told:
-                        await self._publish(client, topic, b"", retain=True)
+                        await link.publish(topic, b"", retain=True)
                 await self._blocking(self._retained.left, place)
                 log.info("what %s held under %s is taken back", self.label, " and ".join(place))
         except StateError as error:
             log.debug("what was taken back can't be kept: %s", error)
 
-    async def _keep(self, library: Any, client: Any) -> None:
+    async def _keep(self, link: Link) -> None:
         """Tell what changes, and take back what is described and is no more."""
-        messages = aiter(client.messages)
         self._is_stale = True
         while True:
             if self._is_stale:
-                await self._take_back(client)
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    message = await anext(messages)
-            except TimeoutError:
-                await self._tell(client)
+                await self._take_back(link)
+            message = await link.next(LOOK_S)
+            if message is None:
+                await self._tell(link)
                 continue
             topic = str(message.topic)
             if message.retain and message.payload and topic not in self._told:
                 for each in (*self._topics.states(topic), topic):  # last what says that there is more
                     if each not in self._told:
-                        await self._publish(client, each, b"", retain=True)
+                        await link.publish(each, b"", retain=True)
 
-    async def _tell(self, client: Any) -> None:
+    async def _tell(self, link: Link) -> None:
         """Publish what holds and was not told yet."""
         async with self._telling:
             holds = dict(self._holds())
             for topic, payload in holds.items():
                 if self._told.get(topic) != payload:
-                    await self._publish(client, topic, payload, retain=True)
+                    await link.publish(topic, payload, retain=True)
                     self._told[topic] = payload
             for topic in self._told.keys() - holds.keys():
-                await self._publish(client, topic, b"", retain=True)
+                await link.publish(topic, b"", retain=True)
                 del self._told[topic]
                 self._is_stale = True  # of a camera that is gone more is held
 
@@ -329,41 +299,7 @@ class MqttSink:
             yield topics.of(camera_id, "status"), ONLINE if seen.is_there else OFFLINE
         yield topics.status, ONLINE
 
-    async def _publish(self, client: Any, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Have the broker take this."""
-        await client.publish(topic, payload, qos=QOS, retain=retain)
-
     def _note(self, words: str) -> None:
         if words != self._trouble:
             log.warning("%s can't be told: %s", self.label, words)
         self._trouble = words
-
-
-def _library() -> Any:
-    return importlib.import_module("aiomqtt")
-
-
-class _Socket(ssl.SSLSocket):
-    """One that is closed when nothing comes of it: the library leaves it to whoever cleans up."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _context(settings: MqttSettings) -> ssl.SSLContext | None:
-    if not settings.url.startswith("mqtts:"):
-        return None
-    context = ssl.create_default_context()
-    context.sslsocket_class = _Socket
-    if not settings.verify_tls:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _words(error: BaseException) -> str:
-    return str(error).strip()[:200] or type(error).__name__
