@@ -30,6 +30,8 @@ def test_a_model_of_ones_own_is_installed_listed_and_verified(data: Path, capsys
     arguments = ["models", "install", "garden", "--from", str(source), "--labels", "names.txt"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == f"garden is installed: {data / 'models' / 'garden.onnx'}\n"
+    assert main(arguments[:5]) == 0
+    assert f"called as {data / 'models' / 'garden.txt'} says" in capsys.readouterr().out, "names that were there stay"
     assert main(["models", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["NAME", *(model.name for model in MODELS), "garden"]

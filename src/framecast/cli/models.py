@@ -97,6 +97,9 @@ def install(
         except ModuleNotFoundError as error:
             raise CommandError(f"trying a model needs {error.name}: pip install 'framecast[vision]'") from None
     print(f"{name} is installed: {path}")
+    names_file = catalog.labels_file(path)
+    if model is None and labels is None and names_file.exists():
+        print(f"What it finds is called as {names_file} says, which was there before; --labels FILE gives other names.")
 
 
 @app.command("verify")
