@@ -15,6 +15,12 @@ const OTHERS = [
   "Replace",
   "button-danger",
 ];
+const TURNED = [
+  "Turn the picture?",
+  "The masks that you drew are not saved, and would be in other places then. They are dropped.",
+  "Turn it",
+  "button-danger",
+];
 const ROTATIONS = [
   [0, "Not turned"],
   [90, "90° clockwise"],
@@ -241,6 +247,7 @@ export class Settings {
   }
 
   async #turn(change) {
+    if (this.isUnsaved && !(await ask(...TURNED))) return this.#put(this.#camera, true);
     this.#leave();
     // Only what was changed: the other may show what it was before a change that is still under way. Masks and zones
     // stay where they are in the scene: the server sees to that.
