@@ -22,6 +22,12 @@ NOW = "2026-08-20T09:00:03Z "
             NOW + "INF |  Your quick Tunnel has been created! Visit it at (it may take some time to be reachable):  |",
             None,
         ),
+        (
+            NOW + f"INF |  https://{'quiet-word.' * 22}example.com  |",
+            Said("url", f"https://{'quiet-word.' * 22}example.com"),
+        ),
+        (NOW + f"INF |  https://{'quiet-word.' * 23}example.com  |", None),  # no name is so long
+        (NOW + f"INF |  https://{'quiet-word' * 7}.example.com  |", None),
         (NOW + "INF +--------------------+", None),
         (NOW + "INF Thank you for trying … Terms of Use (https://www.cloudflare.com/website-terms/), and …", None),
         (NOW + "INF |  QUIC             https://region1.example     PASS     Connected        |", None),

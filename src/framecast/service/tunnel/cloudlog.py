@@ -18,9 +18,12 @@ from typing import Literal
 
 MAX_LINE = 8192
 _MAX_TROUBLE = 300
+_MAX_URL = len("https://") + 253
+"""A name is no longer (RFC 1035, 2.3.4)."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?P<level>[A-Z]{3}) ?(?P<message>.*)")
-_URL = re.compile(r"\|\s+(https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/?\s+\|")
+_LABEL = "[A-Za-z0-9-]{1,63}"
+_URL = re.compile(rf"\|\s+(https://{_LABEL}(?:\.{_LABEL})+)/?\s+\|")
 _METRICS = re.compile(r"Starting metrics server on (127\.0\.0\.1|\[::1\]|localhost):(\d{1,5})/metrics")
 _INDEX = re.compile(r"\bconnIndex=(\d{1,3})\b")
 _CONNECTED = re.compile(r"Registered tunnel connection\b|Connection [0-9a-f-]{36} registered\b")
@@ -64,7 +67,7 @@ def read(line: str) -> Said | None:
     level, message = found["level"], found["message"]
     index = _INDEX.search(message)
     number = int(index[1]) if index else 0
-    if url := _URL.fullmatch(message):
+    if (url := _URL.fullmatch(message)) and len(url[1]) <= _MAX_URL:
         return Said("url", url[1].lower())
     if metrics := _METRICS.search(message):
         return Said("metrics", f"{metrics[1].strip('[]')} {metrics[2]}")
