@@ -134,9 +134,12 @@ export class Feed {
 
   /** How it stands with events that went on when they were heard of: their end may not have been heard. */
   async #lookUp(events, signal) {
-    const asked = events.slice(0, MOST_ASKED).map(async ({ event_id: id }) => {
+    const asked = events.slice(0, MOST_ASKED).map(async (event) => {
+      const { event_id: id } = event;
       try {
-        this.#keep([await request("GET", `api/v1/events/${id}`, undefined, signal)]);
+        const now = await request("GET", `api/v1/events/${id}`, undefined, signal);
+        // What the stream has said meanwhile is newer.
+        if (this.#events.get(id) === event) this.#keep([now]);
       } catch (error) {
         if (error.name === "AbortError") throw error;
         if (error.status === 404) this.#events.delete(id);
