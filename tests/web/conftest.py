@@ -47,6 +47,8 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 # What comes at all may come late on a busy machine; only a test that fails waits for so long.
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
+GONE = ("net::ERR_", "WebSocket connection", "status of 503")
+"""What stands on a page's console when its server goes, which refuses what is asked of it in its last moments."""
 
 Start = Callable[..., "Process"]
 Open = Callable[..., "Watched"]

@@ -16,12 +16,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from framecast import web
-from tests.web.conftest import Open, Process, Start, serving
+from tests.web.conftest import GONE, Open, Process, Start, serving
 from tests.web.looking import wait_live
 
 ICONS = runpy.run_path(str(Path(__file__).parent.parent.parent / "tools" / "icons.py"))
 CAMERA = ("--camera", "door=mock:?fps=5&size=320x240")
-GONE = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "Failed to load resource", "WebSocket connection")
 KEPT = """
 async () => {
   const all = [];

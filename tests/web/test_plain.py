@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from framecast import web
 from framecast.service.front import authority
-from tests.web.conftest import Open, Process, Start, Watched
+from tests.web.conftest import GONE, Open, Process, Start, Watched
 from tests.web.looking import FINGERPRINT, wait_moving
 
 
@@ -99,8 +99,7 @@ def test_the_canvas_page_shows_no_picture_under_another_name(start: Start, open_
 
 def test_nothing_that_ticks_is_read_out(start: Start, open_page: Open) -> None:
     server = start("serve", "--camera", "door=mock:?fps=10")
-    gone = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection", "ERR_INCOMPLETE_CHUNKED")
-    pages = [open_page(server.url + path, expected=gone).page for path in ("/", "/cameras/door", "/mjpeg")]
+    pages = [open_page(server.url + path, expected=GONE).page for path in ("/", "/cameras/door", "/mjpeg")]
     for page in pages:
         wait_moving(page, "framecast-player, #picture")
     server.stop()

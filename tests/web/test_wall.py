@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
-from tests.web.conftest import DESK, PHONE, Open, Process, Start, serving
+from tests.web.conftest import DESK, GONE, PHONE, Open, Process, Start, serving
 from tests.web.looking import FITS, HIDE, wait_live, wait_moving, wait_state
 
 SYNTHETIC = "mock:?fps=5&size=320x240"
@@ -114,12 +114,12 @@ def test_a_tile_keeps_its_size_and_its_last_picture_when_the_device_dies(start: 
 def test_says_that_the_server_is_gone_and_returns_by_itself(start: Start, open_page: Open, tmp_path: Path) -> None:
     first = start("serve", *synthetic(2), data=tmp_path / "state")
     port = first.url.rsplit(":", 1)[1]
-    watched = open_page(first.url, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection"))
+    watched = open_page(first.url, expected=GONE)
     page = watched.page
     wait_live(page, 2)
     wait_moving(page)
     page.evaluate("window.stays = true")
-    alone = open_page(first.url + "/cameras/cam1", expected=("ERR_CONNECTION_REFUSED", "WebSocket connection")).page
+    alone = open_page(first.url + "/cameras/cam1", expected=GONE).page
     expect(alone.locator("#figures")).to_contain_text("fps")
     first.stop()
     page.get_by_text("Server gone").wait_for()
