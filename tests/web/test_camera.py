@@ -142,9 +142,10 @@ def test_masks_that_are_not_saved_are_not_lost_unasked(own: Process, open_page: 
     page.get_by_role("tab", name="Settings").click()
     assert asked == ["beforeunload"]
     expect(page.locator(".mask")).to_be_visible()
-    page.get_by_label("Turn the picture").select_option("180")
+    turn = page.get_by_label("Turn the picture", exact=True)
+    turn.select_option("180")
     page.get_by_role("dialog", name="Turn the picture?").get_by_role("button", name="Cancel").click()
-    expect(page.get_by_label("Turn the picture")).to_have_value("0")
+    expect(turn).to_have_value("0")
     page.get_by_role("button", name="Save masks").click()
     page.get_by_text("Masks saved.").wait_for()
     assert camera(page, own)["transform"]["masks"] == [[0.4, 0.4, 0.2, 0.2]]

@@ -114,7 +114,9 @@ class Cloudflared:
         )
 
     def lose(self) -> None:
-        self.connections = 0
+        connected, self.connections = self.connections, 0
+        if connected and self.plan.get("how") == "wordless":
+            return  # the next signal has it say why
         say(
             "ERR", 'Serve tunnel error error="timeout: no recent network activity" connIndex=0 event=0 ip=198.41.192.67'
         )

@@ -126,6 +126,8 @@ class _Child:
         self._metrics: tuple[str, int] | None = None
         self._silent = 0
         self._trouble = ""
+        self._explained = False
+        """Whether it was told with a reason that the connection is lost."""
 
     async def watch(self, final: tuple[str, ...]) -> None:
         """Follow it until it ends or hangs; raises TunnelError.
@@ -188,7 +190,9 @@ class _Child:
             self._trouble = ""
             self._was_online = True
             self._report.online(self._url)
-        elif self._online and not online:
+        elif self._was_online and not online and (self._online or (self._trouble and not self._explained)):
+            # Asked, it may say that it is not connected before its log says why.
+            self._explained = bool(self._trouble)
             self._report.waiting(self._because("cloudflared has lost its connection to Cloudflare"))
         self._online = online
 

@@ -24,7 +24,7 @@ class Report(Protocol):
         """Whoever opens ``url`` reaches this server, for the first time or again."""
 
     def waiting(self, reason: str) -> None:
-        """The way is interrupted; the provider itself is about to open it again."""
+        """The way is interrupted; the provider itself is about to open it again. Said once more when it learns why."""
 
 
 class Provider(Protocol):

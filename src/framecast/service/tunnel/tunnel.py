@@ -284,7 +284,9 @@ class Tunnel:
     def waiting(self, reason: str) -> None:
         """See `Report.waiting`."""
         log.warning("the tunnel is interrupted: %s", reason)
-        self._set(replace(self.status, state=Phase.WAITING, since=_now(), error=reason))
+        before = self.status
+        since = before.since if before.state is Phase.WAITING else _now()
+        self._set(replace(before, state=Phase.WAITING, since=since, error=reason))
 
     async def _keep(self, wish: Wish, port: int) -> None:
         """Open the tunnel, and open it again."""
