@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from framecast.vision.faces.dlibchild import FIND
+from framecast.core import threads
+from framecast.core.threads import give_way
+from framecast.vision.faces.dlibchild import FIND, NICENESS
 from framecast.vision.faces.dlibfaces import MOST, DlibChild, DlibEmbedder, DlibFinder, around
 from framecast.vision.faces.face import Face, FacesUnavailable, Vector
 from framecast.vision.faces.tools import Workshop
@@ -118,6 +123,31 @@ def test_the_interpreter_goes_on_while_a_face_is_looked_at(child: DlibChild) -> 
         time.sleep(0.001)
     thread.join()
     assert turns > 5, "in this process dlib would hold the lock for the whole of it"
+
+
+def test_it_stands_back_once_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standing back while it loads, it would not be ready in time where others want every core."""
+    noted = tmp_path / "niceness"
+    (tmp_path / "dlib.py").write_text(
+        f"import os\nopen({str(noted)!r}, 'w').write(str(os.nice(0)))\nos._exit(1)  # what comes now takes seconds\n"
+    )
+    with monkeypatch.context() as patch, closing(DlibChild()) as child:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(FacesUnavailable):
+            child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+        ours = os.nice(0)
+        assert int(noted.read_text()) == ours
+
+    def started_from_one_that_stands_back() -> int:
+        give_way()
+        with closing(DlibChild()) as child:
+            child.ask(FIND, np.zeros((40, 40, 3), np.uint8))
+            assert child._process is not None
+            return os.getpriority(os.PRIO_PROCESS, child._process.pid)
+
+    with ThreadPoolExecutor(1) as executor:
+        niceness = executor.submit(started_from_one_that_stands_back).result()
+    assert niceness == max(NICENESS, min(ours + threads.NICENESS, 19))
 
 
 def test_nobody_waits_for_its_start_and_it_ends_when_its_input_does() -> None:
