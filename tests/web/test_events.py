@@ -138,6 +138,21 @@ def test_one_can_go_back_as_far_as_there_are_events(start: Start, open_page: Ope
     expect(said).to_have_text("530 events")
 
 
+def test_older_ones_come_though_the_newest_are_looked_up_meanwhile(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/events", expected=("404",)).page
+    expect(page.locator(".event-sum")).to_have_text("48 events so far")
+    held: list[Route] = []
+    page.route("**/api/v1/events?*before=*", lambda route: held.append(route))
+    page.get_by_role("button", name="Older events").click()
+    while not held:
+        page.wait_for_timeout(50)
+    with page.expect_response("**/api/v1/events?*"):
+        page.evaluate(HIDE, True)
+        page.evaluate(HIDE, False)
+    held[0].continue_()
+    expect(page.locator(".event-sum")).to_have_text("64 events")
+
+
 def test_who_went_on_is_not_led_back_by_a_late_answer(server: Process, open_page: Open, ids: list[str]) -> None:
     page = open_page(server.url + "/events", expected=("404",)).page
     page.locator(".event").first.wait_for()
@@ -289,7 +304,7 @@ def test_what_happens_now_comes_to_the_top_of_two_browsers(server: Process, open
     assert (kept["kind"], kept["labels"], kept["cameras"], kept["notify"]) == ("object", ["person"], ["door"], [])
     page.get_by_role("tab", name="Events").click()
     until(
-        lambda: page.locator(".event[data-state=open]").count() == 1,
+        lambda: all(each.locator(".event[data-state=open]").count() == 1 for each in (page, other)),
         lambda number: push(server, page, 30 + number % 2 * 4),
     )
     for each in (page, other):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from tests.web.conftest import Open, Process, Start
 from tests.web.test_people import owned
@@ -41,6 +44,40 @@ def test_what_one_may_do_stays_offered_when_no_answer_comes(server: Process, ope
     page.route("**/api/v1/session", lambda route: route.abort())
     page.evaluate("async () => (await import('../static/js/session.js')).markRights()")
     expect(page.get_by_role("tab", name="Settings")).to_be_visible()
+
+
+def test_nothing_is_changed_of_a_camera_that_is_not_known_yet(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs").page
+    held: list[Callable[[], None]] = []
+
+    def relay(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
+        upstream.on_message(lambda message: held.append(lambda: route.send(message)))
+
+    page.route_web_socket(re.compile("/api/v1/ws$"), relay)
+    page.goto(server.url + "/cameras/door")
+    page.get_by_role("tab", name="Settings").click()
+    panel = page.get_by_role("tabpanel", name="Settings")
+    expect(panel.get_by_role("button", name="Remove this camera")).to_be_disabled()
+    expect(panel.get_by_label("Name")).to_be_disabled()
+    while not held:
+        page.wait_for_timeout(50)
+    for release in held:
+        release()
+    expect(panel.get_by_label("Name")).to_have_value("door")
+    panel.get_by_role("button", name="Remove this camera").click()
+    page.get_by_role("dialog", name="Remove door?").wait_for()
+
+
+def test_an_open_menu_keeps_the_focus_when_its_rights_are_told_again(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs").page
+    page.get_by_role("button", name="Menu").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    first = page.get_by_role("link", name="Cameras", exact=True)
+    expect(first).to_be_focused()
+    page.evaluate("async () => (await import('./static/js/session.js')).markRights()")
+    expect(first).to_be_focused()
 
 
 def test_a_camera_that_was_removed_and_added_again_is_shown(server: Process, open_page: Open) -> None:

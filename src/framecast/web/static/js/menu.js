@@ -52,8 +52,11 @@ class Menu extends HTMLElement {
     removeEventListener("framecast-session", this.#known);
   }
 
+  // It is told at each hello of the server. Made anew, an open menu would lose the focus, and a click just now.
   #known = () => {
-    this.#state = whoAmI();
+    const state = whoAmI();
+    if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
+    this.#state = state;
     this.#build();
   };
 

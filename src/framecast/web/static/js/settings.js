@@ -95,9 +95,10 @@ export class Settings {
   constructor(host, shape, { restart, remove }) {
     this.#host = host;
     this.#shape = shape;
+    // Nothing can be changed of a camera that is not known yet.
     this.element = h(
-      "div",
-      { class: "stack" },
+      "fieldset",
+      { class: "stack fieldset", "aria-label": "Settings", disabled: true },
       field("Name", this.#name),
       field(
         "Read the camera",
@@ -150,6 +151,7 @@ export class Settings {
   update(camera) {
     const first = this.#camera === null;
     this.#camera = camera;
+    this.element.disabled = false;
     // What is on its way is newer than what comes.
     if (!this.#saving) this.#put(camera);
     this.#address.placeholder = camera.url;

@@ -150,14 +150,13 @@ export class Feed {
 
   async #loadOlder() {
     this.#older.disabled = true;
-    const asked = this.#loading;
+    const page = () => `api/v1/events?${this.#filters.query(PAGE)}&before=${this.#next}`;
+    const asked = page();
     const last = this.order.at(-1);
     try {
-      const query = this.#filters.query(PAGE);
-      query.set("before", this.#next);
-      const answer = await request("GET", `api/v1/events?${query}`);
-      // Others are wanted meanwhile.
-      if (asked !== this.#loading) return;
+      const answer = await request("GET", asked);
+      // Others are wanted meanwhile, or it would leave a hole.
+      if (asked !== page()) return;
       this.#next = answer.next ?? null;
       this.#most = Math.max(MOST, this.#events.size + answer.events.length);
       this.#keep(answer.events);
