@@ -17,7 +17,7 @@ from framecast.ingest.pyav import AvSource  # noqa: E402
 from .rtsp_peer import RtspCamera, h264_media  # noqa: E402
 from .test_pyav import FakeFeed, frames, number_of, pictures_of, video_file  # noqa: E402
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unhurried")]
 
 KIND, CHANNELS, RATE, ALIGN = (0, 2), (2, 2), (4, 4), (12, 2)
 """Where these stand in what an AVI file says of its sound, and in how many bytes (WAVEFORMATEX)."""

@@ -149,7 +149,7 @@ def test_scans_take_their_share_of_a_core_and_less_of_a_busy_one(busy: float, sh
 
 
 def test_large_progressive_pictures_are_not_decoded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = ScanBudget()
+    budget = ScanBudget(burst_s=60.0)
     gate = Gate(stream, budget=budget)
     assert gate.check(frame("progressive"))
     assert (budget.covered, budget.passed) == (1, 0)

@@ -52,7 +52,7 @@ async def pull(device: FakeDevice, feed: CheckingFeed, frames: int = FRAMES, url
     try:
         await until(lambda: device.written.frames >= sent + frames or task.done())
         good = device.ids(Verdict.GOOD)[-1:]
-        await until(lambda: not good or good[0] in feed.ids or task.done(), 3.0)
+        await until(lambda: not good or good[0] in feed.ids or task.done())
     finally:
         task.cancel()
         results = await asyncio.gather(task, return_exceptions=True)
@@ -170,7 +170,10 @@ async def test_pictures_that_a_firmware_kept_over_a_reconnect_are_not_shown_agai
     feed = CheckingFeed()
     async with FakeDevice("m5stack", fps=100) as device:
         source = HttpPull(device.url)
+        kept = 0
         for _ in range(3):
+            again = device.ids()[-2:]  # what it sent last it sends once more; the reader may have been gone by then
+            kept += len(set(again) & set(feed.ids))
             task = asyncio.create_task(source.run(feed))
             count = len(feed.ids)
             await until(lambda count=count: len(feed.ids) > count + 5)
@@ -178,7 +181,7 @@ async def test_pictures_that_a_firmware_kept_over_a_reconnect_are_not_shown_agai
             await asyncio.gather(task, return_exceptions=True)
             await until(lambda: device.clients == 0)
     assert feed.ids == sorted(set(feed.ids))
-    assert feed.faults["duplicate"] in (3, 4)
+    assert feed.faults["duplicate"] == kept > 0
 
 
 async def test_every_dialect_after_another_on_one_port() -> None:

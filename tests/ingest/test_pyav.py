@@ -20,13 +20,14 @@ from framecast.core.errors import BadStatus, ConfigError, DeviceError, Misuse, P
 
 av = pytest.importorskip("av")
 
+from framecast.ingest import avoutlet  # noqa: E402
 from framecast.ingest.avoutlet import PICTURES, Outlet, Unit  # noqa: E402
 from framecast.ingest.avsession import Timeline  # noqa: E402
 from framecast.ingest.pyav import AvSource  # noqa: E402
 
 from .rtsp_peer import RtspCamera, h264_media, jpeg_media  # noqa: E402
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unhurried")]
 
 
 class FakeFeed:
@@ -200,8 +201,9 @@ async def test_a_file_plays_in_order_at_its_pace_and_begins_again(
     assert [number_of(jpeg) for jpeg in feed.pictures[:20]] == [*range(10), *range(10)]
     assert all(after > before for before, after in pairwise(feed.stamps_s))
     assert feed.stamps_s[19] - feed.stamps_s[0] == pytest.approx(19 / 50, abs=0.002)
-    assert feed.received_ns[19] - feed.received_ns[0] > 0.3e9
-    assert all(abs(ns / 1e9 - s) < 0.2 for ns, s in zip(feed.received_ns, feed.stamps_s, strict=True))
+    late_s = [ns / 1e9 - s for ns, s in zip(feed.received_ns, feed.stamps_s, strict=True)]
+    assert min(late_s) > -0.001, "none before its time"
+    assert min(late_s) < 0.2, "as soon as the machine lets it"
     ((dialect, address),) = feed.said
     assert dialect.startswith("Video file (")
     assert dialect.endswith(" 160x120)")
@@ -351,27 +353,26 @@ async def test_a_peer_that_falls_silent_is_given_up() -> None:
     async with RtspCamera(jpeg_media(jpegs(30), 160, 120, 75, fps=40), hang_at=9) as camera:
         feed = FakeFeed()
         with pytest.raises((Stalled, Unreachable)):
-            await AvSource(camera.url, timeout_s=0.6).run(feed)
+            await AvSource(camera.url, timeout_s=2).run(feed)
     assert len(feed.pictures) == 9
 
 
 @pytest.mark.parametrize("hang_at", [0, 5])
 async def test_a_hung_peer_does_not_hold_up_the_end(hang_at: int) -> None:
     async with RtspCamera(jpeg_media(jpegs(30), 160, 120, 75, fps=40), hang_at=hang_at) as camera:
-        loop = asyncio.get_running_loop()
         feed = FakeFeed()
-        source = AvSource(camera.url, timeout_s=2)
+        source = AvSource(camera.url, timeout_s=3)
         task = asyncio.create_task(source.run(feed))
         if hang_at:
             await feed.has(hang_at)
         else:
             async with asyncio.timeout(10):
                 await camera.heard.wait()
-        began = loop.time()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert loop.time() - began < 1
+        assert source._last is not None
+        assert not source._last.done(), "its thread waits for the peer, nobody for the thread"
         assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("framecast-av"))
         # The next run waits for the thread of this one: never two connections to one camera.
         camera.hang_at = None
@@ -450,7 +451,8 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, int]) -> None:
         AvSource("file:clip.avi", **arguments)  # type: ignore[arg-type]
 
 
-async def test_a_busy_loop_gets_the_newest_pictures() -> None:
+async def test_a_busy_loop_gets_the_newest_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(avoutlet._PLACES, "picture", PICTURES)
     feed = FakeFeed()
     outlet = Outlet(asyncio.get_running_loop(), feed)
     for number in range(10):

@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
+from statistics import median
 
 import pytest
 import simplejpeg
@@ -15,6 +17,7 @@ from framecast.mock import stamp
 from framecast.mock.device import FakeDevice
 from framecast.mock.dialects import DIALECTS, TABLE
 from framecast.mock.faults import FAULTS
+from tests.core.fakes import until
 from tests.support import raw
 
 pytestmark = pytest.mark.anyio
@@ -210,11 +213,12 @@ async def test_m5stacks_first_frames_are_stale() -> None:
     async with FakeDevice("m5stack", fps=50) as device:
         async with raw.asked(device.port, "/api/v1/stream") as reader:
             await raw.until_pictures(reader, 4)
+        await until(lambda: device.clients == 0)
         seen = device.ids()
         async with raw.asked(device.port, "/api/v1/stream") as reader:
             data = await raw.until_pictures(reader, 4)
         ids = [stamp.read(jpeg).frame_id for jpeg in raw.STAMPED_JPEG.findall(data)]
-    assert ids[0] in seen and ids[1] == ids[0] + 1
+    assert ids[:2] == seen[-2:]
     assert ids[2] > ids[1]
 
 
@@ -233,10 +237,12 @@ async def test_all_viewers_of_a_frame_get_the_same_one() -> None:
 
 async def test_the_rate_is_kept() -> None:
     async with FakeDevice(fps=40) as device, raw.asked(device.port, "/stream") as reader:
-        start = asyncio.get_running_loop().time()
-        await raw.until_pictures(reader, 21)
-        took = asyncio.get_running_loop().time() - start
-    assert 0.45 < took < 1.5
+        data, came = b"", []
+        for number in range(1, 22):
+            data = await raw.until_pictures(reader, number, data)
+            came.append(asyncio.get_running_loop().time())
+    # Of the gaps the middle one: a busy machine may be late, and makes up for it.
+    assert 0.0125 < median(after - before for before, after in pairwise(came)) < 0.05
 
 
 async def test_an_idle_device_takes_no_pictures() -> None:

@@ -29,16 +29,19 @@ async def peer() -> AsyncIterator[Peer]:
 
 
 async def test_raw_posts_share_a_connection(peer: Peer) -> None:
+    ids: list[int] = []
     async with FakeDevice("post-raw", fps=50, to=f"http://127.0.0.1:{peer.port}/push?x=1") as device:
-        for number in (1, 2, 3):
+        for _ in range(3):
             pushed = await peer.request()
             assert pushed.head == (
                 f"POST /push?x=1 HTTP/1.1\r\nHost: 127.0.0.1:{peer.port}\r\nUser-Agent: ESP32HTTPClient\r\n"
                 "Connection: keep-alive\r\nContent-Type: image/jpeg\r\n"
                 f"Content-Length: {len(pushed.body)}\r\n\r\n"
             )
-            assert stamp.read(pushed.body).frame_id == number
+            ids.append(stamp.read(pushed.body).frame_id)
         assert peer.connections == 1
+    # A busy machine may have it skip one: what was sent counts.
+    assert ids == device.ids()[:3] == sorted(set(ids))
     assert device.statuses[200] >= 2 and device.last_answer == b'{"success":true}'
 
 
@@ -89,15 +92,18 @@ async def test_prusaconnect_dials_anew_for_each_picture(peer: Peer) -> None:
 async def test_esp_websocket_client_sends_fragments_of_1024_bytes(peer: Peer) -> None:
     async with FakeDevice("websocket", fps=50, to=f"ws://127.0.0.1:{peer.port}/publish", token="tok") as device:
         upgrade = await peer.request()
-        for number in (1, 2):
+        ids: list[int] = []
+        for _ in range(2):
             frames = await peer.message()
             assert [frame.opcode for frame in frames] == [2] + [0] * (len(frames) - 1)
             assert all(frame.masked for frame in frames)
             assert {len(frame.payload) for frame in frames[:-1]} == {1024}
             assert 0 < len(frames[-1].payload) <= 1024
             picture = b"".join(frame.payload for frame in frames)
-            assert raw.STAMPED_JPEG.fullmatch(picture) and stamp.read(picture).frame_id == number
-        assert device.ids(Verdict.GOOD)[:1] == [1]
+            assert raw.STAMPED_JPEG.fullmatch(picture)
+            ids.append(stamp.read(picture).frame_id)
+        await until(lambda: len(device.sent) >= 2)
+        assert device.ids(Verdict.GOOD)[:2] == ids == sorted(set(ids))
     assert upgrade.head.startswith(
         f"GET /publish HTTP/1.1\r\nConnection: Upgrade\r\nHost: 127.0.0.1:{peer.port}\r\n"
         "User-Agent: ESP32 Websocket Client\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

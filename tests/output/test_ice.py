@@ -169,14 +169,14 @@ class Slow(asyncio.DatagramProtocol):
 async def test_a_peer_far_away_is_there_and_one_that_is_gone_is_not() -> None:
     loop = asyncio.get_running_loop()
     transport, peer = await loop.create_datagram_endpoint(Slow, ("127.0.0.1", 0))
-    made = Ice(IceOptions(addresses=("127.0.0.1",), consent_interval_s=0.05, consent_failures=2))
+    made = Ice(IceOptions(addresses=("127.0.0.1",), consent_interval_s=0.05, consent_failures=3))
     made.remote_username, made.remote_password = "them", THEIRS
     await made.gather_candidates()
     host, port = transport.get_extra_info("sockname")[:2]
     made._nominated[1] = CandidatePair(made._protocols[0], Candidate("f", 1, "udp", 1, host, port, "host"))
     made._query_consent_task = asyncio.ensure_future(made.query_consent())
     try:
-        await until(lambda: peer.answers >= 20 or not made._nominated)
+        await until(lambda: peer.answers >= 40 or not made._nominated)
         assert made._nominated
         peer.is_gone = True
         await until(lambda: not made._nominated)

@@ -146,7 +146,7 @@ class House:
             "door", 1, supervisor, make_worker=self.shop.make, clock=self.clock, rendition_grace_s=0.01
         )
         self.publisher = self.stream.open_publisher("door")
-        self.output = Output(self.stream, heartbeat_s=5)
+        self.output = Output(self.stream, heartbeat_s=0)
         self.viewers: list[Viewer] = []
 
     def publish(self) -> None:
@@ -295,6 +295,7 @@ async def test_a_camera_that_slept_shows_no_old_picture(
 
 
 async def test_the_stamp_is_the_capture_time_for_all_and_in_repeats(house: House) -> None:
+    house.output = Output(house.stream, heartbeat_s=5)
     one, _ = await house.join()
     house.publish()
     late, _ = await house.join()

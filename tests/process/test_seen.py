@@ -16,7 +16,7 @@ from framecast.core.track import Track
 from framecast.process.factories import make_worker
 from framecast.process.outlines import PERSON
 from framecast.process.rendition import JpegRendition
-from framecast.process.seen import FIRST_LOOK_S, Seen
+from framecast.process.seen import Seen
 from framecast.wire.detections import Look, Thing, pack
 
 from .pictures import decoded, jpeg_of, packet_of, scene
@@ -154,7 +154,8 @@ async def test_a_look_of_before_will_do_while_somebody_looks(is_looked_at: bool)
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_a_look_of_before_will_do_for_its_own_picture() -> None:
+async def test_a_look_of_before_will_do_for_its_own_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.process.seen.FIRST_LOOK_S", 60)
     looks, source, out, reader = Track("detections"), Mailbox(4), Track("video/detections"), Mailbox(4)
     looks.publish(look(9.0))
     out.attach(reader)
@@ -162,7 +163,7 @@ async def test_a_look_of_before_will_do_for_its_own_picture() -> None:
         worker = make_worker(BOXED, executor, lambda: None, looks=lambda: looks)
         work = asyncio.create_task(worker.run(source, out))
         source.push(picture(9.0, 7))  # a camera that sends a picture now and then
-        assert is_boxed((await asyncio.wait_for(reader.get(), FIRST_LOOK_S / 2)).payload)
+        assert is_boxed((await asyncio.wait_for(reader.get(), 20)).payload)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 

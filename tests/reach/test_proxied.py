@@ -70,7 +70,7 @@ async def test_websocket(through: Behind) -> None:
     async with through.client.ws_connect(through.at("/api/v1/ws"), origin=through.proxy.origin) as socket:
         assert (await socket.receive_json())["type"] == "hello"
         await socket.send_json({"type": "subscribe", "cameras": [{"id": "cam"}]})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             async for message in socket:
                 if message.type is aiohttp.WSMsgType.BINARY:
                     assert media.unpack(message.data).payload.startswith(b"\xff\xd8")
@@ -158,7 +158,7 @@ async def test_talking(through: Behind) -> None:
     async with through.client.ws_connect(
         through.at("/api/v1/cameras/door/talk"), origin=through.proxy.origin
     ) as socket:
-        assert json.loads((await socket.receive(10)).data)
+        assert json.loads((await socket.receive(20)).data)
 
 
 async def test_changes_from_our_own_page(through: Behind) -> None:
@@ -212,7 +212,7 @@ async def test_a_revoked_token_ends_its_stream(through: Behind) -> None:
     async with through.client.get(through.at("/api/v1/cameras/cam/stream.mjpeg"), headers=headers) as response:
         await response.content.readany()
         await desk.revoke_token("guest", forget=True)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with contextlib.suppress(aiohttp.ClientError):
                 while await response.content.readany():
                     pass
@@ -251,24 +251,30 @@ async def test_the_path_alone_leads_to_the_wall(through: Behind) -> None:
         assert response.content_type == "text/html"
 
 
+async def holds_back(through: Behind) -> bool:
+    """Whether the lines, which leave over 0.8 s, come together.
+
+    They do as well where the proxy, or who listens, stands still for that long, so it takes three times, as with pages.
+    """
+    for _ in range(3):
+        came, lines = [], []
+        async with through.client.get(through.at("/api/v1/selftest/stream")) as response:
+            async for line in response.content:
+                came.append(time.monotonic())
+                lines.append(line)
+        assert lines == [b"1\n", b"2\n", b"3\n", b"4\n", b"5\n"]
+        if came[-1] - came[0] >= 0.4:
+            return False
+    return True
+
+
 async def test_whether_answers_are_held_back(through: Behind, request: pytest.FixtureRequest) -> None:
-    came = []
-    async with through.client.get(through.at("/api/v1/selftest/stream")) as response:
-        async for _ in response.content:
-            came.append(time.monotonic())
-    assert len(came) == 5
-    held = came[-1] - came[0] < 0.4
-    assert held == (request.node.callspec.params["through"] == "nginx-buffering")
+    assert await holds_back(through) == (request.node.callspec.params["through"] == "nginx-buffering")
 
 
 async def test_nginx_as_it_is_by_default_holds_nothing_back(tmp_path: Path) -> None:
     async with behind(tmp_path, buffering="nginx's default") as through:
-        async with through.client.get(through.at("/api/v1/selftest/stream")) as response:
-            first = await response.content.readline()
-            began = time.monotonic()
-            await response.read()
-        assert first == b"1\n"
-        assert time.monotonic() - began > 0.4, "X-Accel-Buffering says so"
+        assert not await holds_back(through), "X-Accel-Buffering says so"
 
 
 async def test_an_open_server_is_not_shown_by_a_bare_proxy_pass(tmp_path: Path) -> None:

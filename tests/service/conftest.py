@@ -11,7 +11,8 @@ from tests.service.serving import Server, serving
 from tests.service.watched import Watched
 from tests.service.watching import mjpeg
 
-SHORT = {"limits.header_timeout_s": 1, "limits.body_timeout_s": 1, "limits.idle_timeout_s": 1}
+SHORT = {"limits.header_timeout_s": 3, "limits.body_timeout_s": 3, "limits.idle_timeout_s": 3}
+"""Not so short that a busy machine is taken for somebody who says nothing."""
 
 
 @pytest.fixture

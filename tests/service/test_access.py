@@ -246,7 +246,7 @@ async def test_a_camera_that_takes_keys_in_addresses_no_more_lets_nobody_stay(tm
             await server.json(
                 "POST", "/api/v1/cameras/cam/frames", data=jpeg(2), headers={"token": secrets["publisher"]}
             )
-            assert (await known.part()).picture == jpeg(2)
+            assert (await known.other()).picture == jpeg(2)
         await server.error("GET", STREAM + key, 401)
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,12 @@ async def test_pictures_come_in_the_binary_layout(server: Server) -> None:
 async def test_what_pages_wait_for_pictures_is_told(server: Server) -> None:
     async with Page.opened(server.client, server.url) as page:
         await page.subscribe("cam")
+        began_s = time.monotonic()
         for number in range(3):
             await server.push(jpeg(number))
             await page.ack(await page.see())
         told = (await server.json("GET", "/api/v1/cameras/cam"))["latency_ms"]
-        assert 0 < told["p50"] <= told["p99"] < 1000
+        assert 0 < told["p50"] <= told["p99"] < 1000 * (time.monotonic() - began_s)
     await until(lambda: not server.camera().stream.latencies)
     assert (await server.json("GET", "/api/v1/cameras/cam"))["latency_ms"] == {"p50": 0.0, "p99": 0.0}
 
@@ -239,7 +241,7 @@ async def test_statistics_come_as_often_as_asked(server: Server) -> None:
         await page.say(type="stats", interval_s=0.2)
         first = await page.hear("stats")
         second = await page.hear("stats")
-        assert 0.1 < (second["server_ns"] - first["server_ns"]) / 1e9 < 2
+        assert 0.1 < (second["server_ns"] - first["server_ns"]) / 1e9 < 10
         numbers = second["cameras"]["cam"]
         assert {
             "state",

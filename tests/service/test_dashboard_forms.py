@@ -130,7 +130,8 @@ async def test_quality_by_name(tmp_path: Path, form: str, codec: str) -> None:
         assert "320/q40" in reader["rendition"]
         await page.subscribe("cam", form=form, quality="low", width=160, fps=5)
         await page.hear("form")
-        assert (await pictures(page, 2))[-1].width_px == 160
+        page.media.clear()  # on a busy machine there were more of the others
+        assert {message.width_px for message in await pictures(page, 2)} == {160}
         (rendition, *_) = (each for each in server.camera().stream.renditions if "160" in each)
         assert rendition.startswith("video" if codec == "mjpeg" else "h264")
 
@@ -287,6 +288,7 @@ async def test_coded_video_goes_over_to_another_level_and_plays_on(
         serving(tmp_path, {"cam": "mock:?fps=20&size=640x480"}) as server,
         Page.opened(server.client, server.url) as page,
     ):
+        monkeypatch.setattr(server.camera().stream, "_grace_s", 60.0)  # what it left is there at the end, however late
         await page.subscribe("cam", form=form, quality="auto")
         messages = await pictures(page, 40)
         first, second = await page.hear("form"), await page.hear("form")

@@ -17,7 +17,7 @@ import pytest
 from framecast.core.packet import Packet
 from framecast.core.rendition import H264
 from framecast.output.hls import playlists as hls
-from framecast.output.hls.segments import START_SEGMENTS
+from framecast.output.hls.segments import START_S, START_SEGMENTS
 from framecast.wire import blockcode
 from tests.service.serving import Server, jpeg, serving, until
 
@@ -134,7 +134,8 @@ async def test_the_playlists(live: Server) -> None:
     assert re.search(r'CODECS="avc1\.42[0-9A-F]{4},mp4a\.40\.2",RESOLUTION=160x96', variant)
     assert index.splitlines()[-1] == "stream.m3u8"
     first = await text(live, "stream.m3u8")
-    assert len(lines(first, "#EXTINF:")) == START_SEGMENTS
+    told_s = [float(lasts.rstrip(",")) for lasts in lines(first, "#EXTINF:")]
+    assert is_enough(told_s) and not is_enough(told_s[:-1])
     (sequence,) = lines(first, "#EXT-X-MEDIA-SEQUENCE:")
     assert abs(int(sequence) - live.camera().stream.clock.now_ns() / 1e9) < 60
     for uri in uris(first):
@@ -149,9 +150,27 @@ async def test_the_playlists(live: Server) -> None:
     assert viewer.sent > 0
 
 
+def is_enough(lengths_s: list[float]) -> bool:
+    """Whether players can begin with these segments."""
+    return len(lengths_s) >= START_SEGMENTS or sum(lengths_s) >= START_S
+
+
+def with_parts(names: list[str]) -> tuple[str, list[str]]:
+    """The first segment whose parts are listed, and they: a camera that came to a stop twice has some without."""
+    for segment in names:
+        if segment.startswith("seg-"):
+            parts = [name for name in names if name.startswith(f"part-{segment.split('-')[1]}-")]
+            if parts:
+                return segment, parts
+    return "", []
+
+
 async def test_parts_make_the_segment(live: Server) -> None:
-    playlist = await text(live, "stream.m3u8?container=mp4")
-    names = uris(playlist)
+    segment = ""
+    async with asyncio.timeout(30):
+        while not segment:
+            names = uris(await text(live, "stream.m3u8?container=mp4"))
+            segment, parts = with_parts(names)
     assert names[0].startswith("init-")
     bodies = {}
     for name in names:
@@ -159,8 +178,6 @@ async def test_parts_make_the_segment(live: Server) -> None:
         async with live.client.get(live.url + HLS + name) as response:
             assert (response.status, response.content_type) == (200, "video/mp4")
             bodies[name] = await response.read()
-    segment = next(name for name in names if name.startswith("seg-"))
-    parts = names[1 : names.index(segment)]
     assert b"".join(bodies[name] for name in parts) == bodies[segment]
 
 
@@ -168,16 +185,26 @@ async def test_who_asks_for_what_comes_next_waits_for_it(live: Server) -> None:
     await text(live, "stream.m3u8")
     camera = live.service.hls.get("cam", live_key())
     assert camera is not None
-    newest = camera.segmenter.newest
-    playlist = await text(live, f"stream.m3u8?_HLS_msn={newest}&_HLS_part=1")
-    assert f"part-{newest}-1-" in playlist
-    playlist = await text(live, f"stream.m3u8?_HLS_msn={newest}")
-    assert f"seg-{newest}-" in playlist
-    (hint,) = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', playlist)
-    assert camera.segmenter.find(hint) is None
-    async with live.client.get(live.url + HLS + hint) as response:
-        assert response.status == 200
-        assert len(await response.read()) % 188 == 0
+    segmenter, listed = camera.segmenter, False
+    async with asyncio.timeout(60):
+        while not listed:
+            newest = segmenter.newest
+            playlist = await text(live, f"stream.m3u8?_HLS_msn={newest}&_HLS_part=1")
+            listed = f"part-{newest}-1-" in playlist
+            # On a busy machine the camera may come to a stop, at which segments end early, and parts become longer.
+            (cut,) = (each for each in (*segmenter.segments, segmenter.open) if each and each.sequence == newest)
+            assert listed or len(cut.parts) < 2 or cut.part_target_s != segmenter.part_target_s
+        playlist = await text(live, f"stream.m3u8?_HLS_msn={newest}")
+        assert f"seg-{newest}-" in playlist
+        status = 0
+        while status != 200:
+            (hint,) = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', playlist)
+            if segmenter.find(hint) is None:  # else the machine was late
+                async with live.client.get(live.url + HLS + hint) as response:
+                    body, status = await response.read(), response.status
+                    assert status == 200 or segmenter.find(hint) is None
+            playlist = await text(live, "stream.m3u8")
+        assert len(body) % 188 == 0
     async with live.client.get(f"{live.url}{HLS}stream.m3u8?_HLS_msn={newest}&_HLS_part=0") as response:
         assert response.headers["Cache-Control"] == "public, max-age=3"
 
@@ -299,10 +326,10 @@ async def test_pictures_of_another_size_begin_a_new_part_of_the_list(tmp_path: P
         finally:
             stop.set()
             await pushing
-        assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
-        assert playlist.count("#EXT-X-MAP:") == 2
         inits = [uri for uri in uris(playlist) if uri.startswith("init-")]
-        assert len(set(inits)) == 2
+        assert len(inits) == len(set(inits)) == 2
+        # Where pictures came late there may be more of them elsewhere.
+        assert f'#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="{inits[1]}"' in playlist
 
 
 async def test_a_mask_takes_back_what_was_there(live: Server) -> None:

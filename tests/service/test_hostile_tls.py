@@ -43,7 +43,7 @@ async def secure(tmp_path: Path, anyio_backend: object) -> AsyncIterator[tuple[W
             assert answer.status == 200
 
 
-async def closed(port: int, data: bytes, timeout_s: float = 5.0) -> bytes:
+async def closed(port: int, data: bytes, timeout_s: float = 20.0) -> bytes:
     """What comes until the server closes a connection over which only these bytes came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -134,5 +134,5 @@ async def test_what_comes_right_behind_the_handshake_is_not_lost(
     for _ in range(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted, server_hostname="localhost")
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 ")
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 200 ")
         writer.transport.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from tests.vision.scenes import scene
 
 pytestmark = pytest.mark.anyio
 DETECTIONS = "/api/v1/cameras/cam/detections"
+STAMPS_MS = itertools.count(1_000_000, 40)
+"""The device's clock: what is seen is the same as in the picture before, however long a busy machine looked at that."""
 
 
 @asynccontextmanager
@@ -42,7 +45,8 @@ async def look_at(server: Server, page: Page, pictures: Iterable[bytes]) -> list
     """What a page hears of each of these pictures, each pushed when the one before was looked at."""
     told = []
     for picture in pictures:
-        frame_id = (await server.push(picture))["frame_id"]
+        headers = {"Content-Type": "image/jpeg", "X-Timestamp": str(next(STAMPS_MS))}
+        frame_id = (await server.json("POST", "/api/v1/cameras/cam/frames", data=picture, headers=headers))["frame_id"]
         look = await page.hear("detections")
         while look["frame_id"] < frame_id:
             look = await page.hear("detections")

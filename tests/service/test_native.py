@@ -40,8 +40,8 @@ class Kept:
         return index % 20
 
 
-def clip(folder: Path, **options: str) -> str:
-    return f"file:{video_file(folder / 'clip.mp4', count=20, fps=25, codec='libx264', options={**PLAIN, **options})}"
+def clip(folder: Path, fps: int = 25, **options: str) -> str:
+    return f"file:{video_file(folder / 'clip.mp4', count=20, fps=fps, codec='libx264', options={**PLAIN, **options})}"
 
 
 async def test_it_goes_out_as_it_came_and_nothing_is_encoded(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_who_comes_long_after_a_key_picture_begins_with_that_one(tmp_path:
         key = await first.see()
         while key.init or not key.key:
             key = await first.see()
-        while (seen := await first.see()).frame_id < key.frame_id + 18:
+        while (seen := await first.see()).frame_id < key.frame_id + 10:
             await first.ack(seen)
         await second.subscribe("cam", form=form)
         begun = await second.see()
@@ -94,13 +94,14 @@ async def test_the_first_of_a_form_begins_with_the_last_key_picture_too(tmp_path
 
 
 async def test_a_viewer_of_jpegs_joins_and_sees_the_same_ids(tmp_path: Path) -> None:
-    async with serving(tmp_path, {"cam": clip(tmp_path, g="20")}) as server:
-        kept = Kept()
-        server.camera().stream.track(H264).attach(kept)
+    # So slowly that a busy machine has joined before the next keyframe comes.
+    async with serving(tmp_path, {"cam": clip(tmp_path, 5, g="20")}) as server:
+        kept, stream = Kept(), server.camera().stream
+        stream.track(H264).attach(kept)
         await until(lambda: len(kept.packets) >= 5)
         shown = (await server.json("GET", "/api/v1/cameras/cam"))["video"]
         assert (shown["width"], shown["height"]) == (160, 120)
-        assert shown["age_s"] < 1
+        assert shown["age_s"] <= (stream.clock.now_ns() - kept.packets[4].pts_ns) / 1e9 + 0.001
         async with mjpeg(server.port) as viewer:
             parts = [await viewer.part() for _ in range(8)]
         assert 5 <= parts[0].frame_id - kept.packets[0].frame_id < 20, "neither an old one, nor the next keyframe"
@@ -148,8 +149,8 @@ async def test_an_rtsp_camera_is_heard_and_seen(tmp_path: Path) -> None:
         assert server.service.encodes() == 0
         first, last = heard.packets[0], heard.packets[19]
         assert last.pts_ns - first.pts_ns == pytest.approx(19 * 20_000_000, abs=10)
-        offset_s = (heard.packets[-1].pts_ns - seen.packets[-1].pts_ns) / 1e9
-        assert abs(offset_s) < 0.4
+        # Whichever comes later, since its thread got no core, is waited for.
+        await until(lambda: abs(heard.packets[-1].pts_ns - seen.packets[-1].pts_ns) < 400_000_000)
 
 
 async def one_encode(server: Server, viewers: int) -> int:
@@ -190,5 +191,8 @@ async def test_settings_reach_the_encoder(tmp_path: Path) -> None:
         kept = Kept()
         server.camera().stream.track(H264).attach(kept)
         await until(lambda: sum(packet.key for packet in kept.packets) >= 4)
-    keys = [packet.pts_ns for packet in kept.packets if packet.key]
-    assert all(after - before == pytest.approx(500_000_000, rel=0.3) for before, after in pairwise(keys))
+    times_ns = [packet.pts_ns for packet in kept.packets]
+    slowest_ns = max(after - before for before, after in pairwise(times_ns))
+    for before, after in pairwise(index for index, packet in enumerate(kept.packets) if packet.key):
+        assert times_ns[after] - times_ns[before] > min(350_000_000, 500_000_000 - slowest_ns), "none too early"
+        assert times_ns[after - 1] - times_ns[before] < 500_000_000, "nor too late"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -243,9 +244,13 @@ async def test_pictures_beyond_the_rate_are_refused(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"limits.max_fps_per_camera": 1}) as server:
         await server.push(jpeg(1))
         headers = {"Content-Type": "image/jpeg"}
-        async with server.client.post(server.url + FRAMES, data=jpeg(2), headers=headers) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
-            assert (await answer.json())["error"]["code"] == "too_many_pictures"
+        for number in range(2, 22):  # each second another one may pass, and the machine may be slow
+            async with server.client.post(server.url + FRAMES, data=jpeg(number), headers=headers) as answer:
+                said = await answer.json()
+            if answer.status != 200:
+                break
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+        assert said["error"]["code"] == "too_many_pictures"
         assert server.camera().stream.refused == {"too_many_pictures": 1}
 
 
@@ -269,11 +274,11 @@ async def test_each_binary_message_is_a_picture(server: Server) -> None:
     async with device_socket(server) as socket, mjpeg(server.port) as viewer:
         for number in range(5):
             await socket.send_bytes(jpeg(number))
-            assert (await viewer.part()).picture == jpeg(number)
+            assert (await viewer.other()).picture == jpeg(number)
         await socket.send_str("device chatter")
         await socket.send_bytes(b"not a picture")
         await socket.send_bytes(jpeg(9))
-        assert (await viewer.part()).picture == jpeg(9)
+        assert (await viewer.other()).picture == jpeg(9)
         assert server.camera().stream.refused == {"not_jpeg": 1}
     await until(lambda: server.camera().stream.state == "offline")
 
@@ -295,7 +300,7 @@ async def test_fragments_as_firmwares_send_them(server: Server, name: str) -> No
                 writer.write(data)
         seen = [(await viewer.part()).picture]
         while seen[-1] != frame("qvga"):
-            seen.append((await viewer.part()).picture)
+            seen.append((await viewer.other()).picture)
         assert seen == [frame("small-0"), frame("small-1"), frame("qvga")][-len(seen) :]
 
 
@@ -349,10 +354,10 @@ async def test_a_camera_that_changes_takes_its_device_along(server: Server) -> N
         assert (await viewer.part()).picture == jpeg(1)
         await server.json("PATCH", "/api/v1/cameras/cam", json={"name": "Door", "public": ["watch"]})
         await socket.send_bytes(jpeg(2))
-        assert (await viewer.part()).picture == jpeg(2)
+        assert (await viewer.other()).picture == jpeg(2)
         await server.json("PATCH", "/api/v1/cameras/cam", json={"rotate": 90})
         await socket.send_bytes(jpeg(3))
-        assert (await viewer.part()).picture not in (jpeg(2), jpeg(3))
+        assert (await viewer.other()).picture not in (jpeg(2), jpeg(3))
         assert server.camera().stream.state == "live"
         await server.json("PATCH", "/api/v1/cameras/cam", json={"url": "mock:?size=64x64", "rotate": 0})
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
@@ -365,10 +370,11 @@ async def test_a_turned_camera_that_nobody_watches_does_not_grow_old(tmp_path: P
             await server.push(jpeg(1))
             await viewer.part()
         await until(lambda: server.camera().stream.inlet.wanted is False)
+        began_s = time.monotonic()
         sent = await server.push(jpeg(2))
         video = (await server.json("GET", "/api/v1/cameras/cam"))["video"]
         assert video["frame_id"] == sent["frame_id"]
-        assert video["age_s"] < 1
+        assert video["age_s"] <= time.monotonic() - began_s + 0.01
         assert (video["width"], video["height"]) == (64, 96), "as viewers see it"
 
 
@@ -379,12 +385,12 @@ async def test_a_change_that_is_refused_leaves_the_camera_as_it_was(server: Serv
         beyond = {"masks": [[0.5, 0, 0.6, 1]], "policy": "always"}
         await server.error("PATCH", "/api/v1/cameras/cam", 400, json=beyond)
         await socket.send_bytes(jpeg(2))
-        assert (await viewer.part()).picture == jpeg(2)
+        assert (await viewer.other()).picture == jpeg(2)
         with pytest.raises(Misuse, match="at most 1"):
             config = server.camera().config.model_copy(update={"masks": [(0.5, 0.0, 0.6, 1.0)], "policy": "always"})
             await server.service.cameras.change("cam", config, "config")
         await socket.send_bytes(jpeg(3))
-        assert (await viewer.part()).picture == jpeg(3)
+        assert (await viewer.other()).picture == jpeg(3)
 
 
 async def test_a_removed_camera_lets_its_device_go(server: Server) -> None:
@@ -467,11 +473,11 @@ async def test_a_brief_answer_is_the_one_that_others_get(tmp_path: Path, version
 
 
 async def test_a_socket_over_which_no_picture_comes_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "SILENT_S", 0.5)
+    monkeypatch.setattr(publish, "SILENT_S", 2.0)
     loop = asyncio.get_running_loop()
     async with server.client.ws_connect(f"{server.url}/api/v1/cameras/cam/publish") as socket:
         began = loop.time()
-        while loop.time() < began + 2.5 * publish.SILENT_S:
+        while loop.time() < began + 1.25 * publish.SILENT_S:
             await socket.send_bytes(jpeg(1))
             await asyncio.sleep(0.02)
         assert not socket.closed

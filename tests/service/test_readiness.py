@@ -16,7 +16,7 @@ import pytest
 from framecast.service.operations import readiness
 from framecast.service.operations.readiness import Readiness
 from framecast.service.store.database import FILE_NAME, Database
-from tests.service.serving import Server, jpeg, serving
+from tests.service.serving import Server, jpeg, serving, until
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,7 @@ async def test_a_disk_that_hangs_is_looked_at_once(
         monkeypatch.setattr(ready, "look", hang)
         for _ in range(5):
             assert await ready.reasons() == ["the disk with the state does not answer"]
+        await until(lambda: looks)  # its thread may have got no core yet
         assert looks == 1
         monkeypatch.setattr(readiness, "PATIENCE_S", 20)
         let_go.set()

@@ -8,6 +8,8 @@ import itertools
 import json
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from framecast.mock.device import FakeDevice
 from framecast.service.access.rights import CONTROL
 from framecast.service.api import query, watch
 from tests.service.serving import Server, jpeg, serving, until
-from tests.service.watching import EARLY, STREAM, MjpegViewer, Page, mjpeg
+from tests.service.watching import EARLY, PATIENCE_S, STREAM, MjpegViewer, Page, mjpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -43,10 +45,11 @@ async def test_parts_are_what_is_pinned(server: Server, version: str) -> None:
         part = await viewer.part()
         assert (part.picture, part.frame_id) == (jpeg(1), first["frame_id"])
         for number in range(2, 5):
+            began_s = time.time()
             sent = await server.push(jpeg(number))
-            part = await viewer.part()
+            part = await viewer.other()
             assert (part.picture, part.frame_id) == (jpeg(number), sent["frame_id"])
-            assert abs(float(part.timestamp) - time.time()) < 2
+            assert began_s - 2 < float(part.timestamp) < time.time() + 2
             assert sent["clients"] == 1
 
 
@@ -60,21 +63,42 @@ async def test_a_camera_without_a_picture_answers_and_waits(server: Server) -> N
         assert (await viewer.part()).frame_id == sent["frame_id"]
 
 
+@asynccontextmanager
+async def stood_still() -> AsyncIterator[list[float]]:
+    """For how long at a time, in s, the loop came to nothing: that is the machine's delay, and no heartbeat's."""
+    lost_s: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def look() -> None:
+        while True:
+            began = clock()
+            await asyncio.sleep(0.01)
+            lost_s.append(max(0.0, clock() - began - 0.015))
+
+    looking = asyncio.create_task(look())
+    try:
+        yield lost_s
+    finally:
+        looking.cancel()
+
+
 async def test_the_heartbeat_is_the_last_part_again(tmp_path: Path) -> None:
     async with serving(tmp_path, options={"stream.heartbeat_interval_s": 0.5}) as server:
         await server.push(jpeg(1))
-        async with mjpeg(server.port) as viewer:
+        async with mjpeg(server.port) as viewer, stood_still() as lost_s:
             await viewer.part()
-            await server.push(jpeg(2))
-            part = await viewer.part()
             clock = asyncio.get_running_loop().time
             began = clock()
+            await server.push(jpeg(2))
+            part = await viewer.other()
             assert await viewer.part() == part
-            assert 0.2 < clock() - began < 0.45
+            took_s = clock() - began
+            assert 0.24 < took_s < 0.45 + sum(lost_s)
             assert await viewer.part() == part
-            assert 0.65 < clock() - began < 1.0
+            took_s = clock() - began
+            assert 0.65 < took_s < 1.0 + sum(lost_s)
             await server.push(jpeg(3))
-            assert (await viewer.part()).picture == jpeg(3)
+            assert (await viewer.other()).picture == jpeg(3)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +120,7 @@ async def test_browsers_get_the_next_headers_early(server: Server, headers: str,
         first = await viewer.part()
         assert (first.picture, first.frame_id > 0) == (jpeg(1), True)
         await server.push(jpeg(2))
-        second = await viewer.part()
+        second = await viewer.other()
         assert (second.picture, second.frame_id > 0) == (jpeg(2), not advances)
 
 
@@ -105,8 +129,11 @@ async def test_early_headers_over_http_1_0(server: Server) -> None:
     async with mjpeg(server.port, STREAM + "?advance=1", version="1.0", advance=True) as viewer:
         await viewer.part()
         await server.push(jpeg(2))
-        expected = jpeg(2) + b"\r\n--frame\r\n" + EARLY
-        assert await asyncio.wait_for(viewer._reader.readexactly(len(expected)), 5) == expected
+        tail = b"\r\n--frame\r\n" + EARLY
+        async with asyncio.timeout(PATIENCE_S):
+            while (data := await viewer._reader.readuntil(tail)) == jpeg(1) + tail:
+                pass  # again, where the machine was slow
+        assert data == jpeg(2) + tail
 
 
 OUT_OF_RANGE = [
@@ -136,13 +163,17 @@ async def test_fps_thins_evenly(server: Server) -> None:
         for number in range(20):
             sent.append((await server.push(jpeg(number)))["frame_id"])
             await asyncio.sleep(0.05)
-        ids = [(await whole.part()).frame_id for _ in range(20)]
-        assert ids == [sent[0] - 1, *sent[:-1]]
-        few = []
+        parts = [await whole.other() for _ in range(21)]
+        assert [part.frame_id for part in parts] == [sent[0] - 1, *sent]
+        at_s = {part.frame_id: float(part.timestamp) for part in parts}
+        few: list[int] = []
         while not few or few[-1] < sent[-3]:
-            few.append((await thinned.part()).frame_id)
-        assert 9 <= len(few) <= 13, "a second at 10 fps, on a machine that may be busy"
-        assert all(1 <= after - before <= 3 for before, after in itertools.pairwise(few))
+            few.append((await thinned.other()).frame_id)
+        # Those that were left out came within a tenth of a second or so of one that was not, however busy the machine.
+        assert len(few) <= 10 * (at_s[few[-1]] - at_s[few[0]]) + 3
+        for before, after in itertools.pairwise(few):
+            assert after > before
+            assert all(at_s[each] - at_s[before] < 0.15 for each in range(before + 1, after))
 
 
 async def test_renditions_are_made_once_for_all_who_ask(server: Server) -> None:
@@ -157,7 +188,7 @@ async def test_renditions_are_made_once_for_all_who_ask(server: Server) -> None:
         await plain.part()
         before = server.service.encodes()
         sent = await server.push(jpeg(1, (640, 480)))
-        parts = [await viewer.part() for viewer in (one, two, plain)]
+        parts = [await viewer.other() for viewer in (one, two, plain)]
         assert {part.frame_id for part in parts} == {sent["frame_id"]}
         assert parts[0] == parts[1]
         assert simplejpeg.decode_jpeg_header(parts[0].picture)[:2] == (240, 320)
@@ -212,30 +243,33 @@ async def test_twenty_viewers_see_the_same_frames(tmp_path: Path) -> None:
     async with FakeDevice("espressif", fps=20) as device:
         async with serving(tmp_path, {"cam": device.url}) as server:
 
-            async def watch_mjpeg() -> dict[int, bytes]:
+            async def watch_mjpeg(seen: dict[int, bytes]) -> None:
                 async with mjpeg(server.port) as viewer:
-                    return {part.frame_id: part.picture for part in [await viewer.part() for _ in range(25)]}
+                    while not enough.is_set():
+                        part = await viewer.part()
+                        seen[part.frame_id] = part.picture
 
-            async def watch_page() -> dict[int, bytes]:
-                seen: dict[int, bytes] = {}
+            async def watch_page(seen: dict[int, bytes]) -> None:
                 async with Page.opened(server.client, server.url) as page:
                     await page.subscribe("cam", credit=10)
-                    while len(seen) < 25:
+                    while not enough.is_set():
                         message = await page.see()
                         seen[message.frame_id] = message.payload
                         await page.ack(message)
-                return seen
 
-            async with asyncio.timeout(20):
-                everything = await asyncio.gather(
-                    *(watch_mjpeg() for _ in range(10)), *(watch_page() for _ in range(10))
-                )
-            ids = [list(seen) for seen in everything]
-            for each in ids:
-                assert each == sorted(each)
-            shared = set.intersection(*(set(each) for each in ids))
-            assert len(shared) >= 15
-            for frame_id in shared:
+            def shared() -> set[int]:
+                return set.intersection(*map(set, everything))
+
+            enough = asyncio.Event()
+            everything: list[dict[int, bytes]] = [{} for _ in range(20)]
+            async with asyncio.TaskGroup() as tasks:
+                for number, seen in enumerate(everything):
+                    tasks.create_task(watch_mjpeg(seen) if number % 2 else watch_page(seen))
+                await until(lambda: len(shared()) >= 15)
+                enough.set()
+            for each in everything:
+                assert list(each) == sorted(each)
+            for frame_id in shared():
                 assert len({seen[frame_id] for seen in everything}) == 1
         assert device.connections == 1, "one reader"
 
@@ -247,16 +281,15 @@ async def test_a_late_joiner_starts_within_one_frame(tmp_path: Path) -> None:
         mjpeg(server.port) as first,
     ):
         seen = (await first.part()).frame_id
+        device.hang()  # so that nobody can begin with the next frame
         for _ in range(3):
-            clock = asyncio.get_running_loop().time
-            began = clock()
             async with mjpeg(server.port) as late:
                 part = await late.part()
-            assert clock() - began < 0.25, "at once, and not with the next frame"
             assert part.frame_id >= seen
             async with Page.opened(server.client, server.url) as page:
                 await page.subscribe("cam")
                 assert (await page.see()).frame_id >= part.frame_id
+        assert device.connections == 1, "it was not asked again"
 
 
 # Cameras that come and go under their viewers
@@ -297,12 +330,9 @@ async def test_a_restart_a_hang_and_another_dialect_cost_nobody_the_connection(t
     ):
         everybody = await crowd(server, 50)
 
-        async def everybody_goes_on(timeout_s: float = 8.0) -> None:
+        async def everybody_goes_on() -> None:
             marks = [len(ids) for _, _, ids in everybody]
-            await until(
-                lambda: all(len(ids) > mark + 3 for mark, (_, _, ids) in zip(marks, everybody, strict=True)),
-                timeout_s,
-            )
+            await until(lambda: all(len(ids) > mark + 3 for mark, (_, _, ids) in zip(marks, everybody, strict=True)))
 
         await everybody_goes_on()
         epoch = server.camera().stream.epoch
@@ -445,13 +475,14 @@ async def test_an_esp32_display_gets_pictures_that_decode(server: Server, versio
 async def test_a_snapshot_is_the_newest_picture_with_its_age(server: Server) -> None:
     message = await server.error("GET", SNAPSHOT + "?max_age=1", 503, "no_frame")
     assert message.startswith("No frame available yet")
+    began_s = time.time()
     sent = await server.push(jpeg(1))
     async with server.client.get(server.url + SNAPSHOT) as response:
         assert (response.status, response.content_type) == (200, "image/jpeg")
         assert await response.read() == jpeg(1)
         headers = response.headers
         assert headers["X-Frame-Id"] == str(sent["frame_id"])
-        assert abs(float(headers["X-Timestamp"]) - time.time()) < 2
+        assert began_s - 2 < float(headers["X-Timestamp"]) < time.time() + 2
         assert re.fullmatch(r"\d+\.\d{3}", headers["X-Frame-Age"])
         assert headers["Cache-Control"] == "no-store"
     for shown in (headers["ETag"], f'"x", {headers["ETag"]}', "W/" + headers["ETag"], "*"):

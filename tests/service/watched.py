@@ -21,9 +21,9 @@ class Watched:
         while self._viewer._reader._buffer:  # type: ignore[attr-defined]
             await self._viewer.part()
         for _ in range(2):
-            await self._viewer.part(1.0)
+            await self._viewer.part(10.0)
 
-    async def says(self, data: bytes, timeout_s: float = 4.0) -> int:
+    async def says(self, data: bytes, timeout_s: float = 20.0) -> int:
         """The status that answers these bytes; 0 when the connection is just closed."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         try:

@@ -42,6 +42,7 @@ class MjpegViewer:
         self.parts = 0
         self._reader = reader
         self._advance = advance
+        self._last: Part | None = None
 
     async def read_head(self) -> None:
         """Status and headers."""
@@ -72,6 +73,19 @@ class MjpegViewer:
 
     async def part(self, timeout_s: float = PATIENCE_S) -> Part:
         """The next part, with what follows it."""
+        self._last = await self._read_part(timeout_s)
+        return self._last
+
+    async def other(self, timeout_s: float = PATIENCE_S) -> Part:
+        """The next part that is not the last one again: on a busy machine the heartbeat is there before a picture."""
+        last = self._last
+        async with asyncio.timeout(timeout_s):
+            part = await self.part(timeout_s)
+            while last and part.picture == last.picture and part.frame_id in (0, last.frame_id):
+                part = await self.part(timeout_s)
+        return part
+
+    async def _read_part(self, timeout_s: float) -> Part:
         tail = b"\r\n--frame\r\n" + (EARLY if self._advance else b"")
         bare = self._advance and self.parts > 0
         self.parts += 1

@@ -45,6 +45,12 @@ async ([count, milliseconds]) => {
   return [...seen.values()];
 }
 """
+PATIENT = """
+async (seconds) => {
+  const { PATHS } = await import(new URL("static/js/player/paths.js", document.baseURI));
+  for (const path of Object.values(PATHS)) path.patienceS = seconds;
+}
+"""
 HINDER_WEBRTC = """
 async (seconds) => {
   RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});
@@ -80,6 +86,11 @@ def wait_path(page: Page, path: str) -> None:
 def wait_said(page: Page, part: str) -> None:
     """Until a short message of the player has had this in it; it may be gone again."""
     page.wait_for_function("(part) => window.said.some((text) => text.includes(part))", arg=part)
+
+
+def be_patient(page: Page) -> None:
+    """Give up no path before its first picture, however long a busy machine takes to it."""
+    page.evaluate(PATIENT, PATIENCE_MS / 1000)
 
 
 def hinder_webrtc(page: Page, *, given_up_s: float) -> None:

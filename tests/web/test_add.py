@@ -20,9 +20,15 @@ def server(start: Start, tmp_path: Path) -> Process:
     return start("serve", "--config", str(config))
 
 
+def press_add(page: Page) -> None:
+    """Open the dialog by its key, once the page knows that one may add cameras."""
+    page.get_by_role("button", name="Add camera").wait_for()
+    page.keyboard.press("a")
+
+
 def look(page: Page, address: str) -> None:
     """Open the dialog and probe an address."""
-    page.keyboard.press("a")
+    press_add(page)
     page.get_by_label("Address of the camera").fill(address)
     page.keyboard.press("Enter")
 
@@ -37,8 +43,7 @@ def test_probes_shows_and_adds(start: Start, server: Process, open_page: Open) -
     expect(dialog.locator(".facts")).to_contain_text("640 × 480")
     expect(dialog.locator(".problems")).to_be_visible()
     assert dialog.locator(".step").count() >= 2
-    preview = dialog.get_by_alt_text("Picture from this camera")
-    assert preview.evaluate("(image) => image.naturalWidth") == 640
+    expect(dialog.get_by_alt_text("Picture from this camera")).to_have_js_property("naturalWidth", 640)
     dialog.get_by_label("Name").fill("Hühner & Haus")
     expect(dialog.get_by_label("Id, for")).to_have_value("huhner-haus")
     dialog.get_by_role("button", name="Add", exact=True).click()
@@ -116,7 +121,7 @@ def test_an_id_that_is_taken_is_asked_for_again(server: Process, open_page: Open
     page = open_page(server.url, expected=("409",)).page
     page.request.post(f"{server.url}/api/v1/cameras", data={"id": "synthetic", "url": "mock:?fps=5"})
     wait_live(page, 1)
-    page.keyboard.press("a")
+    press_add(page)
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("No camera at hand").click()
     dialog.get_by_role("button", name="Add a synthetic camera").click()

@@ -63,7 +63,7 @@ def test_shows_the_picture_and_its_numbers(server: Process, open_page: Open) -> 
     assert page.locator("fc-plot").count() == 3
     for plot in page.locator("fc-plot").all():
         expect(plot).to_have_attribute("aria-label", re.compile(r"now .* in \d+ seconds?$"))
-    assert page.evaluate("() => document.getElementById('player').surface.width") == 640
+    page.wait_for_function("() => document.getElementById('player').stats?.width === 640")
 
 
 def test_saves_a_snapshot(server: Process, open_page: Open) -> None:
@@ -83,7 +83,7 @@ def test_renames_and_turns(own: Process, open_page: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("heading", level=1)).to_have_text("Front door")
     page.get_by_label("Turn the picture").select_option("90")
-    page.wait_for_function("() => document.getElementById('player').surface.width === 480")
+    page.wait_for_function("() => document.getElementById('player').stats.width === 480")
     described = camera(page, own)
     assert described["name"] == "Front door"
     assert described["transform"]["rotate"] == 90
@@ -174,6 +174,8 @@ def test_masks_that_changed_elsewhere_are_not_replaced_unasked(own: Process, ope
 def test_restarts_the_reader_when_confirmed(own: Process, open_page: Open) -> None:
     page = open_page(own.url + "/cameras/door").page
     wait_open(page)
+    # Whose key is heard once it is known that one may operate the camera.
+    page.get_by_role("tab", name="Settings").wait_for()
     page.keyboard.press("r")
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.get_by_role("tab", name="Settings").click()
@@ -196,12 +198,13 @@ def test_removing_can_be_undone(start: Start, open_page: Open) -> None:
 
     def remove() -> None:
         page.goto(server.url + "/cameras/yard")
+        page.get_by_role("heading", name="yard").wait_for()
         page.get_by_role("tab", name="Settings").click()
         page.get_by_role("button", name="Remove this camera").click()
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         page.get_by_text("yard is removed.").wait_for()
-        # It goes by itself after 8 s.
-        page.clock.pause_at(page.evaluate("() => Date.now() / 1000 + 1"))
+        # It goes by itself after 8 s. A clock can be stopped ahead only, and this one goes on until then.
+        page.clock.pause_at(page.evaluate("() => Date.now() / 1000 + 4"))
         wait_live(page, 1)
 
     remove()
@@ -231,7 +234,9 @@ def test_embed_snippets_name_the_real_addresses(server: Process, open_page: Open
     page = open_page(server.url + "/cameras/door").page
     wait_open(page)
     page.get_by_role("tab", name="Use it").click()
-    text = page.get_by_role("tabpanel", name="Use it").inner_text()
+    panel = page.get_by_role("tabpanel", name="Use it")
+    expect(panel.locator(".snippet").first).to_be_visible()
+    text = panel.inner_text()
     stream = f"{server.url}/api/v1/cameras/door/stream.mjpeg"
     assert f'<img src="{stream}" alt="door">' in text
     assert f'<script type="module" src="{server.url}/static/js/player.js"></script>' in text

@@ -213,6 +213,7 @@ SLOW = """
 
 def test_photos_that_are_not_ready_yet_are_sent_too(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/people").page
+    page.get_by_role("button", name="Add somebody").wait_for()
     page.evaluate(SLOW)
     sent: list[str] = []
     page.route("**" + PEOPLE, lambda route: route.fulfill(json={"id": "eva", "name": "Eva"}))
@@ -232,6 +233,7 @@ def test_photos_that_are_not_ready_yet_are_sent_too(server: Process, open_page: 
 
 def test_photos_that_find_no_room_are_told_of_before_the_others_are_sent(server: Process, open_page: Open) -> None:
     page = open_page(server.url + "/people").page
+    page.get_by_role("button", name="Add somebody").wait_for()
     page.evaluate(SLOW)
     sent: list[str] = []
     page.route("**" + PEOPLE, lambda route: route.fulfill(json={"id": "eva", "name": "Eva"}))

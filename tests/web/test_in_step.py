@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
-from tests.web.conftest import Open, Process
+from tests.web.conftest import PATIENCE_MS, Open, Process
 from tests.web.looking import wait_live
 
 READER = (Path(__file__).parent.parent / "support" / "blockcode.js").read_text()
@@ -19,7 +20,7 @@ async (samples) => {
   const players = [...document.querySelectorAll("fc-tile framecast-player")];
   while (seen.length < samples) {
     await new Promise(requestAnimationFrame);
-    const codes = players.map(({ surface: canvas }) => window.readCode(canvas, canvas.width, canvas.height));
+    const codes = players.map(({ surface: canvas }) => canvas && window.readCode(canvas, canvas.width, canvas.height));
     if (codes.every(Boolean)) seen.push(codes.map((code) => code.timeMs));
     await new Promise((done) => setTimeout(done, 20));
   }
@@ -28,18 +29,22 @@ async (samples) => {
 """
 
 
+def in_step(sample: list[float]) -> bool:
+    """Whether no tile could have shown its next picture, too.
+
+    One that shows the newest picture captured before the common instant would have shown the next one if that had been
+    captured before it.
+    """
+    newest = max(sample)
+    return all(shown + interval > newest - SLACK_MS for shown, interval in zip(sample, INTERVALS_MS, strict=True))
+
+
 def test_no_tile_lags_by_more_than_its_own_interval(demo: Process, open_page: Open) -> None:
     page = open_page(demo.url).page
     wait_live(page, 3)
     page.wait_for_function("() => /^3 in step/.test(document.getElementById('step').textContent)")
     page.evaluate("() => {" + READER.replace("export ", "") + "; window.readCode = readBlockCodeFrom; }")
-    samples = page.evaluate(SAMPLE, SAMPLES)
-    in_step = 0
-    for sample in samples:
-        # A tile that shows the newest picture captured before the common instant would have shown the next one
-        # if that had been captured before it, too.
-        newest = max(sample)
-        in_step += all(
-            shown + interval > newest - SLACK_MS for shown, interval in zip(sample, INTERVALS_MS, strict=True)
-        )
-    assert in_step >= 0.8 * len(samples), samples
+    ends = time.monotonic() + PATIENCE_MS / 2000
+    while sum(map(in_step, samples := page.evaluate(SAMPLE, SAMPLES))) < 0.8 * SAMPLES:
+        # A busy machine falls out of step and comes back to it; what is wrong stays so.
+        assert time.monotonic() < ends, samples

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process, serving
-from tests.web.playing import place, wait_path, wait_said
+from tests.web.playing import be_patient, place, wait_path, wait_said
 from tests.web.test_sound import CONTEXTS
 from tests.web.test_talking import CLOSED, COUNT, wait_state
 
@@ -25,6 +25,16 @@ async () => {
   await context.suspend();
 }
 """
+FOLLOW = """
+() => {
+  const { createMediaStreamSource } = AudioContext.prototype;
+  AudioContext.prototype.createMediaStreamSource = function (stream) {
+    window.followed = true;
+    return createMediaStreamSource.call(this, stream);
+  };
+}
+"""
+"""Tells when the microphone is listened to, and so is what becomes of it."""
 GIVE_BACK = "() => { delete window.contexts.at(-1).resume; }"
 PAUSE = """
 () => {
@@ -58,6 +68,7 @@ def page(server: Process, open_page: Open) -> Page:
     page = open_page(server.url + "/docs").page
     page.evaluate(f"() => {{ {COUNT} }}")
     page.evaluate(CONTEXTS)
+    be_patient(page)
     return page
 
 
@@ -65,10 +76,12 @@ def talking(server: Process, page: Page) -> None:
     """Somebody talks by a player, and no device listens."""
     place(page, server.url, camera="door", path="jpeg")
     wait_path(page, "jpeg")
+    page.evaluate(FOLLOW)
     page.evaluate("() => window.player.startTalking()")
     wait_state(page, "talking")
     page.get_by_text(NOBODY).wait_for()
     page.wait_for_function("() => window.contexts.length === 1 && window.contexts[0].state === 'running'")
+    page.wait_for_function("() => window.followed")
 
 
 @pytest.mark.parametrize("path", ["webrtc", "mse", "hls"])

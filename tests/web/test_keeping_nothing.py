@@ -32,6 +32,7 @@ def test_the_wall_is_shown_and_a_camera_is_removed(start: Start, open_page: Open
     wait_live(page, 2)
     page.get_by_role("button", name="Larger tiles").click()
     page.goto(server.url + "/cameras/yard")
+    page.get_by_role("heading", name="yard").wait_for()
     page.get_by_role("tab", name="Settings").click()
     page.get_by_role("button", name="Remove this camera").click()
     question = page.get_by_role("dialog")

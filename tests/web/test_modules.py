@@ -194,7 +194,9 @@ def test_a_picture_that_waits_for_a_clock_that_parted_is_shown(page: Page) -> No
           };
           playout.schedule = () => 10;
           await frame(clock.at + 20_000);
-          await new Promise((done) => setTimeout(done, 300));
+          // Until a screen is refreshed, which may take its time; the picture's own would never come.
+          const end = performance.now() + 20_000;
+          while (!screen.painted && performance.now() < end) await new Promise((done) => setTimeout(done, 20));
           const shown = screen.painted;
           screen.close();
           return shown;

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open, Process
-from tests.web.playing import hinder_webrtc, place, stats, wait_path, wait_said
+from tests.web.playing import be_patient, hinder_webrtc, place, stats, wait_path, wait_said
 
 SYNTHETIC = "mock:?fps=15&size=640x480"
 SCENE_INTERVAL_S = 0.1
@@ -35,7 +35,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 @pytest.fixture
 def page(server: Process, open_page: Open) -> Page:
     """A page under the policy of our own pages, to put players into."""
-    return open_page(server.url + "/docs").page
+    page = open_page(server.url + "/docs").page
+    be_patient(page)
+    return page
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_an_empty_server_says_what_to_do(start: Start, open_page: Open) -> None:
     server = start("serve")
     page = open_page(server.url).page
     page.get_by_role("heading", name="No camera yet").wait_for()
-    assert page.get_by_text("framecast demo").is_visible()
+    expect(page.get_by_text("framecast demo")).to_be_visible()
     page.get_by_role("button", name="Add a camera").click()
     assert page.get_by_role("dialog", name="Add a camera").is_visible()
 
