@@ -242,7 +242,7 @@ async def test_a_model_is_let_go_when_nobody_has_looked_for_a_while(tmp_path: Pa
                 if isinstance(each, OnnxObjects) and each.name == "passing"
             ]
             out.detach(reader)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while open_one() is not None:  # noqa: ASYNC110 (its end has no event)
                     await asyncio.sleep(0.01)
 

@@ -2,13 +2,12 @@
 server would serve nobody in that time.
 
 ``python -m framecast.vision.faces.dlibchild``: reads requests from standard input until that ends, and answers each on
-standard output. The ends of both are in `framecast.vision.faces.dlibfaces`.
+standard output. The ends of both are in `framecast.vision.faces.dlibfaces`. It stands back from the loop as far as the
+thread that starts it does (`framecast.core.threads`), and no further: on a busy machine it would not be ready in time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import struct
 import sys
@@ -21,8 +20,6 @@ REQUEST = struct.Struct("<cII4f")
 ANSWER = struct.Struct("<I")
 """How many float64 follow."""
 FIND, EMBED = b"f", b"e"
-NICENESS = 10
-"""In all: the thread that starts it stands back already, and with 15 a face takes half a minute on a busy machine."""
 SURE = 0.25
 """dlib's score from which on it is a face: seen here, faces have 0.8 and more, what is none up to 0.15."""
 
@@ -37,9 +34,6 @@ def main() -> None:
     finder = dlib.get_frontal_face_detector()
     points = dlib.shape_predictor(models.pose_predictor_five_point_model_location())
     network = dlib.face_recognition_model_v1(models.face_recognition_model_location())
-    if hasattr(os, "nice"):  # not before: on a busy machine it would not be ready in time, however often it is started
-        with contextlib.suppress(OSError):
-            os.nice(max(0, NICENESS - os.nice(0)))
     _answer(target, [])
     while head := source.read(REQUEST.size):
         wanted, rows, columns, *box = REQUEST.unpack(head)
