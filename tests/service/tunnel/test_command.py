@@ -67,7 +67,7 @@ class Shell:
         finally:
             if process.returncode is None:
                 process.terminate()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     _, err = await process.communicate()
                 assert process.returncode == 0, err
 

@@ -13,7 +13,6 @@ from framecast.service.tunnel import qr
 from framecast.service.tunnel.selftest import Result
 from framecast.service.tunnel.statuspage import render
 from framecast.service.tunnel.tunnel import Phase, Status
-from tests.service.serving import until
 from tests.service.tunnel.edge import NAME
 from tests.service.tunnel.exposed import URL, exposed
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.anyio
 async def test_it_tells_how_the_tunnel_is(tmp_path: Path) -> None:
     async with exposed(tmp_path) as here:
         await here.start()
-        await until(lambda: here.tunnel.status.selftest)
+        await here.see_through()
         page = here.tunnel.status.status_page
         assert page is not None
         client = here.server.client

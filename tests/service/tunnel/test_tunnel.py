@@ -19,6 +19,7 @@ from framecast.service.api.metrics import exposition
 from framecast.service.errors import ApiError
 from framecast.service.server import announce
 from framecast.service.store.state import State
+from framecast.service.tunnel import tunnel as tunnels
 from framecast.service.tunnel.entrance import Entrance, ProviderName
 from framecast.service.tunnel.selftest import SelfTest
 from framecast.service.tunnel.tunnel import Phase, Wish
@@ -211,7 +212,8 @@ async def test_the_owner_s_link_is_told_by_the_public_address_too(
         assert "/setup#" not in capsys.readouterr().out
 
 
-async def test_who_closes_it_from_far_away_is_told_so(tmp_path: Path) -> None:
+async def test_who_closes_it_from_far_away_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunnels, "ANSWER_S", 3.0)  # the answer goes through another process
     async with exposed(tmp_path) as here:
         await here.start()
         code = here.server.service.desk.owner_link.make().partition("#")[2]
@@ -291,9 +293,7 @@ async def test_without_a_network_it_goes_on_trying(tmp_path: Path) -> None:
 async def test_the_self_test_sees_that_pictures_come_through(tmp_path: Path) -> None:
     async with exposed(tmp_path) as here:
         await here.start()
-        await until(lambda: here.tunnel.status.selftest)
-        assert here.tunnel.status.selftest is not None
-        assert here.tunnel.status.selftest.verdict == "good"
+        await here.see_through()
         async with here.client.get(URL + "/api/v1/system") as answer:
             assert (await answer.json())["buffered"] is False
 
@@ -316,6 +316,26 @@ async def test_the_self_test_tells_what_else_may_be(tmp_path: Path) -> None:
         assert (await selftest.run("https://elsewhere.example")).verdict == "unreachable"  # its certificate
         here.standin.plan(edge=None)
         assert (await SelfTest(resolver=Resolver(free_port())).run(URL)).verdict == "unreachable"
+
+
+@pytest.mark.parametrize(("held", "verdict"), [(1, "good"), (2, "buffered")])
+async def test_what_stood_still_once_is_not_said_to_hold_back(held: int, verdict: str) -> None:
+    looks = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal looks
+        looks += 1
+        pause_s = 0.0 if looks <= held else 0.3
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        for number in range(1, 6):
+            writer.write(b"%d\n" % number)
+            await asyncio.sleep(pause_s)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as door:
+        found = await SelfTest().run(f"http://127.0.0.1:{door.sockets[0].getsockname()[1]}")
+    assert (found.verdict, looks) == (verdict, 2)
 
 
 @pytest.mark.parametrize(
