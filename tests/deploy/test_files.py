@@ -18,6 +18,7 @@ from framecast.cli import main
 from framecast.service import config
 from framecast.service.config import schema
 from tests.service.serving import serving
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
@@ -95,7 +96,7 @@ async def test_its_health_is_that_of_the_server(tmp_path: Path, anyio_backend: o
         )
         return await asked.wait()
 
-    async with serving(tmp_path, tokens=True) as server:
+    async with serving(tmp_path, options={"server.port": free_port()}, tokens=True) as server:
         assert await ask(server.port) == 0
         server.service.ready = False
         assert await ask(server.port) == 1

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+PATIENCE_S = 20.0
+"""Matters only where something fails: a busy machine is waited for."""
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"success":true}'
 
 
@@ -49,13 +51,13 @@ class Peer:
 
     async def request(self) -> Pushed:
         """The next request."""
-        return await asyncio.wait_for(self.requests.get(), 5)
+        return await asyncio.wait_for(self.requests.get(), PATIENCE_S)
 
     async def message(self) -> list[WsFrame]:
         """The frames of the next WebSocket message."""
-        frames = [await asyncio.wait_for(self.frames.get(), 5)]
+        frames = [await asyncio.wait_for(self.frames.get(), PATIENCE_S)]
         while not frames[-1].last:
-            frames.append(await asyncio.wait_for(self.frames.get(), 5))
+            frames.append(await asyncio.wait_for(self.frames.get(), PATIENCE_S))
         return frames
 
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+PATIENCE_S = 20.0
+"""Matters only where something fails: a busy machine is waited for."""
 # A fake device's picture: SOI, its comment of 16 bytes, and everything to the first FFD9 after that.
 STAMPED_JPEG = re.compile(rb"\xff\xd8\xff\xfe\x00\x12.{16}.*?\xff\xd9", re.DOTALL)
 
@@ -60,7 +62,7 @@ async def response(reader: asyncio.StreamReader) -> Response:
 async def until_pictures(reader: asyncio.StreamReader, count: int, data: bytes = b"") -> bytes:
     """Everything up to some way after the ``count``-th whole picture (what follows it in the same write included)."""
     while len(STAMPED_JPEG.findall(data)) < count:
-        more = await asyncio.wait_for(reader.read(65_536), 5)
+        more = await asyncio.wait_for(reader.read(65_536), PATIENCE_S)
         if not more:
             raise EOFError(f"closed after {len(data)} bytes")
         data += more

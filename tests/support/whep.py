@@ -65,7 +65,7 @@ class Watcher:
             self.links = response.headers.getall("Link", [])
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
 
-    async def frame(self, timeout_s: float = 10.0) -> VideoFrame:
+    async def frame(self, timeout_s: float = 20.0) -> VideoFrame:
         """The next decoded picture."""
         async with asyncio.timeout(timeout_s):
             frame = await self.tracks["video"].recv()

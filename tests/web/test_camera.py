@@ -83,7 +83,7 @@ def test_renames_and_turns(own: Process, open_page: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("heading", level=1)).to_have_text("Front door")
     page.get_by_label("Turn the picture").select_option("90")
-    page.wait_for_function("() => document.getElementById('player').stats.width === 480")
+    page.wait_for_function("() => document.getElementById('player').stats?.width === 480")
     described = camera(page, own)
     assert described["name"] == "Front door"
     assert described["transform"]["rotate"] == 90

@@ -90,9 +90,9 @@ def test_a_video_that_the_device_has_paused_goes_on(server: Process, page: Page,
     wait_path(page, path)
     page.evaluate(PAUSE)
     page.evaluate("() => { delete window.player.surface.play; }")
-    page.wait_for_function("() => window.player.surface.paused === false")
+    page.wait_for_function("() => window.player.surface?.paused === false")
     frames = page.evaluate("() => window.player.stats.frames")
-    page.wait_for_function("(before) => window.player.stats.frames > before", arg=frames)
+    page.wait_for_function("(before) => window.player.stats?.frames > before", arg=frames)
     assert page.evaluate("() => window.paths") == [path]
 
 
@@ -100,7 +100,7 @@ def test_a_video_that_may_go_on_without_its_sound_alone_does(server: Process, pa
     place(page, server.url, camera="door", path="webrtc", retry=NEVER_S)
     wait_path(page, "webrtc")
     page.locator("[part~=sound]").click()
-    page.wait_for_function("() => window.player.surface.muted === false && !window.player.surface.paused")
+    page.wait_for_function("() => window.player.surface?.muted === false && window.player.surface?.paused === false")
     page.evaluate(
         """() => {
           const { surface } = window.player;
@@ -109,7 +109,7 @@ def test_a_video_that_may_go_on_without_its_sound_alone_does(server: Process, pa
         }"""
     )
     wait_said(page, "The browser lets no page sound by itself.")
-    page.wait_for_function("() => window.player.muted && window.player.surface.paused === false")
+    page.wait_for_function("() => window.player.muted && window.player.surface?.paused === false")
 
 
 def test_the_level_of_a_video_is_not_told_while_the_device_holds_it_up(server: Process, page: Page) -> None:
@@ -120,10 +120,10 @@ def test_the_level_of_a_video_is_not_told_while_the_device_holds_it_up(server: P
     page.locator("[part~=sound]").click()
     page.wait_for_function("() => window.levels > 0")
     page.evaluate(INTERRUPT)
-    page.wait_for_function("() => window.player.stats.sound === 'On, held up by this device'")
+    page.wait_for_function("() => window.player.stats?.sound === 'On, held up by this device'")
     page.evaluate(GIVE_BACK)
     page.wait_for_function("() => window.contexts.at(-1).state === 'running'")
-    page.wait_for_function("() => window.player.stats.sound === 'On'")
+    page.wait_for_function("() => window.player.stats?.sound === 'On'")
 
 
 def test_says_that_nothing_is_heard_while_the_microphone_is_held_up(server: Process, page: Page) -> None:

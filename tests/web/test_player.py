@@ -58,7 +58,7 @@ def test_each_path_shows_the_moving_picture(server: Process, page: Page, path: s
     ids = [each["frame"] for each in seen]
     assert ids == sorted(ids)
     # On a machine that stands still for a moment the server may choose a smaller one for a while.
-    page.wait_for_function("() => window.player.stats?.fps > 0 && window.player.stats.width === 640")
+    page.wait_for_function("() => window.player.stats?.fps > 0 && window.player.stats?.width === 640")
     numbers = stats(page)
     assert numbers["path"] == path
     assert numbers["height"] == 480

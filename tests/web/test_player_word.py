@@ -120,7 +120,7 @@ def test_a_path_that_fails_is_not_tried_again_at_each_return_to_view(server: Pro
     page.evaluate("() => scrollTo(0, 5000)")
     wait_path(page, "")
     page.evaluate("() => scrollTo(0, 0)")
-    page.wait_for_function("() => window.player.stats.path === 'jpeg' || window.player.stats.trying === 'WebRTC'")
+    page.wait_for_function("() => window.player.stats?.path === 'jpeg' || window.player.stats?.trying === 'WebRTC'")
     assert stats(page)["trying"] == ""
     assert [failure["path"] for failure in stats(page)["failures"]] == ["webrtc"]
 

@@ -83,7 +83,7 @@ def test_sound_off_is_silent_at_once(server: Process, page: Page, path: str) -> 
     place(page, server.url, camera="door", path=path)
     wait_path(page, path)
     page.locator("[part~=sound]").click()
-    page.wait_for_function("() => window.player.surface.muted === false")
+    page.wait_for_function("() => window.player.surface?.muted === false")
     assert page.evaluate(
         """() => {
           const { player } = window;
@@ -105,7 +105,7 @@ def test_sound_begins_while_a_better_path_is_tried(server: Process, page: Page) 
     # It is tried for as long as this test takes.
     hinder_webrtc(page, given_up_s=300)
     page.evaluate(HEAR)
-    page.wait_for_function("() => window.player.stats.trying === 'WebRTC'")
+    page.wait_for_function("() => window.player.stats?.trying === 'WebRTC'")
     page.locator("[part~=sound]").click()
     page.wait_for_function("() => window.level > 0.05")
 
@@ -186,8 +186,8 @@ def test_sound_goes_on_after_the_device_has_interrupted_it(server: Process, page
     page.wait_for_function("() => /^PCM/.test(window.player.stats?.sound)")
     # As a telephone does when it rings: what was begun stands still, and may not be begun again before its end.
     page.evaluate(INTERRUPT)
-    page.wait_for_function("() => /^On, held/.test(window.player.stats.sound)")
+    page.wait_for_function("() => /^On, held/.test(window.player.stats?.sound)")
     page.evaluate("() => { delete window.contexts[0].resume; }")
-    page.wait_for_function("() => window.contexts[0].state === 'running' && /^PCM/.test(window.player.stats.sound)")
+    page.wait_for_function("() => window.contexts[0].state === 'running' && /^PCM/.test(window.player.stats?.sound)")
     page.locator("[part~=sound]").click()
     page.wait_for_function("() => window.contexts[0].state === 'closed'")

@@ -23,7 +23,7 @@ MOCK = "mock:?fps=20&size=96x64&audio=1"
 CAMERAS = {"cam": MOCK, "push": "push:"}
 OPTIONS = {"vision.faces": "off"}
 CAMERA = "/api/v1/cameras/cam"
-END_S = 5.0
+END_S = 20.0
 
 Headers = dict[str, str]
 Change = Callable[[Server, str, Headers, Headers], Awaitable[Any]]
@@ -44,7 +44,7 @@ async def read(server: Server, path: str, headers: Headers) -> AsyncIterator[Cal
     """An answer without an end, of which something has come; what is yielded waits for its end."""
     async with server.client.get(server.url + path, headers=headers) as response:
         assert response.status == 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(END_S):
             assert await response.content.readany()
         yield lambda: end_of(response.content)
 
@@ -140,6 +140,7 @@ async def test_every_kind_of_stream_ends(tmp_path: Path, kind: str, carrier: str
             else:
                 await server.json("PATCH", "/api/v1/users/ben", json={"disabled": True}, headers=owner)
             await ended()
+            await until(lambda: len(server.camera().stream.viewers) < 2)
             assert len(server.camera().stream.viewers) == 1, "the owner's goes on"
         await server.error("GET", CAMERA + "/snapshot.jpg", 401, headers=headers)
 

@@ -54,7 +54,7 @@ class Listener:
     async def next(self) -> tuple[int, dict[str, Any], bytes]:
         """The next one's number, content, and bytes."""
         number, body = 0, b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 line = await self._answer.content.readline()
                 assert line, "the stream ended"
@@ -77,6 +77,7 @@ async def listening(server: Server, **options: Any) -> AsyncIterator[Listener]:
 
 async def test_somebody_in_the_porch_becomes_an_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(case.LINGER_S, "object", 60.0)
+    monkeypatch.setattr(case, "UPDATE_S", 60.0)
     async with serving(tmp_path, options=OPTIONS) as server:
         assert await server.json("GET", "/api/v1/cameras/cam/zones") == {"zones": []}
         drawn = await server.json("PUT", "/api/v1/cameras/cam/zones", json={"zones": [PORCH, GATE]})

@@ -31,6 +31,7 @@ from framecast.service.store.database import FILE_NAME
 from framecast.service.store.migrations import MIGRATIONS
 from framecast.service.store.state import State
 from tests.service.serving import CHEAP, PASSWORD, serving, until
+from tests.support.ports import free_port
 from tests.vision import tinymodel
 
 Usage = namedtuple("Usage", "total used free")
@@ -110,7 +111,7 @@ def test_a_clock_that_went_back(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         configuration = defaults({"server.data": tmp_path, "server.port": 0, "server.listen": [f"127.0.0.1:{port}"]})
         found = only(checkup.ports(configuration), "error")
@@ -273,7 +274,7 @@ def doctor(*arguments: str, folder: Path) -> tuple[int, str, str]:
 
 
 def test_the_command_says_all_and_exits_by_it(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         (tmp_path / "framecast.toml").write_text(f"[server]\nport = {taken.getsockname()[1]}\n")
         (tmp_path / "framecast.toml").chmod(0o600)
         status, out, err = doctor(folder=tmp_path)
