@@ -8,8 +8,6 @@ import itertools
 import json
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from framecast.mock.device import FakeDevice
 from framecast.service.access.rights import CONTROL
 from framecast.service.api import query, watch
 from tests.service.serving import Server, jpeg, serving, until
-from tests.service.watching import EARLY, PATIENCE_S, STREAM, MjpegViewer, Page, mjpeg
+from tests.service.watching import EARLY, PATIENCE_S, STREAM, MjpegViewer, Page, mjpeg, stood_still
 
 pytestmark = pytest.mark.anyio
 
@@ -61,25 +59,6 @@ async def test_a_camera_without_a_picture_answers_and_waits(server: Server) -> N
     async with mjpeg(server.port) as viewer:
         sent = await server.push(jpeg(1))
         assert (await viewer.part()).frame_id == sent["frame_id"]
-
-
-@asynccontextmanager
-async def stood_still() -> AsyncIterator[list[float]]:
-    """For how long at a time, in s, the loop came to nothing: that is the machine's delay, and no heartbeat's."""
-    lost_s: list[float] = []
-    clock = asyncio.get_running_loop().time
-
-    async def look() -> None:
-        while True:
-            began = clock()
-            await asyncio.sleep(0.01)
-            lost_s.append(max(0.0, clock() - began - 0.015))
-
-    looking = asyncio.create_task(look())
-    try:
-        yield lost_s
-    finally:
-        looking.cancel()
 
 
 async def test_the_heartbeat_is_the_last_part_again(tmp_path: Path) -> None:

@@ -139,6 +139,25 @@ async def mjpeg(
             pass
 
 
+@asynccontextmanager
+async def stood_still() -> AsyncIterator[list[float]]:
+    """For how long at a time, in s, the loop came to nothing: that is the machine's delay, and no heartbeat's."""
+    lost_s: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def look() -> None:
+        while True:
+            began = clock()
+            await asyncio.sleep(0.01)
+            lost_s.append(max(0.0, clock() - began - 0.015))
+
+    looking = asyncio.create_task(look())
+    try:
+        yield lost_s
+    finally:
+        looking.cancel()
+
+
 class Page:
     """A page with one dashboard socket. What it hears is kept by kind, so that a test may wait for what it wants."""
 
