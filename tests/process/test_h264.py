@@ -17,6 +17,7 @@ from framecast.core.errors import Misuse
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
+from framecast.core.repeat import Coder
 from framecast.core.track import Track
 from framecast.process.coding import Coded
 from framecast.process.errors import Undecodable
@@ -280,8 +281,7 @@ async def test_a_keyframe_is_made_for_whoever_asks(executor: ThreadPoolExecutor)
         def push(self, packet: Packet) -> None:
             keys.append(packet.key)
             if len(keys) in (3, 5):
-                out.want_key()
-                out.want_key()
+                worker.key_wanted = True
 
         def clear(self) -> None:
             pass
@@ -291,10 +291,11 @@ async def test_a_keyframe_is_made_for_whoever_asks(executor: ThreadPoolExecutor)
         source.push(packet)
     source.close()
     out.attach(Sink())
-    await make_worker(H264, executor, lambda: None).run(source, out)
+    worker = make_worker(H264, executor, lambda: None)
+    assert isinstance(worker, Coder)
+    await worker.run(source, out)
     at = [number for number, key in enumerate(keys) if key]
     assert at == [0, 3, 13], "the second is kept until half a second has passed"
-    assert out.on_key_wanted is None
 
 
 async def test_the_rate_is_capped_evenly(executor: ThreadPoolExecutor) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from framecast.core.descriptors import entrusted
 from tests.reach.proxy import Buffering, Proxy, caddy, nginx
 from tests.service.serving import Server, serving
 
@@ -60,7 +61,10 @@ async def behind(
         )
         with passed as proxy:
             connector = aiohttp.TCPConnector(
-                ssl=proxy.certificate.trusted(), family=socket.AF_INET, local_addr=(SEEN_FROM, 0)
+                ssl=proxy.certificate.trusted(),
+                family=socket.AF_INET,
+                local_addr=(SEEN_FROM, 0),
+                socket_factory=entrusted,
             )
             headers = {"Authorization": f"Bearer {secret}"}
             async with aiohttp.ClientSession(

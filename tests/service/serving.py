@@ -17,6 +17,7 @@ import simplejpeg
 
 from framecast import web
 from framecast.app import Parts
+from framecast.core.descriptors import entrusted
 from framecast.core.supervise import Supervisor
 from framecast.service.access.passwords import Passwords
 from framecast.service.access.rights import COOKIE
@@ -147,7 +148,8 @@ async def serving(
             async with running(service) as listeners:
                 if tokens:
                     await service.desk.create_token({"name": "somebody", "rights": ["watch"]})
-                async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+                connector = aiohttp.TCPConnector(socket_factory=entrusted)
+                async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client:
                     yield Server(service, listeners, client, folder)
         assert not supervisor.failures, supervisor.failures
         for front in listeners.fronts:

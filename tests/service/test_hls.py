@@ -321,7 +321,7 @@ async def test_pictures_of_another_size_begin_a_new_part_of_the_list(tmp_path: P
             await text(server, "stream.m3u8?container=mp4")
             size = (128, 96)
             running = next(iter(server.service.hls._running.values()))
-            await until(lambda: any(cut.discontinuous for cut in running.segmenter.segments))
+            await until(lambda: len({cut.init for cut in running.segmenter.segments}) == 2)
             playlist = await text(server, "stream.m3u8?container=mp4")
         finally:
             stop.set()

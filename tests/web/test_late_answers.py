@@ -80,6 +80,30 @@ def test_an_open_menu_keeps_the_focus_when_its_rights_are_told_again(server: Pro
     expect(first).to_be_focused()
 
 
+def test_an_open_menu_keeps_the_focus_when_other_rights_are_told(server: Process, open_page: Open) -> None:
+    page = open_page(server.url + "/docs").page
+    told = page.request.get(f"{server.url}/api/v1/session").json()
+    tell = "async () => (await import('./static/js/session.js')).markRights()"
+
+    def become(**fields: object) -> None:
+        page.unroute("**/api/v1/session")
+        page.route("**/api/v1/session", lambda route: route.fulfill(json={**told, **fields}))
+        page.evaluate(tell)
+
+    page.get_by_role("button", name="Menu").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    events = page.get_by_role("link", name="Events", exact=True)
+    expect(events).to_be_focused()
+    become(open=False, kind="user", name="user:ann", role="viewer", rights=["watch"])
+    page.get_by_role("button", name="Log out", exact=True).wait_for()
+    expect(events).to_be_focused()
+    become(open=False, kind="none", name="", rights=[])
+    events.wait_for(state="hidden")
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
 def test_a_camera_that_was_removed_and_added_again_is_shown(server: Process, open_page: Open) -> None:
     cameras = f"{server.url}/api/v1/cameras"
     page = open_page(server.url + "/docs", expected=("404",)).page

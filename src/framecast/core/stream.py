@@ -310,6 +310,7 @@ class Stream:
             grace_s=self._grace_s,
             make_mailbox=mailbox,
             worth_making=self.worth_showing,
+            clock=self.clock,
             on_idle=lambda: self._drop_rendition(rendition),
         )
 

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from framecast.core.clock import SYSTEM, Clock
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
+from framecast.core.repeat import Coder, Repeat
 from framecast.core.supervise import Backoff, Supervisor
 from framecast.core.track import Track
 
@@ -44,6 +46,7 @@ class WorkedTrack:
         make_mailbox: Makes the worker's mailbox; one place, the newest wins, when left out.
         worth_making: Whether the source's latest packet, when work begins, is still worth anything; always when left
             out.
+        clock: Of the packets' stamps.
         on_idle: Called when work has ended for want of readers.
     """
 
@@ -57,6 +60,7 @@ class WorkedTrack:
         grace_s: float = 5.0,
         make_mailbox: Callable[[], Mailbox] = Mailbox,
         worth_making: Callable[[Packet], bool] | None = None,
+        clock: Clock = SYSTEM,
         on_idle: Callable[[], None] | None = None,
     ) -> None:
         self.source = source
@@ -66,6 +70,7 @@ class WorkedTrack:
         self._grace_s = grace_s
         self._make_mailbox = make_mailbox
         self._worth_making = worth_making
+        self._clock = clock
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -116,11 +121,19 @@ class WorkedTrack:
             for packet in self.source.backlog:
                 mailbox.push(packet)
         self.source.attach(mailbox)
+        repeat: Repeat | None = None
         try:
-            await self._make_worker().run(mailbox, self.out)
+            worker = self._make_worker()
+            if isinstance(worker, Coder):
+                repeat = Repeat(worker, self.source, mailbox, self._clock, self._worth_making)
+                self.out.on_key_wanted = repeat.want_key
+            await worker.run(mailbox, self.out)
         finally:
             self.source.detach(mailbox)
-            self.out.on_key_wanted = None
+            if repeat is not None:
+                repeat.close()
+                if self.out.on_key_wanted == repeat.want_key:
+                    self.out.on_key_wanted = None
             if self._task is asyncio.current_task():
                 self._task = None
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
+from framecast.core.descriptors import Borrowed, borrow
 from framecast.core.errors import ProtocolError, Unreachable
 from framecast.ingest.target import Target
 from framecast.wire import errors as wire_errors
@@ -61,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._paused = False
-        self._socket: socket.socket | None = None
+        self._socket: Borrowed | None = None
         self._can_await = AWAITS
         self._awaited = self._wanted = 1
         self._heard_at = 0.0
@@ -214,12 +215,12 @@ class Connection(asyncio.Protocol):
         self.abort()
 
 
-def _share(transport: asyncio.Transport | None) -> socket.socket | None:
+def _share(transport: asyncio.Transport | None) -> Borrowed | None:
     """The TCP socket below, whose descriptor stays the transport's; None over TLS, which reads by itself."""
     if transport is None or transport.is_closing() or transport.get_extra_info("ssl_object") is not None:
         return None
     theirs = transport.get_extra_info("socket")
-    return None if theirs is None else socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+    return None if theirs is None else borrow(theirs)
 
 
 def explain(error: BaseException, target: Target, timeout_s: float) -> ConnectFailed:

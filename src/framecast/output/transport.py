@@ -16,6 +16,7 @@ import socket
 from functools import partial
 from typing import cast
 
+from framecast.core.descriptors import Borrowed, borrow
 from framecast.core.seat import FRESH, Seat
 from framecast.core.stream import STALL_TIMEOUT_S, Stream
 from framecast.output.stall import StallWatch, unsent_bytes
@@ -41,7 +42,7 @@ def tune(transport: asyncio.Transport) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, 25, NOTSENT_LOWAT_BYTES)
 
 
-def share(transport: asyncio.Transport) -> socket.socket | None:
+def share(transport: asyncio.Transport) -> Borrowed | None:
     """The TCP socket below ``transport``, or None where something stands between: TLS, or no socket at all.
 
     The descriptor stays the transport's. The caller must `detach` the socket before the transport closes it, or it
@@ -52,7 +53,7 @@ def share(transport: asyncio.Transport) -> socket.socket | None:
         return None
     if transport.get_extra_info("ssl_object") is not None:
         return None
-    ours = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+    ours = borrow(theirs)
     ours.setblocking(False)
     return ours
 

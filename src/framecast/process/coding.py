@@ -59,6 +59,9 @@ class H264Worker:
         fps: Most pictures a second; 0 takes all.
         on_encode: Called on the loop once per access unit.
         on_fault: Called on the loop with the cause of each skipped picture.
+
+    Attributes:
+        key_wanted: Whether somebody asked for a key packet since the last one.
     """
 
     def __init__(
@@ -74,38 +77,36 @@ class H264Worker:
         self._pacer = Pacer(fps) if fps else None
         self._on_encode = on_encode
         self._on_fault = on_fault
-        self._key_wanted = False
+        self.key_wanted = False
 
     async def run(self, source: Mailbox, out: Track) -> None:
         """Read ``source`` until it ends and publish to ``out``."""
         loop = asyncio.get_running_loop()
-        out.on_key_wanted = self._want_key
-        try:
-            coder = await asyncio.to_thread(self._make_coder)
-            async for packet in source:
-                before = out.latest
-                if before is not None and (before.frame_id, before.epoch) == (packet.frame_id, packet.epoch):
-                    continue  # work began anew with the picture it had ended with
-                if self._pacer is not None and not self._pacer.take(packet.pts_ns):
-                    continue
-                try:
-                    coded = await loop.run_in_executor(self._executor, coder.make, packet, self._key_wanted)
-                except Undecodable:
-                    self._on_fault("corrupt_scan")
-                    continue
-                except Unencodable:
-                    self._on_fault("unencodable")
-                    continue
-                self._on_encode()
-                if coded.key:
-                    self._key_wanted = False
-                out.publish(_unit_of(coded, packet, out))
-        finally:
-            if out.on_key_wanted == self._want_key:
-                out.on_key_wanted = None
+        coder = await asyncio.to_thread(self._make_coder)
+        async for packet in source:
+            if _has_had(out.latest, packet):
+                continue
+            if self._pacer is not None and not self._pacer.take(packet.pts_ns):
+                continue
+            try:
+                coded = await loop.run_in_executor(self._executor, coder.make, packet, self.key_wanted)
+            except Undecodable:
+                self._on_fault("corrupt_scan")
+                continue
+            except Unencodable:
+                self._on_fault("unencodable")
+                continue
+            self._on_encode()
+            if coded.key:
+                self.key_wanted = False
+            out.publish(_unit_of(coded, packet, out))
 
-    def _want_key(self) -> None:
-        self._key_wanted = True
+
+def _has_had(before: Packet | None, packet: Packet) -> bool:
+    """Whether work began anew with the picture that it had ended with; one that is repeated is dated anew."""
+    if before is None or (before.frame_id, before.epoch) != (packet.frame_id, packet.epoch):
+        return False
+    return packet.pts_ns <= before.pts_ns
 
 
 def _unit_of(coded: Coded, picture: Packet, out: Track) -> Packet:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from framecast.core.descriptors import entrusted
 from framecast.core.supervise import Backoff
 from framecast.service.tunnel.selftest import SelfTest
 from framecast.service.tunnel.tunnel import Phase, Tunnel
@@ -64,7 +65,7 @@ async def exposed(
     plan = {"edge": {**files, "port": port}, **plan}
     standin = Standin(folder, **plan)
     settings = {"tunnel.cloudflared": str(standin.program), "tunnel.status_port": 0, **(options or {})}
-    connector = aiohttp.TCPConnector(resolver=Resolver(port), ssl=trust)
+    connector = aiohttp.TCPConnector(resolver=Resolver(port), ssl=trust, socket_factory=entrusted)
     async with (
         serving(folder, options=settings, tokens=tokens) as server,
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client,

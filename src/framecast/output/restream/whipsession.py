@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from framecast.core.clock import SYSTEM, Clock
+from framecast.core.descriptors import entrusted
 from framecast.core.errors import Misuse, reason_of
 from framecast.core.packet import Packet
 from framecast.output.restream.dial import CheckAddress, addresses
@@ -129,7 +130,7 @@ class WhipSession:
         await self._link.close()
 
     def _client(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(resolver=_Checked(self._check))
+        connector = aiohttp.TCPConnector(resolver=_Checked(self._check), socket_factory=entrusted)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def _headers_for(self, url: URL) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from framecast.core.descriptors import entrusted
 from framecast.core.errors import Misuse, reason_of
 from framecast.core.names import Names
 from framecast.service.cameras.reach import address_refusal
@@ -145,13 +146,13 @@ class Poster:
             self._session = None
 
     def _socket(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
+        address = info[4]
         if self._check is not None:
             try:
                 self._check(address[0], address[0])
             except Misuse as error:
                 raise Forbidden(str(error)) from None
-        return socket.socket(family=family, type=kind, proto=protocol)
+        return entrusted(info)
 
 
 def _seconds(text: str) -> float | None:

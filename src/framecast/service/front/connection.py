@@ -14,6 +14,7 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from framecast.core.descriptors import Borrowed, borrow
 from framecast.service.access.rights import NOTHING, Right
 from framecast.service.errors import ApiError
 from framecast.service.front import headers
@@ -143,7 +144,7 @@ class Connection(RequestHandler):
         self.client: Client | None = None
         self.precursor: Place | None = None
         self.changing: asyncio.Task[Any] | None = None
-        self._eager: socket.socket | None = None
+        self._eager: Borrowed | None = None
         self._body: StreamReader | None = None
         self._first_timer: asyncio.TimerHandle | None = None
         self._junk: asyncio.Future[None] | None = None
@@ -208,7 +209,7 @@ class Connection(RequestHandler):
         theirs = self.transport.get_extra_info("socket")
         # The loop's own stand-in makes and closes a socket for each call. This one shares the descriptor, which stays
         # the transport's: it is let go of in `connection_lost`.
-        self._eager = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+        self._eager = borrow(theirs)
         self._eager.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
     def _first_deadline(self) -> None:

@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from framecast import __version__
+from framecast.core.descriptors import entrusted
 from framecast.core.errors import reason_of
 
 PATH = "/api/v1/selftest/stream"
@@ -77,7 +78,9 @@ class SelfTest:
         return await self._look(url) if result.verdict == "buffered" else result
 
     async def _look(self, url: str) -> Result:
-        connector = aiohttp.TCPConnector(resolver=self._resolver, ssl=self._trust or True, force_close=True)
+        connector = aiohttp.TCPConnector(
+            resolver=self._resolver, ssl=self._trust or True, force_close=True, socket_factory=entrusted
+        )
         headers = {
             "User-Agent": f"framecast/{__version__} (self-test)",
             "ngrok-skip-browser-warning": "1",  # else ngrok's free plan shows a page of its own first

@@ -52,7 +52,7 @@ class Menu extends HTMLElement {
     removeEventListener("framecast-session", this.#known);
   }
 
-  // It is told at each hello of the server. Made anew, an open menu would lose the focus, and a click just now.
+  // It is told at each hello of the server. Made anew, an open menu would lose a click just now.
   #known = () => {
     const state = whoAmI();
     if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
@@ -112,6 +112,7 @@ class Menu extends HTMLElement {
       if (need === "entered") return state !== null && (state.open || entered);
       return state?.rights.includes(need);
     };
+    const held = this.#box.contains(document.activeElement) ? document.activeElement.textContent : null;
     this.#box.replaceChildren(
       ...(state ? [h("p", { class: "menu-who" }, ...who(state, entered))] : []),
       h(
@@ -135,6 +136,13 @@ class Menu extends HTMLElement {
     for (const each of this.#box.querySelectorAll("button")) {
       each.addEventListener("click", () => this.#box.hidePopover());
     }
+    if (held !== null) this.#focus(held);
+  }
+
+  /** Gives the focus back to the item of this name, or to what opens the menu where that one is gone. */
+  #focus(text) {
+    const items = [...this.#box.querySelectorAll(".menu-item")];
+    (items.find((item) => item.textContent === text) ?? this.#button).focus();
   }
 
   async #leave(query) {
