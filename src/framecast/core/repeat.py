@@ -16,8 +16,8 @@ from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 
-SILENT_S = 1.0
-"""A source from which nothing came for so long may give nothing for much longer."""
+SILENT_S = 1.5
+"""A source from which nothing came for so long may give nothing for much longer. One picture a second is a pace."""
 BUSY_S = 0.1
 """How soon a coder that has something to do is looked at again."""
 EARLIER_NS = 250_000_000
