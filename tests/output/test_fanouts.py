@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from framecast.core.packet import Packet
 from framecast.core.track import Track
 from framecast.output.webrtc.fanouts import MOST_LAG, Scout
@@ -46,6 +48,16 @@ def test_a_key_picture_of_what_was_sent_before_is_no_beginning() -> None:
     assert not move.began
     assert move.wishes == 3, "another one is asked for each time"
     move.new.publish(picture(7))
+    assert move.began == [7]
+
+
+def test_of_one_picture_one_that_is_dated_before_what_was_sent_is_no_beginning() -> None:
+    move = Move()
+    again = replace(picture(7), pts_ns=picture(7).pts_ns + 1)
+    move.old.publish(again)
+    move.new.publish(picture(7))
+    assert not move.began
+    move.new.publish(again)
     assert move.began == [7]
 
 

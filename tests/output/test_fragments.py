@@ -11,6 +11,7 @@ import pytest
 from framecast.core.clock import ManualClock
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import H264, Rendition
+from framecast.core.repeat import STEP_NS
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.output.containers.fragments import MOST_KEPT, FragmentHub, Fragments
@@ -101,6 +102,34 @@ def test_wishes_for_a_key_picture_are_the_encoders_where_there_is_one() -> None:
     assert (camera.key_wishes, fragments.track.gives_keys) == (before + 1, True)
     camera.video.on_key_wanted = None
     assert not fragments.track.gives_keys, "a camera that codes by itself"
+
+
+def test_a_picture_that_was_first_seen_when_it_came_again_can_come_anew() -> None:
+    camera = Camera()
+    (unit,) = pictures([0])
+    camera.show(unit, late_ns=STEP_NS)
+    fragments, viewer = watched(camera)
+    fragments.track.detach(viewer)
+    camera.video.clear()
+    _, viewer = fragments, Collector()
+    fragments.track.attach(viewer)
+    camera.show(unit)
+    assert len(viewer.packets) == 1
+    with av.open(io.BytesIO(file_of(fragments, viewer))) as container:
+        assert [frame.pts for frame in container.decode(video=0)] == [0]
+
+
+def test_a_picture_that_comes_again_is_shown_no_shorter() -> None:
+    camera = Camera()
+    fragments, viewer = watched(camera)
+    first, second, third = pictures([0, 9000, 18_000])
+    camera.show(first)
+    camera.show(second)
+    camera.show(first._replace(pts=9000), late_ns=STEP_NS)
+    lengths = [fragments._interval_ns]
+    camera.show(third)
+    assert len(viewer.packets) == 4
+    assert lengths == [100_000_000]
 
 
 def test_sound_goes_with_the_pictures_and_lies_where_it_was_captured() -> None:

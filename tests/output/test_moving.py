@@ -129,6 +129,22 @@ def test_coded_video_goes_over_at_a_key_picture_which_is_asked_for() -> None:
     assert len(camera.forms) == 2, "said again before the first picture of the other one"
 
 
+def test_the_same_picture_once_more_is_a_beginning_where_no_other_comes() -> None:
+    camera = Camera()
+    other = Track("h264/320", ring_packets=600, since_key=True)
+    asked: list[bool] = []
+    other.on_key_wanted = lambda: asked.append(True)
+    channel = Channel(3, other, lambda: None)
+    camera.join()
+    camera.publish(key=True)
+    camera.subscription.move(channel, 0, lambda: None)
+    other.publish(unit(1, key=True))
+    assert camera.subscription.moving and asked == [True, True]
+    again = unit(1, key=True)
+    other.publish(replace(again, pts_ns=again.pts_ns + 1))
+    assert camera.subscription.channel is channel
+
+
 def test_a_key_picture_of_what_was_sent_before_is_no_beginning() -> None:
     camera = Camera()
     other = Track("h264/320", ring_packets=600, since_key=True)

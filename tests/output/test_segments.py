@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framecast.core.repeat import STEP_NS
 from framecast.output.hls import segments
 from framecast.output.hls.segments import KEPT, LISTED
 from framecast.wire import m3u8
@@ -43,6 +44,22 @@ def test_a_key_picture_that_comes_early_ends_no_segment() -> None:
     feed.now_ns += 600_000_000
     feed.picture(key=True)
     assert len(feed.segmenter.segments) == 5
+
+
+def test_a_picture_that_comes_once_more_for_others_changes_nothing() -> None:
+    feed, other = Feed(), Feed()
+    for each in (feed, other):
+        each.run(4.0)
+    shown = feed.picture()
+    other.picture()
+    for number in (1, 2):
+        feed.segmenter.push(replace(shown, key=True, pts_ns=shown.pts_ns + number * STEP_NS))
+    for each in (feed, other):
+        each.now_ns += NS // 10
+        each.run(3.0)
+    assert [cut.payload for cut in feed.segmenter.segments] == [cut.payload for cut in other.segmenter.segments]
+    assert [cut.duration_s for cut in feed.segmenter.segments] == [cut.duration_s for cut in other.segmenter.segments]
+    assert feed.segmenter.part_target_s == other.segmenter.part_target_s
 
 
 def test_who_sends_key_pictures_rarely_has_long_segments() -> None:

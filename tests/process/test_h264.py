@@ -17,7 +17,7 @@ from framecast.core.errors import Misuse
 from framecast.core.mailbox import Mailbox
 from framecast.core.packet import Packet
 from framecast.core.rendition import Rendition
-from framecast.core.repeat import Coder
+from framecast.core.repeat import STEP_NS, Coder
 from framecast.core.track import Track
 from framecast.process.coding import Coded
 from framecast.process.errors import Undecodable
@@ -296,6 +296,45 @@ async def test_a_keyframe_is_made_for_whoever_asks(executor: ThreadPoolExecutor)
     await worker.run(source, out)
     at = [number for number, key in enumerate(keys) if key]
     assert at == [0, 3, 13], "the second is kept until half a second has passed"
+
+
+async def test_a_picture_comes_again_as_a_keyframe_for_who_wants_one_and_else_not(
+    executor: ThreadPoolExecutor,
+) -> None:
+    class Reader:
+        bulk = False
+
+        def push(self, packet: Packet) -> None:
+            if len(out.ring) == 2:
+                worker.key_wanted = True
+
+        def clear(self) -> None:
+            pass
+
+    source, out, encodes = Mailbox(bound=9), Track("h264"), []
+    first, second, third = steady(3, 10)
+    for packet in (first, second, replace(second, received_ns=second.received_ns + 60 * SECOND_NS), second, third):
+        source.push(packet)
+    source.close()
+    out.attach(Reader())
+    worker = make_worker(H264, executor, lambda: encodes.append(1))
+    assert isinstance(worker, Coder)
+    await worker.run(source, out)
+    assert [(unit.frame_id, unit.key) for unit in out.ring] == [(0, True), (1, False), (1, True), (2, False)]
+    assert [unit.pts_ns for unit in out.ring] == [first.pts_ns, second.pts_ns, second.pts_ns + STEP_NS, third.pts_ns]
+    assert out.ring[2].received_ns - out.ring[1].received_ns == 60 * SECOND_NS
+    assert len(encodes) == 4
+
+
+def test_pictures_that_come_again_say_nothing_about_the_rate() -> None:
+    maker = H264Maker(H264)
+    packets = steady(40, 25)
+    for packet in packets[:30]:
+        maker.make(packet)
+    for number in range(1, 9):
+        assert maker.make(replace(packets[29], pts_ns=packets[29].pts_ns + number * STEP_NS), True).key
+    assert maker._rate.fps == 25
+    assert not maker.make(packets[30]).key
 
 
 async def test_the_rate_is_capped_evenly(executor: ThreadPoolExecutor) -> None:

@@ -1,7 +1,8 @@
 """The newest picture once more, for whoever can begin with a key packet only and would wait for one for ever.
 
 A doorbell sends one picture when it rings, and who opens its H.264 a second later asks for a key packet that no picture
-is there for. So where one is asked for and the source is silent, its newest picture is coded again.
+is there for. So where one is asked for and the source is silent, its newest picture is coded again. It stays the
+picture it is, with its number and its time: it follows the one before by the least that can be told apart.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ SILENT_S = 1.5
 """A source from which nothing came for so long may give nothing for much longer. One picture a second is a pace."""
 BUSY_S = 0.1
 """How soon a coder that has something to do is looked at again."""
-EARLIER_NS = 250_000_000
-"""So much before now it is dated: the next picture, which may be on its way already, has to come after it."""
+STEP_NS = 100_000
+"""A repeat is so much later than what was made of the picture before: nine ticks of RTP, and before any next one."""
 
 
 @runtime_checkable
@@ -35,11 +36,19 @@ class Coder(Protocol):
     key_wanted: bool
 
 
+def is_same(packet: Packet, other: Packet | None) -> bool:
+    """Whether both are of one picture."""
+    return other is not None and (packet.frame_id, packet.epoch) == (other.frame_id, other.epoch)
+
+
 class Repeat:
     """Asks a coder for key packets, and gives it the source's newest picture again where none comes by itself.
 
+    Only what was coded once is given again: what is damaged stays so.
+
     Args:
         mailbox: What the coder reads.
+        out: Where what it makes is published.
         worth_making: Whether the source's newest picture is still worth anything; always when left out.
         loop: Where timers come from; the running loop when left out.
     """
@@ -49,6 +58,7 @@ class Repeat:
         coder: Coder,
         source: Track,
         mailbox: Mailbox,
+        out: Track,
         clock: Clock,
         worth_making: Callable[[Packet], bool] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
@@ -56,6 +66,7 @@ class Repeat:
         self._coder = coder
         self._source = source
         self._mailbox = mailbox
+        self._out = out
         self._clock = clock
         self._worth_making = worth_making
         self._loop = loop or asyncio.get_running_loop()
@@ -75,20 +86,23 @@ class Repeat:
             self._timer = None
 
     def _wait(self, least_s: float = 0.0) -> None:
+        self._timer = self._loop.call_later(max(least_s, SILENT_S - self._silent_s()), self._look)
+
+    def _silent_s(self) -> float:
+        """How long the coder has had nothing."""
         newest = self._source.latest
         since_ns = max(self._given_ns, 0 if newest is None else newest.received_ns)
-        silent_s = (self._clock.now_ns() - since_ns) / 1e9
-        self._timer = self._loop.call_later(max(least_s, SILENT_S - silent_s), self._look)
+        return (self._clock.now_ns() - since_ns) / 1e9
 
     def _look(self) -> None:
         self._timer = None
-        newest, now_ns = self._source.latest, self._clock.now_ns()
+        newest = self._source.latest
         if not self._coder.key_wanted or newest is None:
             return
         if self._worth_making is not None and not self._worth_making(newest):
             return
-        if not self._mailbox and now_ns - max(self._given_ns, newest.received_ns) >= SILENT_S * 1e9:
-            self._given_ns = now_ns
-            at_ns = max(newest.pts_ns + 1, now_ns - EARLIER_NS)
-            self._mailbox.push(replace(newest, pts_ns=at_ns, received_ns=now_ns))
+        if self._silent_s() >= SILENT_S and not self._mailbox and is_same(newest, self._out.latest):
+            self._given_ns = self._clock.now_ns()
+            # Counted from now on, it is not late.
+            self._mailbox.push(replace(newest, received_ns=self._given_ns))
         self._wait(BUSY_S)

@@ -125,7 +125,7 @@ class WorkedTrack:
         try:
             worker = self._make_worker()
             if isinstance(worker, Coder):
-                repeat = Repeat(worker, self.source, mailbox, self._clock, self._worth_making)
+                repeat = Repeat(worker, self.source, mailbox, self.out, self._clock, self._worth_making)
                 self.out.on_key_wanted = repeat.want_key
             await worker.run(mailbox, self.out)
         finally:

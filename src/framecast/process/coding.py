@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from framecast.core.mailbox import Mailbox
 from framecast.core.pacer import Pacer
 from framecast.core.packet import Format, Packet
+from framecast.core.repeat import STEP_NS, is_same
 from framecast.core.track import Track
 from framecast.process.errors import Undecodable, Unencodable
 from framecast.process.worker import count_nowhere
@@ -51,7 +52,8 @@ class PictureCoder(Protocol):
 class H264Worker:
     """A `framecast.core.worker.Worker`: pictures in, one access unit for each.
 
-    A picture that can't be encoded is skipped and counted. Frame id, epoch and times stay those of the picture.
+    A picture that can't be encoded is skipped and counted. Frame id, epoch and times stay those of the picture; one
+    that comes again for who wants a key packet is a little later (`framecast.core.repeat`).
 
     Args:
         make_coder: Makes what this worker codes with; called in a thread, may take its time.
@@ -84,9 +86,12 @@ class H264Worker:
         loop = asyncio.get_running_loop()
         coder = await asyncio.to_thread(self._make_coder)
         async for packet in source:
-            if _has_had(out.latest, packet):
-                continue
-            if self._pacer is not None and not self._pacer.take(packet.pts_ns):
+            before = out.latest
+            if before is not None and is_same(packet, before):
+                if not self.key_wanted:
+                    continue  # work began anew with the picture it had ended with
+                packet = replace(packet, pts_ns=before.pts_ns + STEP_NS)
+            elif self._pacer is not None and not self._pacer.take(packet.pts_ns):
                 continue
             try:
                 coded = await loop.run_in_executor(self._executor, coder.make, packet, self.key_wanted)
@@ -100,13 +105,6 @@ class H264Worker:
             if coded.key:
                 self.key_wanted = False
             out.publish(_unit_of(coded, packet, out))
-
-
-def _has_had(before: Packet | None, packet: Packet) -> bool:
-    """Whether work began anew with the picture that it had ended with; one that is repeated is dated anew."""
-    if before is None or (before.frame_id, before.epoch) != (packet.frame_id, packet.epoch):
-        return False
-    return packet.pts_ns <= before.pts_ns
 
 
 def _unit_of(coded: Coded, picture: Packet, out: Track) -> Packet:

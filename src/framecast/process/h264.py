@@ -47,6 +47,7 @@ class H264Maker:
         self._frames = JpegFrames(rendition.width_px)
         self._encoder = OpenEncoder(options.encoder, encoders)
         self._epoch = 0
+        self._frame_id = -1
         self._last_ns = 0
         self._keys = KeySchedule(options.gop_s)
         self._rate = RateMeter(rendition.fps)
@@ -64,7 +65,8 @@ class H264Maker:
 
         Args:
             packet: A whole JPEG.
-            key_wanted: Make it a keyframe, if the last one that was wanted was 0.5 s ago or more.
+            key_wanted: Make it a keyframe, if the last one that was wanted was 0.5 s ago or more. A picture that is
+                coded once more always is one.
 
         Raises:
             Undecodable: Not a whole JPEG.
@@ -80,17 +82,18 @@ class H264Maker:
             or size_px != (job.width_px, job.height_px)
             or packet.pts_ns <= self._last_ns
         )
+        again = packet.epoch == self._epoch and packet.frame_id == self._frame_id
         if packet.epoch != self._epoch:
             self._rate.forget()
-        elif self._last_ns:
+        elif self._last_ns and not again:
             self._rate.add((packet.pts_ns - self._last_ns) / 1e9)
-        due = not fresh and self._keys.is_due(packet.pts_ns, key_wanted, self._rate.interval_s)
+        due = not fresh and (again or self._keys.is_due(packet.pts_ns, key_wanted, self._rate.interval_s))
         if job is None or fresh or (due and self._rate.has_left(job.fps)):
             job = self._job_for(source, *size_px)
             self._encoder.open(job, packet.pts_ns)
             self._epoch = packet.epoch
             due = True
-        self._last_ns = packet.pts_ns
+        self._last_ns, self._frame_id = packet.pts_ns, packet.frame_id
         payload, key = self._encoder.encode(partial(self._frames.fit, source), packet.pts_ns, due)
         if key:
             self._keys.made(packet.pts_ns, key_wanted, fresh)

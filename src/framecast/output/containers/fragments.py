@@ -17,6 +17,7 @@ from dataclasses import replace
 from framecast.core.derived import CODED_BYTES, CODED_PACKETS
 from framecast.core.packet import Format, Packet
 from framecast.core.rendition import AAC, Rendition
+from framecast.core.repeat import STEP_NS
 from framecast.core.stream import Stream
 from framecast.core.track import Track
 from framecast.output.containers.firstpictures import FirstPictures, has_recent
@@ -132,7 +133,9 @@ class Fragments:
         if packet.pts_ns <= self._last_video_ns:
             packet = replace(packet, pts_ns=self._last_video_ns + 1_000_000)
         elif self._last_video_ns:
-            self._interval_ns = min(packet.pts_ns - self._last_video_ns, LONGEST_NS)
+            interval_ns = packet.pts_ns - self._last_video_ns
+            if interval_ns > STEP_NS:  # else it is the same picture again
+                self._interval_ns = min(interval_ns, LONGEST_NS)
         self._last_video_ns = packet.pts_ns
         at = fmp4.ticks(packet.pts_ns - self.base_ns, fmp4.VIDEO_TIMESCALE)
         duration = fmp4.ticks(self._interval_ns or 33_333_333, fmp4.VIDEO_TIMESCALE)
@@ -195,7 +198,7 @@ class Fragments:
         self.init = fmp4.init_segment(video, audio)
         self.mime = fmp4.mime(video, audio)
         self.generation += 1
-        if not self.base_ns or back:
+        if not self.base_ns or back or packet.pts_ns < self.base_ns:
             self.base_ns = packet.pts_ns
             self._sequence = 0
         if back:

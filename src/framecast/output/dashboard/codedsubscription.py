@@ -114,8 +114,8 @@ class CodedSubscription(Subscription):
             self.viewer.behind = True
 
     def may_begin_with(self, packet: Packet) -> bool:
-        """Whether it is a key packet, of a picture that was not sent before."""
-        return packet.key and packet.frame_id > self.sent_id
+        """Whether it is a key packet, of a picture that was not sent before, or of the same one once more."""
+        return packet.key and (packet.frame_id, packet.pts_ns) > (self.sent_id, self.sent_pts_ns)
 
     def take_over(self, trial: Trial, packet: Packet) -> None:
         """The other channel has a key packet."""

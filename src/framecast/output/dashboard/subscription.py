@@ -60,6 +60,7 @@ class Subscription:
         on_form: Called before the first packet of another form, size or codec is written.
         least_delay_s: The shortest that an acknowledgement ever took; infinite before the first.
         sent_id: Id of the last frame that was sent; -1 before the first.
+        sent_pts_ns: Its capture time.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Subscription:
         self.ack_ms = Percentiles()
         self.least_delay_s = float("inf")
         self.sent_id = -1
+        self.sent_pts_ns = 0
         self._page = page
         self._credit = credit
         self._now = now
@@ -224,7 +226,7 @@ class Subscription:
             return
         self.viewer.behind = False
         self.viewer.count(sent=1, size_bytes=size)
-        self.sent_id = packet.frame_id
+        self.sent_id, self.sent_pts_ns = packet.frame_id, packet.pts_ns
         self._on_the_way.append((packet.frame_id, now, size))
         self._on_the_way_bytes += size
 

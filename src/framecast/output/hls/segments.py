@@ -217,8 +217,10 @@ class Segmenter:
 
     def _take(self, packet: Packet) -> bool:
         last = self._last
-        if last is None or packet.key or packet.frame_id != last.frame_id:
+        if last is None or packet.frame_id != last.frame_id:
             return self._see(packet, last)
+        if packet.key:
+            return False  # the same picture once more, for somebody else
         if self.open is None or len(self._pieces) >= self._pictures + MOST_SOUND:
             return False
         self._pieces.append(packet)

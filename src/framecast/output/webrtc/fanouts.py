@@ -146,7 +146,7 @@ class Scout:
         if not packet.key:
             return
         sent = None if self._before is None else self._before.latest
-        if sent is None or packet.frame_id >= sent.frame_id or self._lag > MOST_LAG:
+        if sent is None or (packet.frame_id, packet.pts_ns) >= (sent.frame_id, sent.pts_ns) or self._lag > MOST_LAG:
             self.cancel()
             self._on_key(packet)
         else:
