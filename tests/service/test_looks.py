@@ -124,24 +124,24 @@ async def test_one_inference_a_picture_whoever_asks(tmp_path: Path) -> None:
         sight = server.camera().sight
         await look_at(server, page, [scene(10 + 6 * step, 60) for step in range(4)])
         assert (sight.looks, sight.inferences["objects"]) == (4, 4)
-        others = [asyncio.create_task(_events(crowd, server.url + DETECTIONS, 5)) for _ in range(200)]
-        await until(lambda: len(server.camera().stream.viewers) == 201)
+        heard: list[list[int]] = [[] for _ in range(200)]
+        others = [asyncio.create_task(_hear(crowd, server.url + DETECTIONS, ids, 5)) for ids in heard]
+        await until(lambda: all(heard))  # the look before: each is there now
         await look_at(server, page, [scene(10 + 6 * step, 90) for step in range(4)])
-        heard = await asyncio.gather(*others)
+        await asyncio.wait_for(asyncio.gather(*others), 60)
         assert (sight.looks, sight.inferences["objects"]) == (8, 8)
         assert all(ids == heard[0] for ids in heard)
         metrics = await (await server.client.get(server.url + "/metrics")).text()
         assert 'framecast_inferences_total{camera="cam",kind="objects"} 8.0' in metrics
 
 
-async def _events(client: aiohttp.ClientSession, url: str, count: int) -> list[int]:
-    ids: list[int] = []
+async def _hear(client: aiohttp.ClientSession, url: str, ids: list[int], count: int) -> None:
+    """Note the ids of so many looks as they come."""
     async with client.get(url) as answer:
         while len(ids) < count:
             line = await answer.content.readline()
             if line.startswith(b"id:"):
                 ids.append(int(line[3:]))
-    return ids
 
 
 async def test_settings_of_a_camera_hold_at_once(tmp_path: Path) -> None:

@@ -201,9 +201,12 @@ async def test_a_restream_waits_while_its_relay_takes_no_more(tmp_path: Path, mo
         await until(lambda: restream.state == "sending")
         turn.deaf = True
         await fill(link.ice)
-        frames, published = restream.frames, camera.stream.published
-        await until(lambda: camera.stream.published >= published + 25)
-        assert restream.frames <= frames + 1
+        async with asyncio.timeout(60):
+            while True:  # the system's buffers may take some more yet
+                frames, published = restream.frames, camera.stream.published
+                await until(lambda: camera.stream.published >= published + 25)  # noqa: B023  # now
+                if restream.frames <= frames + 1:
+                    break
         turn.deaf = False
         await until(lambda: restream.frames > frames + 25)
 
