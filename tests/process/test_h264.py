@@ -326,6 +326,16 @@ async def test_a_picture_comes_again_as_a_keyframe_for_who_wants_one_and_else_no
     assert len(encodes) == 4
 
 
+async def test_the_last_picture_is_coded_when_it_comes_again_whatever_the_rate(executor: ThreadPoolExecutor) -> None:
+    source, out = Mailbox(bound=9), Track("h264/5fps")
+    first, second = steady(2, 25)
+    for packet in (first, second, second):
+        source.push(packet)
+    source.close()
+    await make_worker(Rendition("h264", fps=5), executor, lambda: None).run(source, out)
+    assert [unit.frame_id for unit in out.ring] == [0, 1]
+
+
 def test_pictures_that_come_again_say_nothing_about_the_rate() -> None:
     maker = H264Maker(H264)
     packets = steady(40, 25)

@@ -44,7 +44,7 @@ def is_same(packet: Packet, other: Packet | None) -> bool:
 class Repeat:
     """Asks a coder for key packets, and gives it the source's newest picture again where none comes by itself.
 
-    Only what was coded once is given again: what is damaged stays so.
+    What was not coded is given once more and then no more: what is damaged stays so.
 
     Args:
         mailbox: What the coder reads.
@@ -70,6 +70,7 @@ class Repeat:
         self._clock = clock
         self._worth_making = worth_making
         self._loop = loop or asyncio.get_running_loop()
+        self._given: Packet | None = None
         self._given_ns = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -101,8 +102,9 @@ class Repeat:
             return
         if self._worth_making is not None and not self._worth_making(newest):
             return
-        if self._silent_s() >= SILENT_S and not self._mailbox and is_same(newest, self._out.latest):
-            self._given_ns = self._clock.now_ns()
+        is_good = is_same(newest, self._out.latest) or not is_same(newest, self._given)
+        if is_good and not self._mailbox and self._silent_s() >= SILENT_S:
+            self._given, self._given_ns = newest, self._clock.now_ns()
             # Counted from now on, it is not late.
             self._mailbox.push(replace(newest, received_ns=self._given_ns))
         self._wait(BUSY_S)

@@ -85,13 +85,14 @@ class H264Worker:
         """Read ``source`` until it ends and publish to ``out``."""
         loop = asyncio.get_running_loop()
         coder = await asyncio.to_thread(self._make_coder)
+        read: Packet | None = None
         async for packet in source:
-            before = out.latest
+            before, again, read = out.latest, is_same(packet, read), packet
             if before is not None and is_same(packet, before):
                 if not self.key_wanted:
                     continue  # work began anew with the picture it had ended with
                 packet = replace(packet, pts_ns=before.pts_ns + STEP_NS)
-            elif self._pacer is not None and not self._pacer.take(packet.pts_ns):
+            elif self._pacer is not None and not self._pacer.take(packet.pts_ns) and not again:
                 continue
             try:
                 coded = await loop.run_in_executor(self._executor, coder.make, packet, self.key_wanted)
